@@ -1,0 +1,35 @@
+# Two words do everything on a machine that has Python (>= 3.11), git and make:
+#   make demo    installs into .venv and runs the main job on the embedded data
+#   make check   installs into .venv and passes every check
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo check lint types test clean
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/spx stability --config configs/stability/synthetic.yaml
+
+check: lint types test
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
+	$(BIN)/mypy
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+clean:
+	rm -rf .venv runs

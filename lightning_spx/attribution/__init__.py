@@ -1,0 +1,27 @@
+"""Attribution methods: (model, inputs, target) -> signed attribution -> saliency map."""
+
+from lightning_spx.attribution.cam import GradCAM
+from lightning_spx.attribution.captum import FromCaptum
+from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
+from lightning_spx.attribution.method import Attribution
+from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
+from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
+from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
+
+__all__ = [
+    "Attribution",
+    "FromCaptum",
+    "GradCAM",
+    "Gradient",
+    "InputXGradient",
+    "IntegratedGradients",
+    "SmoothGrad",
+    "SparsifiedSmoothGrad",
+    "VarGrad",
+    "completeness_gap",
+    "input_gradient",
+    "integrated_gradients",
+    "is_constant",
+    "magnitude",
+    "saliency_map",
+]

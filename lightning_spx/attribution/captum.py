@@ -1,0 +1,107 @@
+"""Any attribution class of captum as a method with this package's guarantees."""
+
+import pickle
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, require_finite
+from lightning_spx.attribution.gradient import explained_logits
+from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.noise import image_generator
+
+
+@dataclass(frozen=True)
+class FromCaptum(Attribution):
+    """The attribution of a captum method, which is imported only when one of its classes is named.
+
+    Args:
+        method: A class of `captum.attr` that is built from the model alone, in YAML its import path, such as
+            `captum.attr.DeepLift`; or a function from the model to such an object.
+        arguments: Further keyword arguments of its `attribute`, such as `{"n_steps": 20}`.
+        seed: Needed if the method draws random numbers: each image is then explained alone, with random numbers that
+            depend on the seed and the image only. None for methods that draw none.
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Images given to captum at once; None chooses from their size. Halved when memory runs out. How many
+            points captum makes of each image is its own setting (`internal_batch_size`).
+
+    Example:
+        >>> class Twice:
+        ...     def __init__(self, model): ...
+        ...     def attribute(self, inputs, target): return 2 * inputs
+        >>> FromCaptum(Twice).attribute(lambda x: x.flatten(1), torch.ones(1, 1, 1, 2), torch.tensor([1]))
+        tensor([[[[2., 2.]]]])
+    """
+
+    method: type[Any] | Callable[..., Any]
+    arguments: dict[str, Any] = field(default_factory=dict, hash=False)
+    seed: int | None = None
+    precision: Precision = "fp32"
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        if not callable(self.method):
+            raise TypeError(f"Expected `method` to be a class of captum.attr, got {self.method!r}.")
+        check_precision(self.precision)
+        check_chunk_size(self.chunk_size)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return what captum's `attribute` returns, `(N, C, H, W)`, float32.
+
+        Raises:
+            TypeError: If captum returns no tensor, and as in `Attribution.attribute`.
+            ValueError: If captum's result has another shape, `seed` is missing, and as in `Attribution.attribute`.
+        """
+        inputs, target = checked(inputs, target)
+
+        def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
+            with explaining(model, images.device, self.precision) as network, isolate_rng():
+                with torch.no_grad():
+                    explained_logits(network, images.clone(), chosen)
+                return self._captum(network, images, chosen)
+
+        # random numbers that belong to an image cannot be drawn for several at once
+        chunk_size = self.chunk_size if self.seed is None else 1
+        return collected(
+            in_chunks(f"FromCaptum({self._name})", evaluate, enumerate(inputs), target, chunk_size), inputs
+        )
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.method, "__name__", repr(self.method))
+
+    def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> Tensor:
+        if self.seed is not None:
+            _seed_all(image_generator(images[0], self.seed).initial_seed())
+        state = _random_state(images.device)
+        # an inference tensor becomes an ordinary one by cloning it outside inference mode
+        variable, chosen = images.clone().requires_grad_(), None if target is None else target.clone()
+        result = self.method(network).attribute(variable, target=chosen, **self.arguments)
+        if self.seed is None and _random_state(images.device) != state:
+            raise ValueError(f"Expected `seed` to be an int for {self._name}, which draws random numbers, got None.")
+        if not isinstance(result, Tensor):
+            raise TypeError(f"Expected {self._name} to return a tensor, got {type(result).__name__}.")
+        if result.shape != images.shape:
+            shapes = tuple(images.shape), tuple(result.shape)
+            raise ValueError(f"Expected {self._name} to return the shape of the inputs {shapes[0]}, got {shapes[1]}.")
+        require_finite(result, "attribution")
+        return result.detach().float()
+
+
+def _seed_all(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def _random_state(device: torch.device) -> bytes:
+    states = [torch.get_rng_state()] + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
+    return pickle.dumps(([state.tolist() for state in states], np.random.get_state(), random.getstate()))

@@ -1,0 +1,179 @@
+"""The gradient of a logit with respect to the image: the leaf under every gradient method."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, require_finite
+from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.method import Attribution, Model, checked
+
+
+def explained_logits(model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    """Evaluate the model and select the logit that is explained.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+
+    Returns:
+        Raw logits, `(N,)`, in float32 or better.
+
+    Raises:
+        TypeError: If the output is not a tensor.
+        ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or not wanted.
+
+    Example:
+        >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
+        tensor([1., 2.])
+    """
+    output = model(inputs)
+    if not isinstance(output, Tensor):
+        raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
+    if output.ndim not in (1, 2) or len(output) != len(inputs):
+        raise ValueError(
+            f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
+        )
+    require_finite(output[:, None], "model output")
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
+    if output.ndim == 1:
+        if target is not None:
+            raise ValueError("Expected `target` to be None for a model that returns (N,), got a tensor.")
+        return output
+    if target is None:
+        raise ValueError(f"Expected a `target` for a model that returns (N, {output.shape[1]}), got None.")
+    beyond = target[(target < 0) | (target >= output.shape[1])]
+    if len(beyond):
+        raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
+    # a target that was made in inference mode cannot be saved for the backward pass
+    return output.gather(1, target.clone()[:, None])[:, 0]
+
+
+def differentiate(logits: Tensor, variable: Tensor) -> Tensor:
+    """Return the gradient of each image's logit with respect to its row of `variable`: the only autograd call.
+
+    Args:
+        logits: One value for each image, `(N,)`.
+        variable: What the logits were computed from, `(N, ...)`.
+
+    Returns:
+        Gradient of the shape of `variable`, detached, float32.
+
+    Raises:
+        ValueError: If the logits do not depend on `variable`, or the gradient is not finite.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [2.0]], requires_grad=True)
+        >>> differentiate((x**2)[:, 0], x)
+        tensor([[2.],
+                [4.]])
+    """
+    # the logit of an image depends on no other image, so the gradient of the sum holds the gradient of each
+    gradient = torch.autograd.grad(logits.sum(), variable, allow_unused=True)[0] if logits.requires_grad else None
+    if gradient is None:
+        raise ValueError(
+            "Expected a model whose output is a differentiable function of its input, got one that is not."
+        )
+    require_finite(gradient, "gradient")
+    return gradient.detach().float()
+
+
+def input_gradient(model: Model, inputs: Tensor, target: Tensor | None, precision: Precision = "fp32") -> Tensor:
+    """Return the gradient of the target's logit with respect to the inputs, all at once.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Floating point images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        precision: "fp32", or "bf16" for bfloat16 autocast.
+
+    Returns:
+        Gradient of the shape of `inputs`, detached, float32.
+
+    Raises:
+        TypeError: If the model's output is not a tensor.
+        ValueError: As `explained_logits` and `differentiate`.
+
+    Example:
+        >>> input_gradient(lambda x: (x**2).sum((1, 2, 3)), torch.tensor([[[[3.0]]]]), None)
+        tensor([[[[6.]]]])
+    """
+    with explaining(model, inputs.device, precision) as network:
+        # an inference tensor becomes an ordinary one by cloning it outside inference mode
+        variable = inputs.detach().clone().requires_grad_()
+        return differentiate(explained_logits(network, variable, target), variable)
+
+
+@dataclass(frozen=True)
+class Gradient(Attribution):
+    """The gradient of the target's logit with respect to the image.
+
+    Source: Simonyan et al., Deep Inside Convolutional Networks, 2014.
+
+    Args:
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Images evaluated at once; None chooses from their size. Halved when memory runs out.
+
+    Example:
+        >>> Gradient().attribute(lambda x: 3 * x.flatten(1), torch.ones(1, 1, 1, 2), torch.tensor([1]))
+        tensor([[[[0., 3.]]]])
+    """
+
+    precision: Precision = "fp32"
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        check_precision(self.precision)
+        check_chunk_size(self.chunk_size)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the gradient, `(N, C, H, W)`."""
+        inputs, target = checked(inputs, target)
+        return collected(self.attribute_points(model, enumerate(inputs), target), inputs)
+
+    def attribute_points(
+        self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yield the gradient at each point; a chunk that was halved stays so for the rest of the stream."""
+
+        def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
+            return input_gradient(model, inputs, chosen, self.precision)
+
+        return in_chunks("Gradient", evaluate, points, target, self.chunk_size)
+
+
+@dataclass(frozen=True)
+class InputXGradient(Attribution):
+    """The image times the gradient of the target's logit.
+
+    Source: Shrikumar et al., Not Just a Black Box, 2016.
+
+    Args:
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Images evaluated at once; None chooses from their size. Halved when memory runs out.
+
+    Example:
+        >>> InputXGradient().attribute(lambda x: 3 * x.flatten(1), torch.full((1, 1, 1, 2), 2.0), torch.tensor([1]))
+        tensor([[[[0., 6.]]]])
+    """
+
+    precision: Precision = "fp32"
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        check_precision(self.precision)
+        check_chunk_size(self.chunk_size)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return image times gradient, `(N, C, H, W)`."""
+        inputs, target = checked(inputs, target)
+
+        def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
+            return images * input_gradient(model, images, chosen, self.precision)
+
+        return collected(in_chunks("InputXGradient", evaluate, enumerate(inputs), target, self.chunk_size), inputs)

@@ -1,0 +1,94 @@
+"""What an attribution method is: settings in the constructor, the model in the call."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import in_chunks
+
+Model = Callable[[Tensor], Tensor]
+
+
+class Attribution(ABC):
+    """Explains one output of a model by a signed value for each value of its input.
+
+    One object serves many models. It works in fit, validate, test and predict of Lightning, inside `torch.no_grad` and
+    `torch.inference_mode`, and leaves parameters, `.grad`, buffers, train/eval flags and the global random state as
+    they were. The model is explained in eval mode.
+
+    Attributes:
+        non_negative: True if no result is below zero, so that pooling before or after the absolute value is the same.
+    """
+
+    non_negative: ClassVar[bool] = False
+
+    @abstractmethod
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Explain the raw logit of `target`.
+
+        Args:
+            model: Any callable from `(N, C, H, W)` to `(N, K)` or `(N,)`.
+            inputs: Floating point images, `(N, C, H, W)`.
+            target: The class to explain, `(N,)` int64; None if the model returns `(N,)`.
+
+        Returns:
+            Signed attribution of the shape of `inputs`, detached, float32.
+
+        Raises:
+            TypeError: If `inputs` is not a floating point tensor, `target` not int64 or the output not a tensor.
+            ValueError: If a shape does not fit, `target` is out of range, or an output or gradient is NaN or infinite;
+                the message then names the method and the positions of the images in the batch.
+        """
+
+    def attribute_points(
+        self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Explain a stream of points that is never held in memory as a whole.
+
+        Args:
+            model: As in `attribute`.
+            points: Pairs of an image's position in the batch and a point `(C, H, W)` to evaluate for it, such as a
+                noisy copy.
+            target: As in `attribute`, for the images of the batch.
+
+        Yields:
+            The position, and the attribution `(C, H, W)` of the point, in the order of `points`.
+        """
+
+        def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
+            return self.attribute(model, inputs, chosen)
+
+        return in_chunks(type(self).__name__, evaluate, points, target)
+
+
+def checked(inputs: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Refuse what cannot be explained, and detach.
+
+    Args:
+        inputs: Floating point images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64, or None.
+
+    Returns:
+        The images in float32 or better, and the target on their device.
+
+    Raises:
+        TypeError: If `inputs` is not a floating point tensor or `target` not an int64 tensor.
+        ValueError: If a shape does not fit.
+    """
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
+        kind = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
+        raise TypeError(f"Expected `inputs` to be a floating point tensor, got {kind}.")
+    if inputs.ndim != 4:
+        raise ValueError(f"Expected `inputs` of shape (N, C, H, W), got {tuple(inputs.shape)}.")
+    inputs = inputs.detach().to(torch.promote_types(inputs.dtype, torch.float32))
+    if target is None:
+        return inputs, None
+    if not isinstance(target, Tensor) or target.dtype != torch.int64:
+        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
+        raise TypeError(f"Expected `target` to be an int64 tensor or None, got {kind}.")
+    if target.shape != inputs.shape[:1]:
+        raise ValueError(f"Expected `target` of shape ({len(inputs)},), got {tuple(target.shape)}.")
+    return inputs, target.detach().to(inputs.device)

@@ -1,0 +1,218 @@
+"""Methods that explain noisy copies of an image and summarise the explanations."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import NonFiniteError
+from lightning_spx.attribution.gradient import Gradient
+from lightning_spx.attribution.method import Attribution, Model, checked
+
+
+def image_generator(image: Tensor, seed: int) -> torch.Generator:
+    """Return a generator on the image's device whose state depends on the seed and on the image's float32 values.
+
+    The noise of an image so depends neither on its batch nor on the global random state, and two images share none.
+
+    Example:
+        >>> a, b = (torch.rand(2, generator=image_generator(torch.ones(1, 2, 2), seed=0)) for _ in range(2))
+        >>> bool((a == b).all())
+        True
+    """
+    values = image.detach().to("cpu", torch.float32).contiguous().numpy()
+    digest = hashlib.sha256(f"{seed}:".encode() + values.tobytes()).digest()
+    return torch.Generator(image.device).manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def noisy_copies(inputs: Tensor, num_samples: int, stdev: float, seed: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield `num_samples` copies of each image with Gaussian noise of `stdev` times the image's own range.
+
+    Args:
+        inputs: Images, `(N, C, H, W)`.
+        num_samples: Copies of each image.
+        stdev: Standard deviation as a fraction of the image's range; a constant image gets no noise.
+        seed: Seed of the noise.
+
+    Yields:
+        Position of the image and the copy, `(C, H, W)`, image after image.
+
+    Example:
+        >>> [(image, copy.tolist()) for image, copy in noisy_copies(torch.ones(1, 1, 1, 2), 2, stdev=0.5, seed=0)]
+        [(0, [[[1.0, 1.0]]]), (0, [[[1.0, 1.0]]])]
+    """
+    for position, image in enumerate(inputs):
+        generator = image_generator(image, seed)
+        scale = stdev * (image.max() - image.min())
+        for _ in range(num_samples):
+            # one draw at a time: a larger call would give other numbers, and the result would depend on the chunks
+            noise = torch.randn(image.shape, generator=generator, device=image.device, dtype=image.dtype)
+            yield position, image + scale * noise
+
+
+@dataclass(frozen=True)
+class SmoothGrad(Attribution):
+    """The mean of a method's attribution over noisy copies of the image.
+
+    Source: Smilkov et al., SmoothGrad: removing noise by adding noise, 2017.
+
+    Args:
+        base: The method to smooth; its precision and chunk size are followed.
+        num_samples: Noisy copies of each image.
+        stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
+        seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
+
+    Example:
+        >>> SmoothGrad(num_samples=4).attribute(lambda x: 3 * x.flatten(1), torch.eye(2)[None, None], torch.tensor([1]))
+        tensor([[[[0., 3.],
+                  [0., 0.]]]])
+    """
+
+    base: Attribution = field(default_factory=Gradient)
+    num_samples: int = 50
+    stdev: float = 0.15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        _check_settings(self.base, self.num_samples, self.stdev)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the mean over the draws, `(N, C, H, W)`."""
+        inputs, target = checked(inputs, target)
+        copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
+        total = torch.zeros_like(inputs, dtype=torch.float32)
+        for image, attribution in _named("SmoothGrad", self.base.attribute_points(model, copies, target)):
+            total[image] += attribution
+        return total / self.num_samples
+
+
+@dataclass(frozen=True)
+class VarGrad(Attribution):
+    """The variance of a method's attribution over noisy copies of the image.
+
+    The population variance (divided by the number of draws), computed by Welford's recurrence, so that a method that
+    gives the same for every copy has variance zero exactly.
+
+    Source: Adebayo et al., Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values,
+    2018.
+
+    Args:
+        base: The method whose variance is taken; its precision and chunk size are followed.
+        num_samples: Noisy copies of each image, at least 2.
+        stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
+        seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
+
+    Example:
+        >>> VarGrad(num_samples=4).attribute(lambda x: 3 * x.flatten(1), torch.eye(2)[None, None], torch.tensor([1]))
+        tensor([[[[0., 0.],
+                  [0., 0.]]]])
+    """
+
+    non_negative: ClassVar[bool] = True
+
+    base: Attribution = field(default_factory=Gradient)
+    num_samples: int = 50
+    stdev: float = 0.15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        _check_settings(self.base, self.num_samples, self.stdev)
+        if self.num_samples < 2:
+            raise ValueError(f"Expected `num_samples` to be at least 2 for a variance, got {self.num_samples}.")
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the variance over the draws, `(N, C, H, W)`, non-negative."""
+        inputs, target = checked(inputs, target)
+        copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
+        mean = torch.zeros_like(inputs, dtype=torch.float32)
+        squares = torch.zeros_like(mean)
+        draws = [0] * len(inputs)
+        for image, attribution in _named("VarGrad", self.base.attribute_points(model, copies, target)):
+            draws[image] += 1
+            deviation = attribution - mean[image]
+            mean[image] += deviation / draws[image]
+            squares[image] += deviation * (attribution - mean[image])
+        return squares / self.num_samples
+
+
+@dataclass(frozen=True)
+class SparsifiedSmoothGrad(Attribution):
+    """The mean over noisy copies of the sparsified magnitude of the gradient.
+
+    For each copy the absolute gradient is divided by its `flatten * d`-th largest value and capped at 1; the largest
+    `tau * d` values are kept, the rest is 0 (d values in an image, over all channels). Values that tie with the last
+    one kept are kept too, so that no position is preferred. If fewer than `flatten * d` values are positive, all of
+    those become 1, the limit of a vanishing divisor.
+
+    Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, 2019, section 4.
+
+    Args:
+        base: The gradient's precision and chunk size.
+        num_samples: Noisy copies of each image.
+        stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
+        tau: Fraction of the values that is kept, in (0, 1].
+        flatten: Fraction of the values that is capped at 1, in (0, tau].
+        seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
+
+    Example:
+        >>> method = SparsifiedSmoothGrad(num_samples=1, tau=0.5, flatten=0.25)
+        >>> weights = torch.tensor([1.0, -2.0, 3.0, -4.0])
+        >>> method.attribute(lambda x: (x.flatten(1) * weights).sum(1), torch.zeros(1, 1, 2, 2), None)
+        tensor([[[[0.0000, 0.0000],
+                  [0.7500, 1.0000]]]])
+    """
+
+    non_negative: ClassVar[bool] = True
+
+    base: Gradient = field(default_factory=Gradient)
+    num_samples: int = 50
+    stdev: float = 0.1
+    tau: float = 0.1
+    flatten: float = 0.01
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        _check_settings(self.base, self.num_samples, self.stdev)
+        if not 0 < self.tau <= 1:
+            raise ValueError(f"Expected `tau` to be in (0, 1], got {self.tau}.")
+        if not 0 < self.flatten <= self.tau:
+            raise ValueError(f"Expected `flatten` to be in (0, tau] with tau = {self.tau}, got {self.flatten}.")
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the mean of the sparsified magnitudes, `(N, C, H, W)` in [0, 1]."""
+        inputs, target = checked(inputs, target)
+        copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
+        total = torch.zeros_like(inputs, dtype=torch.float32)
+        for image, gradient in _named("SparsifiedSmoothGrad", self.base.attribute_points(model, copies, target)):
+            total[image] += self._sparsified(gradient.abs())
+        return total / self.num_samples
+
+    def _sparsified(self, magnitude: Tensor) -> Tensor:
+        num_kept = max(1, round(self.tau * magnitude.numel()))
+        num_capped = max(1, round(self.flatten * magnitude.numel()))
+        largest = magnitude.flatten().topk(num_kept).values
+        scaled = (magnitude / largest[num_capped - 1]).nan_to_num(nan=0.0).clamp(max=1.0)
+        return torch.where(magnitude >= largest[-1], scaled, 0.0)
+
+
+def _named(method: str, attributions: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+    # an error names the method that the user called, not only the one it is made of
+    try:
+        yield from attributions
+    except NonFiniteError as error:
+        raise NonFiniteError(f"{method}({error.method})", error.what, error.images) from None
+
+
+def _check_settings(base: Attribution, num_samples: int, stdev: float) -> None:
+    if not isinstance(base, Attribution):
+        raise TypeError(f"Expected `base` to be an Attribution, such as Gradient(), got {base!r}.")
+    if num_samples < 1:
+        raise ValueError(f"Expected `num_samples` to be positive, got {num_samples}.")
+    if not 0 <= stdev < float("inf"):
+        raise ValueError(f"Expected `stdev` to be finite and non-negative, got {stdev}.")

@@ -1,0 +1,197 @@
+"""Integrated gradients: the mean gradient on the straight path from a baseline, times the distance."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import check_chunk_size, in_chunks
+from lightning_spx.attribution.gradient import explained_logits, input_gradient
+from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.method import Attribution, Model, checked
+
+logger = logging.getLogger(__name__)
+
+
+def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
+    """Return nodes in (0, 1) and positive weights of sum 1, exact for polynomials of degree `2 * num_steps - 1`.
+
+    Raises:
+        ValueError: If `num_steps` is not positive.
+
+    Example:
+        >>> gauss_legendre(1)
+        ([0.5], [1.0])
+    """
+    if num_steps < 1:
+        raise ValueError(f"Expected `num_steps` to be positive, got {num_steps}.")
+    nodes, weights = np.polynomial.legendre.leggauss(num_steps)
+    return ((nodes + 1) / 2).tolist(), (weights / weights.sum()).tolist()
+
+
+def integrated_gradients(
+    model: Model,
+    inputs: Tensor,
+    target: Tensor | None,
+    baseline: Tensor,
+    num_steps: int = 50,
+    precision: Precision = "fp32",
+    chunk_size: int | None = None,
+) -> Tensor:
+    """Integrate the gradient from any baseline tensor to the inputs.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Floating point images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        baseline: Where the path starts; broadcasts to the shape of `inputs`.
+        num_steps: Gauss-Legendre nodes: gradient evaluations for each image.
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+
+    Returns:
+        Signed attribution of the shape of `inputs`, detached, float32.
+
+    Raises:
+        TypeError: As `Attribution.attribute`.
+        ValueError: As `Attribution.attribute`, and if `baseline` does not broadcast.
+
+    Example:
+        >>> images = torch.tensor([[[[1.0, 2.0]]]])
+        >>> integrated_gradients(lambda x: (x**2).sum((1, 2, 3)), images, None, torch.zeros(1, 1, 1), num_steps=2)
+        tensor([[[[1., 4.]]]])
+    """
+    inputs, target = checked(inputs, target)
+    start = _expanded(baseline, inputs)
+    nodes, weights = gauss_legendre(num_steps)
+
+    def points() -> Iterator[tuple[int, Tensor]]:
+        for image in range(len(inputs)):
+            for node in nodes:
+                yield image, torch.lerp(start[image], inputs[image], node)
+
+    def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
+        return input_gradient(model, images, chosen, precision)
+
+    mean = torch.zeros_like(inputs, dtype=torch.float32)
+    gradients = in_chunks("IntegratedGradients", evaluate, points(), target, chunk_size)
+    for (image, gradient), weight in zip(gradients, weights * len(inputs), strict=True):
+        mean[image] += weight * gradient
+    return ((inputs - start) * mean).float()
+
+
+def completeness_gap(
+    model: Model,
+    inputs: Tensor,
+    target: Tensor | None,
+    attribution: Tensor,
+    baseline: Tensor,
+    precision: Precision = "fp32",
+    chunk_size: int | None = None,
+) -> Tensor:
+    """Return how far an attribution is from explaining the whole difference to the baseline.
+
+    The gap is `attribution.sum() - (logit(inputs) - logit(baseline))` (Sundararajan et al. 2017, proposition 1). It is
+    one number whose errors cancel: a small gap does not prove a map with small errors.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Floating point images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        attribution: Attribution of `inputs`, `(N, C, H, W)`.
+        baseline: Where the path starts; broadcasts to the shape of `inputs`.
+        precision: "fp32" or "bf16" for bfloat16 autocast.
+        chunk_size: Images evaluated at once; None chooses from their size.
+
+    Returns:
+        Signed gap of each image in units of the logit, `(N,)` float32.
+
+    Raises:
+        TypeError: As `Attribution.attribute`.
+        ValueError: As `Attribution.attribute`, and if `baseline` or `attribution` does not fit `inputs`.
+
+    Example:
+        >>> images, black = torch.full((1, 1, 1, 2), 3.0), torch.zeros(1)
+        >>> completeness_gap(lambda x: (x**2).sum((1, 2, 3)), images, None, torch.full((1, 1, 1, 2), 10.0), black)
+        tensor([2.])
+    """
+    inputs, target = checked(inputs, target)
+    start = _expanded(baseline, inputs)
+    if attribution.shape != inputs.shape:
+        raise ValueError(f"Expected `attribution` of shape {tuple(inputs.shape)}, got {tuple(attribution.shape)}.")
+
+    def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
+        with explaining(model, images.device, precision) as network, torch.no_grad():
+            return explained_logits(network, images.clone(), chosen)
+
+    def logits(images: Tensor) -> Tensor:
+        rows = in_chunks("completeness_gap", evaluate, enumerate(images), target, chunk_size)
+        result = images.new_zeros(len(images))
+        for image, logit in rows:
+            result[image] = logit
+        return result
+
+    return (attribution.detach().sum(dim=(1, 2, 3)) - (logits(inputs) - logits(start))).float()
+
+
+@dataclass(frozen=True)
+class IntegratedGradients(Attribution):
+    """The path integral of the gradient from a baseline to the image, times the distance.
+
+    Gauss-Legendre nodes, whose weights sum to 1. With the level INFO of this module's logger, the largest completeness
+    gap of each batch is logged at the price of two forward passes. For a baseline that is a tensor, such as a blurred
+    image, call `integrated_gradients`.
+
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1.
+
+    Args:
+        num_steps: Nodes: gradient evaluations for each image.
+        baseline: Where the path starts: one value for all channels (default black) or one for each, such as the mean
+            of the data set, in units of the image.
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+
+    Example:
+        >>> IntegratedGradients(num_steps=2).attribute(lambda x: x.flatten(1) ** 2, torch.full((1, 1, 1, 1), 3.0),
+        ...                                            torch.tensor([0]))
+        tensor([[[[9.]]]])
+    """
+
+    num_steps: int = 50
+    baseline: tuple[float, ...] = (0.0,)
+    precision: Precision = "fp32"
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        gauss_legendre(self.num_steps)
+        if not self.baseline or not np.isfinite(self.baseline).all():
+            raise ValueError(
+                f"Expected `baseline` to hold finite values, one or one for each channel, got {self.baseline}."
+            )
+        # YAML gives a list, which would make the settings unequal to those written in Python
+        object.__setattr__(self, "baseline", tuple(self.baseline))
+        check_precision(self.precision)
+        check_chunk_size(self.chunk_size)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the integral times the distance, `(N, C, H, W)`; the sum over an image is the change of its logit."""
+        inputs, target = checked(inputs, target)
+        start = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]
+        result = integrated_gradients(model, inputs, target, start, self.num_steps, self.precision, self.chunk_size)
+        if logger.isEnabledFor(logging.INFO) and len(inputs):
+            gap = completeness_gap(model, inputs, target, result, start, self.precision, self.chunk_size)
+            logger.info("IntegratedGradients: largest completeness gap of the batch %.3g", gap.abs().max().item())
+        return result
+
+
+def _expanded(baseline: Tensor, inputs: Tensor) -> Tensor:
+    try:
+        return baseline.detach().to(inputs).expand_as(inputs)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Expected `baseline` to broadcast to {tuple(inputs.shape)}, got shape {tuple(baseline.shape)}."
+        ) from error

@@ -1,0 +1,103 @@
+"""From a signed attribution to one map per image that can be shown and compared."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Channels = Literal["sum", "mean", "max"]
+
+
+def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
+    """Return the absolute value, reduced over channels and not normalised.
+
+    Args:
+        attribution: Signed values, `(N, C, H, W)`.
+        channels: How the absolute values of the channels become one.
+
+    Returns:
+        Non-negative magnitudes, `(N, H, W)`, float32 or better.
+
+    Raises:
+        ValueError: If the shape is not `(N, C, H, W)`, `channels` is none of the names, or a value is not finite.
+
+    Example:
+        >>> magnitude(torch.tensor([[[[1.0]], [[-2.0]]]]))
+        tensor([[[3.]]])
+    """
+    if attribution.ndim != 4:
+        raise ValueError(f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}.")
+    finite = attribution.isfinite().flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        images = torch.nonzero(~finite).flatten().tolist()
+        raise ValueError(f"Expected a finite `attribution`, got NaN or infinity for the images at positions {images}.")
+    values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
+    if channels == "sum":
+        return values.sum(dim=1)
+    if channels == "mean":
+        return values.mean(dim=1)
+    if channels == "max":
+        return values.amax(dim=1)
+    raise ValueError(f"Expected `channels` to be 'sum', 'mean' or 'max', got {channels!r}.")
+
+
+def saliency_map(attribution: Tensor, channels: Channels = "sum", clip: float = 0.99) -> Tensor:
+    """Return magnitudes scaled to [0, 1] for each image alone: `(x - min) / (q - min)`, cut off at 1.
+
+    q is the `clip`-quantile of the image's pixels, interpolated linearly like `torch.quantile`. If it equals the
+    minimum, the maximum takes its place; a constant image becomes all zero (`is_constant` counts these).
+
+    Args:
+        attribution: Signed values, `(N, C, H, W)`.
+        channels: How the absolute values of the channels become one.
+        clip: The quantile that is shown as 1, in (0, 1].
+
+    Returns:
+        One map for each image, `(N, H, W)` in [0, 1], float32 or better.
+
+    Raises:
+        ValueError: As `magnitude`, and if `clip` is not in (0, 1].
+
+    Example:
+        >>> saliency_map(torch.tensor([[[[0.0, -1.0, 2.0]]]]), clip=1.0)
+        tensor([[[0.0000, 0.5000, 1.0000]]])
+    """
+    if not 0 < clip <= 1:
+        raise ValueError(f"Expected `clip` to be in (0, 1], got {clip}.")
+    values = magnitude(attribution, channels)
+    if not values.numel():
+        return values
+    low, high = values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
+    top = _quantile(values.flatten(1), clip)[:, None, None]
+    top = torch.where(top > low, top, high)
+    scaled = ((values - low) / (top - low)).clamp(max=1.0)
+    return torch.where(high > low, scaled, 0.0)
+
+
+def is_constant(saliency: Tensor) -> Tensor:
+    """Return which maps have the same value everywhere, and so say nothing.
+
+    Args:
+        saliency: Maps, `(N, H, W)`, of any scale.
+
+    Returns:
+        True for a constant map, `(N,)` bool.
+
+    Raises:
+        ValueError: If the shape is not `(N, H, W)`.
+
+    Example:
+        >>> is_constant(torch.tensor([[[1.0, 1.0]], [[0.0, 1.0]]]))
+        tensor([ True, False])
+    """
+    if saliency.ndim != 3:
+        raise ValueError(f"Expected `saliency` of shape (N, H, W), got {tuple(saliency.shape)}.")
+    return saliency.amin(dim=(1, 2)) == saliency.amax(dim=(1, 2))
+
+
+def _quantile(values: Tensor, q: float) -> Tensor:
+    # torch.quantile refuses more than 16 million values and sorts them all; the few largest are enough
+    position = q * (values.shape[1] - 1)
+    below = int(position)
+    largest = values.topk(values.shape[1] - below, dim=1).values
+    return torch.lerp(largest[:, -1], largest[:, max(-2, -largest.shape[1])], position - below)

@@ -1,0 +1,113 @@
+"""The console command `spx`: Lightning's fit, validate, test and predict, and the studies of this package."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningCLI
+
+# imported whole so that YAML finds their classes by short names
+from lightning_spx import __version__, attribution, data, models, superpixels
+from lightning_spx.evaluation import stability
+
+ROOMS = (attribution, data, models, superpixels)
+
+# the embedded default: no file, no download, minutes on two cores; configs/stability/synthetic.yaml spells it out
+STABILITY_DEFAULTS: dict[str, Any] = {
+    "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule", "init_args": {"plan": "disjoint"}},
+    "model": {
+        "class_path": "lightning_spx.models.ImageClassifier",
+        "init_args": {"network": {"class_path": "lightning_spx.models.SmallResNet"}},
+    },
+    "trainer.max_epochs": 8,
+    "trainer.logger": False,
+    "trainer.enable_checkpointing": False,
+    "trainer.enable_model_summary": False,
+    "methods": [
+        {"class_path": "lightning_spx.attribution.Gradient"},
+        {"class_path": "lightning_spx.attribution.InputXGradient"},
+        {"class_path": "lightning_spx.attribution.IntegratedGradients", "init_args": {"num_steps": 20}},
+        {"class_path": "lightning_spx.attribution.SmoothGrad", "init_args": {"num_samples": 20}},
+    ],
+    "superpixels": [{"class_path": "lightning_spx.superpixels.Slic", "init_args": {"n_segments": 64}}],
+    "magnitudes": ["after", "before"],
+    "distances": ["l2", "spearman"],
+}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; bad input ends with exit code 2 and one line that names it.
+
+    Args:
+        args: the words after `spx`; None takes them from the console.
+    """
+    words = sys.argv[1:] if args is None else args
+    try:
+        if words and words[0] in LightningCLI.subcommands():
+            LightningCLI(
+                LightningModule, LightningDataModule, subclass_mode_model=True, subclass_mode_data=True, args=args
+            )
+        else:
+            run_command(words)
+    except (ValueError, TypeError, OSError) as error:
+        sys.exit(report(error))
+
+
+def report(error: Exception) -> int:
+    """Print an error as one line and return the exit code of bad input."""
+    print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+    return 2
+
+
+def run_command(words: list[str]) -> None:
+    """Parse and run one of this package's own commands."""
+    commands = {"stability": stability_parser()}
+    parser = ArgumentParser(prog="spx", version=__version__, description="Would another model have shown the same?")
+    subcommands = parser.add_subcommands(required=True, dest="command")
+    for name, subparser in commands.items():
+        subcommands.add_subcommand(name, subparser, help=subparser.description)
+    for name in LightningCLI.subcommands():
+        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's `{name}`; see `spx {name} --help`.")
+    settings = parser.parse_args(words)
+    subparser = commands[settings.command]
+    run_stability(subparser, settings[settings.command])
+
+
+def stability_parser() -> ArgumentParser:
+    """Return the parser of `spx stability`."""
+    parser = ArgumentParser(description="Train k models on disjoint data; tabulate how far their saliency maps agree.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_function_arguments(stability, skip={"model", "trainer", "config"})
+    # of these the study makes one for each model, so they are parsed here and built when they are needed
+    parser.add_subclass_arguments(LightningModule, "model", help="the model that is trained, once for each part.")
+    parser.add_class_arguments(Trainer, "trainer", instantiate=False)
+    parser.set_defaults(STABILITY_DEFAULTS)
+    return parser
+
+
+def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of a study from parsed settings and run it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    settings.pop("config", None)
+    config = yaml.safe_load(parser.dump(settings))
+
+    def build(key: str) -> Callable[[], Any]:
+        return lambda: parser.instantiate(Namespace({key: settings[key].clone()}))[key]
+
+    trainer_settings = build("trainer")
+    others = settings.clone()
+    del others["model"], others["trainer"]
+    folder = stability(
+        **vars(parser.instantiate(others)),
+        model=build("model"),
+        trainer=lambda: Trainer(**trainer_settings().as_dict()),
+        config=config,
+    )
+    print(f"results: {folder}")

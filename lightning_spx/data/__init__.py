@@ -1,0 +1,26 @@
+"""Labelled images as Lightning data modules, and index arithmetic for the parts that models train on."""
+
+from lightning_spx.data.cifar10 import CIFAR10DataModule
+from lightning_spx.data.image_data_module import ImageDataModule
+from lightning_spx.data.image_folder import ImageFolderDataModule
+from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
+from lightning_spx.data.split_plan import Split, labels_hash, load_splits, make_split, save_splits
+from lightning_spx.data.splits import disjoint_parts, folds, stratified_draw
+from lightning_spx.data.synthetic import SyntheticBirdsDataModule
+
+__all__ = [
+    "ArrayImages",
+    "CIFAR10DataModule",
+    "ImageDataModule",
+    "ImageFolderDataModule",
+    "LabelledImages",
+    "Split",
+    "SyntheticBirdsDataModule",
+    "disjoint_parts",
+    "folds",
+    "labels_hash",
+    "load_splits",
+    "make_split",
+    "save_splits",
+    "stratified_draw",
+]

@@ -1,0 +1,141 @@
+"""Reading image files: which there are, which can be read, and their pixels."""
+
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from rich.progress import track
+from torch import Tensor
+
+from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
+from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.splits import Indices
+
+EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# what Pillow raises on damaged files of these formats, and on those large enough to exhaust the memory
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+IN_MEMORY_BYTES = 2**30
+LONG_READ = 10_000
+
+
+def read_image(path: Path, image_size: int) -> Tensor:
+    """Return the image of a file as `(3, image_size, image_size)` uint8, upright and in RGB.
+
+    Args:
+        path: an image file.
+        image_size: side of the result in pixels; other sizes are resized and cropped to the centre.
+
+    Raises:
+        ValueError: if the file cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except UNREADABLE as error:
+        raise ValueError(f"Expected {path} to be a readable image: {error}") from error
+    return resize_and_crop(torch.from_numpy(pixels).permute(2, 0, 1), image_size)
+
+
+class FolderImages(LabelledImages):
+    """Images read from their files each time they are asked for.
+
+    Args:
+        paths: the files.
+        labels: class of each file, `(n,)` integers.
+        image_size: side of the images in pixels.
+
+    Raises:
+        ValueError: when a file that cannot be read is asked for.
+    """
+
+    def __init__(self, paths: list[Path], labels: Indices, image_size: int) -> None:
+        super().__init__(labels)
+        self.paths = paths
+        self.image_size = image_size
+
+    def read(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """Return the image at a position, without a mask."""
+        return read_image(self.paths[index], self.image_size).float() / 255, None
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Return the folders of the classes, sorted by name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not found:
+        raise ValueError(f"Expected {folder} to hold one folder per class, got none.")
+    return found
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Return the image files of a class, sorted by name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
+    if not found:
+        raise ValueError(f"Expected {folder} to hold images ({', '.join(sorted(EXTENSIONS))}), got none.")
+    return found
+
+
+def read_all(groups: dict[int, list[Path]], image_size: int, *, strict: bool, verify: bool) -> LabelledImages:
+    """Return the images of all classes that can be read, in memory where they fit in 1 GiB.
+
+    Args:
+        groups: the files of each label.
+        image_size: side of the images in pixels.
+        strict: refuse a file that cannot be read; otherwise it is left out, with one warning for all.
+        verify: read files that stay on disk once, to find those that cannot be read.
+
+    Raises:
+        ValueError: if a file cannot be read and `strict`, or none of a class can.
+    """
+    paths = [path for group in groups.values() for path in group]
+    labels = np.repeat(np.array(list(groups), np.int64), [len(group) for group in groups.values()])
+    in_memory = len(paths) * 3 * image_size**2 <= IN_MEMORY_BYTES
+    if not in_memory and not verify:
+        return FolderImages(paths, labels, image_size)
+    pixels = np.empty((len(paths) if in_memory else 0, image_size, image_size, 3), np.uint8)
+    refused: dict[int, ValueError] = {}
+    # Pillow decodes outside the interpreter lock; for small images fighting over the lock costs more than that gains
+    for index, result in enumerate(_read_each(paths, image_size, in_threads=not in_memory)):
+        if isinstance(result, ValueError):
+            if strict:
+                raise result
+            refused[index] = result
+        elif in_memory:
+            pixels[index] = result
+    kept = np.setdiff1d(np.arange(len(paths)), list(refused))
+    if refused:
+        first = next(iter(refused.values()))
+        warnings.warn(f"Left out {len(refused)} of {len(paths)} images that cannot be read. {first}", stacklevel=2)
+        lost = set(groups) - set(labels[kept].tolist())
+        if lost:
+            folder = groups[min(lost)][0].parent
+            raise ValueError(f"Expected {folder} to hold a readable image, got {len(groups[min(lost)])} damaged ones.")
+    if in_memory:
+        return ArrayImages(pixels[kept] if refused else pixels, labels[kept])
+    return FolderImages([paths[index] for index in kept], labels[kept], image_size)
+
+
+def _read_each(paths: list[Path], image_size: int, *, in_threads: bool) -> Iterator[NDArray[np.uint8] | ValueError]:
+    """Yield pixels `(S, S, 3)` or the error of each file, in order."""
+
+    def read(path: Path) -> NDArray[np.uint8] | ValueError:
+        try:
+            return read_image(path, image_size).permute(1, 2, 0).numpy()
+        except ValueError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(read, paths) if in_threads else map(read, paths)
+        yield from track(results, "Reading images", total=len(paths), disable=len(paths) < LONG_READ, transient=True)

@@ -1,0 +1,87 @@
+"""Images with labels, un-augmented, as a data module gives them to whoever trains, tests or explains."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.splits import Indices
+
+Sample = dict[str, Tensor]
+
+
+class LabelledImages(Dataset[Sample], ABC):
+    """Images in [0, 1] with class labels known in advance.
+
+    An item is a dict: `image` `(3, H, W)` float32 in [0, 1], `label` and `index` (the position in this data set) as
+    integer scalars, and where there is one `mask` `(H, W)` bool, the object.
+
+    Args:
+        labels: class of each image, `(n,)` integers.
+    """
+
+    def __init__(self, labels: Indices) -> None:
+        self.labels = np.asarray(labels, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the sample at a position."""
+        image, mask = self.read(int(index))
+        sample = {"image": image, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+        return sample if mask is None else {**sample, "mask": mask}
+
+    @abstractmethod
+    def read(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """Return image `(3, H, W)` float32 in [0, 1] and mask `(H, W)` bool, or None, at a position."""
+
+
+class ArrayImages(LabelledImages):
+    """Images held in memory as bytes.
+
+    Args:
+        images: `(n, H, W, 3)` uint8.
+        labels: class of each image, `(n,)` integers.
+        masks: `(n, H, W)` bool, or None.
+        image_size: side in pixels that image and mask are resized to; None: as they are.
+
+    Raises:
+        ValueError: if the lengths differ.
+
+    Example:
+        >>> images = ArrayImages(np.full((2, 8, 8, 3), 255, np.uint8), np.array([0, 1]))
+        >>> images[1]["image"].max().item(), images[1]["label"].item()
+        (1.0, 1)
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: Indices,
+        masks: NDArray[np.bool_] | None = None,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__(labels)
+        num_masks = len(images) if masks is None else len(masks)
+        if not len(images) == len(self.labels) == num_masks:
+            raise ValueError(
+                f"Expected a label and a mask for each of {len(images)} images, "
+                f"got {len(self.labels)} labels and {num_masks} masks."
+            )
+        self.images = images
+        self.masks = masks
+        self.image_size = image_size or images.shape[1]
+
+    def read(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """Return image and mask at a position."""
+        image = resize_and_crop(torch.from_numpy(self.images[index]).permute(2, 0, 1), self.image_size)
+        mask = None
+        if self.masks is not None:
+            mask = resize_and_crop(torch.from_numpy(self.masks[index])[None].float(), self.image_size)[0] >= 0.5
+        return image.float() / 255, mask

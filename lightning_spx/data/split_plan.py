@@ -1,0 +1,188 @@
+"""A split: what each of several models trains on, saved to a file and verified when read back."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lightning_spx.data.splits import Indices, Plan, class_labels, disjoint_parts, folds
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The training images of several models, as indices into one pool; made by `make_split`.
+
+    Args:
+        plan: `all`: every model trains on the whole pool; `disjoint`: on its own part; `folds`: on all but its fold.
+        num_parts: number of models.
+        seed: the seed of the draw.
+        labels_hash: SHA-256 of the labels of the pool.
+        parts: sorted indices per model: what it trains on, or under `folds` what it does not.
+        num_images: images in the pool.
+    """
+
+    plan: Plan
+    num_parts: int
+    seed: int
+    labels_hash: str
+    parts: tuple[Indices, ...]
+    num_images: int
+
+    def train_indices(self, part: int) -> Indices:
+        """Return the sorted indices that the model of a part may train on.
+
+        Raises:
+            ValueError: if there is no such part.
+        """
+        self._check(part)
+        if self.plan == "folds":
+            return np.setdiff1d(np.arange(self.num_images), self.parts[part], assume_unique=True)
+        return self.parts[part]
+
+    def held_out_indices(self, part: int) -> Indices:
+        """Return the sorted indices of the fold held out from the model of a part; empty under other plans.
+
+        Raises:
+            ValueError: if there is no such part.
+        """
+        self._check(part)
+        return self.parts[part] if self.plan == "folds" else np.empty(0, np.int64)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of plan, seed, labels and indices."""
+        return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same split of the same labels."""
+        return isinstance(other, Split) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        """Return a hash that agrees with equality."""
+        return hash(self.sha256)
+
+    def _content(self) -> dict[str, object]:
+        return {
+            "plan": self.plan,
+            "num_parts": self.num_parts,
+            "seed": self.seed,
+            "labels_hash": self.labels_hash,
+            "num_images": self.num_images,
+            "parts": [part.tolist() for part in self.parts],
+        }
+
+    def _check(self, part: int) -> None:
+        if not 0 <= part < self.num_parts:
+            raise ValueError(f"Expected `part` to be 0 to {self.num_parts - 1}, got {part}.")
+
+
+def make_split(
+    labels: ArrayLike, plan: Plan = "disjoint", num_parts: int = 2, seed: int = 0, images_per_part: int | None = None
+) -> Split:
+    """Return the split of a pool of images by a plan.
+
+    Args:
+        labels: class of each image of the pool, `(n,)` integers.
+        plan: see `Split`.
+        num_parts: number of models.
+        seed: decides which image goes where.
+        images_per_part: size of the parts, for the plan `disjoint` only; None: all images are used.
+
+    Raises:
+        TypeError: if the labels are no integers.
+        ValueError: if the plan is unknown or the pool too small for it.
+
+    Example:
+        >>> split = make_split([0, 1] * 10, plan="folds", num_parts=4)
+        >>> split.train_indices(0).size, split.held_out_indices(0).size
+        (15, 5)
+    """
+    values = class_labels(labels)
+    if images_per_part is not None and plan != "disjoint":
+        raise ValueError(f"Expected `images_per_part` only with the plan 'disjoint', got it with {plan!r}.")
+    if plan == "disjoint":
+        parts = disjoint_parts(values, num_parts, seed, images_per_part)
+    elif plan == "folds":
+        parts = folds(values, num_parts, seed)
+    elif plan == "all":
+        if num_parts < 1:
+            raise ValueError(f"Expected `num_parts` to be at least 1, got {num_parts}.")
+        parts = [np.arange(values.size)] * num_parts
+    else:
+        raise ValueError(f"Expected `plan` to be 'all', 'disjoint' or 'folds', got {plan!r}.")
+    return Split(plan, num_parts, seed, labels_hash(values), tuple(parts), values.size)
+
+
+def labels_hash(labels: ArrayLike) -> str:
+    """Return the SHA-256 of labels, the same on every machine.
+
+    Example:
+        >>> labels_hash([0, 1])[:8]
+        '9d34149f'
+    """
+    return hashlib.sha256(class_labels(labels).astype("<i8").tobytes()).hexdigest()
+
+
+def save_splits(splits: Sequence[Split], path: Path) -> None:
+    """Write splits to a JSON file with a hash of each, under a temporary name first.
+
+    Args:
+        splits: one per repeat of a study.
+        path: the file, replaced if it exists.
+    """
+    content = [{**split._content(), "sha256": split.sha256} for split in splits]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content))
+    os.replace(temporary, path)
+
+
+def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
+    """Return the splits of a file after checking that it was not edited and belongs to these labels.
+
+    Args:
+        path: a file written by `save_splits`.
+        labels: class of each image of the pool, `(n,)` integers.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged or edited, or was made for other labels.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected splits at {path}: write them with `save_splits` first.")
+    try:
+        entries = json.loads(path.read_text())
+        splits = [_read_split(entry) for entry in entries]
+        hashes = [entry["sha256"] for entry in entries]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"Expected {path} to be a file of splits as `save_splits` writes it: {error!r}.") from error
+    own_hash = labels_hash(labels)
+    for number, (split, written) in enumerate(zip(splits, hashes, strict=True)):
+        if split.sha256 != written:
+            raise ValueError(f"Expected {path} to be unchanged, but split {number} differs from its SHA-256: edited?")
+        if split.labels_hash != own_hash:
+            raise ValueError(
+                f"Expected {path} to be made for these labels, but split {number} was made for others: "
+                f"{split.num_images} labels of hash {split.labels_hash[:12]}, "
+                f"got {class_labels(labels).size} of hash {own_hash[:12]}."
+            )
+    return splits
+
+
+def _read_split(entry: dict[str, Any]) -> Split:
+    return Split(
+        plan=entry["plan"],
+        num_parts=entry["num_parts"],
+        seed=entry["seed"],
+        labels_hash=entry["labels_hash"],
+        parts=tuple(np.asarray(part, dtype=np.int64) for part in entry["parts"]),
+        num_images=entry["num_images"],
+    )

@@ -1,0 +1,152 @@
+"""Index arithmetic on labels: which images a model trains on and which it never sees. Reads no image."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Indices = NDArray[np.int64]
+Plan = Literal["all", "disjoint", "folds"]
+
+
+def disjoint_parts(
+    labels: ArrayLike, num_parts: int = 2, seed: int = 0, images_per_part: int | None = None
+) -> list[Indices]:
+    """Return parts without common images, each with the class shares of the whole.
+
+    The numbers of images of a class differ by at most one between the parts, and so do the sizes of the parts.
+
+    Args:
+        labels: class of each image, `(n,)` integers.
+        num_parts: number of parts.
+        seed: decides which image goes where.
+        images_per_part: images in each part; None: all images are used.
+
+    Returns:
+        Sorted indices into `labels`, one array per part.
+
+    Raises:
+        TypeError: if the labels are no integers.
+        ValueError: if there are fewer images, or fewer of a class, than asked for.
+
+    Example:
+        >>> [part.size for part in disjoint_parts([0, 0, 0, 1, 1, 1, 1], num_parts=2)]
+        [4, 3]
+    """
+    values = class_labels(labels)
+    if num_parts < 1:
+        raise ValueError(f"Expected `num_parts` to be at least 1, got {num_parts}.")
+    _check_classes(values, num_parts, "num_parts")
+    chosen = np.arange(values.size)
+    if images_per_part is not None:
+        if images_per_part < 1:
+            raise ValueError(f"Expected `images_per_part` to be at least 1, got {images_per_part}.")
+        if images_per_part * num_parts > values.size:
+            raise ValueError(
+                f"Expected {num_parts} parts of {images_per_part} images, without common images, to be at most the "
+                f"{values.size} there are: lower `images_per_part` or `num_parts`."
+            )
+        chosen = stratified_draw(values, images_per_part * num_parts, seed)
+    return _deal(values, chosen, num_parts, seed)
+
+
+def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]:
+    """Return the folds of a stratified partition: model i trains on all images but those of fold i.
+
+    Args:
+        labels: class of each image, `(n,)` integers.
+        num_folds: number of folds, 2 or more.
+        seed: decides which image goes where.
+
+    Returns:
+        Sorted indices of the images held out, one array per fold; every image is in exactly one.
+
+    Raises:
+        TypeError: if the labels are no integers.
+        ValueError: if there are fewer images of a class than folds.
+
+    Example:
+        >>> sorted(np.concatenate(folds([0, 1, 0, 1, 0, 1], num_folds=3)).tolist())
+        [0, 1, 2, 3, 4, 5]
+    """
+    values = class_labels(labels)
+    if num_folds < 2:
+        raise ValueError(f"Expected `num_folds` to be at least 2, got {num_folds}.")
+    _check_classes(values, num_folds, "num_folds")
+    return _deal(values, np.arange(values.size), num_folds, seed)
+
+
+def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indices:
+    """Return a seeded draw of exactly `num_images` images with the class shares of the whole.
+
+    Each class gets its share rounded down; the places left go to the largest remainders.
+
+    Args:
+        labels: class of each image, `(n,)` integers.
+        num_images: images to draw, 0 to n.
+        seed: decides which images are drawn.
+
+    Returns:
+        Sorted indices into `labels`, `(num_images,)`.
+
+    Raises:
+        TypeError: if the labels are no integers.
+        ValueError: if there are fewer images.
+
+    Example:
+        >>> labels = np.array([0] * 6 + [1] * 3)
+        >>> np.bincount(labels[stratified_draw(labels, 6)]).tolist()
+        [4, 2]
+    """
+    values = class_labels(labels)
+    if not 0 <= num_images <= values.size:
+        raise ValueError(f"Expected `num_images` to be 0 to {values.size}, the images there are, got {num_images}.")
+    generator = np.random.default_rng(seed)
+    classes, counts = np.unique(values, return_counts=True)
+    shares, remainders = np.divmod(num_images * counts, max(1, values.size))
+    # equal remainders: the seed decides, so that no class is always the one to lose
+    order = np.lexsort((generator.permutation(classes.size), -remainders))
+    shares[order[: num_images - shares.sum()]] += 1
+    drawn = [
+        generator.permutation(np.flatnonzero(values == name))[:share]
+        for name, share in zip(classes, shares, strict=True)
+    ]
+    return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
+
+
+def class_labels(labels: ArrayLike) -> Indices:
+    """Return labels as `(n,)` int64, or say why they are none.
+
+    Raises:
+        TypeError: if the labels are no integers.
+        ValueError: if the labels have not one axis.
+
+    Example:
+        >>> class_labels([1, 0]).dtype
+        dtype('int64')
+    """
+    values = np.asarray(labels)
+    if values.ndim != 1:
+        raise ValueError(f"Expected `labels` to be of shape (n,), got {values.shape}.")
+    if values.size and not np.issubdtype(values.dtype, np.integer):
+        raise TypeError(f"Expected `labels` to be integers, got {values.dtype}.")
+    return values.astype(np.int64)
+
+
+def _check_classes(labels: Indices, num_parts: int, name: str) -> None:
+    if labels.size == 0:
+        raise ValueError("Expected `labels` to name at least one image, got none.")
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < num_parts:
+        raise ValueError(
+            f"Expected `{name}` to be at most {counts.min()}, the images of class {classes[counts.argmin()]}, "
+            f"got {num_parts}."
+        )
+
+
+def _deal(labels: Indices, chosen: Indices, num_parts: int, seed: int) -> list[Indices]:
+    """Deal the chosen images like cards, class after class: both kinds of counts then differ by at most one."""
+    generator = np.random.default_rng(seed)
+    cards = generator.permutation(chosen)
+    cards = cards[np.argsort(labels[cards], kind="stable")]
+    return [np.sort(cards[part::num_parts]) for part in range(num_parts)]

@@ -1,0 +1,63 @@
+"""Training batches whose order and augmentation depend on seed, part and epoch alone.
+
+A run that restarts from the last finished epoch then sees what the uninterrupted run would have seen: neither the
+number of workers nor other random draws of the program matter.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Dataset, DistributedSampler
+
+from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.splits import Indices
+from lightning_spx.data.transforms import augment
+
+
+class TrainingImages(Dataset[Sample]):
+    """Some of the images, augmented anew in each epoch; position `epoch * len + i` is image i in that epoch.
+
+    Args:
+        images: un-augmented images.
+        indices: the images to train on, `(m,)`.
+        seed: entropy of the augmentation.
+        augmented: False gives the images as they are.
+    """
+
+    def __init__(self, images: LabelledImages, indices: Indices, seed: tuple[int, ...], *, augmented: bool) -> None:
+        self.images = images
+        self.indices = indices
+        self.seed = seed
+        self.augmented = augmented
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> Sample:
+        """Return the sample at a position; its `index` stays that of the full data set."""
+        epoch, number = divmod(position, len(self.indices))
+        index = int(self.indices[number])
+        sample = self.images[index]
+        return augment(sample, np.random.default_rng((*self.seed, epoch, index))) if self.augmented else sample
+
+
+class EpochSampler(DistributedSampler[int]):
+    """Shuffle by seed and epoch, and name the epoch in each position, for workers that outlive an epoch.
+
+    Lightning calls `set_epoch` before every epoch, and leaves a `DistributedSampler` in place on several devices.
+
+    Args:
+        images: the data set that reads the positions.
+        seed: seed of the order.
+        num_replicas: number of processes that share the epoch.
+        rank: the process.
+    """
+
+    def __init__(self, images: TrainingImages, seed: int, num_replicas: int = 1, rank: int = 0) -> None:
+        super().__init__(images, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
+        self.num_images = len(images)
+
+    def __iter__(self) -> Iterator[int]:
+        """Return the positions of this process in this epoch."""
+        return (self.epoch * self.num_images + number for number in super().__iter__())

@@ -1,0 +1,169 @@
+"""Attributions of k models on the same images -> per-image values of every pair, partition and metric, with their nulls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_spx.attribution import magnitude, saliency_map
+from lightning_spx.evaluation.partitions import Partition, permute_pixels
+from lightning_spx.metrics import Distance, map_distance, pair_sets, saliency_ssim, topk_overlap
+
+Magnitude = Literal["after", "before"]
+TOP_K = 0.1
+# distances between un-normalised magnitudes; the others compare saliency maps
+MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
+CHUNK_ELEMENTS = 2**24  # of attribution values of all models at a time: bounds memory at a few hundred MiB
+VARIANTS = ("value", "permuted", "mismatched")
+
+
+@dataclass(frozen=True)
+class StudyImages:
+    """What a comparison needs to know of the images beside their maps.
+
+    Args:
+        index: (N,) each image's number in the data set.
+        label: (N,) true classes.
+        preds: (M, N) the models' predictions.
+        held_out: (M, N) bool, which model did not train on which image, or None if no model saw any.
+        permutation: (N,) a derangement: image n is mismatched with image permutation[n].
+    """
+
+    index: Tensor
+    label: Tensor
+    preds: Tensor
+    held_out: Tensor | None
+    permutation: NDArray[np.int64]
+
+    def check_pairs(self) -> None:
+        """Raise a ValueError for a pair of models for which no image counts."""
+        for position, count in enumerate(self.counting().sum(1).tolist()):
+            if not count:
+                raise ValueError(f"Expected images that count for every pair of models, got none for pair {position}.")
+
+    def counting(self) -> Tensor:
+        """Which images count for which pair, (pairs, N): those that exactly one of the two models did not see."""
+        pairs = list(combinations(range(len(self.preds)), 2))
+        if self.held_out is None:
+            return torch.ones(len(pairs), len(self.index), dtype=torch.bool)
+        return torch.stack([self.held_out[first] ^ self.held_out[second] for first, second in pairs])
+
+
+def compare(
+    attributions: Tensor,
+    partitions: Sequence[Partition],
+    images: StudyImages,
+    *,
+    magnitudes: Sequence[Magnitude],
+    distances: Sequence[Distance],
+    non_negative: bool,
+    seed: int,
+    model_offset: int = 0,
+) -> pd.DataFrame:
+    """Compare every pair of models on every image, in every pooling, beside the two nulls of each value.
+
+    Args:
+        attributions: (M, N, C, H, W) of one method.
+        partitions: the poolings; each gets rows for every magnitude order.
+        images: the images' labels, predictions and derangement.
+        magnitudes: `after` pools signed values, `before` their absolute values.
+        distances: of MeGe and ReCo.
+        non_negative: of the method: the two orders coincide, and one row `either` stands for both.
+        seed: of the permutations.
+        model_offset: number of the first model in the whole study, so that repeats permute differently.
+
+    Returns:
+        One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
+        are NaN where the image does not count for the pair; `constant` says that one of the two maps is constant.
+    """
+    num_models, num_images = attributions.shape[:2]
+    pairs = list(combinations(range(num_models), 2))
+    agree, differ = pair_sets(images.preds, images.label, images.held_out)
+    counting = images.counting().numpy()
+    values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
+    constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
+    chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
+    for start in range(0, num_images, chunk):
+        here = slice(start, min(start + chunk, num_images))
+        nulls = _with_nulls(attributions, here, images, seed, model_offset)
+        for partition in partitions:
+            # without pooling, or without signs, the two orders are the same number
+            either = non_negative or partition.pooling == "none"
+            for order in ("either",) if either else magnitudes:
+                maps = {name: _pooled_maps(partition, order, part, here) for name, part in nulls.items()}
+                blank = maps["value"][1].flatten(2).amax(2) == 0
+                for position, (first, second) in enumerate(pairs):
+                    either_blank = (blank[first] | blank[second]).numpy()
+                    constant.setdefault((position, partition.name, order), []).append(either_blank)
+                    for (metric, setting), number in _pair_values(maps, first, second, distances).items():
+                        key = (position, partition.name, order, metric, setting)
+                        values.setdefault(key, []).append(number)
+    sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
+    frames = []
+    for (position, superpixels, order, metric, setting), chunks in values.items():
+        first, second = pairs[position]
+        number = np.where(counting[position], np.concatenate(chunks, axis=1), np.nan)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "pair": f"{first}-{second}",
+                    "superpixels": superpixels,
+                    "magnitude": order,
+                    "metric": metric,
+                    "setting": setting,
+                    "index": images.index.numpy(),
+                    "agree": agree[position].numpy(),
+                    "differ": differ[position].numpy(),
+                    "num_segments": sizes[superpixels],
+                    "constant": np.concatenate(constant[position, superpixels, order]),
+                    **dict(zip(VARIANTS, number, strict=True)),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _with_nulls(
+    attributions: Tensor, here: slice, images: StudyImages, seed: int, model_offset: int
+) -> dict[str, Tensor]:
+    """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
+    index = images.index[here].tolist()
+    own = attributions[:, here]
+    permuted = [permute_pixels(each, index, model_offset + model, seed) for model, each in enumerate(own)]
+    mismatched = attributions[:, torch.from_numpy(images.permutation[here])]
+    return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
+
+
+def _pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
+    """Pool (M, n, C, H, W) and return magnitudes and saliency maps, each (M, n, H, W)."""
+    flat = attributions.flatten(0, 1)
+    pooled = partition.pool(flat.abs() if order == "before" else flat, here)
+    shape = (*attributions.shape[:2], *attributions.shape[-2:])
+    return magnitude(pooled).view(shape), saliency_map(pooled).view(shape)
+
+
+def _pair_values(
+    maps: dict[str, tuple[Tensor, Tensor]], first: int, second: int, distances: Sequence[Distance]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Return (3, n) values of each metric and setting: as is, permuted, mismatched (own image against another)."""
+    sides = [("value", "value"), ("permuted", "permuted"), ("value", "mismatched")]
+    num_images = maps["value"][0].shape[1]
+    stacked = [
+        (torch.cat([maps[a][kind][first] for a, _ in sides]), torch.cat([maps[b][kind][second] for _, b in sides]))
+        for kind in (0, 1)
+    ]
+    magnitudes, saliency = stacked
+    result = {
+        ("saliency_ssim", ""): saliency_ssim(*saliency),
+        ("topk_overlap", f"k={TOP_K}"): topk_overlap(*saliency, k=TOP_K),
+    }
+    for distance in distances:
+        chosen = magnitudes if distance in MAGNITUDE_DISTANCES else saliency
+        result["distance", f"distance={distance}"] = map_distance(*chosen, distance)
+    return {key: number.double().numpy().reshape(len(sides), num_images) for key, number in result.items()}

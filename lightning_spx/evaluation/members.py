@@ -1,0 +1,149 @@
+"""The k models of a study: trained on their parts, or loaded from checkpoints; a finished one is never trained twice."""
+
+import json
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+from rich.progress import track
+
+from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+
+ModelFactory = Callable[[], LightningModule]
+TrainerFactory = Callable[[], Trainer]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a study.
+
+    Args:
+        repeat: number of the repeat.
+        part: the part that it trains on, or the fold that it does not train on.
+        number: in the whole study; its seed is the study's plus this.
+        checkpoint: a trained model to load instead.
+    """
+
+    repeat: int
+    part: int
+    number: int
+    checkpoint: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Stem of the model's files."""
+        return f"repeat{self.repeat}-model{self.part}"
+
+
+def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[Member]:
+    """List the models of a study.
+
+    Raises:
+        ValueError: fewer than two models, the plan trains all on the same images, or the checkpoints are not as many.
+    """
+    if data.plan == "all" and not checkpoints:
+        raise ValueError("Expected `data.plan` to be 'disjoint' or 'folds' unless `checkpoints` are given, got 'all'.")
+    num_models = len(checkpoints or []) // repeats if data.plan == "all" else data.num_parts
+    if num_models < 2:
+        raise ValueError(
+            f"Expected at least 2 models to compare (`data.num_parts` or `checkpoints`), got {num_models}."
+        )
+    if checkpoints and len(checkpoints) != num_models * repeats:
+        raise ValueError(
+            f"Expected `checkpoints` to name {num_models} models for each of {repeats} repeats, got {len(checkpoints)}."
+        )
+    files = [Path(path) for path in checkpoints] if checkpoints else [None] * (num_models * repeats)
+    return [Member(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
+
+
+def obtain_checkpoint(
+    member: Member, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
+) -> Path:
+    """Return the model's checkpoint, training it first unless it is there.
+
+    An unfinished model starts over: Lightning cannot take up the middle of an epoch bit for bit.
+
+    Args:
+        member: which model.
+        run: its folder receives `checkpoints/<name>.ckpt` and `training/<name>/metrics.csv`.
+        data: of the study; the member's part and split are taken from it.
+        model: makes an untrained model.
+        trainer: makes a Trainer.
+        seed: of the study.
+    """
+    if member.checkpoint is not None:
+        return member.checkpoint
+    checkpoint = run.path / "checkpoints" / f"{member.name}.ckpt"
+    if checkpoint.exists():
+        return checkpoint
+    seed_everything(seed + member.number, workers=True, verbose=False)
+    module = model()
+    fitting = trainer()
+    fitting.loggers = [CSVLogger(run.path, name="training", version=member.name)]
+    began = time.perf_counter()
+    fitting.fit(module, datamodule=data.use_part(member.part, data.seed + member.repeat))
+
+    def save(path: Path) -> None:
+        fitting.save_checkpoint(path, weights_only=True)
+
+    if is_writer():
+        record = {"epochs": fitting.current_epoch, "seconds": round(time.perf_counter() - began, 3)}
+        run.write_json(f"checkpoints/{member.name}.json", record)
+        write_atomic(checkpoint, save)
+    return checkpoint
+
+
+def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
+    """Load a checkpoint's weights into a fresh model, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or one of another architecture.
+    """
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
+    try:
+        content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        state = content["state_dict"]
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {reason}") from error
+    module = model()
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {reason}"
+        ) from error
+    return module.eval()
+
+
+def test_accuracy(
+    member: Member, checkpoint: Path, run: RunFolder, data: ImageDataModule, model: ModelFactory, device: torch.device
+) -> dict[str, object]:
+    """Say which model it is and what share of all test images it classifies as labelled, as plain values."""
+    module = load_checkpoint(checkpoint, model).to(device)
+    data.setup("test")
+    right = total = 0
+    for batch in track(data.test_dataloader(), f"test {member.name}", disable=not is_writer(), transient=True):
+        with torch.no_grad():
+            preds = module(batch["image"].to(device)).argmax(1).cpu()
+        right += int((preds == batch["label"]).sum())
+        total += len(preds)
+    trained = run.path / "checkpoints" / f"{member.name}.json"
+    return {
+        **asdict(member),
+        "checkpoint": str(checkpoint),
+        "network": type(getattr(module, "network", module)).__name__,
+        "test_accuracy": right / total,
+        **(json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else {}),
+    }

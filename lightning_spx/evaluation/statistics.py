@@ -1,0 +1,190 @@
+"""Numbers of a study with their intervals: weighted statistics, the bootstrap, excess over the floor, gain over controls.
+
+Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N images. The first resample has unit
+weights, so index 0 of any result is the number itself and the others are its bootstrap draws, all from one formula.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+CONFIDENCE = 0.95
+MIN_REPEATS = 3  # below this the spread over repeats cannot be estimated, and the interval is over images alone
+
+
+def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Array:
+    """Draw how often each image of each repeat counts in each resample.
+
+    With three or more repeats a resample draws repeats, then images within each of them; with fewer it draws images,
+    the same for all repeats.
+
+    Returns:
+        (1 + num_resamples, num_repeats, num_images) counts, the first of them all one.
+
+    Example:
+        >>> weights = bootstrap_weights(1, 5, 3, seed=0)
+        >>> weights.shape, weights[0].tolist(), weights.sum((1, 2)).tolist()
+        ((4, 1, 5), [[1.0, 1.0, 1.0, 1.0, 1.0]], [5.0, 5.0, 5.0, 5.0])
+    """
+    generator = np.random.default_rng(seed)
+    uniform = np.full(num_images, 1 / num_images)
+    weights = np.ones((1 + num_resamples, num_repeats, num_images))
+    if num_repeats < MIN_REPEATS:
+        weights[1:] = generator.multinomial(num_images, uniform, size=num_resamples)[:, None]
+        return weights
+    drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
+    # a repeat drawn twice gets two independent draws of images, which is one draw of twice as many
+    weights[1:] = generator.multinomial(drawn * num_images, uniform)
+    return weights
+
+
+def weighted_mean(values: Array, weights: Array) -> Array:
+    """Average values over repeats, pairs and images.
+
+    Args:
+        values: (R, P, N); NaN where a pair's image does not count.
+        weights: (B, R, N).
+
+    Returns:
+        (B,) means; NaN where nothing counts.
+    """
+    counts = ~np.isnan(values)
+    flat = weights.reshape(len(weights), -1)
+    total = flat @ np.where(counts, values, 0.0).sum(1).ravel()
+    return _ratio(total, flat @ counts.sum(1).ravel().astype(np.float64))
+
+
+def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
+    """Compute MeGe = 1 / (1 + mean distance over the pairs' images that both models predict correctly).
+
+    Args:
+        distances: (R, P, N).
+        agree: (R, P, N), the set S=.
+        weights: (B, R, N).
+
+    Returns:
+        (B,) values in (0, 1] (Fel et al., WACV 2022).
+    """
+    return 1 / (1 + weighted_mean(np.where(agree, distances, np.nan), weights))
+
+
+def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
+    """Compute ReCo, the largest lead over thresholds of P(d <= t | S=) over P(d <= t | S!=).
+
+    Args:
+        distances: (R, P, N).
+        agree: (R, P, N), the set S=.
+        differ: (R, P, N), the set S!=.
+        weights: (B, R, N).
+
+    Returns:
+        (B,) values in [0, 1]; NaN where one of the sets is empty (Fel et al., WACV 2022).
+    """
+    kept = (agree | differ) & ~np.isnan(distances)
+    repeat, _, image = np.nonzero(kept)
+    order = np.argsort(distances[kept], kind="stable")
+    ordered = distances[kept][order]
+    in_agree = agree[kept][order]
+    # thresholds are observed values, so tied distances are counted together: only the last of each tie is a threshold
+    last_of_tie = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
+    result = np.full(len(weights), np.nan)
+    if not in_agree.any() or in_agree.all():
+        return result
+    rows = max(1, 4_000_000 // len(ordered))  # bounded memory
+    for start in range(0, len(weights), rows):
+        item = weights[start : start + rows, repeat, image][:, order]
+        same, other = np.where(in_agree, item, 0.0).cumsum(1), np.where(in_agree, 0.0, item).cumsum(1)
+        lead = _ratio(same, same[:, -1:]) - _ratio(other, other[:, -1:])
+        result[start : start + rows] = np.maximum(lead[:, last_of_tie].max(1), 0.0)
+    return result
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """Divide, with NaN where the denominator is not positive."""
+    full = np.broadcast_to(denominator, numerator.shape)
+    return np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A statistic of one row and its two null versions, each (B,) with the number itself first.
+
+    Args:
+        value: of the maps as they are.
+        permuted: of maps whose values were permuted over the pixels.
+        mismatched: of maps of two different images.
+    """
+
+    value: Array
+    permuted: Array
+    mismatched: Array
+
+    @property
+    def floor(self) -> Array:
+        """The larger null value, in each resample."""
+        return np.fmax(self.permuted, self.mismatched)
+
+    @property
+    def excess(self) -> Array:
+        """How far above the floor, as a share of the way to the perfect value 1; NaN where the floor is 1."""
+        return _ratio(self.value - self.floor, 1 - self.floor)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Excess above the best control, with the intersection-union interval.
+
+    Args:
+        best_control: the control with the largest excess.
+        gain: excess minus that control's.
+        low: the smallest of the lower limits over the controls.
+        high: the smallest of the upper limits over the controls.
+    """
+
+    best_control: str
+    gain: float
+    low: float
+    high: float
+
+
+def interval(draws: Array) -> tuple[float, float]:
+    """Return the percentile interval of bootstrap draws; (nan, nan) where there is none."""
+    finite = draws[1:][~np.isnan(draws[1:])]
+    if not len(finite):
+        return float("nan"), float("nan")
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(finite, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def gain_over(row: Draws, controls: Mapping[str, Draws]) -> Gain:
+    """Compare a row's excess with every control's, resample by resample.
+
+    The lower limit that must be above zero is the smallest over the controls: "better than each of them" is an
+    intersection-union test, which needs no correction for the number of controls (Berger 1982).
+
+    Args:
+        row: the row's draws.
+        controls: the controls' draws over the same resamples, by name; not empty.
+
+    Example:
+        >>> level = lambda value: Draws(np.full(3, value), np.zeros(3), np.zeros(3))
+        >>> gain_over(level(0.5), {"grid": level(0.25), "blur": level(0.375)})
+        Gain(best_control='blur', gain=0.125, low=0.125, high=0.125)
+    """
+    excess = {name: control.excess for name, control in controls.items()}
+    limits = [interval(row.excess - other) for other in excess.values()]
+    if np.isnan([row.excess[0], *(other[0] for other in excess.values())]).any():
+        return Gain("", float("nan"), float("nan"), float("nan"))
+    best = max(excess, key=lambda name: float(excess[name][0]))
+    return Gain(
+        best_control=best,
+        gain=float(row.excess[0] - excess[best][0]),
+        low=min(low for low, _ in limits),
+        high=min(high for _, high in limits),
+    )

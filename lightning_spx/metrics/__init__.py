@@ -1,0 +1,30 @@
+"""Metrics of saliency maps: torchmetrics classes, each with its pure function."""
+
+from lightning_spx.metrics.distances import Distance, map_distance, pair_distances
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.mege import MeGe, mege, mege_from_distances
+from lightning_spx.metrics.overlap import TopKOverlap, topk_overlap
+from lightning_spx.metrics.pair_sets import pair_sets
+from lightning_spx.metrics.ranks import average_ranks, spearman
+from lightning_spx.metrics.reco import ReCo, reco, reco_from_distances
+from lightning_spx.metrics.ssim import SaliencySSIM, saliency_ssim
+
+__all__ = [
+    "Distance",
+    "ImageMean",
+    "MeGe",
+    "ReCo",
+    "SaliencySSIM",
+    "TopKOverlap",
+    "average_ranks",
+    "map_distance",
+    "mege",
+    "mege_from_distances",
+    "pair_distances",
+    "pair_sets",
+    "reco",
+    "reco_from_distances",
+    "saliency_ssim",
+    "spearman",
+    "topk_overlap",
+]

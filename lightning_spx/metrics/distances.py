@@ -1,0 +1,158 @@
+"""Distances between saliency maps, as MeGe and ReCo use them."""
+
+from itertools import combinations
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
+from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.ssim import pairwise_ssim
+
+Distance = Literal["l2", "l2_raw", "l1", "spearman", "cosine", "ssim"]
+
+# Values of all models' maps that are held in float64 at once.
+CHUNK_VALUES = 2**22
+
+
+def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
+    """Distance of each map to its partner; see `pair_distances` for the definitions.
+
+    Args:
+        first: maps, shape (N,H,W).
+        second: maps, shape (N,H,W).
+        distance: which distance.
+
+    Returns:
+        Distances, shape (N,), float32.
+
+    Raises:
+        ValueError: if the shapes do not fit, `distance` is unknown, or maps for `"ssim"` are smaller than 11x11.
+
+    Example:
+        >>> import torch
+        >>> map_distance(torch.tensor([[[3.0, 4.0]]]), torch.tensor([[[6.0, 8.0]]]), "l2_raw")
+        tensor([5.])
+    """
+    check_same_shape(first, second, "(N,H,W)")
+    return pair_distances(torch.stack([first, second]), distance)[0]
+
+
+def pair_distances(maps: Tensor, distance: Distance, segments: Tensor | None = None) -> Tensor:
+    """Distances between the maps of every two models, image by image.
+
+    `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map stays as it is (0 from another one,
+    1 from any other map). `l2_raw`: Euclidean distance. `l1`: mean over pixels of the absolute difference. `cosine`:
+    1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with `spearman`'s rho; 1 if a map is
+    constant. `ssim`: 1 minus `saliency_ssim`, data range 1. A map with a NaN has distance NaN.
+
+    `l1`, `spearman` and `ssim` are meant for saliency in [0, 1], `l2`, `l2_raw` and `cosine` for magnitudes before they
+    are normalized; no scale is enforced. All is computed in float64 and rounded once, so that distances that are equal
+    compare as equal.
+
+    Args:
+        maps: maps of M models for the same N images, shape (M,N,H,W).
+        distance: which distance.
+        segments: super-pixels on which every map of the image is constant, shape (N,H,W), ids from 0, int. The
+            distances are the same; `spearman` sorts segments instead of pixels and is many times faster, `ssim` does
+            not look at them.
+
+    Returns:
+        Distances, shape (M (M - 1) / 2, N), pairs in the order of `itertools.combinations(range(M), 2)`, float32.
+
+    Raises:
+        ValueError: if the shapes do not fit, there are fewer than two models, `distance` is unknown, maps for `"ssim"`
+            are smaller than 11x11, or a map varies within a segment.
+        TypeError: if `segments` is not of an integer type.
+
+    Example:
+        >>> import torch
+        >>> pair_distances(torch.tensor([0.0, 1.0, 3.0]).view(3, 1, 1, 1), "l1")
+        tensor([[1.],
+                [3.],
+                [2.]])
+    """
+    check_distance(distance)
+    if maps.ndim != 4 or 0 in maps.shape[2:]:
+        raise ValueError(f"Expected `maps` of shape (M,N,H,W) with at least one pixel, got {tuple(maps.shape)}.")
+    if len(maps) < 2:
+        raise ValueError(f"Expected `maps` of at least 2 models, got {len(maps)}.")
+    if segments is not None:
+        _check_segments(segments, maps)
+    if distance == "ssim":
+        return 1 - pairwise_ssim(maps)
+    size = max(1, CHUNK_VALUES // max(1, maps[:, :1].numel()))
+    parts = torch.split(maps, size, dim=1)
+    partitions = [None] * len(parts) if segments is None else torch.split(segments, size)
+    return torch.cat([_chunk_distances(*pair, distance) for pair in zip(parts, partitions, strict=True)], dim=1)
+
+
+def check_distance(distance: str) -> None:
+    """Raise a ValueError unless `distance` is one of the names.
+
+    Example:
+        >>> check_distance("spearman")
+    """
+    if distance not in get_args(Distance):
+        raise ValueError(f"Expected `distance` to be one of {get_args(Distance)}, got {distance!r}.")
+
+
+def _chunk_distances(maps: Tensor, segments: Tensor | None, distance: Distance) -> Tensor:
+    if segments is None:
+        values, weights = maps.flatten(2), None
+    else:
+        values, weights = _segment_values(maps, segments)
+    prepared = [_prepare(value, weights, distance) for value in values]
+    return torch.stack([_compare(a, b, weights, distance) for a, b in combinations(prepared, 2)]).float()
+
+
+def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
+    """The part of the work that is done once per model: (N,D) to (N,D) in float64."""
+    if distance == "spearman":
+        return centered_ranks(values, weights)
+    values = values.double()
+    if distance == "l2":
+        norm = _pixel_sum(values.square(), weights).sqrt()[:, None]
+        return values / norm.masked_fill(norm == 0, 1.0)
+    return values
+
+
+def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
+    """The part that is done for every pair: two (N,D) to (N,)."""
+    if distance == "spearman":
+        return (1 - cosine_similarity(first, second, weights).abs()).sqrt()
+    if distance == "cosine":
+        return 1 - cosine_similarity(first, second, weights)
+    if distance == "l1":
+        pixels = first.shape[1] if weights is None else weights.sum(dim=1)
+        return _pixel_sum((first - second).abs(), weights) / pixels
+    return _pixel_sum((first - second).square(), weights).sqrt()
+
+
+def _pixel_sum(values: Tensor, weights: Tensor | None) -> Tensor:
+    return (values if weights is None else values * weights).sum(dim=1)
+
+
+def _segment_values(maps: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
+    """One value per model and segment (M,N,S), and the number of pixels of the segment (N,S)."""
+    ids = segments.flatten(1).long()
+    pixels = maps.flatten(2)
+    index = ids.expand(len(maps), -1, -1)
+    num_segments = int(ids.max()) + 1 if ids.numel() else 0
+    # All pixels of a segment are equal, so it does not matter which of them is written last.
+    values = pixels.new_zeros(*pixels.shape[:2], num_segments).scatter_(2, index, pixels)
+    written = values.gather(2, index)
+    if not ((written == pixels) | (written.isnan() & pixels.isnan())).all():
+        raise ValueError("Expected `maps` to be constant on each of `segments`; leave `segments` out for other maps.")
+    weights = torch.zeros(len(ids), num_segments, dtype=torch.float64, device=maps.device)
+    return values, weights.scatter_add_(1, ids, torch.ones_like(ids, dtype=torch.float64))
+
+
+def _check_segments(segments: Tensor, maps: Tensor) -> None:
+    if segments.is_floating_point() or segments.is_complex() or segments.dtype == torch.bool:
+        raise TypeError(f"Expected `segments` of an integer type, got {segments.dtype}.")
+    if segments.shape != maps.shape[1:]:
+        raise ValueError(f"Expected `segments` of shape {tuple(maps.shape[1:])}, got {tuple(segments.shape)}.")
+    if ((segments < 0) | (segments >= segments[:1].numel())).any():
+        raise ValueError("Expected `segments` to hold ids from 0 to the number of segments minus 1.")

@@ -1,0 +1,87 @@
+"""Overlap of the most salient pixels of two maps, one value per image."""
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.shapes import check_same_shape
+
+
+def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
+    """Fraction of the top-k pixels of each map that are also among the top-k pixels of its reference.
+
+    Ties at the border of the set share the places that are left: with p places, a of them taken by larger values, each
+    of t tied pixels weighs (p - a)/t, and the value is the sum of the products of both maps' weights, divided by p.
+    That is the exact expectation when ties are broken at random in each map independently, so no seed is needed: a
+    constant map scores p/(HW), what chance gives, and a map with ties less than 1 against itself. The intersection
+    over union of sets with overlap o is o/(2 - o).
+
+    Args:
+        saliency: maps, shape (N,H,W), any scale.
+        reference: the maps to compare with, shape (N,H,W).
+        k: fraction of the pixels in the set, in (0, 1]; the number of places is `max(1, round(k * H * W))`.
+
+    Returns:
+        Values in [0, 1], shape (N,), float32; NaN where a map has a NaN.
+
+    Raises:
+        ValueError: if the shapes do not fit or `k` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> first = torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
+        >>> topk_overlap(first, first.flip(2), k=0.5), topk_overlap(first, torch.ones(1, 2, 2), k=0.5)
+        (tensor([1.]), tensor([0.5000]))
+    """
+    _check_k(k)
+    check_same_shape(saliency, reference, "(N,H,W)")
+    places = max(1, round(k * saliency.shape[1] * saliency.shape[2]))
+    shared = _membership(saliency, places) * _membership(reference, places)
+    return (shared.sum(dim=1, dtype=torch.float64) / places).float()
+
+
+class TopKOverlap(ImageMean):
+    """Mean over images of `topk_overlap`: how many of the most salient pixels two models share.
+
+    Images with a NaN are left out and counted in `num_dropped`.
+
+    Args:
+        k: fraction of the pixels in the set, in (0, 1].
+
+    Raises:
+        ValueError: if `k` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> metric = TopKOverlap(k=0.25)
+        >>> metric.update(torch.ones(3, 8, 8), torch.ones(3, 8, 8))
+        >>> metric.compute()
+        tensor(0.2500)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def __init__(self, k: float = 0.1) -> None:
+        super().__init__()
+        _check_k(k)
+        self.k = k
+
+    def update(self, saliency: Tensor, reference: Tensor) -> None:
+        """Compare a batch of maps, shapes (N,H,W)."""
+        self.accumulate(topk_overlap(saliency, reference, k=self.k))
+
+
+def _membership(maps: Tensor, places: int) -> Tensor:
+    values = maps.flatten(1).to(torch.promote_types(maps.dtype, torch.float32))
+    smallest = values.kthvalue(values.shape[1] - places + 1, dim=1, keepdim=True).values
+    above, tied = values > smallest, values == smallest
+    share = (places - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
+    membership = torch.where(tied, share, above.float())
+    return membership.masked_fill_(values.isnan().any(dim=1, keepdim=True), torch.nan)
+
+
+def _check_k(k: float) -> None:
+    if not 0 < k <= 1:
+        raise ValueError(f"Expected `k` to be in (0, 1], got {k}.")

@@ -1,0 +1,7 @@
+"""Classifiers: networks and the LightningModules that train them."""
+
+from lightning_spx.models.classifier import ImageClassifier
+from lightning_spx.models.networks import SmallResNet, cifar_resnet18, pretrained
+from lightning_spx.models.normalize import Normalize
+
+__all__ = ["ImageClassifier", "Normalize", "SmallResNet", "cifar_resnet18", "pretrained"]

@@ -1,0 +1,187 @@
+"""The classifier: any network, trained by Lightning, that takes images in [0, 1]."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torchmetrics.classification import MulticlassAccuracy
+
+from lightning_spx.models.networks import state_mismatch
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
+from lightning_spx.models.schedule import warmup_cosine
+
+# Lightning's types of the same names come with its command line and load jsonargparse
+OptimizerCallable = Callable[[Iterable[nn.Parameter]], Optimizer]
+LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
+Device = torch.device | str | int
+MapLocation = Device | Callable[[torch.UntypedStorage, str], torch.UntypedStorage | None] | dict[Device, Device] | None
+Batch = Mapping[str, Tensor] | Sequence[Tensor]
+
+# what Python code hands over as live objects, which a checkpoint does not hold
+LIVE_ARGUMENTS = ["network", "optimizer", "scheduler"]
+
+
+class ImageClassifier(LightningModule):
+    """Train and test a network on images in [0, 1] and their labels; a checkpoint loads by itself or with `network=`.
+
+    A batch is a mapping with `image` `(N, 3, H, W)` and `label` `(N,)`, or a pair of these. Logged are `train/loss`,
+    `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy`, over all processes; `predict` returns logits.
+
+    Built by the command line, the settings are plain and in the checkpoint: `load_from_checkpoint(path)` works. Built
+    in Python, network, optimiser and scheduler are objects and left out: `load_from_checkpoint(path, network=...)`.
+
+    Args:
+        network: takes normalised images `(N, 3, H, W)`, returns logits `(N, K)`.
+        optimizer: makes the optimiser from the parameters.
+        scheduler: makes a schedule, stepped once an epoch, from the optimiser; None: the learning rate rises linearly
+            over `warmup_fraction` of the steps of the run and falls to zero as half a cosine, stepped every batch.
+        warmup_fraction: share of the steps with a rising learning rate, in [0, 1); only without `scheduler`.
+        mean: per channel, subtracted from the images as the first layer.
+        std: per channel, divides the images.
+        label_smoothing: share of the target probability spread over all classes, in [0, 1].
+        compile: compile the network; the names in the checkpoint stay the same.
+
+    Raises:
+        ValueError: if a number is out of its range.
+
+    Example:
+        >>> from lightning_spx.models import SmallResNet
+        >>> classifier = ImageClassifier(SmallResNet(num_classes=10))
+        >>> classifier(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        warmup_fraction: float = 0.2,
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
+        label_smoothing: float = 0.0,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if not 0 <= warmup_fraction < 1:
+            raise ValueError(f"Expected `warmup_fraction` to be in [0, 1), got {warmup_fraction}.")
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"Expected `label_smoothing` to be in [0, 1], got {label_smoothing}.")
+        # the command line hands Lightning the plain settings in place of the objects it built from them
+        self.save_hyperparameters("optimizer")
+        built_from_settings = not callable(self.hparams["optimizer"])
+        self.save_hyperparameters(ignore=None if built_from_settings else LIVE_ARGUMENTS)
+        self.normalize = Normalize(mean, std)
+        self.network = network
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.warmup_fraction = warmup_fraction
+        self.compile_network = compile
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.val_accuracy = MulticlassAccuracy(average="micro")
+        self.test_accuracy = MulticlassAccuracy(average="micro")
+
+    def setup(self, stage: str) -> None:
+        """Compile the network, in place and in every process, if asked for."""
+        if self.compile_network:
+            self.network.compile()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits `(N, K)` for images `(N, 3, H, W)` in [0, 1]."""
+        logits: Tensor = self.network(self.normalize(images))
+        return logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch, and log it."""
+        loss, _, label = self._step(batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(label))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log loss and accuracy."""
+        self._evaluate(batch, "val", self.val_accuracy)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log loss and accuracy."""
+        self._evaluate(batch, "test", self.test_accuracy)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return logits `(N, K)`."""
+        return self._step(batch)[1]
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimiser and its schedule."""
+        optimizer = self.optimizer(self.parameters())
+        if self.scheduler is not None:
+            return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
+        num_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(num_steps):
+            raise ValueError("Expected `max_epochs` or `max_steps` of the trainer to be set, or a `scheduler` given.")
+        factor = partial(warmup_cosine, num_steps=int(num_steps), warmup_fraction=self.warmup_fraction)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: str | Path | IO[bytes],
+        map_location: MapLocation = None,
+        hparams_file: str | Path | None = None,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        **kwargs: object,
+    ) -> Self:
+        """Return the classifier of a checkpoint.
+
+        Args:
+            checkpoint_path: a checkpoint written by Lightning.
+            map_location: the device for the tensors, as in `torch.load`.
+            hparams_file: as in Lightning.
+            strict: refuse missing and unexpected weights (default).
+            weights_only: refuse to run code from the file (default).
+            kwargs: arguments of the constructor that replace those of the checkpoint, such as `network`.
+
+        Raises:
+            ValueError: if the checkpoint holds no network and none is given, or weights of another architecture.
+        """
+        try:
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+            )
+        except TypeError as error:
+            if "network" in kwargs or "'network'" not in str(error):
+                raise
+            raise ValueError(
+                f"Expected {checkpoint_path} to name its network, but it was trained from Python code: "
+                f"call `{cls.__name__}.load_from_checkpoint(path, network=...)`."
+            ) from error
+        except RuntimeError as error:
+            if "loading state_dict" not in str(error):
+                raise
+            raise ValueError(f"Expected {checkpoint_path} to fit the network, got another one's: {error}") from error
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse the weights of another architecture with the name of the trainer's file."""
+        if self._trainer is None or not self.strict_loading:
+            return
+        mismatch = state_mismatch(self, checkpoint["state_dict"])
+        if mismatch:
+            raise ValueError(f"Expected {self.trainer.ckpt_path} to fit {type(self.network).__name__}, got {mismatch}.")
+
+    def _step(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        image, label = (batch["image"], batch["label"]) if isinstance(batch, Mapping) else batch
+        logits = self(image)
+        return self.loss(logits, label), logits, label
+
+    def _evaluate(self, batch: Batch, stage: str, accuracy: MulticlassAccuracy) -> None:
+        loss, logits, label = self._step(batch)
+        accuracy.update(logits, label)
+        self.log(f"{stage}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(label))
+        self.log(f"{stage}/accuracy", accuracy, prog_bar=True, batch_size=len(label))

@@ -1,0 +1,158 @@
+"""Networks for small images, and plain weight files for any network."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch normalisation and a shortcut (He et al. 2016, figure 5 left).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        stride: stride of the first convolution and of the shortcut.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        # not in place: attribution methods hook modules, and an in-place ReLU breaks their backward hooks
+        self.relu = nn.ReLU()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features `(N, out_channels, H / stride, W / stride)`."""
+        residual = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(features)))))
+        return torch.relu(residual + self.shortcut(features))
+
+
+class SmallResNet(nn.Module):
+    """A residual network of 8 layers for small images that trains on a CPU in minutes.
+
+    A 3x3 stem and three stages of one basic block each, of `width`, `2 width` and `4 width` channels, then global
+    average pooling (the CIFAR network of He et al. 2016, section 4.2, with n = 1 and a projection shortcut). It takes
+    any image of 8 px or more.
+
+    Args:
+        num_classes: number of logits.
+        width: channels of the first stage.
+
+    Raises:
+        ValueError: if `num_classes` or `width` is below 1.
+
+    Example:
+        >>> import torch
+        >>> SmallResNet(num_classes=10)(torch.rand(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int = 10, width: int = 16) -> None:
+        super().__init__()
+        for name, value in (("num_classes", num_classes), ("width", width)):
+            if value < 1:
+                raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.stages = nn.Sequential(
+            BasicBlock(width, width),
+            BasicBlock(width, 2 * width, stride=2),
+            BasicBlock(2 * width, 4 * width, stride=2),
+        )
+        self.head = nn.Linear(4 * width, num_classes)
+        # a third faster on CPUs than the default layout, and the layout that tensor cores want
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits `(N, num_classes)` for images `(N, 3, H, W)`."""
+        features: Tensor = self.stages(self.stem(images))
+        logits: Tensor = self.head(features.mean(dim=(2, 3)))
+        return logits
+
+
+def cifar_resnet18(num_classes: int = 10) -> nn.Module:
+    """Return torchvision's ResNet-18 made for 32 px images: a 3x3 stem of stride 1 and no max-pooling.
+
+    Args:
+        num_classes: number of logits.
+
+    Example:
+        >>> cifar_resnet18(num_classes=5).fc.out_features
+        5
+    """
+    network: nn.Module = resnet18(num_classes=num_classes)
+    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
+    network.maxpool = nn.Identity()
+    return network
+
+
+def pretrained(network: nn.Module, weights: Path) -> nn.Module:
+    """Return `network` with the weights of a plain state file.
+
+    Args:
+        network: the network that the weights were saved from.
+        weights: a file written by `torch.save(network.state_dict(), path)`, or a `.safetensors` file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file holds no state, or one of another architecture.
+
+    Example:
+        >>> import tempfile
+        >>> trained = SmallResNet(width=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save(trained.state_dict(), f"{folder}/weights.pt")
+        ...     network = pretrained(SmallResNet(width=4), Path(folder, "weights.pt"))
+        >>> torch.equal(network.head.weight, trained.head.weight)
+        True
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected `weights` to be a file, found none at {path}.")
+    state: object
+    if path.suffix == ".safetensors":
+        # an optional package: only who has such a file needs it
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it.")
+    mismatch = state_mismatch(network, state)
+    if mismatch:
+        raise ValueError(f"Expected {path} to fit {type(network).__name__}, got {mismatch}.")
+    network.load_state_dict(state)
+    return network
+
+
+def state_mismatch(module: nn.Module, state: dict[str, Tensor]) -> str:
+    """Return in words how `state` differs in names and shapes from what `module` holds, empty if it does not.
+
+    Example:
+        >>> state_mismatch(nn.Linear(2, 1), {"weight": torch.zeros(1, 3), "scale": torch.zeros(1)})
+        'missing bias; unexpected scale; weight of shape (1, 3) for (1, 2)'
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    shapes = [
+        f"{name} of shape {tuple(state[name].shape)} for {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    parts = [("missing ", missing), ("unexpected ", unexpected), ("", shapes)]
+    return "; ".join(f"{word}{_first_names(names)}" for word, names in parts if names)
+
+
+def _first_names(names: list[str]) -> str:
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

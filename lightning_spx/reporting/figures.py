@@ -1,0 +1,156 @@
+"""Tensors and tables -> matplotlib figures; knows no Trainer and no logger."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from skimage.segmentation import mark_boundaries
+from torch import Tensor
+
+PIXEL_COLOUR = "#7f8c9b"
+POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
+FLOOR_COLOUR = "#c1121f"
+
+
+def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Figure:
+    """Draw one metric as bars with intervals: each method by pixel and by every segmenter, with floor and best control.
+
+    Args:
+        results: rows of `results.csv`; order `after` is drawn where both magnitude orders are there.
+        metric: which of its metrics.
+        setting: which of the metric's settings.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
+        ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, best_control=None, models="2 nets",
+        ...     dataset="birds", num_images=10, interval="over images")
+        >>> figure = stability_bars(pd.DataFrame([row]), "saliency_ssim")
+        >>> figure.axes[0].patches[0].get_height()
+        0.2
+    """
+    rows = _shown(results, metric, setting)
+    own = rows[~rows["superpixels"].str.startswith("control:")]
+    methods, partitions = list(own["method"].unique()), list(own["superpixels"].unique())
+    figure = Figure(figsize=(max(6.0, 1.1 * len(methods) * len(partitions) ** 0.75 + 2), 4.2), layout="constrained")
+    axes = figure.subplots()
+    width = 0.82 / len(partitions)
+    for column, superpixels in enumerate(partitions):
+        colour = PIXEL_COLOUR if superpixels == "pixel" else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
+        for place, method in enumerate(methods):
+            match = own[(own["method"] == method) & (own["superpixels"] == superpixels)]
+            if match.empty:
+                continue
+            row = match.iloc[0]
+            left = place + (column - (len(partitions) - 1) / 2) * width
+            label = ("pixel" if superpixels == "pixel" else f"S-, {superpixels}") if place == 0 else None
+            axes.bar(left, row["value"], width * 0.92, color=colour, label=label)
+            error = [[max(row["value"] - row["ci_low"], 0)], [max(row["ci_high"] - row["value"], 0)]]
+            axes.errorbar(left, row["value"], yerr=error, color="black", capsize=2.5, linewidth=1)
+            axes.hlines(row["floor"], left - width * 0.46, left + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
+            control = rows[(rows["method"] == method) & (rows["superpixels"] == row["best_control"])]
+            if not control.empty:
+                axes.plot(left, control.iloc[0]["value"], marker="D", color="white", markeredgecolor="black", ms=4.5)
+    axes.set_xticks(range(len(methods)), methods)
+    axes.set_ylim(0.0, None)
+    axes.set_ylabel(metric if not setting else f"{metric} ({setting})")
+    axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
+    axes.plot([], [], "D", color="white", markeredgecolor="black", ms=4.5, label="best control")
+    axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.spines[["top", "right"]].set_visible(False)
+    first = own.iloc[0]
+    axes.set_xlabel(
+        f"{first['models']}, {first['dataset']}, {first['num_images']} images; 95 % intervals {first['interval']}",
+        fontsize=8,
+    )
+    return figure
+
+
+def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
+    """Draw MeGe as a table: methods down, pixel and segmenters across, each with its interval, floor and verdict.
+
+    Args:
+        results: rows of `results.csv`.
+        setting: the distance.
+    """
+    rows = _shown(results, "mege", setting)
+    own = rows[~rows["superpixels"].str.startswith("control:")]
+    methods, partitions = list(own["method"].unique()), list(own["superpixels"].unique())
+    cells = []
+    for method in methods:
+        line = []
+        for superpixels in partitions:
+            match = own[(own["method"] == method) & (own["superpixels"] == superpixels)]
+            line.append("" if match.empty else _cell_text(match.iloc[0]))
+        cells.append(line)
+    figure = Figure(figsize=(2.2 + 2.1 * len(partitions), 0.9 + 0.55 * len(methods)), layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    headings = ["pixel" if name == "pixel" else f"S-, {name}" for name in partitions]
+    table = axes.table(cells, rowLabels=methods, colLabels=headings, loc="center", cellLoc="center")
+    table.auto_set_font_size(False)
+    table.set_fontsize(8)
+    table.scale(1, 2.3)
+    first = own.iloc[0]
+    axes.set_title(
+        f"MeGe ({setting}), {first['models']} on {first['dataset']}\nvalue [95 % interval {first['interval']}] / floor;"
+        " * gain over every control",
+        fontsize=8,
+    )
+    return figure
+
+
+def map_panel(
+    images: Tensor,
+    segments: Mapping[str, Tensor],
+    pixel_maps: Tensor,
+    pooled_maps: Mapping[str, Tensor],
+    model_names: Sequence[str],
+    title: str,
+) -> Figure:
+    """Draw images with their segments and the maps of every model: by pixel, then by each segmenter.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        segments: (n, H, W) of each segmenter, by name.
+        pixel_maps: (M, n, H, W) saliency maps in [0, 1].
+        pooled_maps: the same, pooled, of each segmenter.
+        model_names: of the M models.
+        title: of the figure.
+    """
+    kinds = {"pixel": pixel_maps, **pooled_maps}
+    columns = 1 + sum(len(maps) + (name in segments) for name, maps in kinds.items())
+    figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
+    grid = figure.subplots(len(images), columns, squeeze=False)
+    for line, (axes_row, image) in enumerate(zip(grid, images, strict=True)):
+        pictures = [(image.permute(1, 2, 0).numpy(), "image")]
+        for name, maps in kinds.items():
+            if name in segments:
+                # drawn at four times the size, so that a boundary is thinner than a pixel of a small image
+                large = np.kron(segments[name][line].numpy(), np.ones((4, 4), dtype=np.int64))
+                enlarged = image.permute(1, 2, 0).numpy().repeat(4, 0).repeat(4, 1)
+                pictures.append((mark_boundaries(enlarged, large, color=(1, 0.85, 0)), name))
+            prefix = "" if name == "pixel" else "S-, "
+            pictures += [(one[line].numpy(), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
+        for axes, (picture, heading) in zip(axes_row, pictures, strict=True):
+            _show(axes, picture, heading if line == 0 else "")
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
+    rows = results[(results["metric"] == metric) & (results["setting"] == setting) & (results["pair"] == "all")]
+    order = "after" if (rows["magnitude"] == "after").any() else "before"
+    return rows[rows["magnitude"].isin([order, "either"])]
+
+
+def _cell_text(row: pd.Series) -> str:
+    star = "*" if row["gain_low"] > 0 else ""
+    return f"{row['value']:.3f}{star} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]\n/ {row['floor']:.3f}"
+
+
+def _show(axes: Axes, picture: np.ndarray, heading: str) -> None:
+    axes.imshow(picture, cmap="inferno" if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(heading, fontsize=7)
+    axes.axis("off")

@@ -1,0 +1,83 @@
+"""Result rows -> tables for the console."""
+
+import pandas as pd
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+NO_GAIN = "no gain over smoothing"
+TITLES = {
+    "saliency_ssim": "SSIM of saliency maps between models",
+    "topk_overlap": "Overlap of the top pixels between models",
+    "mege": "MeGe, generalisability between models",
+    "reco": "ReCo, consistency between models",
+}
+
+
+def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
+    """Tabulate one metric: a row for each pixel and S- method, controls summarised by the best of them.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: which of its metrics.
+        setting: which of the metric's settings.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
+        ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, excess=0.11, models="2 nets",
+        ...     dataset="birds", num_images=10, interval="over images")
+        >>> stability_table(pd.DataFrame([row]), "saliency_ssim", "").row_count
+        1
+    """
+    rows = results.query("metric == @metric and setting == @setting and pair == 'all'")
+    own = rows[~rows["superpixels"].str.startswith("control:")]
+    first = own.iloc[0]
+    table = Table(
+        title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),
+        caption=Text(
+            f"{first['models']} on {first['dataset']}, {first['num_images']} images; "
+            f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
+        ),
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for heading in ("method", "super-pixels", "order"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("value", "floor", "excess", "gain over best control"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for _, row in own.iterrows():
+        # as Text: neither an interval's bracket nor a name from a data set is markup
+        table.add_row(*(Text(cell) for cell in _row(row)))
+    return table
+
+
+def method_name(row: pd.Series) -> str:
+    """Name a row's method as the tables do: pooled methods carry the prefix `S-`."""
+    return str(row["method"]) if row["superpixels"] == "pixel" else f"S-{row['method']}"
+
+
+def verdict(row: pd.Series) -> str:
+    """Say whether an S- row beats all of its controls; nothing for a pixel row."""
+    if row["superpixels"] == "pixel":
+        return ""
+    return "gain" if row["gain_low"] > 0 else NO_GAIN
+
+
+def _row(row: pd.Series) -> list[str]:
+    common = [
+        method_name(row),
+        str(row["superpixels"]),
+        str(row["magnitude"]),
+        f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
+        f"{row['floor']:.3f}",
+        f"{row['excess']:.3f}",
+    ]
+    if row["superpixels"] == "pixel":
+        return [*common, "", ""]
+    common[1] += f", {row['mean_segments']:.0f}"
+    control = str(row["best_control"]).removeprefix("control:").partition("(")[0]
+    gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control:>8}"
+    return [*common, gain, verdict(row)]

@@ -1,0 +1,33 @@
+"""Super-pixels: images to segments, controls of equal number, and pooling over segments."""
+
+from lightning_spx.superpixels.blur import blur_like
+from lightning_spx.superpixels.cache import Cached
+from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
+from lightning_spx.superpixels.image_file import image_key
+from lightning_spx.superpixels.pooling import segment_pool
+from lightning_spx.superpixels.precomputed import Precomputed
+from lightning_spx.superpixels.regular import Grid, Voronoi
+from lightning_spx.superpixels.scikit import Felzenszwalb, Quickshift, Watershed
+from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments, num_segments
+from lightning_spx.superpixels.slic import Slic
+
+__all__ = [
+    "Cached",
+    "Felzenszwalb",
+    "Grid",
+    "Precomputed",
+    "Quickshift",
+    "Segmenter",
+    "Slic",
+    "Voronoi",
+    "Watershed",
+    "blur_like",
+    "borrow",
+    "check_images",
+    "check_segments",
+    "grid_like",
+    "image_key",
+    "num_segments",
+    "segment_pool",
+    "voronoi_like",
+]

@@ -1,0 +1,72 @@
+"""The control that smooths as much as the segments would, without any borders."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_spx.superpixels.pooling import check_pair
+from lightning_spx.superpixels.segmenter import num_segments
+
+
+def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
+    """Blur each image by a Gaussian as wide as its segments are large.
+
+    The standard deviation is `sqrt(H * W / (4 * pi * S))` pixels for an image with `S` segments; the border reflects
+    and the kernel ends at four standard deviations, as in `scipy.ndimage.gaussian_filter(mode="reflect")`.
+
+    Args:
+        attribution: `(N, C, H, W)` floating point.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Returns:
+        `(N, C, H, W)` float32.
+
+    Raises:
+        TypeError: If `attribution` is not floating point.
+        ValueError: If the shapes do not fit or `segments` breaks its contract.
+
+    Example:
+        >>> segments = torch.arange(3).view(1, 1, 3)
+        >>> blur_like(torch.tensor([[[[0.0, 1.0, 0.0]]]]), segments)
+        tensor([[[[0.0019, 0.9963, 0.0019]]]])
+    """
+    check_pair(attribution, segments)
+    num_images, num_channels, height, width = attribution.shape
+    # Images of equal count share their matrices
+    counts, image_of = np.unique(num_segments(segments).numpy(force=True), return_inverse=True)
+    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * counts))).to(attribution.device)
+    rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)].mT for size in (height, width))
+    # One matrix product per image and axis: float64, so that neither autocast nor TF32 touches it
+    blurred = attribution.double().reshape(num_images, num_channels * height, width).bmm(columns)
+    blurred = blurred.view(num_images, num_channels, height, width).mT
+    blurred = blurred.reshape(num_images, num_channels * width, height).bmm(rows)
+    return blurred.view(num_images, num_channels, width, height).mT.float().contiguous()
+
+
+def gaussian_matrices(size: int, sigma: Tensor) -> Tensor:
+    """Return the matrices that blur a line of `size` values with a reflecting border.
+
+    Args:
+        size: Length of the line.
+        sigma: `(U,)` float64, standard deviations in pixels, positive.
+
+    Returns:
+        `(U, size, size)` float64; every row sums to one.
+
+    Example:
+        >>> gaussian_matrices(2, torch.tensor([0.5], dtype=torch.float64))
+        tensor([[[0.8930, 0.1070],
+                 [0.1070, 0.8930]]], dtype=torch.float64)
+    """
+    radius = (4 * sigma + 0.5).long()
+    largest = max(radius.tolist(), default=0)
+    offset = torch.arange(-largest, largest + 1, device=sigma.device)
+    weight = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2) * (offset.abs() <= radius[:, None])
+    weight = weight / weight.sum(1, keepdim=True)
+    # A line mirrored at both ends repeats after 2 * size values; a wide kernel passes over several mirrors
+    source = (torch.arange(size, device=sigma.device)[:, None] + offset) % (2 * size)
+    source = torch.minimum(source, 2 * size - 1 - source)
+    matrices = torch.zeros(len(sigma), size, size, dtype=sigma.dtype, device=sigma.device)
+    return matrices.scatter_add_(2, source.expand(len(sigma), -1, -1), weight[:, None].expand(-1, size, -1))

@@ -1,0 +1,75 @@
+"""How a file is named after an image, and how it is written whole or not at all."""
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lightning_spx.superpixels.segmenter import check_images
+
+
+def eight_bit(images: Tensor) -> Tensor:
+    """Round images in [0, 1] to the 256 levels of an image file.
+
+    Args:
+        images: `(N, 3, H, W)`, RGB in [0, 1].
+
+    Returns:
+        `(N, 3, H, W)` uint8 on the images' device.
+
+    Raises:
+        TypeError: If `images` is not floating point.
+        ValueError: If `images` are not RGB in [0, 1].
+
+    Example:
+        >>> eight_bit(torch.tensor([0.0, 0.1, 1.0]).view(1, 3, 1, 1)).flatten()
+        tensor([  0,  26, 255], dtype=torch.uint8)
+    """
+    check_images(images)
+    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def image_key(image: Tensor) -> str:
+    """Name a file for an image: the SHA-256 of its size and its pixels at 8 bits.
+
+    The name belongs to the image as a segmenter sees it, that is after resizing and cropping.
+
+    Args:
+        image: `(3, H, W)`, RGB in [0, 1].
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        TypeError: If `image` is not floating point.
+        ValueError: If `image` is not RGB in [0, 1].
+
+    Example:
+        >>> image_key(torch.zeros(3, 2, 2))[:8]
+        '3ee32b62'
+    """
+    pixels = eight_bit(image[None])[0].cpu()
+    return hashlib.sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that readers see whole or not at all, also while others write the same one.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "new" / "file"
+        ...     write_whole(path, b"content")
+        ...     path.read_bytes()
+        b'content'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

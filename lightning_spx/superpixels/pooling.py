@@ -1,0 +1,73 @@
+"""Pooling of attributions over super-pixels: what makes a method an S- method."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_spx.superpixels.segmenter import check_segments, num_segments
+
+
+def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:
+    """Replace each value by the mean or the sum of its segment and channel.
+
+    Sums are taken in float64, so that an image alone and in a batch agree (on CUDA, where the order of a sum is free,
+    up to the last bit of float32 in rare cases). A NaN stays within its segment. Mean pooling keeps the sum of an
+    image, and pooling twice is pooling once.
+
+    Args:
+        attribution: `(N, C, H, W)` floating point, signed or not.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        reduce: `"mean"` or `"sum"` over the pixels of a segment.
+
+    Returns:
+        `(N, C, H, W)` float32, constant on each segment.
+
+    Raises:
+        TypeError: If `attribution` is not floating point.
+        ValueError: If the shapes do not fit, `segments` breaks its contract or `reduce` is neither word.
+
+    Example:
+        >>> attribution = torch.tensor([[[[1.0, 3.0, -5.0]]]])
+        >>> segments = torch.tensor([[[0, 0, 1]]])
+        >>> segment_pool(attribution, segments)
+        tensor([[[[ 2.,  2., -5.]]]])
+        >>> segment_pool(attribution, segments, reduce="sum")
+        tensor([[[[ 4.,  4., -5.]]]])
+    """
+    if reduce not in ("mean", "sum"):
+        raise ValueError(f'Expected `reduce` to be "mean" or "sum", got {reduce!r}.')
+    check_pair(attribution, segments)
+    values = attribution.flatten(2).double()
+    ids = segments.flatten(1)[:, None].expand_as(values)
+    most = max(num_segments(segments).tolist(), default=0)
+    pooled = values.new_zeros(*values.shape[:2], most).scatter_add(2, ids, values)
+    if reduce == "mean":
+        sizes = values.new_zeros(len(values), 1, most).scatter_add(2, ids[:, :1], torch.ones_like(values[:, :1]))
+        # Ids that only other images of the batch have are empty here, and never read
+        pooled = pooled / sizes.clamp(min=1)
+    return pooled.float().gather(2, ids).view(attribution.shape)
+
+
+def check_pair(attribution: Tensor, segments: Tensor) -> None:
+    """Refuse an attribution and segments that are not of the same images.
+
+    Args:
+        attribution: `(N, C, H, W)` floating point.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Raises:
+        TypeError: If `attribution` is not floating point.
+        ValueError: If the shapes do not fit or `segments` breaks its contract.
+
+    Example:
+        >>> check_pair(torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.int64))
+    """
+    if not attribution.is_floating_point():
+        raise TypeError(f"Expected `attribution` to be floating point, got {attribution.dtype}.")
+    check_segments(segments)
+    if attribution.ndim != 4 or (attribution.shape[0], *attribution.shape[2:]) != segments.shape:
+        raise ValueError(
+            f"Expected `attribution` to have shape (N, C, H, W) with the (N, H, W) of `segments`, "
+            f"got {tuple(attribution.shape)} and {tuple(segments.shape)}."
+        )

@@ -1,0 +1,123 @@
+"""What a segmenter is, and the checks of what goes in and what comes out."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+# Resizing filters overshoot by rounding errors; a normalised image leaves [0, 1] by far more
+RANGE_TOLERANCE = 1e-3
+
+
+class Segmenter(ABC):
+    """Maps images to super-pixels, deterministically and each image by itself.
+
+    The settings belong to the constructor. A subclass keeps two promises: the same image gives the same segments in
+    every call, and it gives them alone as in any batch.
+
+    Example:
+        >>> class Halves(Segmenter):
+        ...     def __call__(self, images: Tensor) -> Tensor:
+        ...         n, _, height, width = images.shape
+        ...         return (torch.arange(width) >= width // 2).long().expand(n, height, width)
+        >>> Halves()(torch.zeros(1, 3, 1, 4))
+        tensor([[[0, 0, 1, 1]]])
+    """
+
+    @abstractmethod
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the segments of each image.
+
+        Args:
+            images: `(N, 3, H, W)`, RGB in [0, 1].
+
+        Returns:
+            `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
+        """
+
+
+def check_images(images: Tensor) -> None:
+    """Refuse everything but a batch of RGB images in [0, 1]; an empty batch passes.
+
+    Args:
+        images: `(N, 3, H, W)` floating point.
+
+    Raises:
+        TypeError: If `images` is not floating point.
+        ValueError: If the shape is another one, or a value is NaN or further than 0.001 outside of [0, 1].
+
+    Example:
+        >>> check_images(torch.rand(2, 3, 8, 8))
+        >>> check_images(torch.randn(2, 1, 8, 8))
+        Traceback (most recent call last):
+        ValueError: Expected `images` to have shape (N, 3, H, W), got (2, 1, 8, 8). Repeat a grey channel three times.
+    """
+    if not images.is_floating_point():
+        raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        advice = " Repeat a grey channel three times." if images.ndim == 4 and images.shape[1] == 1 else ""
+        raise ValueError(f"Expected `images` to have shape (N, 3, H, W), got {tuple(images.shape)}.{advice}")
+    if len(images) == 0:
+        return
+    low, high = (value.item() for value in images.detach().aminmax())
+    # Written so that a NaN, which fails every comparison, is refused too
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
+        raise ValueError(
+            f"Expected `images` to be RGB in [0, 1], got values from {low:.4g} to {high:.4g}. "
+            "Normalisation by mean and standard deviation belongs inside the model, as its first layer."
+        )
+
+
+def check_segments(segments: Tensor) -> None:
+    """Refuse everything but a batch of label maps with ids `0..S-1` without gaps in each image.
+
+    Args:
+        segments: `(N, H, W)` int64; `S` may differ between images.
+
+    Raises:
+        ValueError: If shape, type or ids are other ones.
+
+    Example:
+        >>> check_segments(torch.tensor([[[0, 1], [1, 2]]]))
+        >>> check_segments(torch.tensor([[[0, 2], [2, 2]]]))
+        Traceback (most recent call last):
+        ValueError: Expected `segments` to hold ids 0..S-1 without gaps, got 2 ids up to 2 in image 0.
+    """
+    if segments.dtype != torch.int64:
+        raise ValueError(f"Expected `segments` to be int64, got {segments.dtype}.")
+    if segments.ndim != 3 or 0 in segments.shape[1:]:
+        raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}.")
+    if len(segments) == 0:
+        return
+    flat = segments.flatten(1)
+    low, high = (int(value) for value in flat.aminmax())
+    # Also bounds the table below: more ids than pixels cannot be without gaps
+    if low < 0 or high >= flat.shape[1]:
+        raise ValueError(
+            "Expected `segments` to hold ids 0..S-1 without gaps, "
+            f"got ids from {low} to {high} on {flat.shape[1]} pixels."
+        )
+    present = torch.zeros(len(flat), high + 1, dtype=torch.bool, device=flat.device).scatter_(1, flat, True).sum(1)
+    wrong = (present != num_segments(segments)).nonzero()
+    if len(wrong):
+        image = int(wrong[0])
+        raise ValueError(
+            "Expected `segments` to hold ids 0..S-1 without gaps, "
+            f"got {int(present[image])} ids up to {int(flat[image].amax())} in image {image}."
+        )
+
+
+def num_segments(segments: Tensor) -> Tensor:
+    """Return the number of segments of each image.
+
+    Args:
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Returns:
+        `(N,)` int64.
+
+    Example:
+        >>> num_segments(torch.tensor([[[0, 1], [1, 2]], [[0, 0], [0, 0]]]))
+        tensor([3, 1])
+    """
+    return segments.flatten(1).amax(1) + 1

@@ -1,0 +1,18 @@
+"""The check that all segmenters' numeric settings share."""
+
+import math
+
+
+def check_at_least(name: str, value: float, minimum: float) -> None:
+    """Refuse a setting that is below its minimum, infinite or NaN.
+
+    Raises:
+        ValueError: If so.
+
+    Example:
+        >>> check_at_least("sigma", -0.1, minimum=0)
+        Traceback (most recent call last):
+        ValueError: Expected `sigma` to be finite and at least 0, got -0.1.
+    """
+    if not (math.isfinite(value) and value >= minimum):
+        raise ValueError(f"Expected `{name}` to be finite and at least {minimum}, got {value}.")

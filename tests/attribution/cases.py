@@ -1,0 +1,87 @@
+"""Networks, images and methods that several tests share."""
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import DeepLift
+from torch import Tensor, nn
+
+from lightning_spx.attribution import (
+    Attribution,
+    FromCaptum,
+    GradCAM,
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+    SmoothGrad,
+    SparsifiedSmoothGrad,
+    VarGrad,
+)
+
+METHODS: list[Attribution] = [
+    Gradient(),
+    InputXGradient(),
+    IntegratedGradients(num_steps=6),
+    SmoothGrad(num_samples=4),
+    SmoothGrad(IntegratedGradients(num_steps=3), num_samples=3),
+    SmoothGrad(FromCaptum(DeepLift), num_samples=3),
+    VarGrad(num_samples=4),
+    SparsifiedSmoothGrad(num_samples=4),
+    GradCAM(),
+    FromCaptum(DeepLift),
+]
+
+
+def name_of(method: Attribution) -> str:
+    base = getattr(method, "base", None)
+    return f"{type(method).__name__}-{name_of(base)}" if base else type(method).__name__
+
+
+every_method = pytest.mark.parametrize("method", METHODS, ids=name_of)
+
+
+class Net(nn.Module):
+    """Everything that reacts to train mode or to hooks: BatchNorm, in-place ReLU, Dropout."""
+
+    def __init__(self, num_classes: int = 5) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.conv1 = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.relu1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(6, 8, 3, padding=1)
+        self.relu2 = nn.ReLU(inplace=True)
+        self.pool = nn.AdaptiveAvgPool2d(2)
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(32, num_classes)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(0.4 * torch.randn(parameter.shape, generator=generator))
+        self.norm.running_mean = 0.1 * torch.randn(6, generator=generator)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.relu1(self.norm(self.conv1(images)))
+        features = self.relu2(self.conv2(features))
+        logits: Tensor = self.head(self.dropout(self.pool(features).flatten(1)))
+        return logits
+
+
+def images(num: int = 4, size: int = 10) -> Tensor:
+    return torch.rand(num, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def targets(num: int = 4) -> Tensor:
+    return torch.arange(num) % 5
+
+
+def random_states() -> bytes:
+    """Of torch, NumPy and Python."""
+    return pickle.dumps((torch.get_rng_state().tolist(), np.random.get_state(), random.getstate()))
+
+
+def relative(result: Tensor, expected: Tensor) -> float:
+    """Largest difference relative to the largest expected value."""
+    return float((result - expected).abs().max() / expected.abs().max())

@@ -1,0 +1,66 @@
+"""Sharing work over processes, and what a model that fails does."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing, nn
+
+from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.evaluation.maps import explain, gather_images, own_share, predict
+
+NUM_IMAGES = 7  # odd: the sampler of two processes repeats an image
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+
+
+def images() -> Tensor:
+    return torch.rand(NUM_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def explain_all(method: Attribution) -> Tensor:
+    target = torch.arange(NUM_IMAGES) % 5
+    return explain(
+        network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain"
+    )
+
+
+def run_process(rank: int, folder: str) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    share = own_share(NUM_IMAGES)
+    result = {
+        "share": share,
+        "attribution": explain_all(Gradient()),
+        "preds": predict(network(), images(), 2, torch.device("cpu")),
+    }
+    torch.save(result, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_count_each_of_an_odd_number_of_images_once(tmp_path: Path) -> None:
+    multiprocessing.spawn(run_process, args=(str(tmp_path),), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert len(first["share"]) + len(second["share"]) == NUM_IMAGES + 1  # one image was worked on twice
+    for result in (first, second):
+        torch.testing.assert_close(result["attribution"], explain_all(Gradient()), atol=1e-6, rtol=1e-6)
+        assert result["preds"].tolist() == predict(network(), images(), 4, torch.device("cpu")).tolist()
+
+
+def test_repeated_images_are_dropped_and_order_restored() -> None:
+    values = torch.tensor([[4.0], [0.0], [2.0], [0.0], [1.0]])
+    assert gather_images(values, [4, 0, 2, 0, 1]).flatten().tolist() == [0, 1, 2, 4]
+
+
+class NanForTheThird(nn.Module):
+    def forward(self, batch: Tensor) -> Tensor:
+        logits = batch.flatten(1)[:, :5].clone()
+        logits[(batch == images()[2]).flatten(1).all(1)] = float("nan")
+        return logits
+
+
+def test_a_nan_in_the_output_names_the_image() -> None:
+    with pytest.raises(ValueError, match=r"finite outputs of NanForTheThird, got NaN or infinity for images \[2\]"):
+        predict(NanForTheThird(), images(), 2, torch.device("cpu"))

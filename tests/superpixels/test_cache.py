@@ -1,0 +1,153 @@
+import multiprocessing
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, check_segments
+from lightning_spx.superpixels.image_file import eight_bit
+
+SLIC = Slic(n_segments=20)
+calls: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def no_calls() -> None:
+    calls.clear()
+
+
+@dataclass(frozen=True)
+class Counting(Segmenter):
+    """Slic that notes how many images it was given."""
+
+    n_segments: int = 20
+
+    def __call__(self, images: Tensor) -> Tensor:
+        calls.append(len(images))
+        return Slic(self.n_segments)(images)
+
+
+@dataclass(frozen=True)
+class Broken(Segmenter):
+    def __call__(self, images: Tensor) -> Tensor:
+        return torch.ones(len(images), *images.shape[2:], dtype=torch.int64)
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def segment_in_process(images: Tensor, root: Path) -> Tensor:
+    torch.set_num_threads(1)
+    return Cached(SLIC, root)(images)
+
+
+def test_a_hit_does_not_call_the_segmenter(images: Tensor, tmp_path: Path) -> None:
+    first = Cached(Counting(), tmp_path)(images)
+    assert calls == [4]
+    again = Cached(Counting(), str(tmp_path))(images.flip(0))
+    assert calls == [4]
+    assert torch.equal(again.flip(0), first)
+    assert again.dtype == torch.int64
+
+
+def test_the_result_is_the_segmenters_on_the_eight_bit_image(images: Tensor, tmp_path: Path) -> None:
+    rounded = eight_bit(images).float() / 255
+    for _ in range(2):
+        assert torch.equal(Cached(SLIC, tmp_path)(images), SLIC(rounded))
+        assert torch.equal(Cached(SLIC, tmp_path)(rounded), SLIC(rounded))
+
+
+def test_only_unknown_images_are_computed_and_each_once(images: Tensor, tmp_path: Path) -> None:
+    cached = Cached(Counting(), tmp_path)
+    cached(images[1:2])
+    repeated = cached(images[[0, 1, 2, 2, 0]])
+    assert calls == [1, 2]
+    assert torch.equal(repeated, SLIC(eight_bit(images[[0, 1, 2, 2, 0]]).float() / 255))
+
+
+def test_settings_and_classes_do_not_share_files(images: Tensor, tmp_path: Path) -> None:
+    Cached(Counting(20), tmp_path)(images)
+    Cached(Counting(10), tmp_path)(images)
+    assert calls == [4, 4]
+    assert torch.equal(Cached(Grid(20), tmp_path)(images), Grid(20)(images))
+    assert len(files(tmp_path)) == 12
+
+
+def test_images_of_two_sizes_share_a_folder(images: Tensor, tmp_path: Path) -> None:
+    cached = Cached(SLIC, tmp_path)
+    for batch in (images, images[..., :20], images.mT):
+        assert torch.equal(cached(batch), cached(batch))
+        assert cached(batch).shape == (4, *batch.shape[2:])
+    assert len(files(tmp_path)) == 12
+
+
+def test_any_damage_to_a_file_is_repaired(images: Tensor, tmp_path: Path) -> None:
+    image = images[:1, :, :6, :6]
+    cached = Cached(Counting(4), tmp_path)
+    expected = cached(image)
+    path = files(tmp_path)[0]
+    whole = path.read_bytes()
+    damaged = [whole[:length] for length in range(len(whole))]
+    damaged += [whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :] for place in range(len(whole))]
+    damaged += [whole + b"more", b"no segments at all"]
+    for content in damaged:
+        path.write_bytes(content)
+        calls.clear()
+        assert torch.equal(cached(image), expected)
+        assert calls == [1]
+        assert path.read_bytes() == whole
+
+
+def test_two_threads_that_write_the_same_files_agree(images: Tensor, tmp_path: Path) -> None:
+    start = threading.Barrier(4, timeout=20)
+
+    def work(_: int) -> Tensor:
+        start.wait()
+        return Cached(Counting(), tmp_path)(images)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, range(4)))
+    assert all(torch.equal(result, results[0]) for result in results)
+    assert len(files(tmp_path)) == 4
+
+
+def test_two_processes_that_write_the_same_files_agree(images: Tensor, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        results = list(pool.map(segment_in_process, [images, images.flip(0)], [tmp_path, tmp_path]))
+    assert torch.equal(results[0], results[1].flip(0))
+    assert len(files(tmp_path)) == 4
+    assert torch.equal(Cached(SLIC, tmp_path)(images), results[0])
+
+
+def test_an_empty_batch_touches_nothing(tmp_path: Path) -> None:
+    assert Cached(Counting(), tmp_path / "none")(torch.empty(0, 3, 4, 5)).shape == (0, 4, 5)
+    assert calls == []
+    assert not files(tmp_path)
+
+
+def test_it_works_in_inference_mode(images: Tensor, tmp_path: Path) -> None:
+    with torch.inference_mode():
+        segments = Cached(SLIC, tmp_path)(images)
+    check_segments(segments)
+    assert torch.equal(Cached(SLIC, tmp_path)(images), segments)
+
+
+def test_broken_segments_are_not_stored(images: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="without gaps"):
+        Cached(Broken(), tmp_path)(images)
+    assert not files(tmp_path)
+
+
+def test_a_segmenter_without_readable_settings_is_refused(tmp_path: Path) -> None:
+    class Plain(Segmenter):
+        def __call__(self, images: Tensor) -> Tensor:
+            return torch.zeros(len(images), *images.shape[2:], dtype=torch.int64)
+
+    with pytest.raises(TypeError, match="Expected `segmenter` to be a dataclass, got Plain"):
+        Cached(Plain(), tmp_path)

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lightning_spx.superpixels import Precomputed, Slic, image_key
+from lightning_spx.superpixels.precomputed import read_label_map
+
+LABELS = np.array([[0, 5, 5], [200, 9, 0]])
+EXPECTED = [[[0, 1, 1], [3, 2, 0]]]
+
+
+@pytest.fixture
+def image() -> Tensor:
+    return torch.rand(1, 3, 2, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_written_maps_are_read_back(images: Tensor, tmp_path: Path) -> None:
+    segments = Slic(n_segments=20)(images)
+    paths = Precomputed(tmp_path).write(images, segments)
+    assert paths == [tmp_path / f"{image_key(image)}.npz" for image in images]
+    assert torch.equal(Precomputed(str(tmp_path))(images), segments)
+
+
+def test_writing_again_replaces(image: Tensor, tmp_path: Path) -> None:
+    precomputed = Precomputed(tmp_path)
+    precomputed.write(image, torch.zeros(1, 2, 3, dtype=torch.int32))
+    precomputed.write(image, torch.from_numpy(LABELS)[None] - 7)
+    assert precomputed(image).tolist() == EXPECTED
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".png"])
+def test_maps_of_any_tool_are_numbered_without_gaps(image: Tensor, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"{image_key(image[0])}{suffix}"
+    match suffix:
+        case ".npz":
+            np.savez(path, anything=LABELS.astype(np.uint16))
+        case ".npy":
+            np.save(path, LABELS)
+        case _:
+            Image.fromarray(LABELS.astype(np.uint8)).save(path)
+    segments = Precomputed(tmp_path)(image)
+    assert segments.dtype == torch.int64
+    assert segments.tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("mode", ["palette", "16 bit"])
+def test_other_png_kinds_keep_their_ids(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "map.png"
+    if mode == "palette":
+        picture = Image.fromarray(LABELS.astype(np.uint8)).convert("P")
+        picture.putpalette([7] * 768)  # equal colours: only the ids tell the segments apart
+        picture.save(path)
+    else:
+        Image.fromarray((LABELS * 300).astype(np.uint16)).save(path)
+    assert np.array_equal(read_label_map(path), LABELS * (1 if mode == "palette" else 300))
+
+
+def test_a_missing_map_names_the_file_and_the_next_step(image: Tensor, tmp_path: Path) -> None:
+    pattern = rf"No label map {tmp_path}/{image_key(image[0])}\{{.npz,.npy,.png\}}.*\.write\(images, label_maps\)"
+    with pytest.raises(FileNotFoundError, match=pattern):
+        Precomputed(tmp_path)(image)
+
+
+def test_a_map_of_another_size_is_refused(image: Tensor, tmp_path: Path) -> None:
+    np.save(tmp_path / f"{image_key(image[0])}.npy", LABELS.T)
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) in .*\.npy, got \(3, 2\)"):
+        Precomputed(tmp_path)(image)
+
+
+def test_a_colour_picture_is_refused(image: Tensor, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((2, 3, 3), dtype=np.uint8)).save(tmp_path / f"{image_key(image[0])}.png")
+    with pytest.raises(ValueError, match=r"shape \(2, 3\) in .*\.png, got \(2, 3, 3\)"):
+        Precomputed(tmp_path)(image)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".png"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no label map", b"PK\x03\x04 cut", b"\x93NUMPY\x01\x00", b"\x89PNG\r\n\x1a\n"]
+)
+def test_an_unreadable_file_is_named(tmp_path: Path, suffix: str, content: bytes) -> None:
+    path = tmp_path / f"map{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"Expected a label map in {path}, but it cannot be read"):
+        read_label_map(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".png"])
+def test_a_truncated_file_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"map{suffix}"
+    large = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    match suffix:
+        case ".npz":
+            np.savez_compressed(path, labels=large)
+        case ".npy":
+            np.save(path, large)
+        case _:
+            Image.fromarray(large).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=f"Expected a label map in {path}, but it cannot be read"):
+        read_label_map(path)
+
+
+def test_pickled_objects_are_not_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "map.npy"
+    np.save(path, np.array([{"any": "object"}]), allow_pickle=True)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_label_map(path)
+
+
+def test_files_without_one_integer_array_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "float.npy", np.zeros((2, 2), dtype=np.float32))
+    with pytest.raises(ValueError, match=r"Expected one array of integers in .*float\.npy, got \[float32\]"):
+        read_label_map(tmp_path / "float.npy")
+    np.savez(tmp_path / "two.npz", a=LABELS, b=LABELS)
+    with pytest.raises(ValueError, match=r"got \[int64, int64\]"):
+        read_label_map(tmp_path / "two.npz")
+
+
+def test_wrong_label_maps_are_not_written(image: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"`label_maps` to be integers, got torch\.float32"):
+        Precomputed(tmp_path).write(image, torch.zeros(1, 2, 3))
+    with pytest.raises(ValueError, match=r"got \(1, 3, 2\) for \(1, 3, 2, 3\)"):
+        Precomputed(tmp_path).write(image, torch.zeros(1, 3, 2, dtype=torch.int64))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,35 @@
+from collections.abc import Callable
+
+import pytest
+
+from lightning_spx.superpixels import Felzenszwalb, Grid, Quickshift, Slic, Voronoi, Watershed
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Slic(n_segments=0), "Expected `n_segments` to be finite and at least 1, got 0"),
+        (lambda: Slic(compactness=0), "Expected `compactness` to be positive, got 0"),
+        (lambda: Slic(compactness=-1), "`compactness` to be finite and at least 0, got -1"),
+        (lambda: Slic(sigma=-0.1), "`sigma` to be finite and at least 0, got -0.1"),
+        (lambda: Slic(sigma=float("nan")), "`sigma` to be finite and at least 0, got nan"),
+        (lambda: Slic(compactness=float("inf")), "`compactness` to be finite and at least 0, got inf"),
+        (lambda: Slic(max_num_iter=0), "`max_num_iter` to be finite and at least 1, got 0"),
+        (lambda: Felzenszwalb(scale=-1), "`scale` to be finite and at least 0, got -1"),
+        (lambda: Felzenszwalb(sigma=-1), "`sigma` to be finite and at least 0, got -1"),
+        (lambda: Felzenszwalb(min_size=0), "`min_size` to be finite and at least 1, got 0"),
+        (lambda: Quickshift(ratio=-0.1), "`ratio` to be finite and at least 0, got -0.1"),
+        (lambda: Quickshift(ratio=1.1), "Expected `ratio` to be at most 1, got 1.1"),
+        (lambda: Quickshift(kernel_size=0.5), "`kernel_size` to be finite and at least 1, got 0.5"),
+        (lambda: Quickshift(max_dist=-1), "`max_dist` to be finite and at least 0, got -1"),
+        (lambda: Quickshift(sigma=-1), "`sigma` to be finite and at least 0, got -1"),
+        (lambda: Watershed(markers=0), "`markers` to be finite and at least 1, got 0"),
+        (lambda: Watershed(compactness=-1), "`compactness` to be finite and at least 0, got -1"),
+        (lambda: Grid(n_segments=0), "`n_segments` to be finite and at least 1, got 0"),
+        (lambda: Voronoi(n_segments=0), "`n_segments` to be finite and at least 1, got 0"),
+        (lambda: Voronoi(seed=-1), "`seed` to be finite and at least 0, got -1"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
