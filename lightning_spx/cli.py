@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, dict_to_namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 
@@ -99,7 +99,7 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     config = yaml.safe_load(parser.dump(settings))
 
     def build(key: str) -> Callable[[], Any]:
-        return lambda: parser.instantiate(Namespace({key: settings[key].clone()}))[key]
+        return lambda: parser.instantiate(dict_to_namespace({key: settings[key].clone()}))[key]
 
     trainer_settings = build("trainer")
     others = settings.clone()

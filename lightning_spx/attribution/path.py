@@ -71,7 +71,7 @@ def integrated_gradients(
     def points() -> Iterator[tuple[int, Tensor]]:
         for image in range(len(inputs)):
             for node in nodes:
-                yield image, torch.lerp(start[image], inputs[image], node)
+                yield image, start[image] + node * (inputs[image] - start[image])
 
     def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
         return input_gradient(model, images, chosen, precision)

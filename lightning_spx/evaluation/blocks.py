@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Block:
         for pair, path in self.files(run).items():
             if not path.is_file():
                 rows = labelled[labelled["pair"] == pair]
-                write_atomic(path, lambda part, rows=rows: rows.to_parquet(part, index=False))
+                write_atomic(path, partial(rows.to_parquet, index=False))
 
 
 def read_blocks(run: RunFolder, blocks: Sequence[Block]) -> pd.DataFrame:

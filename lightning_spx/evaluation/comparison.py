@@ -1,4 +1,4 @@
-"""Attributions of k models on the same images -> per-image values of every pair, partition and metric, with their nulls."""
+"""Attributions of k models -> per-image values of every pair, partition and metric, with their nulls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from rich.progress import track
 from torch import Tensor, distributed, nn
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, TensorDataset
 
 from lightning_spx.attribution import Attribution
 
@@ -28,7 +28,7 @@ def own_share(num_images: int) -> list[int]:
     """
     if num_processes() == 1:
         return list(range(num_images))
-    return list(DistributedSampler(range(num_images), shuffle=False))
+    return list(DistributedSampler(TensorDataset(torch.empty(num_images)), shuffle=False))
 
 
 def gather_images(values: Tensor, positions: list[int]) -> Tensor:
@@ -85,7 +85,8 @@ def predict(model: nn.Module, images: Tensor, batch_size: int, device: torch.dev
             raise ValueError(
                 f"Expected finite outputs of {type(model).__name__}, got NaN or infinity for images {named}."
             )
-        return logits.argmax(1)
+        preds: Tensor = logits.argmax(1)
+        return preds
 
     return _for_each_batch(logits_of, images, batch_size, device, "predict")
 

@@ -1,4 +1,4 @@
-"""The k models of a study: trained on their parts, or loaded from checkpoints; a finished one is never trained twice."""
+"""The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
 
 import json
 import pickle

@@ -1,7 +1,7 @@
 """Short names for methods and segmenters in tables, unique in their list."""
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import Field, fields, is_dataclass, replace
 from typing import TypeVar
 
 from lightning_spx.attribution import Attribution
@@ -45,13 +45,12 @@ def reseed(method: Attribution, offset: int) -> Attribution:
         >>> reseed(SmoothGrad(seed=3), offset=2).seed
         5
     """
-    if not is_dataclass(method):
-        return method
+    settings: tuple[Field[object], ...] = fields(method) if is_dataclass(method) else ()  # a method of the user's own need not be a dataclass
     changes: dict[str, object] = {}
-    for field in fields(method):
+    for field in settings:
         value = getattr(method, field.name)
         if field.name == "seed":
             changes["seed"] = value + offset
         elif isinstance(value, Attribution):
             changes[field.name] = reseed(value, offset)
-    return replace(method, **changes)
+    return replace(method, **changes) if is_dataclass(method) else method

@@ -114,7 +114,8 @@ def make_partitions(
 
 def segment_images(segmenters: Mapping[str, Segmenter], images: Tensor, batch_size: int) -> dict[str, Tensor]:
     """Segment all images with every segmenter, once; returns (N, H, W) per name."""
+    starts = range(0, len(images), batch_size)
     return {
-        name: torch.cat([segmenter(batch).cpu() for batch in images.split(batch_size)])
+        name: torch.cat([segmenter(images[start : start + batch_size]).cpu() for start in starts])
         for name, segmenter in segmenters.items()
     }

@@ -1,4 +1,4 @@
-"""Per-image values of a study -> `results.csv`: every number with its interval, floor, excess and gain over controls."""
+"""Per-image values of a study -> `results.csv`: numbers with interval, floor, excess and gain over controls."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """What a stability study shows: tables on the console, figures in the run folder, both in the loggers."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
@@ -45,7 +46,7 @@ def report_stability(
     """
     figures = _figures(run, results, methods, num_models)
     for name, figure in figures.items():
-        write_atomic(run.path / "figures" / f"{name}.png", lambda path, figure=figure: figure.savefig(path, dpi=150))
+        write_atomic(run.path / "figures" / f"{name}.png", partial(figure.savefig, dpi=150))
     console = Console()
     # a log file is told to be 80 columns wide, which would cut the numbers off
     console.width = max(console.width, TABLE_WIDTH)
@@ -95,7 +96,7 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], num_
 
 def _scalars(results: pd.DataFrame) -> dict[str, float]:
     """Numbers for a dashboard, by names that group: metric, then method, super-pixels and order."""
-    scalars = {}
+    scalars: dict[str, float] = {}
     own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
     for _, row in own.iterrows():
         setting = f"_{row['setting'].partition('=')[2]}" if row["setting"] else ""

@@ -1,4 +1,4 @@
-"""Numbers of a study with their intervals: weighted statistics, the bootstrap, excess over the floor, gain over controls.
+"""Statistics of a study with their intervals: the bootstrap, excess over the floor, gain over controls.
 
 Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N images. The first resample has unit
 weights, so index 0 of any result is the number itself and the others are its bootstrap draws, all from one formula.
@@ -107,7 +107,8 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
 def _ratio(numerator: Array, denominator: Array) -> Array:
     """Divide, with NaN where the denominator is not positive."""
     full = np.broadcast_to(denominator, numerator.shape)
-    return np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
+    ratio: Array = np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
+    return ratio
 
 
 @dataclass(frozen=True)

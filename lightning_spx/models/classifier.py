@@ -40,7 +40,7 @@ class ImageClassifier(LightningModule):
 
     Args:
         network: takes normalised images `(N, 3, H, W)`, returns logits `(N, K)`.
-        optimizer: makes the optimiser from the parameters.
+        optimizer: makes the optimiser from the parameters; None: AdamW with the defaults of torch.
         scheduler: makes a schedule, stepped once an epoch, from the optimiser; None: the learning rate rises linearly
             over `warmup_fraction` of the steps of the run and falls to zero as half a cosine, stepped every batch.
         warmup_fraction: share of the steps with a rising learning rate, in [0, 1); only without `scheduler`.
@@ -62,7 +62,7 @@ class ImageClassifier(LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        optimizer: OptimizerCallable = torch.optim.AdamW,
+        optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
         warmup_fraction: float = 0.2,
         mean: tuple[float, float, float] = IMAGENET_MEAN,
@@ -75,10 +75,13 @@ class ImageClassifier(LightningModule):
             raise ValueError(f"Expected `warmup_fraction` to be in [0, 1), got {warmup_fraction}.")
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"Expected `label_smoothing` to be in [0, 1], got {label_smoothing}.")
-        # the command line hands Lightning the plain settings in place of the objects it built from them
-        self.save_hyperparameters("optimizer")
-        built_from_settings = not callable(self.hparams["optimizer"])
-        self.save_hyperparameters(ignore=None if built_from_settings else LIVE_ARGUMENTS)
+        self.save_hyperparameters(ignore=LIVE_ARGUMENTS)
+        if "_instantiator" in self.hparams:
+            # built by Lightning's command line, which hands over plain settings in place of the objects made from them
+            self.save_hyperparameters()
+        else:
+            # `test --ckpt_path` of that command line asks a checkpoint for its class
+            self.hparams["_class_path"] = f"{type(self).__module__}.{type(self).__qualname__}"
         self.normalize = Normalize(mean, std)
         self.network = network
         self.optimizer = optimizer
@@ -114,12 +117,13 @@ class ImageClassifier(LightningModule):
         self._evaluate(batch, "test", self.test_accuracy)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return logits `(N, K)`."""
-        return self._step(batch)[1]
+        """Return logits `(N, K)`; the batch needs no labels."""
+        logits: Tensor = self(batch["image"] if isinstance(batch, Mapping) else batch[0])
+        return logits
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimiser and its schedule."""
-        optimizer = self.optimizer(self.parameters())
+        optimizer = (self.optimizer or torch.optim.AdamW)(self.parameters())
         if self.scheduler is not None:
             return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
         num_steps = self.trainer.estimated_stepping_batches
@@ -165,7 +169,10 @@ class ImageClassifier(LightningModule):
         except RuntimeError as error:
             if "loading state_dict" not in str(error):
                 raise
-            raise ValueError(f"Expected {checkpoint_path} to fit the network, got another one's: {error}") from error
+            first, *others = [line.strip() for line in str(error).splitlines()[1:]]
+            raise ValueError(
+                f"Expected {checkpoint_path} to fit the network: {first} ({len(others)} more of the kind)"
+            ) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse the weights of another architecture with the name of the trainer's file."""

@@ -1,6 +1,6 @@
 """Tensors and tables -> matplotlib figures; knows no Trainer and no logger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -120,6 +120,7 @@ def map_panel(
         title: of the figure.
     """
     kinds = {"pixel": pixel_maps, **pooled_maps}
+    outline: Callable[..., np.ndarray] = mark_boundaries
     columns = 1 + sum(len(maps) + (name in segments) for name, maps in kinds.items())
     figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
     grid = figure.subplots(len(images), columns, squeeze=False)
@@ -130,7 +131,7 @@ def map_panel(
                 # drawn at four times the size, so that a boundary is thinner than a pixel of a small image
                 large = np.kron(segments[name][line].numpy(), np.ones((4, 4), dtype=np.int64))
                 enlarged = image.permute(1, 2, 0).numpy().repeat(4, 0).repeat(4, 1)
-                pictures.append((mark_boundaries(enlarged, large, color=(1, 0.85, 0)), name))
+                pictures.append((outline(enlarged, large, color=(1, 0.85, 0)), name))
             prefix = "" if name == "pixel" else "S-, "
             pictures += [(one[line].numpy(), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
         for axes, (picture, heading) in zip(axes_row, pictures, strict=True):

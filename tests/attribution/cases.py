@@ -8,6 +8,7 @@ import pytest
 import torch
 from captum.attr import DeepLift
 from torch import Tensor, nn
+from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
     Attribution,
@@ -67,6 +68,14 @@ class Net(nn.Module):
         features = self.relu2(self.conv2(features))
         logits: Tensor = self.head(self.dropout(self.pool(features).flatten(1)))
         return logits
+
+
+def residual_network() -> nn.Module:
+    """A torchvision ResNet-18 in eval mode, always with the same random weights."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        network: nn.Module = resnet18(weights=None)
+    return network.eval()
 
 
 def images(num: int = 4, size: int = 10) -> Tensor:

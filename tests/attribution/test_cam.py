@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import resnet18, vgg11
+from torchvision.models import vgg11
 
 from lightning_spx.attribution import GradCAM
 from lightning_spx.attribution.cam import last_convolutional_layer
-from tests.attribution.cases import Net, images, relative, targets
+from tests.attribution.cases import Net, images, relative, residual_network, targets
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,8 @@ from tests.attribution.cases import Net, images, relative, targets
     [
         (Net().eval(), "conv1"),
         (Net().eval(), "norm"),
-        (resnet18(weights=None).eval(), "layer4"),
-        (resnet18(weights=None).eval(), "layer2.1.conv1"),
+        (residual_network(), "layer4"),
+        (residual_network(), "layer2.1.conv1"),
     ],
     ids=["conv", "before in-place", "resnet", "inside a block"],
 )
@@ -44,7 +44,7 @@ def test_every_channel_holds_its_share() -> None:
 
 @pytest.mark.parametrize(
     ("network", "layer"),
-    [(Net(), "relu2"), (resnet18(weights=None), "layer4"), (vgg11(weights=None), "features.19")],
+    [(Net(), "relu2"), (residual_network(), "layer4"), (vgg11(weights=None), "features.19")],
     ids=["Net", "resnet18", "vgg11"],
 )
 def test_the_last_feature_map_before_pooling_is_found(network: nn.Module, layer: str) -> None:
@@ -69,6 +69,17 @@ class Backwards(nn.Module):
 
 def test_the_order_of_use_decides_not_the_order_of_registration() -> None:
     assert last_convolutional_layer(Backwards(), images(1)) == "late"
+
+
+def test_code_that_was_compiled_for_one_layer_is_not_used_for_another() -> None:
+    network = Net().eval()
+    inner = torch.compile(network, backend="aot_eager")
+    assert isinstance(inner, nn.Module)
+    compiled = nn.Sequential(inner)
+    for layer in ("relu2", "norm", "relu2"):
+        compiled(images())
+        expected = GradCAM(layer).attribute(network, images(), targets())
+        assert relative(GradCAM(f"0.{layer}").attribute(compiled, images(), targets()), expected) < 1e-5
 
 
 def test_hooks_are_removed() -> None:

@@ -4,7 +4,6 @@ import captum.attr
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
     Attribution,
@@ -16,7 +15,7 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.attribution.gradient import differentiate, explained_logits
 from lightning_spx.attribution.guards import Precision
-from tests.attribution.cases import Net, every_method, images, relative, targets
+from tests.attribution.cases import Net, every_method, images, relative, residual_network, targets
 
 
 def test_gradient_of_a_linear_model_is_its_weights() -> None:
@@ -25,7 +24,7 @@ def test_gradient_of_a_linear_model_is_its_weights() -> None:
     assert torch.equal(result, weights[[1, 0]].reshape(2, 3, 2, 2))
 
 
-@pytest.mark.parametrize("network", [Net().eval(), resnet18(weights=None).eval()], ids=["Net", "resnet18"])
+@pytest.mark.parametrize("network", [Net().eval(), residual_network()], ids=["Net", "resnet18"])
 def test_gradients_equal_captum(network: nn.Module) -> None:
     inputs, target = images(3, 64), targets(3)
     saliency = captum.attr.Saliency(network).attribute(inputs.clone().requires_grad_(), target=target, abs=False)

@@ -184,9 +184,9 @@ def test_a_compiled_model_gives_the_same(method: Attribution) -> None:
     network = Net()
     compiled = torch.compile(network, backend="aot_eager")
     assert isinstance(compiled, nn.Module)
-    expected = method.attribute(network, images(), targets())
     for model in (compiled, nn.Sequential(compiled, nn.Identity())):
         model(images())
+        expected = method.attribute(network, images(), targets())
         assert relative(method.attribute(model, images(), targets()), expected) < 1e-5
         assert all(module.training for module in model.modules())
 
@@ -205,7 +205,11 @@ def test_a_distributed_model_gives_the_same_and_trains_on(method: Attribution) -
     wrapped = DistributedDataParallel(copy.deepcopy(network))
     wrapped(images()).sum().backward()
     wrapped.module.load_state_dict(network.state_dict())
+    seen: list[object] = []
+    handle = wrapped.register_forward_pre_hook(lambda *_: seen.append("synchronised"))
     assert torch.equal(method.attribute(wrapped, images(), targets()), method.attribute(network, images(), targets()))
+    assert not seen
+    handle.remove()
     wrapped(images()).sum().backward()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from lightning_spx.data import SyntheticBirdsDataModule, folds
@@ -182,8 +182,8 @@ def test_a_part_is_a_copy_with_its_own_trainer_and_seed() -> None:
             super().__init__()
             self.layer = nn.Linear(1, 1)
 
-        def test_step(self, batch: Sample, batch_idx: int) -> Tensor:
-            return self.layer(batch["image"].mean().reshape(1))
+        def test_step(self, batch: Sample, batch_idx: int) -> None:
+            self.layer(batch["image"].mean().reshape(1))
 
     data = birds()
     Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, barebones=True).test(Nothing(), data)

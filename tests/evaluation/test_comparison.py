@@ -1,5 +1,6 @@
 """Per-image values of pairs against direct calls, one image at a time."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -50,8 +51,9 @@ def compared(held_out: Tensor | None = None, non_negative: bool = False) -> pd.D
 
 
 def skimage_ssim(first: Tensor, second: Tensor) -> float:
+    reference: Callable[..., float] = structural_similarity
     return float(
-        structural_similarity(
+        reference(
             first.double().numpy(),
             second.double().numpy(),
             gaussian_weights=True,

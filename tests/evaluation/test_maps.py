@@ -1,10 +1,11 @@
 """Sharing work over processes, and what a model that fails does."""
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing, nn
+from torch import Tensor, distributed, nn
 
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.evaluation.maps import explain, gather_images, own_share, predict
@@ -23,9 +24,7 @@ def images() -> Tensor:
 
 def explain_all(method: Attribution) -> Tensor:
     target = torch.arange(NUM_IMAGES) % 5
-    return explain(
-        network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain"
-    )
+    return explain(network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain")
 
 
 def run_process(rank: int, folder: str) -> None:
@@ -41,7 +40,13 @@ def run_process(rank: int, folder: str) -> None:
 
 
 def test_two_processes_count_each_of_an_odd_number_of_images_once(tmp_path: Path) -> None:
-    multiprocessing.spawn(run_process, args=(str(tmp_path),), nprocs=2)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=run_process, args=(rank, str(tmp_path))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert len(first["share"]) + len(second["share"]) == NUM_IMAGES + 1  # one image was worked on twice
     for result in (first, second):

@@ -60,7 +60,7 @@ def test_weights_count_like_repeated_images() -> None:
     ):
         repeated: dict[str, list[float]] = {"all": [], "agree": [], "differ": []}
         for repeat, pair, image in np.ndindex(values.shape):
-            copies = [values[repeat, pair, image]] * int(resample[repeat, image])
+            copies = [float(values[repeat, pair, image])] * int(resample[repeat, image])
             if np.isnan(values[repeat, pair, image]):
                 continue
             repeated["all"] += copies

@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.transforms.v2 import functional
+
+from lightning_spx.models import Normalize, SmallResNet, cifar_resnet18, pretrained
+from lightning_spx.models.networks import state_mismatch
+from lightning_spx.models.schedule import warmup_cosine
+
+
+@pytest.mark.parametrize("size", [8, 17, 32, 64])
+def test_the_small_network_takes_images_of_any_size(size: int) -> None:
+    assert SmallResNet(num_classes=7, width=4)(torch.rand(2, 3, size, size)).shape == (2, 7)
+
+
+def test_the_small_network_has_eight_layers_and_the_widths_asked_for() -> None:
+    network = SmallResNet(num_classes=10, width=8)
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    # the stem, two per block, and the projections of two shortcuts; with the linear layer eight on the main path
+    assert [layer.out_channels for layer in convolutions if layer.kernel_size == (3, 3)] == [8, 8, 8, 16, 16, 32, 32]
+    assert [layer.out_channels for layer in convolutions if layer.kernel_size == (1, 1)] == [16, 32]
+
+
+def test_no_layer_works_in_place() -> None:
+    assert not any(getattr(module, "inplace", False) for module in SmallResNet().modules())
+
+
+def test_an_image_alone_and_in_a_batch_has_the_same_logits() -> None:
+    network, images = SmallResNet(width=4).eval(), torch.rand(5, 3, 32, 32)
+    torch.testing.assert_close(network(images)[3:4], network(images[3:4]))
+
+
+def test_a_shortcut_carries_the_input_past_a_silent_block() -> None:
+    network = SmallResNet(width=4).eval()
+    block = network.stages[0]
+    assert isinstance(block, nn.Module)
+    state = {name: torch.zeros_like(value) for name, value in block.state_dict().items() if "norm2" in name}
+    block.load_state_dict(state, strict=False)
+    features = torch.randn(1, 4, 8, 8)
+    torch.testing.assert_close(block(features), features.relu())
+
+
+@pytest.mark.parametrize("name", ["num_classes", "width"])
+def test_a_network_without_channels_or_classes_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` to be at least 1, got 0"):
+        SmallResNet(**{name: 0})
+
+
+def test_the_large_network_keeps_the_resolution_of_small_images() -> None:
+    network = cifar_resnet18(num_classes=4)
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 4)
+    shapes = []
+    for name, module in network.named_children():
+        if name in ("layer1", "layer4"):
+            module.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[-2:])))
+    network(torch.rand(1, 3, 32, 32))
+    assert shapes == [(32, 32), (4, 4)]
+
+
+def test_normalisation_is_that_of_torchvision() -> None:
+    images = torch.rand(2, 3, 4, 4)
+    expected = functional.normalize(images, [0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
+    torch.testing.assert_close(Normalize((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(images), expected)
+
+
+def test_normalisation_does_not_learn() -> None:
+    assert list(Normalize().parameters()) == []
+
+
+def test_a_wrong_normalisation_is_refused() -> None:
+    with pytest.raises(ValueError, match="`mean` and `std` to be of equal length, got 3 and 1"):
+        Normalize((0.5, 0.5, 0.5), (1.0,))
+    with pytest.raises(ValueError, match=r"`std` to be positive, got \(1.0, 0.0\)"):
+        Normalize((0.5, 0.5), (1.0, 0.0))
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_weights_are_those_of_the_file(tmp_path: Path, suffix: str) -> None:
+    trained = SmallResNet(width=4)
+    path = tmp_path / f"weights.{suffix}"
+    if suffix == "pt":
+        torch.save(trained.state_dict(), path)
+    else:
+        save_file({name: value.contiguous() for name, value in trained.state_dict().items()}, path)
+    network = pretrained(SmallResNet(width=4), path)
+    images = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(network.eval()(images), trained.eval()(images))
+
+
+def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(SmallResNet(num_classes=3, width=4).state_dict(), path)
+    message = r"weights\.pt to fit SmallResNet, got head\.weight of shape \(3, 16\) for \(10, 16\), head\.bias"
+    with pytest.raises(ValueError, match=message):
+        pretrained(SmallResNet(width=4), path)
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), {"epoch": 3}, ["weights"]])
+def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match=r"weights\.pt to hold a state of named tensors"):
+        pretrained(SmallResNet(width=4), tmp_path / "weights.pt")
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"`weights` to be a file, found none at .*weights\.pt"):
+        pretrained(SmallResNet(width=4), tmp_path / "weights.pt")
+
+
+def test_a_state_that_fits_has_no_mismatch() -> None:
+    assert state_mismatch(SmallResNet(width=4), SmallResNet(width=4).state_dict()) == ""
+
+
+def test_a_mismatch_names_three_and_counts_the_rest() -> None:
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1))
+    assert state_mismatch(module, {}) == "missing 0.weight, 0.bias, 1.weight and 3 more"
+
+
+def test_the_learning_rate_rises_by_equal_steps_and_falls_as_half_a_cosine() -> None:
+    factors = torch.tensor([warmup_cosine(step, num_steps=100, warmup_fraction=0.2) for step in range(101)])
+    torch.testing.assert_close(factors[:20], torch.arange(1, 21) / 21)
+    expected = 0.5 + 0.5 * torch.cos(torch.linspace(0, torch.pi, 81))
+    torch.testing.assert_close(factors[20:], expected, atol=1e-6, rtol=0)
+
+
+def test_without_warm_up_the_learning_rate_starts_in_full_and_stays_zero_after_the_end() -> None:
+    assert warmup_cosine(0, num_steps=10, warmup_fraction=0.0) == 1.0
+    assert warmup_cosine(12, num_steps=10, warmup_fraction=0.0) == 0.0
