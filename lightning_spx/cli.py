@@ -94,7 +94,9 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     """Build the parts of a study from parsed settings and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    # a remark on each of k trainings, and one of a library on another, that the user can do nothing about
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
     config = yaml.safe_load(parser.dump(settings))
 

@@ -45,7 +45,7 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImage
     positions = stratified_draw(source.labels, num_images, seed).tolist()
     items = [source[position] for position in track(positions, "images", disable=not is_writer(), transient=True)]
     images = torch.stack([item["image"] for item in items])
-    if images.min() < 0 or images.max() > 1:
+    if not (images.min() >= 0 and images.max() <= 1):  # a NaN is neither
         raise ValueError(
             f"Expected images in [0, 1], got {images.min():.3g} to {images.max():.3g}: normalise inside the model."
         )

@@ -2,11 +2,11 @@
 
 import json
 import pickle
+import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
@@ -19,6 +19,11 @@ from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
 
 ModelFactory = Callable[[], LightningModule]
 TrainerFactory = Callable[[], Trainer]
+# what `torch.load` raises on damaged files and on others than its own; found by feeding it such files
+DAMAGED = (
+    *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError),
+    *(LookupError, TypeError, AttributeError, AssertionError),
+)
 
 
 @dataclass(frozen=True)
@@ -111,14 +116,16 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
     if not checkpoint.is_file():
         raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
     try:
-        content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        state = content["state_dict"]
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError) as error:
+        content: object = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {reason}") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        kind = f"a {type(content).__name__} without it"
+        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}, which holds {kind}.")
     module = model()
     try:
-        module.load_state_dict(state)
+        module.load_state_dict(content["state_dict"])
     except (RuntimeError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
@@ -142,7 +149,7 @@ def test_accuracy(
     trained = run.path / "checkpoints" / f"{member.name}.json"
     return {
         **asdict(member),
-        "checkpoint": str(checkpoint),
+        "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
         "network": type(getattr(module, "network", module)).__name__,
         "test_accuracy": right / total,
         **(json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else {}),

@@ -45,7 +45,8 @@ def reseed(method: Attribution, offset: int) -> Attribution:
         >>> reseed(SmoothGrad(seed=3), offset=2).seed
         5
     """
-    settings: tuple[Field[object], ...] = fields(method) if is_dataclass(method) else ()  # a method of the user's own need not be a dataclass
+    # a method of the user's own need not be a dataclass
+    settings: tuple[Field[object], ...] = fields(method) if is_dataclass(method) else ()
     changes: dict[str, object] = {}
     for field in settings:
         value = getattr(method, field.name)

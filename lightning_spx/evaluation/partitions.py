@@ -55,7 +55,7 @@ def derangement(num_images: int, seed: int) -> NDArray[np.int64]:
 
     Example:
         >>> derangement(4, seed=0).tolist()
-        [3, 2, 0, 1]
+        [1, 3, 0, 2]
     """
     if num_images < 2:
         raise ValueError(f"Expected `num_images` to be at least 2, so that images can be mismatched, got {num_images}.")

@@ -71,7 +71,7 @@ def default_folder(command: str, dataset: str, config: Mapping[str, Any]) -> Pat
 
     Example:
         >>> default_folder("stability", "CIFAR10", {"seed": 0, "out": "x"}).as_posix()
-        'runs/stability-CIFAR10-f9a6d6b4'
+        'runs/stability-CIFAR10-57692611'
     """
     important = {name: str(value) for name, value in flatten(config).items() if not _is_unimportant(name)}
     digest = hashlib.sha256(json.dumps(important, sort_keys=True).encode()).hexdigest()[:8]

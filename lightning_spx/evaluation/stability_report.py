@@ -23,7 +23,7 @@ from lightning_spx.reporting import (
 )
 from lightning_spx.superpixels import segment_pool
 
-TABLE_WIDTH = 140
+TABLE_WIDTH = 160
 
 
 def report_stability(

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.rows import select_rows, without_controls
+
 PIXEL_COLOUR = "#7f8c9b"
 POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
 FLOOR_COLOUR = "#c1121f"
@@ -22,38 +24,38 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         metric: which of its metrics.
         setting: which of the metric's settings.
 
+    Raises:
+        ValueError: there is no such row.
+
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
         ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, best_control=None, models="2 nets",
         ...     dataset="birds", num_images=10, interval="over images")
         >>> figure = stability_bars(pd.DataFrame([row]), "saliency_ssim")
-        >>> figure.axes[0].patches[0].get_height()
+        >>> float(figure.axes[0].patches[0].get_height())
         0.2
     """
     rows = _shown(results, metric, setting)
-    own = rows[~rows["superpixels"].str.startswith("control:")]
+    own = without_controls(rows)
     methods, partitions = list(own["method"].unique()), list(own["superpixels"].unique())
     figure = Figure(figsize=(max(6.0, 1.1 * len(methods) * len(partitions) ** 0.75 + 2), 4.2), layout="constrained")
     axes = figure.subplots()
     width = 0.82 / len(partitions)
     for column, superpixels in enumerate(partitions):
-        colour = PIXEL_COLOUR if superpixels == "pixel" else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
-        for place, method in enumerate(methods):
-            match = own[(own["method"] == method) & (own["superpixels"] == superpixels)]
-            if match.empty:
-                continue
-            row = match.iloc[0]
-            left = place + (column - (len(partitions) - 1) / 2) * width
-            label = ("pixel" if superpixels == "pixel" else f"S-, {superpixels}") if place == 0 else None
-            axes.bar(left, row["value"], width * 0.92, color=colour, label=label)
-            error = [[max(row["value"] - row["ci_low"], 0)], [max(row["ci_high"] - row["value"], 0)]]
-            axes.errorbar(left, row["value"], yerr=error, color="black", capsize=2.5, linewidth=1)
-            axes.hlines(row["floor"], left - width * 0.46, left + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
-            control = rows[(rows["method"] == method) & (rows["superpixels"] == row["best_control"])]
-            if not control.empty:
-                axes.plot(left, control.iloc[0]["value"], marker="D", color="white", markeredgecolor="black", ms=4.5)
+        bars = own[own["superpixels"] == superpixels]
+        values = bars["value"].to_numpy()
+        centres = np.array([methods.index(method) for method in bars["method"]], dtype=float)
+        centres += (column - (len(partitions) - 1) / 2) * width
+        pixel = superpixels == "pixel"
+        colour = PIXEL_COLOUR if pixel else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
+        axes.bar(centres, values, width * 0.92, color=colour, label="pixel" if pixel else f"S-, {superpixels}")
+        reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
+        axes.errorbar(centres, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
+        axes.hlines(bars["floor"], centres - width * 0.46, centres + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
+        for centre, method, name in zip(centres, bars["method"], bars["best_control"], strict=True):
+            control = rows.loc[(rows["method"] == method) & (rows["superpixels"] == name), "value"]
+            axes.plot([centre] * len(control), control, "D", color="white", markeredgecolor="black", ms=4.5)
     axes.set_xticks(range(len(methods)), methods)
-    axes.set_ylim(0.0, None)
     axes.set_ylabel(metric if not setting else f"{metric} ({setting})")
     axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
     axes.plot([], [], "D", color="white", markeredgecolor="black", ms=4.5, label="best control")
@@ -73,9 +75,19 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     Args:
         results: rows of `results.csv`.
         setting: the distance.
+
+    Raises:
+        ValueError: there is no such row.
+
+    Example:
+        >>> row = dict(metric="mege", setting="distance=l2", pair="all", method="Gradient", superpixels="pixel",
+        ...     magnitude="either", value=0.5, ci_low=0.4, ci_high=0.6, floor=0.3, gain_low=float("nan"), models="4 nets",
+        ...     dataset="birds", num_images=10, interval="over images")
+        >>> mege_table(pd.DataFrame([row])).axes[0].tables[0][1, 0].get_text().get_text()
+        '0.500 [0.400, 0.600]\\n/ 0.300'
     """
     rows = _shown(results, "mege", setting)
-    own = rows[~rows["superpixels"].str.startswith("control:")]
+    own = without_controls(rows)
     methods, partitions = list(own["method"].unique()), list(own["superpixels"].unique())
     cells = []
     for method in methods:
@@ -118,6 +130,13 @@ def map_panel(
         pooled_maps: the same, pooled, of each segmenter.
         model_names: of the M models.
         title: of the figure.
+
+    Example:
+        >>> import torch
+        >>> maps = torch.rand(2, 3, 8, 8)
+        >>> figure = map_panel(torch.rand(3, 3, 8, 8), {}, maps, {"Slic": maps}, ["model 0", "model 1"], "Gradient")
+        >>> [axes.get_title() for axes in figure.axes[:5]]
+        ['image', 'model 0', 'model 1', 'S-, model 0', 'S-, model 1']
     """
     kinds = {"pixel": pixel_maps, **pooled_maps}
     outline: Callable[..., np.ndarray] = mark_boundaries
@@ -125,15 +144,15 @@ def map_panel(
     figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
     grid = figure.subplots(len(images), columns, squeeze=False)
     for line, (axes_row, image) in enumerate(zip(grid, images, strict=True)):
-        pictures = [(image.permute(1, 2, 0).numpy(), "image")]
+        photo = _array(image.permute(1, 2, 0))
+        pictures = [(photo, "image")]
         for name, maps in kinds.items():
             if name in segments:
                 # drawn at four times the size, so that a boundary is thinner than a pixel of a small image
-                large = np.kron(segments[name][line].numpy(), np.ones((4, 4), dtype=np.int64))
-                enlarged = image.permute(1, 2, 0).numpy().repeat(4, 0).repeat(4, 1)
-                pictures.append((outline(enlarged, large, color=(1, 0.85, 0)), name))
+                large = segments[name][line].cpu().numpy().repeat(4, 0).repeat(4, 1)
+                pictures.append((outline(photo.repeat(4, 0).repeat(4, 1), large, color=(1, 0.85, 0)), name))
             prefix = "" if name == "pixel" else "S-, "
-            pictures += [(one[line].numpy(), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
+            pictures += [(_array(one[line]), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
         for axes, (picture, heading) in zip(axes_row, pictures, strict=True):
             _show(axes, picture, heading if line == 0 else "")
     figure.suptitle(title, fontsize=9)
@@ -141,7 +160,8 @@ def map_panel(
 
 
 def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
-    rows = results[(results["metric"] == metric) & (results["setting"] == setting) & (results["pair"] == "all")]
+    """Where both magnitude orders are there, a figure shows the gradient with respect to the group."""
+    rows = select_rows(results, metric, setting)
     order = "after" if (rows["magnitude"] == "after").any() else "before"
     return rows[rows["magnitude"].isin([order, "either"])]
 
@@ -149,6 +169,11 @@ def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
 def _cell_text(row: pd.Series) -> str:
     star = "*" if row["gain_low"] > 0 else ""
     return f"{row['value']:.3f}{star} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]\n/ {row['floor']:.3f}"
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """Of any device and float type."""
+    return tensor.detach().cpu().float().numpy()
 
 
 def _show(axes: Axes, picture: np.ndarray, heading: str) -> None:

@@ -1,7 +1,6 @@
 """Numbers, tables and figures -> the loggers that a Trainer has; the run folder holds them in any case."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
@@ -21,10 +20,11 @@ def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float]) -> None
 
 
 def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None:
-    """Send a table to W&B, the only one of Lightning's loggers that shows tables."""
+    """Send a table to W&B, the only one of Lightning's loggers that shows tables; a missing value is an empty cell."""
     for logger in loggers:
-        if find_spec("wandb") and isinstance(logger, WandbLogger):
-            logger.log_table(name, dataframe=table.astype({column: str for column in _texts(table)}))
+        if isinstance(logger, WandbLogger):
+            # NaN is no valid JSON, and in a column of texts it is no text either
+            logger.log_table(name, dataframe=table.astype(object).where(table.notna(), None))
 
 
 def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
@@ -32,18 +32,14 @@ def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure(name, figure)
-        elif find_spec("wandb") and isinstance(logger, WandbLogger):
+        elif isinstance(logger, WandbLogger):
+            # only here, where there is such a logger, it is sure to be installed
             import wandb
 
             logger.experiment.log({name: wandb.Image(figure)})
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Tell every logger that the run ended well."""
+    """Tell every logger that the run ended well, so that it writes what it still holds."""
     for logger in loggers:
         logger.finalize("success")
-
-
-def _texts(table: pd.DataFrame) -> list[str]:
-    """Columns that are not numbers: W&B takes no missing values in them."""
-    return [str(column) for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]

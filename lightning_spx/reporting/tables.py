@@ -5,6 +5,8 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from lightning_spx.reporting.rows import select_rows, without_controls
+
 NO_GAIN = "no gain over smoothing"
 TITLES = {
     "saliency_ssim": "SSIM of saliency maps between models",
@@ -22,6 +24,9 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
         metric: which of its metrics.
         setting: which of the metric's settings.
 
+    Raises:
+        ValueError: there is no such row.
+
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
         ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, excess=0.11, models="2 nets",
@@ -29,8 +34,7 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
         >>> stability_table(pd.DataFrame([row]), "saliency_ssim", "").row_count
         1
     """
-    rows = results.query("metric == @metric and setting == @setting and pair == 'all'")
-    own = rows[~rows["superpixels"].str.startswith("control:")]
+    own = without_controls(select_rows(results, metric, setting))
     first = own.iloc[0]
     table = Table(
         title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),

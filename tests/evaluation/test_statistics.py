@@ -89,10 +89,10 @@ def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -
     tensors = [torch.from_numpy(array[0]) for array in (distances, agree, differ)]
     weights = ones(1, num_images)
     assert weighted_mege(distances, agree, weights)[0] == pytest.approx(
-        float(mege_from_distances(tensors[0], tensors[1])), abs=1e-9
+        float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6
     )
     assert weighted_reco(distances, agree, differ, weights)[0] == pytest.approx(
-        float(reco_from_distances(*tensors)), abs=1e-9
+        float(reco_from_distances(*tensors)), abs=1e-6
     )
 
 

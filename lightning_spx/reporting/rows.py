@@ -1,0 +1,37 @@
+"""The rows of `results.csv` that one table or figure shows."""
+
+import pandas as pd
+
+
+def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
+    """Select the rows of one metric over all pairs of models, controls included.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: which of its metrics.
+        setting: which of the metric's settings.
+
+    Raises:
+        ValueError: there is no such row.
+
+    Example:
+        >>> results = pd.DataFrame({"metric": ["mege", "reco"], "setting": "distance=l2", "pair": "all"})
+        >>> select_rows(results, "reco", "distance=l2").index.tolist()
+        [1]
+    """
+    of_all = results[results["pair"] == "all"]
+    rows = of_all[(of_all["metric"] == metric) & (of_all["setting"] == setting)]
+    if rows.empty:
+        known = list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
+        raise ValueError(f"Expected `metric` and `setting` to be one of {known}, got {(metric, setting)}.")
+    return rows
+
+
+def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave the controls out, which have rows of their own.
+
+    Example:
+        >>> without_controls(pd.DataFrame({"superpixels": ["pixel", "Slic", "control:grid(Slic)"]})).index.tolist()
+        [0, 1]
+    """
+    return rows[~rows["superpixels"].str.startswith("control:")]

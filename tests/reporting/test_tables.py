@@ -1,0 +1,112 @@
+"""What the console's table says of each row."""
+
+import pandas as pd
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from lightning_spx.reporting import method_name, stability_table, verdict
+from lightning_spx.reporting.tables import NO_GAIN
+from tests.reporting.cases import NAN, row, table
+
+GAIN = {"gain": 0.2, "gain_low": 0.1, "gain_high": 0.3}
+
+
+def printed(shown: Table) -> str:
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def cells(results: pd.DataFrame, metric: str = "saliency_ssim", setting: str = "") -> list[list[str]]:
+    shown = stability_table(results, metric, setting)
+    columns = [[str(cell) for cell in column.cells] for column in shown.columns]
+    return [list(line) for line in zip(*columns, strict=True)]
+
+
+def test_a_pixel_row_shows_value_interval_floor_and_excess_and_no_verdict() -> None:
+    assert cells(table(row())) == [
+        ["Gradient", "pixel", "either", "0.250 [0.125, 0.500]", "0.062", "0.200", "", ""],
+    ]
+
+
+def test_a_pooled_row_adds_the_number_of_segments_the_best_control_and_the_verdict() -> None:
+    assert cells(table(row("Slic", **GAIN))) == [
+        [
+            *("S-Gradient", "Slic, 56", "after", "0.250 [0.125, 0.500]", "0.062", "0.200"),
+            *("+0.200 [+0.100, +0.300]     grid", "gain"),
+        ]
+    ]
+
+
+def test_brackets_of_intervals_are_printed() -> None:
+    text = printed(stability_table(table(row(), row("Slic", **GAIN)), "saliency_ssim", ""))
+    assert text.count("0.250 [0.125, 0.500]") == 2
+    assert "+0.200 [+0.100, +0.300]     grid" in text
+
+
+@pytest.mark.parametrize("name", ["[red]x", "[/red]", "[bold red]x[/]", "[link=http://x]y", "a[0]", "\\[b]"])
+def test_names_that_look_like_markup_are_printed_as_they_are(name: str) -> None:
+    results = table(row(method=name, dataset=name, models=name), row("Slic", method=name, **GAIN))
+    text = printed(stability_table(results, "saliency_ssim", ""))
+    assert f"S-{name} " in text
+    assert f"\n {name} " in text or f"\n{name} " in text
+    assert f"{name} on {name}, 40 images" in text
+
+
+@pytest.mark.parametrize(
+    ("gain_low", "expected"),
+    [(0.001, "gain"), (0.0, NO_GAIN), (-0.0, NO_GAIN), (-0.2, NO_GAIN), (NAN, NO_GAIN)],
+)
+def test_only_a_lower_limit_above_zero_is_a_gain(gain_low: float, expected: str) -> None:
+    results = table(row(), row("Slic", gain=0.3, gain_low=gain_low, gain_high=0.5))
+    assert [line[-1] for line in cells(results)] == ["", expected]
+    assert [verdict(each) for _, each in results.iterrows()] == ["", expected]
+    assert printed(stability_table(results, "saliency_ssim", "")).count("no gain over smoothing") == (
+        expected == "no gain over smoothing"
+    )
+
+
+def test_a_pixel_row_has_no_verdict_whatever_its_gain() -> None:
+    assert verdict(pd.Series(row(**GAIN))) == ""
+
+
+def test_only_pooled_methods_carry_the_prefix() -> None:
+    assert method_name(pd.Series(row())) == "Gradient"
+    assert method_name(pd.Series(row("Slic"))) == "S-Gradient"
+
+
+def test_only_the_metric_its_setting_and_all_pairs_are_shown_and_no_controls() -> None:
+    results = table(
+        row(value=0.1),
+        row("Slic", value=0.2),
+        row("Slic", value=0.3, magnitude="before"),
+        row("control:grid(Slic)", value=0.4),
+        row("Slic", value=0.5, pair="0-1"),
+        row("Slic", value=0.6, metric="mege", setting="distance=l2"),
+        row("Slic", value=0.7, metric="mege", setting="distance=spearman"),
+    )
+    assert [line[3][:5] for line in cells(results)] == ["0.100", "0.200", "0.300"]
+    assert [line[2] for line in cells(results)] == ["either", "after", "before"]
+    assert [line[3][:5] for line in cells(results, "mege", "distance=spearman")] == ["0.700"]
+
+
+def test_title_and_caption_say_the_metric_the_models_and_what_the_interval_covers() -> None:
+    results = table(row(metric="mege", setting="distance=l2"))
+    text = printed(stability_table(results, "mege", "distance=l2"))
+    assert text.startswith("MeGe, generalisability between models distance=l2")
+    assert "2 x SmallResNet on birds, 40 images; 95 % intervals over images, for these models." in text
+    assert printed(stability_table(table(row(metric="new")), "new", "")).startswith("new ")
+
+
+def test_a_number_that_does_not_exist_is_printed_as_nan() -> None:
+    results = table(row("Slic", value=NAN, ci_low=NAN, ci_high=NAN, floor=NAN, excess=NAN, best_control=""))
+    assert cells(results)[0][3:] == ["nan [nan, nan]", "nan", "nan", f"+nan [+nan, +nan] {'':>8}", NO_GAIN]
+
+
+def test_a_metric_or_setting_without_rows_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"one of \[\('saliency_ssim', ''\)\], got \('mege', 'distance=l2'\)\."):
+        stability_table(table(row()), "mege", "distance=l2")
+    with pytest.raises(ValueError, match=r"got \('saliency_ssim', 'k=0.1'\)\."):
+        stability_table(table(row()), "saliency_ssim", "k=0.1")
