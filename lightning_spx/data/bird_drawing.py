@@ -146,7 +146,7 @@ def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Colour]) -> 
         limb(x, y, (start, height * 0.6), (start - 0.06, foot), (leg_width, leg_width)) for start in (-0.08, 0.16)
     ] + [limb(x, y, (start - 0.06, foot), (start + 0.14, foot), (leg_width, leg_width)) for start in (-0.08, 0.16)]
     body = ellipse(x, y, (0.0, 0.0), anatomy.body, anatomy.tilt)
-    wing = ellipse(x, y, (-0.22 * length, 0.02), (0.68 * length, 0.5 * height), anatomy.tilt + 0.1 - 0.35)
+    wing = ellipse(x, y, (-0.22 * length, 0.02), (0.68 * length, 0.5 * height), anatomy.tilt - 0.25)
     quills = ellipse(x, y, (-0.30 * length, 0.10 * height), (0.45 * length, 0.22 * height), anatomy.tilt - 0.3)
     belly = ellipse(x, y, (0.2 * length, 0.5 * height), (0.6 * length, 0.5 * height), anatomy.tilt)
     eye_x, eye_y, eye_radius = head_x + 0.3 * head_radius, head_y - 0.15 * head_radius, 0.26 * head_radius

@@ -136,6 +136,10 @@ def _read_each(paths: list[Path], image_size: int, *, in_threads: bool) -> Itera
         except ValueError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(read, paths) if in_threads else map(read, paths)
+    pool = ThreadPoolExecutor()
+    results = pool.map(read, paths) if in_threads else map(read, paths)
+    try:
         yield from track(results, "Reading images", total=len(paths), disable=len(paths) < LONG_READ, transient=True)
+    finally:
+        # who stops at the first error does not wait for the rest
+        pool.shutdown(cancel_futures=True)

@@ -170,10 +170,9 @@ class ImageDataModule(LightningDataModule, ABC):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        """Return batches of the validation images, or no loader if there are none."""
-        indices = self.validation_indices()
-        return self._evaluation_loader(self.pool(), indices) if indices.size else []
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Return batches of the validation images; none where `val_fraction` is 0."""
+        return self._evaluation_loader(self.pool(), self.validation_indices())
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return batches of the test images."""

@@ -33,8 +33,10 @@ class LabelledImages(Dataset[Sample], ABC):
 
     def __getitem__(self, index: int) -> Sample:
         """Return the sample at a position."""
-        image, mask = self.read(int(index))
-        sample = {"image": image, "label": torch.tensor(self.labels[index]), "index": torch.tensor(index)}
+        # counts from the end become positions, and one beyond it is refused
+        position = range(len(self))[index]
+        image, mask = self.read(position)
+        sample = {"image": image, "label": torch.tensor(self.labels[position]), "index": torch.tensor(position)}
         return sample if mask is None else {**sample, "mask": mask}
 
     @abstractmethod

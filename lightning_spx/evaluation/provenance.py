@@ -4,6 +4,7 @@ import json
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -32,12 +33,12 @@ class RunRecord:
         self._last = time.perf_counter()
 
     @classmethod
-    def open(cls, run: RunFolder, identity: dict[str, str]) -> Self:
+    def open(cls, run: RunFolder, identity: Mapping[str, object]) -> Self:
         """Start the record, or go on with that of an earlier start.
 
         Args:
             run: the run's folder.
-            identity: of the data; it must be the same at every start.
+            identity: what must be the same at every start, of the data above all; plain values.
 
         Raises:
             ValueError: the earlier start saw other data.
@@ -47,7 +48,7 @@ class RunRecord:
         for name, value in identity.items():
             if earlier.get(name, value) != value:
                 raise ValueError(
-                    f"Expected the data's {name} to be {earlier[name]} as recorded in {path}, got {value}."
+                    f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
         kept = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
         record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **provenance()})

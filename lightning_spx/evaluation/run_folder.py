@@ -122,7 +122,7 @@ def open_run_folder(path: Path, config: Mapping[str, Any]) -> RunFolder:
                     f"Expected `{name}` to be {before} as in the earlier run {path}, got {now}. "
                     "Take another `out` for a new run."
                 )
-    elif path.exists() and any(path.iterdir()):
+    elif path.exists() and not all(_is_temporary(child) for child in path.iterdir()):
         raise ValueError(f"Expected `out` to be a new folder, an empty one or a run's, got {path}, which holds others.")
     run = RunFolder(path, config)
     if not config_file.exists():
@@ -139,6 +139,11 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"Expected a run's configuration in {path}, got {type(config).__name__}.")
     return config
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether a start that was killed left the file, before it had a name of its own."""
+    return path.is_file() and path.name.startswith(".") and ".part" in path.suffixes
 
 
 def _is_unimportant(name: str) -> bool:

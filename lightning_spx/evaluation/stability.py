@@ -83,7 +83,8 @@ def stability(
     drawn = draw_images(data, num_images, seed)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
-    record = RunRecord.open(run, {"fingerprint": data.fingerprint()})
+    identity = {"seed": seed, "fingerprint": data.fingerprint(), "splits": [split.sha256 for split in splits]}
+    record = RunRecord.open(run, identity)
     keep_splits(run.path / "splits.json", splits, data)
     lead = trainer()  # trains nothing: it knows the device and the loggers
     device = lead.strategy.root_device

@@ -1,6 +1,7 @@
 """Tensors and tables -> matplotlib figures; knows no Trainer and no logger."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,15 +10,18 @@ from matplotlib.figure import Figure
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
-from lightning_spx.reporting.rows import select_rows, without_controls
+from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
 
 PIXEL_COLOUR = "#7f8c9b"
 POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
 FLOOR_COLOUR = "#c1121f"
+BEST_CONTROL: dict[str, Any] = {"marker": "D", "linestyle": "", "color": "white", "markeredgecolor": "black", "ms": 4.5}
 
 
 def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Figure:
-    """Draw one metric as bars with intervals: each method by pixel and by every segmenter, with floor and best control.
+    """Draw one metric as bars with intervals, floor and best control, and below it the excess over the floor.
+
+    Each method has a bar by pixel and one for every segmenter.
 
     Args:
         results: rows of `results.csv`; order `after` is drawn where both magnitude orders are there.
@@ -29,8 +33,8 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
 
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
-        ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, best_control=None, models="2 nets",
-        ...     dataset="birds", num_images=10, interval="over images")
+        ...     magnitude="either", value=0.2, ci_low=0.1, ci_high=0.3, floor=0.1, excess=0.11,
+        ...     best_control=None, models="2 nets", dataset="birds", num_images=10, interval="over images")
         >>> figure = stability_bars(pd.DataFrame([row]), "saliency_ssim")
         >>> float(figure.axes[0].patches[0].get_height())
         0.2
@@ -38,8 +42,8 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     rows = _shown(results, metric, setting)
     own = without_controls(rows)
     methods, partitions = list(own["method"].unique()), list(own["superpixels"].unique())
-    figure = Figure(figsize=(max(6.0, 1.1 * len(methods) * len(partitions) ** 0.75 + 2), 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(max(6.0, 0.45 * len(methods) * len(partitions) + 2), 6.4), layout="constrained")
+    axes, below = figure.subplots(2, sharex=True)
     width = 0.82 / len(partitions)
     for column, superpixels in enumerate(partitions):
         bars = own[own["superpixels"] == superpixels]
@@ -53,16 +57,22 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         axes.errorbar(centres, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
         axes.hlines(bars["floor"], centres - width * 0.46, centres + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
         for centre, method, name in zip(centres, bars["method"], bars["best_control"], strict=True):
-            control = rows.loc[(rows["method"] == method) & (rows["superpixels"] == name), "value"]
-            axes.plot([centre] * len(control), control, "D", color="white", markeredgecolor="black", ms=4.5)
-    axes.set_xticks(range(len(methods)), methods)
+            control = rows[(rows["method"] == method) & (rows["superpixels"] == name)]
+            for panel, column_name in ((axes, "value"), (below, "excess")):
+                panel.plot([centre] * len(control), control[column_name], **BEST_CONTROL)
+        # values over different floors do not compare; their excess does
+        below.bar(centres, bars["excess"], width * 0.92, color=colour)
+    below.set_xticks(range(len(methods)), methods)
+    below.set_ylabel("excess over the floor")
+    below.axhline(0, color=FLOOR_COLOUR, linewidth=1)
     axes.set_ylabel(metric if not setting else f"{metric} ({setting})")
     axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
-    axes.plot([], [], "D", color="white", markeredgecolor="black", ms=4.5, label="best control")
+    axes.plot([], [], label="best control", **BEST_CONTROL)
     axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    axes.spines[["top", "right"]].set_visible(False)
+    for panel in (axes, below):
+        panel.spines[["top", "right"]].set_visible(False)
     first = own.iloc[0]
-    axes.set_xlabel(
+    below.set_xlabel(
         f"{first['models']}, {first['dataset']}, {first['num_images']} images; 95 % intervals {first['interval']}",
         fontsize=8,
     )
@@ -80,11 +90,12 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
         ValueError: there is no such row.
 
     Example:
-        >>> row = dict(metric="mege", setting="distance=l2", pair="all", method="Gradient", superpixels="pixel",
-        ...     magnitude="either", value=0.5, ci_low=0.4, ci_high=0.6, floor=0.3, gain_low=float("nan"), models="4 nets",
+        >>> row = dict(metric="mege", setting="distance=l2", pair="all", method="Gradient", superpixels="Slic",
+        ...     magnitude="after", value=0.5, ci_low=0.4, ci_high=0.6, floor=0.3, excess=0.2,
+        ...     gain_low=0.1, models="4 nets",
         ...     dataset="birds", num_images=10, interval="over images")
-        >>> mege_table(pd.DataFrame([row])).axes[0].tables[0][1, 0].get_text().get_text()
-        '0.500 [0.400, 0.600]\\n/ 0.300'
+        >>> mege_table(pd.DataFrame([row])).axes[0].tables[0][1, 0].get_text().get_text().split()
+        ['0.500*', '[0.400,', '0.600]', '/', '0.300']
     """
     rows = _shown(results, "mege", setting)
     own = without_controls(rows)
@@ -167,7 +178,7 @@ def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
 
 
 def _cell_text(row: pd.Series) -> str:
-    star = "*" if row["gain_low"] > 0 else ""
+    star = "*" if has_gain(row) else ""
     return f"{row['value']:.3f}{star} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]\n/ {row['floor']:.3f}"
 
 

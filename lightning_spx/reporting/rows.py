@@ -27,6 +27,16 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
     return rows
 
 
+def has_gain(row: pd.Series) -> bool:
+    """Whether an S- row beats every control and chance: the least bad of rows below their floors gains nothing.
+
+    Example:
+        >>> [has_gain(pd.Series({"gain_low": 0.1, "excess": excess})) for excess in (0.3, -0.3)]
+        [True, False]
+    """
+    return bool(row["gain_low"] > 0 and row["excess"] > 0)
+
+
 def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave the controls out, which have rows of their own.
 

@@ -5,7 +5,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from lightning_spx.reporting.rows import select_rows, without_controls
+from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
 
 NO_GAIN = "no gain over smoothing"
 TITLES = {
@@ -67,7 +67,7 @@ def verdict(row: pd.Series) -> str:
     """Say whether an S- row beats all of its controls; nothing for a pixel row."""
     if row["superpixels"] == "pixel":
         return ""
-    return "gain" if row["gain_low"] > 0 else NO_GAIN
+    return "gain" if has_gain(row) else NO_GAIN
 
 
 def _row(row: pd.Series) -> list[str]:

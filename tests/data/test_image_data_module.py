@@ -54,12 +54,6 @@ def indices_of(samples: list[Sample]) -> list[int]:
     return [int(sample["index"]) for sample in samples]
 
 
-def val_loader(data: SyntheticBirdsDataModule) -> DataLoader[Sample]:
-    loader = data.val_dataloader()
-    assert isinstance(loader, DataLoader)
-    return loader
-
-
 def test_training_and_validation_images_of_all_parts_are_disjoint_and_complete() -> None:
     data = birds(val_fraction=0.2)
     used = [
@@ -77,7 +71,7 @@ def test_under_folds_a_model_validates_on_the_fold_it_never_sees() -> None:
     data = birds("folds", num_parts=3)
     for part, fold in enumerate(folds(data.pool().labels, 3, 0)):
         own = data.use_part(part)
-        assert indices_of(list(loaded(val_loader(own)))) == fold.tolist()
+        assert indices_of(list(loaded(own.val_dataloader()))) == fold.tolist()
         np.testing.assert_array_equal(own.held_out(), fold)
         np.testing.assert_array_equal(np.sort(np.concatenate([own.train_indices(), fold])), np.arange(60))
 
@@ -94,7 +88,7 @@ def test_under_all_a_model_trains_on_everything_but_its_validation_share() -> No
 
 def test_validation_shows_the_images_of_the_pool_as_they_are() -> None:
     data = birds(val_fraction=0.5)
-    for sample in loaded(val_loader(data)):
+    for sample in loaded(data.val_dataloader()):
         original = data.pool()[int(sample["index"])]
         assert all(torch.equal(sample[name], original[name]) for name in original)
 
@@ -109,7 +103,7 @@ def test_test_and_prediction_show_the_test_images_in_order() -> None:
 
 def test_without_a_share_there_is_no_validation() -> None:
     data = birds(val_fraction=0.0)
-    assert data.val_dataloader() == []
+    assert list(data.val_dataloader()) == []
     assert data.train_indices().size == 30
 
 

@@ -156,6 +156,15 @@ def test_images_and_labels_of_different_number_are_refused() -> None:
         ArrayImages(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, np.int64), np.zeros((1, 8, 8), np.bool_))
 
 
+def test_a_position_may_count_from_the_end_but_not_beyond_it() -> None:
+    images = ArrayImages(np.zeros((3, 8, 8, 3), np.uint8), np.array([4, 5, 6]))
+    assert images[-1]["index"] == 2
+    assert images[-1]["label"] == 6
+    assert [int(images[number]["label"]) for number in range(3)] == [4, 5, 6]
+    with pytest.raises(IndexError):
+        images[3]
+
+
 def test_images_in_memory_are_resized_with_their_masks() -> None:
     pixels = np.zeros((1, 8, 8, 3), np.uint8)
     pixels[:, :, 4:] = 255

@@ -96,8 +96,8 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no checkpoint", b"PK\x03\x04 half an archive", b"\x80\x04."],
-    ids=["empty", "text", "zip", "pickle"],
+    [b"", b"no checkpoint", b"PK\x03\x04 half an archive", b"\x80\x02.", b"\x80\x02X\x01"],
+    ids=["empty", "text", "zip", "empty pickle", "half a pickle"],
 )
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.ckpt"

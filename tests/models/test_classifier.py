@@ -184,6 +184,13 @@ def test_compilation_keeps_values_and_the_names_in_the_state() -> None:
     assert list(compiled.state_dict()) == list(plain.state_dict())
 
 
+def test_training_does_without_validation() -> None:
+    data = SyntheticBirdsDataModule(num_train=24, num_test=6, num_classes=2, val_fraction=0.0)
+    trainer = cpu_trainer(max_epochs=1)
+    trainer.fit(ImageClassifier(SmallResNet(num_classes=2, width=4)), data)
+    assert set(trainer.callback_metrics) == {"train/loss"}
+
+
 def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     seed_everything(0)
     classifier = ImageClassifier(SmallResNet(num_classes=2, width=4), functools.partial(SGD, lr=0.1))

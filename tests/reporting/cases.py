@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from wandb.proto.wandb_internal_pb2 import Record
+from wandb.proto import wandb_internal_pb2
 
 NAN = float("nan")
 
@@ -45,7 +45,7 @@ def table(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(list(rows))
 
 
-def offline_records(folder: Path) -> Iterator[Record]:
+def offline_records(folder: Path) -> Iterator[Any]:
     """Read what an offline run keeps for its later upload: a LevelDB log in blocks of 32 KiB, after 7 bytes."""
     (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
     content, place, parts = file.read_bytes(), 7, b""
@@ -58,19 +58,26 @@ def offline_records(folder: Path) -> Iterator[Record]:
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # a whole record, or the last part of one
-            yield Record.FromString(parts)
+            # the class for the installed version of protobuf is chosen when wandb is imported
+            yield vars(wandb_internal_pb2)["Record"].FromString(parts)
             parts = b""
 
 
 def offline_history(folder: Path) -> dict[str, Any]:
-    """Return every logged value of the run by its key."""
-    records = [record for record in offline_records(folder) if record.HasField("history")]
-    items = [item for record in records for item in record.history.item]
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    """Return every logged value of the run by its key; a table or picture is a dict of its own."""
+    history: dict[str, Any] = {}
+    for record in offline_records(folder):
+        for item in record.history.item:
+            name, *field = item.nested_key
+            value = json.loads(item.value_json)
+            if field:
+                history.setdefault(name, {})[".".join(field)] = value
+            else:
+                history[name] = value
+    return history
 
 
 def offline_config(folder: Path) -> dict[str, Any]:
     """Return the settings of the run."""
-    records = list(offline_records(folder))
-    updates = [item for record in records for item in (*record.config.update, *record.run.config.update)]
-    return {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in updates}
+    updates = [item for record in offline_records(folder) for item in record.config.update]
+    return {item.key: json.loads(item.value_json) for item in updates}

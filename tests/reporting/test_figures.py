@@ -1,12 +1,14 @@
 """What figures show, read back from matplotlib's axes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.colors import same_color
+from matplotlib.colors import same_color, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.table import Table
@@ -17,6 +19,7 @@ from lightning_spx.reporting import map_panel, mege_table, stability_bars
 from lightning_spx.reporting.figures import FLOOR_COLOUR, PIXEL_COLOUR
 from tests.reporting.cases import NAN, row, table
 
+FLOOR = to_rgba_array(FLOOR_COLOUR)
 STUDY = table(
     row(value=0.2, ci_low=0.15, ci_high=0.3, floor=0.05),
     row("Slic", value=0.4, ci_low=0.35, ci_high=0.5, floor=0.25),
@@ -32,17 +35,19 @@ SHOWN = STUDY[~STUDY["superpixels"].str.startswith("control:")]
 BEST_CONTROLS = [NAN, 0.45, 0.55, NAN, 0.65]
 
 
-def bars(figure: Figure) -> list[Rectangle]:
+OUTLINE: Callable[..., np.ndarray] = mark_boundaries
+
+
+def bars(figure: Figure, panel: int = 0) -> list[Rectangle]:
     """The bars in the order of the rows: by method, which is the place on the axis, then by segmenter."""
-    (axes,) = figure.axes
-    patches = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    patches = [patch for patch in figure.axes[panel].patches if isinstance(patch, Rectangle)]
     return sorted(patches, key=Rectangle.get_x)
 
 
 def segments_of(axes: Axes, floors: bool) -> list[np.ndarray]:
     """The floor lines, or the intervals, from left to right."""
     collections = [each for each in axes.collections if isinstance(each, LineCollection)]
-    chosen = [each for each in collections if same_color(each.get_color()[0], FLOOR_COLOUR) == floors]
+    chosen = [each for each in collections if np.array_equal(to_rgba_array(each.get_color()), FLOOR) == floors]
     lines = [np.asarray(line) for each in chosen for line in each.get_segments()]
     return sorted(lines, key=lambda line: float(line[0, 0]))
 
@@ -51,7 +56,8 @@ def test_each_method_and_segmenter_has_a_bar_of_its_value() -> None:
     figure = stability_bars(STUDY, "saliency_ssim")
     assert [bar.get_height() for bar in bars(figure)] == [0.2, 0.4, 0.5, 0.6, 0.7]
     assert [bar.get_y() for bar in bars(figure)] == [0.0] * 5
-    assert all(bar.get_width() == bars(figure)[0].get_width() for bar in bars(figure))
+    widths = [bar.get_width() for bar in bars(figure)]
+    np.testing.assert_allclose(widths, widths[0])
 
 
 def test_bars_do_not_overlap_and_stand_over_their_method() -> None:
@@ -60,7 +66,7 @@ def test_bars_do_not_overlap_and_stand_over_their_method() -> None:
     right = [bar.get_x() + bar.get_width() for bar in bars(figure)]
     assert all(end < start for end, start in zip(right[:-1], left[1:], strict=True))
     assert [round((a + b) / 2) for a, b in zip(left, right, strict=True)] == [0, 0, 0, 1, 1]
-    (axes,) = figure.axes
+    axes = figure.axes[1]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["Gradient", "GradCAM"]
     assert axes.get_xticks().tolist() == [0, 1]
 
@@ -89,9 +95,8 @@ def test_the_marker_lies_at_the_best_control_of_its_own_method_and_segmenter() -
     markers = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
     points = sorted(np.column_stack(line.get_data()).tolist() for line in markers if len(np.asarray(line.get_xdata())))
     middles = [bar.get_x() + bar.get_width() / 2 for bar in bars(figure)]
-    expected = [
-        [[x, y]] for x, y in zip(middles, BEST_CONTROLS, strict=True) if not np.isnan(y)
-    ]  # pixel rows have no control
+    # pixel rows have no control
+    expected = [[[x, y]] for x, y in zip(middles, BEST_CONTROLS, strict=True) if not np.isnan(y)]
     np.testing.assert_allclose(points, expected, rtol=1e-12)
 
 
@@ -101,6 +106,18 @@ def test_the_legend_names_every_segmenter_once_also_one_that_the_first_method_la
     assert legend is not None
     texts = [text.get_text() for text in legend.get_texts()]
     assert sorted(texts) == ["S-, Grid", "S-, Slic", "best control", "floor (chance)", "pixel"]
+
+
+def test_the_lower_panel_compares_excess_with_that_of_the_best_control() -> None:
+    results = table(
+        row(value=0.2, excess=0.15),
+        row("Slic", value=0.4, excess=0.1),
+        row("control:grid(Slic)", value=0.3, excess=0.25, magnitude="after"),
+    )
+    figure = stability_bars(results, "saliency_ssim")
+    assert [bar.get_height() for bar in bars(figure, panel=1)] == [0.15, 0.1]
+    drawn = [np.asarray(line.get_ydata()).tolist() for line in figure.axes[1].lines if line.get_marker() == "D"]
+    assert [value for value in drawn if value] == [[0.25]]
 
 
 def test_pixel_bars_have_their_own_colour() -> None:
@@ -159,7 +176,7 @@ def test_a_number_that_does_not_exist_leaves_the_other_bars_as_they_are() -> Non
 
 def test_the_axis_says_what_the_interval_covers() -> None:
     expected = "2 x SmallResNet, birds, 40 images; 95 % intervals over images, for these models"
-    assert stability_bars(STUDY, "saliency_ssim").axes[0].get_xlabel() == expected
+    assert stability_bars(STUDY, "saliency_ssim").axes[1].get_xlabel() == expected
 
 
 def test_a_metric_without_rows_is_refused() -> None:
@@ -246,7 +263,7 @@ def test_a_panel_outlines_the_segments_at_four_times_the_size(
         labels = np.kron(segments[line].numpy(), np.ones((4, 4), dtype=np.int64))
         outlined = shown_image(grid[line, 3])
         assert outlined.shape == (20, 28, 3)
-        np.testing.assert_allclose(outlined, mark_boundaries(large, labels, color=(1, 0.85, 0)), atol=1e-6)
+        np.testing.assert_allclose(outlined, OUTLINE(large, labels, color=(1, 0.85, 0)), atol=1e-6)
         edge = 4 * (3 + line)  # where the second segment starts
         np.testing.assert_allclose(
             outlined[:, edge - 1 : edge + 1], np.broadcast_to([1, 0.85, 0], (20, 2, 3)), atol=1e-6

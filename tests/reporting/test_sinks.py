@@ -28,8 +28,17 @@ def bars() -> Figure:
     return stability_bars(RESULTS, "saliency_ssim")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what W&B stages for upload out of the home folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        yield
+
+
 @pytest.fixture(scope="module")
-def offline_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def offline_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a W&B run without a network, that was sent all there is."""
     folder = tmp_path_factory.mktemp("wandb")
     logger = WandbLogger(project="spx", save_dir=folder, offline=True)
@@ -39,13 +48,13 @@ def offline_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     log_figure([logger], "stability/saliency_ssim", bars())
     finish([logger])
     wandb.finish()
-    yield folder
+    return folder
 
 
 def media(folder: Path, name: str) -> Path:
     """The file of a logged table or figure, at the path that the run's record gives."""
     (files,) = folder.glob("wandb/offline-run-*/files")
-    return files / offline_history(folder)[name]["path"]
+    return files / str(offline_history(folder)[name]["path"])
 
 
 def test_wandb_keeps_every_scalar(offline_run: Path) -> None:

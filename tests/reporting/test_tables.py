@@ -9,7 +9,7 @@ from lightning_spx.reporting import method_name, stability_table, verdict
 from lightning_spx.reporting.tables import NO_GAIN
 from tests.reporting.cases import NAN, row, table
 
-GAIN = {"gain": 0.2, "gain_low": 0.1, "gain_high": 0.3}
+GAIN: dict[str, object] = {"gain": 0.2, "gain_low": 0.1, "gain_high": 0.3}
 
 
 def printed(shown: Table) -> str:
@@ -63,18 +63,17 @@ def test_only_a_lower_limit_above_zero_is_a_gain(gain_low: float, expected: str)
     results = table(row(), row("Slic", gain=0.3, gain_low=gain_low, gain_high=0.5))
     assert [line[-1] for line in cells(results)] == ["", expected]
     assert [verdict(each) for _, each in results.iterrows()] == ["", expected]
-    assert printed(stability_table(results, "saliency_ssim", "")).count("no gain over smoothing") == (
-        expected == "no gain over smoothing"
-    )
+    text = printed(stability_table(results, "saliency_ssim", ""))
+    assert text.count("no gain over smoothing") == (expected == NO_GAIN)
 
 
 def test_a_pixel_row_has_no_verdict_whatever_its_gain() -> None:
-    assert verdict(pd.Series(row(**GAIN))) == ""
+    assert verdict(table(row("pixel", **GAIN)).iloc[0]) == ""
 
 
 def test_only_pooled_methods_carry_the_prefix() -> None:
-    assert method_name(pd.Series(row())) == "Gradient"
-    assert method_name(pd.Series(row("Slic"))) == "S-Gradient"
+    assert method_name(table(row()).iloc[0]) == "Gradient"
+    assert method_name(table(row("Slic")).iloc[0]) == "S-Gradient"
 
 
 def test_only_the_metric_its_setting_and_all_pairs_are_shown_and_no_controls() -> None:
