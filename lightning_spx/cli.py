@@ -22,7 +22,13 @@ STABILITY_DEFAULTS: dict[str, Any] = {
     "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule", "init_args": {"plan": "disjoint"}},
     "model": {
         "class_path": "lightning_spx.models.ImageClassifier",
-        "init_args": {"network": {"class_path": "lightning_spx.models.SmallResNet"}},
+        "init_args": {
+            "network": {"class_path": "lightning_spx.models.SmallResNet"},
+            "optimizer": {
+                "class_path": "torch.optim.SGD",
+                "init_args": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.0005},
+            },
+        },
     },
     "trainer.max_epochs": 8,
     "trainer.logger": False,
@@ -98,7 +104,7 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
-    config = yaml.safe_load(parser.dump(settings))
+    config = yaml.safe_load(parser.dump(settings, skip_none=False))
 
     def build(key: str) -> Callable[[], Any]:
         return lambda: parser.instantiate(dict_to_namespace({key: settings[key].clone()}))[key]

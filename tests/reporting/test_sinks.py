@@ -28,6 +28,12 @@ def bars() -> Figure:
     return stability_bars(RESULTS, "saliency_ssim")
 
 
+def end_run() -> None:
+    """End the run and the process that writes its file, which lags behind `wandb.finish`."""
+    wandb.finish()
+    wandb.teardown()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what W&B stages for upload out of the home folder."""
@@ -47,7 +53,7 @@ def offline_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_table([logger], "stability/results", RESULTS)
     log_figure([logger], "stability/saliency_ssim", bars())
     finish([logger])
-    wandb.finish()
+    end_run()
     return folder
 
 
@@ -98,7 +104,7 @@ def test_a_table_without_a_missing_value_and_one_of_missing_values_only_are_kept
     logger = WandbLogger(project="spx", save_dir=tmp_path, offline=True)
     log_table([logger], "full", pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [True, False]}))
     log_table([logger], "empty", pd.DataFrame({"a": [NAN, NAN]}))
-    wandb.finish()
+    end_run()
     assert json.loads(media(tmp_path, "full").read_text())["data"] == [[1, "x", True], [2, "y", False]]
     assert json.loads(media(tmp_path, "empty").read_text())["data"] == [[None], [None]]
 

@@ -67,6 +67,12 @@ def test_only_a_lower_limit_above_zero_is_a_gain(gain_low: float, expected: str)
     assert text.count("no gain over smoothing") == (expected == NO_GAIN)
 
 
+@pytest.mark.parametrize("excess", [0.0, -0.1, NAN])
+def test_a_row_that_is_no_better_than_chance_has_no_gain_though_its_controls_are_worse(excess: float) -> None:
+    results = table(row("Slic", excess=excess, **GAIN))
+    assert [line[-1] for line in cells(results)] == [NO_GAIN]
+
+
 def test_a_pixel_row_has_no_verdict_whatever_its_gain() -> None:
     assert verdict(table(row("pixel", **GAIN)).iloc[0]) == ""
 

@@ -1,0 +1,89 @@
+"""A study of three tiny networks on a few drawn birds: seconds from start to end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lightning import Callback, Trainer
+from torch import Tensor
+
+from lightning_spx.attribution import Attribution, Gradient, SmoothGrad
+from lightning_spx.attribution.method import Model
+from lightning_spx.data import SyntheticBirdsDataModule
+from lightning_spx.data.splits import Plan
+from lightning_spx.evaluation import stability
+from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.superpixels import Grid, Segmenter
+
+NUM_IMAGES, BATCH_SIZE, NUM_MODELS = 10, 4, 3
+PASSES_PER_MODEL = 3  # of 10 images, 4 at a time
+PASSES: list[int] = []  # the seed of each call of the counted method
+
+
+@dataclass(frozen=True)
+class CountedGradient(Attribution):
+    """The gradient, writing down each call; with a seed, as a random method has one."""
+
+    seed: int = 0
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        PASSES.append(self.seed)
+        return Gradient().attribute(model, inputs, target)
+
+
+METHODS = (CountedGradient(), SmoothGrad(num_samples=2))
+
+
+def birds(plan: Plan = "disjoint", num_parts: int = NUM_MODELS, data_seed: int = 0) -> SyntheticBirdsDataModule:
+    return SyntheticBirdsDataModule(
+        num_train=60, num_test=24, num_classes=2, data_seed=data_seed, batch_size=10, plan=plan, num_parts=num_parts
+    )
+
+
+def classifier() -> ImageClassifier:
+    return ImageClassifier(SmallResNet(num_classes=2, width=4))
+
+
+def study(
+    out: Path,
+    data: SyntheticBirdsDataModule | None = None,
+    methods: Sequence[Attribution] = METHODS,
+    superpixels: Sequence[Segmenter] = (Grid(16),),
+    *,
+    checkpoints: Sequence[Path] = (),
+    num_images: int = NUM_IMAGES,
+    repeats: int = 1,
+    target: Literal["label", "prediction"] = "label",
+    noise: Literal["own", "shared"] = "own",
+    batch_size: int = BATCH_SIZE,
+    callback: Callback | None = None,
+) -> Path:
+    def quiet_trainer() -> Trainer:
+        return Trainer(
+            accelerator="cpu",
+            max_epochs=1,
+            callbacks=callback,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+    return stability(
+        data or birds(),
+        classifier,
+        quiet_trainer,
+        list(methods),
+        list(superpixels),
+        ["after", "before"],
+        ["l2"],
+        checkpoints=[str(path) for path in checkpoints] or None,
+        num_images=num_images,
+        repeats=repeats,
+        target=target,
+        noise=noise,
+        num_resamples=50,
+        batch_size=batch_size,
+        out=str(out),
+    )
