@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from argparse import ArgumentError
 from collections.abc import Callable
 from typing import Any
 
@@ -56,11 +57,16 @@ def main(args: list[str] | None = None) -> None:
     try:
         if words and words[0] in LightningCLI.subcommands():
             LightningCLI(
-                LightningModule, LightningDataModule, subclass_mode_model=True, subclass_mode_data=True, args=args
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                parser_kwargs={"exit_on_error": False},
+                args=args,
             )
         else:
             run_command(words)
-    except (ValueError, TypeError, OSError) as error:
+    except (ArgumentError, ValueError, TypeError, OSError) as error:
         sys.exit(report(error))
 
 
@@ -73,7 +79,13 @@ def report(error: Exception) -> int:
 def run_command(words: list[str]) -> None:
     """Parse and run one of this package's own commands."""
     commands = {"stability": stability_parser()}
-    parser = ArgumentParser(prog="spx", version=__version__, description="Would another model have shown the same?")
+    parser = ArgumentParser(
+        # an error in a word of the user's is raised, for one line, in place of pages of usage before it
+        exit_on_error=False,
+        prog="spx",
+        version=__version__,
+        description="Would another model have shown the same?",
+    )
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, subparser in commands.items():
         subcommands.add_subcommand(name, subparser, help=subparser.description)
@@ -86,7 +98,9 @@ def run_command(words: list[str]) -> None:
 
 def stability_parser() -> ArgumentParser:
     """Return the parser of `spx stability`."""
-    parser = ArgumentParser(description="Train k models on disjoint data; tabulate how far their saliency maps agree.")
+    parser = ArgumentParser(
+        exit_on_error=False, description="Train k models on disjoint data; tabulate how far their saliency maps agree."
+    )
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
     parser.add_function_arguments(stability, skip={"model", "trainer", "config"})
     # of these the study makes one for each model, so they are parsed here and built when they are needed

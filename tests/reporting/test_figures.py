@@ -83,9 +83,7 @@ def test_intervals_reach_from_the_lower_to_the_upper_limit_at_the_middle_of_the_
 def test_floor_lines_lie_at_the_floor_across_their_bar() -> None:
     figure = stability_bars(STUDY, "saliency_ssim")
     floors = segments_of(figure.axes[0], floors=True)
-    np.testing.assert_array_equal(
-        [line[:, 1] for line in floors], np.repeat(SHOWN["floor"], 2).to_numpy().reshape(-1, 2)
-    )
+    np.testing.assert_array_equal([line[:, 1] for line in floors], np.column_stack([SHOWN["floor"]] * 2))
     ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars(figure)]
     np.testing.assert_allclose([line[:, 0] for line in floors], ends, rtol=1e-12)
 
