@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace, dict_to_namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 # imported whole so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
@@ -62,11 +63,13 @@ def main(args: list[str] | None = None) -> None:
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 parser_kwargs={"exit_on_error": False},
+                # in a folder of one's own choice the second start must not fail, nor `test` replace what `fit` has kept
+                save_config_kwargs={"config_filename": f"{words[0]}.yaml", "overwrite": True},
                 args=args,
             )
         else:
             run_command(words)
-    except (ArgumentError, ValueError, TypeError, OSError) as error:
+    except (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError) as error:
         sys.exit(report(error))
 
 
@@ -118,10 +121,13 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
-    config = yaml.safe_load(parser.dump(settings, skip_none=False))
+    config = yaml.safe_load(parser.dump(settings, skip_unset=False))
 
     def build(key: str) -> Callable[[], Any]:
-        return lambda: parser.instantiate(dict_to_namespace({key: settings[key].clone()}))[key]
+        own = settings.clone()
+        for other in vars(settings).keys() - {key}:
+            del own[other]
+        return lambda: parser.instantiate(own.clone())[key]
 
     trainer_settings = build("trainer")
     others = settings.clone()

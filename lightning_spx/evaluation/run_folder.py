@@ -116,7 +116,7 @@ def open_run_folder(path: Path, config: Mapping[str, Any]) -> RunFolder:
     if config_file.exists():
         earlier = flatten(read_config(config_file))
         for name in sorted(settings.keys() | earlier.keys()):
-            before, now = earlier.get(name, "nothing"), settings.get(name, "nothing")
+            before, now = earlier.get(name), settings.get(name)
             if before != now and not _is_unimportant(name):
                 raise ValueError(
                     f"Expected `{name}` to be {before} as in the earlier run {path}, got {now}. "

@@ -12,6 +12,7 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.reporting import (
+    finish,
     log_config,
     log_figure,
     log_scalars,
@@ -23,7 +24,7 @@ from lightning_spx.reporting import (
 )
 from lightning_spx.superpixels import segment_pool
 
-TABLE_WIDTH = 160
+UNLIMITED_WIDTH = 10_000
 
 
 def report_stability(
@@ -48,11 +49,12 @@ def report_stability(
     for name, figure in figures.items():
         write_atomic(run.path / "figures" / f"{name}.png", partial(figure.savefig, dpi=150))
     console = Console()
-    # a log file is told to be 80 columns wide, which would cut the numbers off
-    console.width = max(console.width, TABLE_WIDTH)
     for metric, setting in _numbers(results):
         if metric in ("saliency_ssim", "mege"):
-            console.print(stability_table(results, metric, setting))
+            table = stability_table(results, metric, setting)
+            # a log file is told to be 80 columns wide, which would cut the numbers off
+            console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
+            console.print(table)
     blank = per_image.groupby(["method", "superpixels"], sort=False)["constant"].mean()
     for key, share in blank[blank > 0].items():
         console.print(f"{key}: {share:.1%} of the compared pairs of maps hold a constant map")
@@ -61,6 +63,7 @@ def report_stability(
     log_table(loggers, "stability/results", results)
     for name, figure in figures.items():
         log_figure(loggers, f"stability/{name}", figure)
+    finish(loggers)
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ def test_the_same_settings_take_up_the_run(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "Expected `seed` to be 0 as in the earlier run .*, got 1"),
         ({"methods": []}, r"Expected `methods.*"),
-        ({"extra": 5}, "Expected `extra` to be nothing as in the earlier run .*, got 5"),
+        ({"extra": 5}, "Expected `extra` to be None as in the earlier run .*, got 5"),
         ({"trainer": {"max_epochs": 3, "logger": False}}, "`trainer.max_epochs` to be 2 .*, got 3"),
     ],
 )
