@@ -181,7 +181,7 @@ def test_the_help_of_lightnings_commands_is_lightnings(capsys: Captured, command
     assert "--trainer" in printed(capsys, [command, "--help"])
 
 
-def test_a_fitted_checkpoint_is_validated_tested_and_predicts(capsys: Captured, tmp_path: Path) -> None:
+def test_a_fitted_checkpoint_is_validated_and_tested(capsys: Captured, tmp_path: Path) -> None:
     limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1"]
     for _ in range(2):  # the folder is there at the second start
         main(["fit", *FIT, *limits, "--trainer.default_root_dir=fitted"])
@@ -198,6 +198,11 @@ def test_a_fitted_checkpoint_is_validated_tested_and_predicts(capsys: Captured, 
         if command == "test":
             row = next(line for line in table.splitlines() if metric in line)
             assert float(row.split("│")[2]) == pytest.approx(float(right[:20].float().mean()), abs=1e-6)
+
+
+def test_a_fitted_checkpoint_predicts(tmp_path: Path) -> None:
+    main(["fit", *FIT, "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"])
+    checkpoint = next(tmp_path.rglob("*.ckpt"))
     main(["predict", *FIT, f"--ckpt_path={checkpoint}", "--trainer.limit_predict_batches=1"])
 
 

@@ -1,0 +1,113 @@
+"""Every configuration in the repository runs, shortened, on data made for it."""
+
+import json
+import pickle
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from lightning_spx import attribution
+from lightning_spx.cli import main
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+
+
+def configs(command: str) -> list[Path]:
+    return sorted((CONFIGS / command).glob("*.yaml"))
+
+
+def content(config: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load(config.read_text())
+    return settings
+
+
+def make_cifar10(root: Path, per_file: int) -> None:
+    """Write batches in the official format."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        pixels = generator.integers(0, 256, (per_file, 3072), dtype=np.uint8)
+        labels = (np.arange(per_file) % 10).tolist()
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": labels}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+
+
+def make_folders(root: Path, num_classes: int) -> None:
+    """Write a few images of every class."""
+    generator = np.random.default_rng(0)
+    for stage, count in (("train", 8), ("test", 2)):
+        for name in (f"class{number}" for number in range(num_classes)):
+            folder = root / stage / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that put data of this test in the place of a configuration's."""
+    words = ["--data.num_workers=0", "--data.batch_size=16"]
+    match content(config)["data"]["class_path"]:
+        case "SyntheticBirdsDataModule":
+            return [*words, "--data.num_train=80", "--data.num_test=20"]
+        case "CIFAR10DataModule":
+            monkeypatch.setattr(
+                "torchvision.datasets.cifar.check_integrity", lambda path, md5=None: Path(path).is_file()
+            )
+            make_cifar10(root, per_file=20)
+        case "ImageFolderDataModule":
+            make_folders(root, num_classes=10)
+        case other:
+            pytest.fail(f"{config.name} uses {other}, which has no data in this test yet")
+    return [*words, f"--data.root={root}"]
+
+
+def cheaper_methods(config: Path) -> str:
+    """A configuration's methods, where they repeat gradients with few of them."""
+    methods = []
+    for method in content(config)["methods"]:
+        names = {field.name for field in fields(getattr(attribution, method["class_path"]))}
+        few = {name: 2 for name in ("num_samples", "num_steps") if name in names}
+        methods.append({**method, "init_args": {**method.get("init_args", {}), **few}})
+    return f"--methods={json.dumps(methods)}"
+
+
+def test_no_configuration_is_left_out() -> None:
+    assert {path.parent.name for path in CONFIGS.rglob("*.yaml")} == {"fit", "stability"}
+
+
+@pytest.mark.parametrize("config", configs("fit"), ids=lambda path: path.stem)
+def test_a_fit_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["spx"])
+    data = smaller_data(config, tmp_path, monkeypatch)
+    main(["fit", f"--config={config}", *data, *QUIET, "--trainer.fast_dev_run=true"])
+
+
+@pytest.mark.parametrize("config", configs("stability"), ids=lambda path: path.stem)
+def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # most of the time goes into laying out the pictures of examples
+    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    data = smaller_data(config, tmp_path, monkeypatch)
+    fewer = ["--num_images=12", "--batch_size=12", "--repeats=1", "--num_resamples=20"]
+    training = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
+    network = ["--model.network=SmallResNet", "--model.network.num_classes=10", "--model.network.width=4"]
+    shorter = [*data, *fewer, *training, *network, cheaper_methods(config)]
+    main(["stability", f"--config={config}", *shorter, *QUIET, "--out=run"])
+    results = pd.read_csv("run/results.csv")
+    settings = content(config)
+    assert list(results["method"].unique()) == [method["class_path"] for method in settings["methods"]]
+    own = results.loc[~results["superpixels"].str.startswith("control:"), "superpixels"].unique()
+    assert list(own) == ["pixel", *(segmenter["class_path"] for segmenter in settings["superpixels"])]
+    assert results.loc[results["metric"].isin(["saliency_ssim", "topk_overlap"]), "value"].notna().all()
+    num_parts = settings["data"]["init_args"]["num_parts"]
+    assert len(list(Path("run/checkpoints").glob("*.ckpt"))) == num_parts
