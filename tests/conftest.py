@@ -10,6 +10,7 @@ import torch
 matplotlib.use("Agg")
 # the tests' tensors are small: a second thread costs them more than it brings, much more beside another process
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: other numbers of threads add up in other orders
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("WANDB_SILENT", "true")
 

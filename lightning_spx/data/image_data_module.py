@@ -161,7 +161,7 @@ class ImageDataModule(LightningDataModule, ABC):
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         return DataLoader(
             images,
-            self.batch_size,
+            batch_size=self.batch_size,
             sampler=EpochSampler(images, order_seed, num_processes, rank),
             # a last batch of one image has no variance to normalise by
             drop_last=indices.size >= self.batch_size * num_processes,
@@ -185,7 +185,8 @@ class ImageDataModule(LightningDataModule, ABC):
     def _evaluation_loader(self, images: LabelledImages, indices: Indices) -> DataLoader[Sample]:
         return DataLoader(
             Subset(images, indices.tolist()),
-            self.batch_size,
+            # by name: for prediction Lightning makes the loader again from its named arguments
+            batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
-from lightning import Callback, Trainer
+import pandas as pd
+import torch
+from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightning_spx.attribution import Attribution, Gradient, SmoothGrad
+from lightning_spx.attribution import Attribution, Gradient, SmoothGrad, saliency_map
 from lightning_spx.attribution.method import Model
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
+from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.superpixels import Grid, Segmenter
 
@@ -30,6 +34,23 @@ class CountedGradient(Attribution):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         PASSES.append(self.seed)
         return Gradient().attribute(model, inputs, target)
+
+
+class TrainedOn(Callback):
+    """Write down, model after model, the first weight before training and the images of every batch."""
+
+    def __init__(self) -> None:
+        self.weights: list[float] = []
+        self.images: list[set[int]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.weights.append(next(pl_module.parameters()).flatten()[0].item())
+        self.images.append(set())
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: dict[str, Tensor], batch_idx: int
+    ) -> None:
+        self.images[-1].update(batch["index"].tolist())
 
 
 METHODS = (CountedGradient(), SmoothGrad(num_samples=2))
@@ -87,3 +108,24 @@ def study(
         batch_size=batch_size,
         out=str(out),
     )
+
+
+def results_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "results.csv")
+
+
+def checkpoints_of(folder: Path) -> list[Path]:
+    return sorted((folder / "checkpoints").glob("*.ckpt"))
+
+
+def pixel_value(folder: Path, method: str, metric: str = "saliency_ssim", setting: str = "") -> float:
+    results = results_of(folder).fillna({"setting": ""})
+    rows = results.query(
+        "method == @method and superpixels == 'pixel' and metric == @metric and setting == @setting and pair == 'all'"
+    )
+    return float(rows["value"].item())
+
+
+def mean_ssim(maps: Sequence[Tensor]) -> float:
+    pairs = [saliency_ssim(saliency_map(first), saliency_map(second)) for first, second in combinations(maps, 2)]
+    return float(torch.cat(pairs).double().mean())

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from lightning import Callback, LightningModule, Trainer
 
-from tests.evaluation.small_study import study
+from tests.evaluation.small_study import results_of, study
 
 
 class DieInTraining(Callback):
@@ -47,11 +47,6 @@ def context() -> multiprocessing.context.ForkServerContext:
     return forkserver
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    return pd.read_csv(study(tmp_path_factory.mktemp("undisturbed") / "run") / "results.csv")
-
-
 def finished_files(out: Path) -> dict[Path, int]:
     """Models and blocks with the time they were written at."""
     return {path: path.stat().st_mtime_ns for kind in ("*.ckpt", "*.parquet") for path in out.rglob(f"[!.]{kind}")}
@@ -73,7 +68,7 @@ def finished_files(out: Path) -> dict[Path, int]:
 )
 def test_a_killed_study_goes_on_to_the_same_results(
     context: multiprocessing.context.ForkServerContext,
-    undisturbed: pd.DataFrame,
+    finished: Path,
     tmp_path: Path,
     file: str,
     when: Literal["before", "after"],
@@ -85,9 +80,9 @@ def test_a_killed_study_goes_on_to_the_same_results(
     process.join(timeout=120)
     assert process.exitcode == -signal.SIGKILL
     assert (out / "results.csv").exists() == (file == "results.csv" and when == "after")
-    finished = finished_files(out)
-    assert len(finished) == num_finished
+    kept = finished_files(out)
+    assert len(kept) == num_finished
     study(out)
-    pd.testing.assert_frame_equal(pd.read_csv(out / "results.csv"), undisturbed, rtol=1e-9)
+    pd.testing.assert_frame_equal(results_of(out), results_of(finished), rtol=1e-9)
     # what was finished was not made again
-    assert finished.items() <= finished_files(out).items()
+    assert kept.items() <= finished_files(out).items()

@@ -1,0 +1,35 @@
+"""One finished study for all tests of studies, and what they need not do again."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from lightning import Trainer
+
+from tests.evaluation.small_study import NUM_MODELS, PASSES, PASSES_PER_MODEL, study
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models on disjoint parts, two methods, one segmenter."""
+    PASSES.clear()
+    folder = study(tmp_path_factory.mktemp("studies") / "run")
+    assert sorted(PASSES) == sorted(list(range(NUM_MODELS)) * PASSES_PER_MODEL)
+    return folder
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a model is trained."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a study with all its models started to train one")
+
+    monkeypatch.setattr(Trainer, "fit", refuse)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save the time that the figures take."""
+    # by name: as an attribute of its package the module is hidden by the function of the same name
+    monkeypatch.setattr(import_module("lightning_spx.evaluation.stability"), "report_stability", lambda *_: None)
