@@ -8,6 +8,11 @@ from rich.text import Text
 from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
 
 NO_GAIN = "no gain over smoothing"
+# mean pooling cannot lengthen a difference of two maps, so this number says little of what the maps are worth
+CONTRACTION_NOTE = (
+    " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall and "
+    "MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
+)
 TITLES = {
     "saliency_ssim": "SSIM of saliency maps between models",
     "topk_overlap": "Overlap of the top pixels between models",
@@ -41,6 +46,7 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
         caption=Text(
             f"{first['models']} on {first['dataset']}, {first['num_images']} images; "
             f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
+            f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
         ),
         title_justify="left",
         caption_justify="left",

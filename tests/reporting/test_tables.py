@@ -115,3 +115,10 @@ def test_a_metric_or_setting_without_rows_is_refused() -> None:
         stability_table(table(row()), "mege", "distance=l2")
     with pytest.raises(ValueError, match=r"got \('saliency_ssim', 'k=0.1'\)\."):
         stability_table(table(row()), "saliency_ssim", "k=0.1")
+
+
+def test_raw_l2_is_printed_with_what_pooling_does_to_it() -> None:
+    results = table(row(metric="mege", setting="distance=l2_raw"), row(metric="mege", setting="distance=l2"))
+    with_note, without = (stability_table(results, "mege", f"distance={name}") for name in ("l2_raw", "l2"))
+    assert "mean pooling is a contraction" in str(with_note.caption)
+    assert "contraction" not in str(without.caption)
