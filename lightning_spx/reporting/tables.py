@@ -10,8 +10,8 @@ from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
 NO_GAIN = "no gain over smoothing"
 # mean pooling cannot lengthen a difference of two maps, so this number says little of what the maps are worth
 CONTRACTION_NOTE = (
-    " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall and "
-    "MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
+    " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall "
+    "and MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
 )
 TITLES = {
     "saliency_ssim": "SSIM of saliency maps between models",
