@@ -1,5 +1,6 @@
 """The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
 
+import hashlib
 import json
 import pickle
 import struct
@@ -106,6 +107,26 @@ def obtain_checkpoint(
     return checkpoint
 
 
+def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
+    """SHA-256 of every checkpoint that was given: another file under the same name is another study.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    hashes = []
+    for member in members:
+        if member.checkpoint is not None:
+            _check_exists(member.checkpoint)
+            with member.checkpoint.open("rb") as file:
+                hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return hashes
+
+
+def _check_exists(checkpoint: Path) -> None:
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
+
+
 def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
     """Load a checkpoint's weights into a fresh model, in evaluation mode.
 
@@ -113,8 +134,7 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or one of another architecture.
     """
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
+    _check_exists(checkpoint)
     try:
         content: object = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except DAMAGED as error:

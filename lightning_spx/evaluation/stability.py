@@ -11,7 +11,14 @@ from lightning_spx.evaluation.blocks import Block, read_blocks
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.drawn_images import draw_images, keep_splits
 from lightning_spx.evaluation.maps import is_writer
-from lightning_spx.evaluation.members import ModelFactory, TrainerFactory, members_of, obtain_checkpoint, test_accuracy
+from lightning_spx.evaluation.members import (
+    ModelFactory,
+    TrainerFactory,
+    checkpoint_hashes,
+    members_of,
+    obtain_checkpoint,
+    test_accuracy,
+)
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
@@ -81,9 +88,15 @@ def stability(
     # whatever the data refuse, they refuse before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
     drawn = draw_images(data, num_images, seed)
+    given = checkpoint_hashes(members)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
-    identity = {"seed": seed, "fingerprint": data.fingerprint(), "splits": [split.sha256 for split in splits]}
+    identity = {
+        "seed": seed,
+        "fingerprint": data.fingerprint(),
+        "splits": [split.sha256 for split in splits],
+        "checkpoints": given,
+    }
     record = RunRecord.open(run, identity)
     keep_splits(run.path / "splits.json", splits, data)
     lead = trainer()  # trains nothing: it knows the device and the loggers

@@ -185,3 +185,13 @@ def test_settings_out_of_range_are_refused_before_there_is_a_folder(tmp_path: Pa
     with pytest.raises(ValueError, match="at least 2 models to compare"):
         study(out, birds(num_parts=1))
     assert not out.exists()
+
+
+def test_another_checkpoint_under_the_same_name_is_refused(finished: Path, tmp_path: Path) -> None:
+    given = [tmp_path / Path(path).name for path in checkpoints_of(finished)]
+    for copy, path in zip(given, checkpoints_of(finished), strict=True):
+        copy.write_bytes(Path(path).read_bytes())
+    study(tmp_path / "run", checkpoints=given)
+    given[0].write_bytes(given[1].read_bytes())
+    with pytest.raises(ValueError, match="Expected the checkpoints of the run to be"):
+        study(tmp_path / "run", checkpoints=given)
