@@ -81,7 +81,6 @@ def report(error: Exception) -> int:
 
 def run_command(words: list[str]) -> None:
     """Parse and run one of this package's own commands."""
-    commands = {"stability": stability_parser()}
     parser = ArgumentParser(
         # an error in a word of the user's is raised, for one line, in place of pages of usage before it
         exit_on_error=False,
@@ -90,13 +89,14 @@ def run_command(words: list[str]) -> None:
         description="Would another model have shown the same?",
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
-    for name, subparser in commands.items():
+    parsers = {name: make() for name, (make, _) in COMMANDS.items()}
+    for name, subparser in parsers.items():
         subcommands.add_subcommand(name, subparser, help=subparser.description)
     for name in LightningCLI.subcommands():
         subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's `{name}`; see `spx {name} --help`.")
     settings = parser.parse_args(words)
-    subparser = commands[settings.command]
-    run_stability(subparser, settings[settings.command])
+    _, run = COMMANDS[settings.command]
+    run(parsers[settings.command], settings[settings.command])
 
 
 def stability_parser() -> ArgumentParser:
@@ -139,3 +139,9 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
         config=config,
     )
     print(f"results: {folder}")
+
+
+# each command: what makes its parser, and what runs its parsed settings
+COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
+    "stability": (stability_parser, run_stability),
+}
