@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import pickle
-import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,16 +13,12 @@ from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.checkpoints import check_exists, read_state
 from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
 
 ModelFactory = Callable[[], LightningModule]
 TrainerFactory = Callable[[], Trainer]
-# what `torch.load` raises on damaged files and on others than its own; found by feeding it such files
-DAMAGED = (
-    *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError),
-    *(LookupError, TypeError, AttributeError, AssertionError),
-)
 
 
 @dataclass(frozen=True)
@@ -116,15 +110,10 @@ def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
     hashes = []
     for member in members:
         if member.checkpoint is not None:
-            _check_exists(member.checkpoint)
+            check_exists(member.checkpoint)
             with member.checkpoint.open("rb") as file:
                 hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashes
-
-
-def _check_exists(checkpoint: Path) -> None:
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
 
 
 def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
@@ -134,18 +123,10 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or one of another architecture.
     """
-    _check_exists(checkpoint)
-    try:
-        content: object = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {reason}") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        kind = f"a {type(content).__name__} without it"
-        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}, which holds {kind}.")
+    state = read_state(checkpoint)
     module = model()
     try:
-        module.load_state_dict(content["state_dict"])
+        module.load_state_dict(state)
     except (RuntimeError, AttributeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
