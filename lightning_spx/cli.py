@@ -11,11 +11,14 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
 # imported whole so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
+from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.trainer_folder import trainer_folder
+from lightning_spx.reporting import log_config
 
 ROOMS = (attribution, data, models, superpixels)
 
@@ -48,6 +51,22 @@ STABILITY_DEFAULTS: dict[str, Any] = {
 }
 
 
+class ConfigCallback(SaveConfigCallback):
+    """Keeps the complete configuration in the run's own folder and in every logger.
+
+    Lightning's own writes into the current folder for some loggers, over a file of that name, and tells the loggers of
+    the model's and the data's settings alone.
+    """
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file, if there is a logger and so a folder, and send all settings to every logger."""
+        text = self.parser.dump(self.config, skip_unset=False)
+        folder = trainer_folder(trainer)
+        if folder is not None:
+            write_atomic(folder / self.config_filename, lambda path: path.write_text(text, encoding="utf-8"))
+        log_config(trainer.loggers, yaml.safe_load(text))
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line; bad input ends with exit code 2 and one line that names it.
 
@@ -63,8 +82,9 @@ def main(args: list[str] | None = None) -> None:
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 parser_kwargs={"exit_on_error": False},
-                # in a folder of one's own choice the second start must not fail, nor `test` replace what `fit` has kept
-                save_config_kwargs={"config_filename": f"{words[0]}.yaml", "overwrite": True},
+                save_config_callback=ConfigCallback,
+                # `test` does not replace what `fit` has kept
+                save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
                 args=args,
             )
         else:

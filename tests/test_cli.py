@@ -5,12 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import wandb
 import yaml
 
 from lightning_spx.cli import main
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier
 from tests.command_line import FIT, STABILITY, Captured, printed
+from tests.reporting.cases import offline_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -128,6 +130,25 @@ def test_a_fitted_checkpoint_predicts(tmp_path: Path) -> None:
     main(["fit", *FIT, "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"])
     checkpoint = next(tmp_path.rglob("*.ckpt"))
     main(["predict", *FIT, f"--ckpt_path={checkpoint}", "--trainer.limit_predict_batches=1"])
+
+
+def test_a_fit_leaves_a_file_of_the_users_alone_and_keeps_its_whole_configuration(tmp_path: Path) -> None:
+    mine = tmp_path / "fit.yaml"  # under W&B this is the folder and the name that Lightning would write to
+    mine.write_text("trainer: {max_epochs: 1, limit_train_batches: 1, limit_val_batches: 1}\n")
+    before = mine.read_bytes()
+    words = [word for word in FIT if "logger" not in word]
+    main(["fit", "--config=fit.yaml", *words, "--trainer.logger=WandbLogger", "--trainer.logger.project=birds"])
+    assert mine.read_bytes() == before
+    (kept,) = tmp_path.glob("birds/*/fit.yaml")
+    config = yaml.safe_load(kept.read_text())
+    assert config["data"]["init_args"]["num_train"] == 60
+    wandb.finish()
+    logged = offline_config(tmp_path)
+    assert {name: logged[name] for name in ("data", "model", "trainer")} == {
+        name: config[name] for name in ("data", "model", "trainer")
+    }
+    # what is kept runs again
+    main(["fit", f"--config={kept}", "--trainer.logger=false"])
 
 
 def test_a_study_takes_checkpoints_that_fit_has_made(tmp_path: Path) -> None:
