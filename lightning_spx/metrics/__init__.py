@@ -2,6 +2,14 @@
 
 from lightning_spx.metrics.distances import Distance, map_distance, pair_distances
 from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.localization import (
+    MaskAUC,
+    MassAccuracy,
+    PointingGame,
+    mask_auc,
+    mass_accuracy,
+    pointing_game,
+)
 from lightning_spx.metrics.mege import MeGe, mege, mege_from_distances
 from lightning_spx.metrics.overlap import TopKOverlap, topk_overlap
 from lightning_spx.metrics.pair_sets import pair_sets
@@ -12,16 +20,22 @@ from lightning_spx.metrics.ssim import SaliencySSIM, saliency_ssim
 __all__ = [
     "Distance",
     "ImageMean",
+    "MaskAUC",
+    "MassAccuracy",
     "MeGe",
+    "PointingGame",
     "ReCo",
     "SaliencySSIM",
     "TopKOverlap",
     "average_ranks",
     "map_distance",
+    "mask_auc",
+    "mass_accuracy",
     "mege",
     "mege_from_distances",
     "pair_distances",
     "pair_sets",
+    "pointing_game",
     "reco",
     "reco_from_distances",
     "saliency_ssim",

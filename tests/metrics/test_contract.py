@@ -17,11 +17,17 @@ from torchmetrics import Metric
 from lightning_spx.metrics import (
     Distance,
     ImageMean,
+    MaskAUC,
+    MassAccuracy,
     MeGe,
+    PointingGame,
     ReCo,
     SaliencySSIM,
     TopKOverlap,
+    mask_auc,
+    mass_accuracy,
     mege,
+    pointing_game,
     reco,
     saliency_ssim,
     topk_overlap,
@@ -64,6 +70,11 @@ def signed_maps(images: int) -> Inputs:
     return first, first.flip(0)
 
 
+def masked_maps(images: int) -> Inputs:
+    maps = torch.rand(images, 12, 14, generator=generator())
+    return maps, maps.flip(0) > 0.6
+
+
 def model_maps(images: int) -> Inputs:
     draw = generator()
     maps = torch.rand(3, images, 12, 14, generator=draw)
@@ -87,6 +98,9 @@ CASES = {
         lambda: SaliencySSIM("signed"), partial(saliency_ssim, preset="signed"), signed_maps, (0, 0)
     ),
     "TopKOverlap": Case(TopKOverlap, topk_overlap, unit_maps, (0, 0)),
+    "MassAccuracy": Case(MassAccuracy, mass_accuracy, masked_maps, (0, 0)),
+    "PointingGame": Case(PointingGame, pointing_game, masked_maps, (0, 0)),
+    "MaskAUC": Case(MaskAUC, mask_auc, masked_maps, (0, 0)),
     **pairwise("l2"),
     **pairwise("spearman"),
     **pairwise("ssim"),

@@ -1,0 +1,160 @@
+"""Where saliency lies: in the object's mask or beside it, one value per image."""
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.ranks import average_ranks
+
+
+def mass_accuracy(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Fraction of the saliency that lies in the mask; by chance the mask's share of the image's area.
+
+    Args:
+        saliency: non-negative maps, shape (N,H,W).
+        mask: the object, shape (N,H,W), bool.
+
+    Returns:
+        Values in [0, 1], shape (N,), float32; NaN for an empty mask or a map with a NaN. A map of zeros, which is what
+        `saliency_map` makes of a constant one, scores what every other constant map does: chance.
+
+    Raises:
+        ValueError: if the shapes do not fit or a saliency is negative.
+        TypeError: if the mask is not bool.
+
+    Example:
+        >>> mass_accuracy(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[False, True]]]))
+        tensor([0.7500])
+    """
+    values, inside = _flat(saliency, mask)
+    if bool((values < 0).any()):
+        raise ValueError(f"Expected `saliency` to be non-negative, got {values[values < 0][0].item():.3g}.")
+    values = values.where((values != 0).any(dim=1, keepdim=True), 1.0)
+    share = (values * inside).sum(dim=1) / values.sum(dim=1)
+    return share.masked_fill(~inside.any(dim=1), torch.nan).float()
+
+
+def pointing_game(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Fraction of the most salient pixels that lie in the mask; by chance the mask's share of the image's area.
+
+    With a single maximum it is 1 for a hit and 0 for a miss (Zhang et al., Excitation Backprop, IJCV 2018, without a
+    margin); the pixels of a super-pixel map tie, and each of them counts in part.
+
+    Args:
+        saliency: maps of any scale, shape (N,H,W).
+        mask: the object, shape (N,H,W), bool.
+
+    Returns:
+        Values in [0, 1], shape (N,), float32; NaN for an empty mask or a map with a NaN.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+        TypeError: if the mask is not bool.
+
+    Example:
+        >>> pointing_game(torch.tensor([[[3.0, 3.0, 1.0]]]), torch.tensor([[[False, True, True]]]))
+        tensor([0.5000])
+    """
+    values, inside = _flat(saliency, mask)
+    top = values == values.amax(dim=1, keepdim=True)  # a NaN equals nothing: 0 / 0 below
+    share = (top & inside).sum(dim=1, dtype=torch.float64) / top.sum(dim=1)
+    return share.masked_fill(~inside.any(dim=1), torch.nan).float()
+
+
+def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Area under the ROC curve of the saliency as a detector of the mask's pixels; one half by chance.
+
+    It is the probability that a pixel of the mask is more salient than one beside it, ties counted one half (Mann and
+    Whitney 1947).
+
+    Args:
+        saliency: maps of any scale, shape (N,H,W).
+        mask: the object, shape (N,H,W), bool.
+
+    Returns:
+        Values in [0, 1], shape (N,), float32; NaN for an empty or a full mask or a map with a NaN.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+        TypeError: if the mask is not bool.
+
+    Example:
+        >>> mask_auc(torch.tensor([[[1.0, 2.0, 2.0]]]), torch.tensor([[[False, True, False]]]))
+        tensor([0.7500])
+    """
+    values, inside = _flat(saliency, mask)
+    positive = inside.sum(dim=1, dtype=torch.float64)
+    negative = inside.shape[1] - positive
+    rank_sum = (average_ranks(values) * inside).sum(dim=1)
+    area = (rank_sum - positive * (positive + 1) / 2) / (positive * negative)
+    return area.masked_fill((positive == 0) | (negative == 0), torch.nan).float()
+
+
+class MassAccuracy(ImageMean):
+    """Mean over images of `mass_accuracy`; images that have no value are left out and counted in `num_dropped`.
+
+    Example:
+        >>> metric = MassAccuracy()
+        >>> metric.update(torch.ones(2, 1, 4), torch.tensor([[[True, False, False, False]]] * 2))
+        >>> metric.compute()
+        tensor(0.2500)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def update(self, saliency: Tensor, mask: Tensor) -> None:
+        """Measure a batch of maps with their masks, shapes (N,H,W)."""
+        self.accumulate(mass_accuracy(saliency, mask))
+
+
+class PointingGame(ImageMean):
+    """Mean over images of `pointing_game`; images that have no value are left out and counted in `num_dropped`.
+
+    Example:
+        >>> metric = PointingGame()
+        >>> metric.update(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[False, True]]]))
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def update(self, saliency: Tensor, mask: Tensor) -> None:
+        """Measure a batch of maps with their masks, shapes (N,H,W)."""
+        self.accumulate(pointing_game(saliency, mask))
+
+
+class MaskAUC(ImageMean):
+    """Mean over images of `mask_auc`; images that have no value are left out and counted in `num_dropped`.
+
+    Example:
+        >>> metric = MaskAUC()
+        >>> metric.update(torch.ones(1, 1, 2), torch.tensor([[[False, True]]]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def update(self, saliency: Tensor, mask: Tensor) -> None:
+        """Measure a batch of maps with their masks, shapes (N,H,W)."""
+        self.accumulate(mask_auc(saliency, mask))
+
+
+def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Check the shapes and return (N, HW) float64 values and bool mask; NaN stays NaN."""
+    if mask.dtype != torch.bool:
+        raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
+    if saliency.ndim != 3 or 0 in saliency.shape[1:]:
+        raise ValueError(f"Expected `saliency` of shape (N,H,W), got {tuple(saliency.shape)}.")
+    if mask.shape != saliency.shape:
+        raise ValueError(
+            f"Expected `mask` to have the shape of `saliency`, {tuple(saliency.shape)}, got {tuple(mask.shape)}."
+        )
+    return saliency.detach().double().flatten(1), mask.flatten(1)
