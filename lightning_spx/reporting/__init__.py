@@ -1,18 +1,28 @@
 """Values -> things people look at: figures, tables, and the loggers that show them."""
 
 from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars
-from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_table
+from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
+from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
+from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
 from lightning_spx.reporting.tables import method_name, stability_table, verdict
 
 __all__ = [
     "finish",
     "log_config",
     "log_figure",
+    "log_folder",
+    "log_map_table",
+    "log_picture",
     "log_scalars",
+    "log_segmented",
+    "log_summary",
     "log_table",
+    "map_grid",
     "map_panel",
     "mege_table",
     "method_name",
+    "outline_segments",
+    "picture_of",
     "stability_bars",
     "stability_table",
     "verdict",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.figure import Figure
 
 
@@ -13,12 +14,23 @@ def log_config(loggers: Sequence[Logger], config: Mapping[str, object]) -> None:
         logger.log_hyperparams(dict(config))
 
 
-def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float]) -> None:
+def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float], step: int | None = None) -> None:
     """Send numbers to every logger; keys are grouped by their slashes."""
     for logger in loggers:
-        logger.log_metrics(dict(scalars))
+        logger.log_metrics(dict(scalars), step)
 
 
+@rank_zero_only
+def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: int | None = None) -> None:
+    """Send the numbers at the end of a run: to the summary of W&B, and to every other logger as numbers."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(dict(values))
+        else:
+            logger.log_metrics(dict(values), step)
+
+
+@rank_zero_only
 def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None:
     """Send a table to W&B, the only one of Lightning's loggers that shows tables; a missing value is an empty cell."""
     for logger in loggers:
@@ -27,6 +39,7 @@ def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None
             logger.log_table(name, dataframe=table.astype(object).where(table.notna(), None))
 
 
+@rank_zero_only
 def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
     """Send a figure to W&B and TensorBoard."""
     for logger in loggers:

@@ -1,0 +1,1 @@
+"""The steps behind `SaliencyEvaluator`: batches -> the same images -> maps -> agreement -> files and loggers."""

@@ -1,0 +1,158 @@
+"""A user's module as the attribution methods see it: images in [0, 1] in, logits out, with its own or other weights."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from lightning_spx.evaluation.checkpoints import read_state
+from lightning_spx.models.networks import state_mismatch
+
+# images that were normalised and restored differ by rounding; images that are not restored leave [0, 1] by far more
+TOLERANCE = 1e-2
+
+
+class ImageScale:
+    """How a loader scales its images: restores them to [0, 1], and scales them again for the model.
+
+    Args:
+        mean: subtracted by the loader, one number for each channel; None if it does not normalise.
+        std: divided by afterwards.
+
+    Raises:
+        ValueError: only one of the two is given, their lengths differ, or a `std` is not positive.
+
+    Example:
+        >>> scale = ImageScale((0.5,), (0.25,))
+        >>> scale.restore(torch.full((1, 1, 1, 1), 2.0)).item(), scale.apply(torch.ones(1, 1, 1, 1)).item()
+        (1.0, 2.0)
+    """
+
+    def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
+        if (mean is None) != (std is None) or (mean is not None and std is not None and len(mean) != len(std)):
+            raise ValueError(f"Expected `mean` and `std` to be of equal length or both None, got {mean} and {std}.")
+        if std is not None and min(std) <= 0:
+            raise ValueError(f"Expected `std` to be positive, got {tuple(std)}.")
+        self.mean_values = None if mean is None else list(mean)
+        self.std_values = None if std is None else list(std)
+        self.mean = None if mean is None else torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
+        self.std = None if std is None else torch.tensor(std, dtype=torch.float32).view(-1, 1, 1)
+
+    def restore(self, inputs: Tensor) -> Tensor:
+        """Return the images in [0, 1], (N, C, H, W) float32.
+
+        Raises:
+            ValueError: they are not in [0, 1]; says which argument to set.
+        """
+        images = inputs.float()
+        if self.mean is not None and self.std is not None:
+            if len(self.mean) not in (1, images.shape[1]):
+                raise ValueError(
+                    f"Expected `mean` of SaliencyEvaluator to have {images.shape[1]} numbers, one for each channel of "
+                    f"the images, got {len(self.mean)}."
+                )
+            images = images * self.std.to(images.device) + self.mean.to(images.device)
+        low, high = float(images.min()), float(images.max())
+        if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # a NaN is neither
+            advice = "those of the loader's normalisation" if self.mean is None else "other ones"
+            raise ValueError(
+                f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. Set `mean` and `std` of SaliencyEvaluator to "
+                f"{advice}, so that the images can be restored."
+            )
+        return images.clamp(0, 1)
+
+    def apply(self, images: Tensor) -> Tensor:
+        """Return images in [0, 1] as the loader scales them, differentiable."""
+        if self.mean is None or self.std is None:
+            return images
+        return (images - self.mean.to(images.device)) / self.std.to(images.device)
+
+
+class ExplainedModel(nn.Module):
+    """A classifying module behind the loader's normalisation, with its own weights or others in their place.
+
+    Other weights are swapped in for the time of a forward pass, so the module is neither copied nor changed.
+
+    Args:
+        module: any module from images to logits; of a tuple the first entry counts, of a mapping or an object `logits`.
+        scale: how the loader scales images.
+        state: weights and buffers that take the place of the module's own, on its device; None for its own.
+
+    Example:
+        >>> module = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False))
+        >>> weight = torch.tensor([[1.0], [3.0]])
+        >>> ExplainedModel(module, ImageScale((0.5,), (0.5,)), {"1.weight": weight})(torch.ones(1, 1, 1, 1))
+        tensor([[1., 3.]])
+    """
+
+    def __init__(self, module: nn.Module, scale: ImageScale, state: Mapping[str, Tensor] | None = None) -> None:
+        super().__init__()
+        self.module = module
+        self.scale = scale
+        self.state = None if state is None else dict(state)
+        self._dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, K) or (N,) for images (N, C, H, W) in [0, 1]."""
+        # a module trained in true half or double precision takes its own type only
+        inputs = self.scale.apply(images).to(self._dtype)
+        output = self.module(inputs) if self.state is None else functional_call(self.module, self.state, (inputs,))
+        return only_logits(output)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """Find a layer by the user's name for it, as well as by the name that it has in here."""
+        try:
+            return super().get_submodule(target)
+        except AttributeError:
+            return self.module.get_submodule(target)
+
+
+def only_logits(output: object) -> Tensor:
+    """Take the logits out of what a model returns.
+
+    Raises:
+        TypeError: there is no tensor where logits are expected.
+
+    Example:
+        >>> only_logits((torch.zeros(2, 3), "features")).shape, only_logits(torch.zeros(2, 1)).shape
+        (torch.Size([2, 3]), torch.Size([2]))
+    """
+    logits = output
+    if isinstance(output, Mapping):
+        logits = output.get("logits")
+    elif hasattr(output, "logits"):
+        logits = output.logits
+    elif isinstance(output, Sequence) and output:
+        logits = output[0]
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            "Expected the model's `forward` to return logits, a tuple that begins with them or something that holds "
+            f"`logits`, got {type(output).__name__}."
+        )
+    # one column is one logit: a binary classifier
+    return logits[:, 0] if logits.ndim == 2 and logits.shape[1] == 1 else logits
+
+
+def check_forward(module: LightningModule) -> None:
+    """Raise a TypeError if the module has no `forward`, which is what is explained."""
+    if type(module).forward is LightningModule.forward:
+        raise TypeError(
+            f"Expected {type(module).__name__} to define `forward(images)`, which SaliencyEvaluator explains, got none."
+        )
+
+
+def read_reference(checkpoint: Path, module: nn.Module) -> dict[str, Tensor]:
+    """Read the weights of another model of the same architecture.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or does not fit the module.
+    """
+    state = {name: value for name, value in read_state(checkpoint).items() if isinstance(value, Tensor)}
+    mismatch = state_mismatch(module, state)
+    if mismatch:
+        raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {mismatch}.")
+    return state

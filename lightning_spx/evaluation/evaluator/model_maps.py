@@ -1,0 +1,105 @@
+"""What one model says of the chosen images: its predictions, and its attributions under every method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.chunks import NonFiniteError, require_finite
+from lightning_spx.attribution.guards import explaining
+from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
+from lightning_spx.evaluation.maps import gather_images, num_processes, own_share
+from lightning_spx.evaluation.names import reseed
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """One model's view of the images, on the CPU, the same on every process.
+
+    Args:
+        preds: (N,) int64.
+        probability: (N,) of the explained class.
+        attributions: (N, C, H, W) of each method, by its name.
+    """
+
+    preds: Tensor
+    probability: Tensor
+    attributions: Mapping[str, Tensor]
+
+
+def explain_model(
+    model: ExplainedModel,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    label: Tensor | None,
+    *,
+    batch_size: int,
+    device: torch.device,
+    seed_offset: int,
+) -> ModelMaps | None:
+    """Predict and explain the images, each process its share of them.
+
+    Args:
+        model: the model, on `device`; it is left as it was.
+        methods: by their names in tables.
+        images: (N, C, H, W) in [0, 1].
+        label: (N,) the classes to explain; None explains each prediction.
+        batch_size: images at a time.
+        device: of the model.
+        seed_offset: added to the seed of random methods, so that two models never share their noise.
+
+    Returns:
+        The maps, or None if an output or gradient of the model is NaN or infinite, as after a training that diverged.
+    """
+    share = own_share(len(images))
+    parts: dict[str, list[Tensor]] = {}
+    finite = True
+    try:
+        for start in range(0, len(share), batch_size):
+            positions = share[start : start + batch_size]
+            batch = images[positions].to(device)
+            chosen = None if label is None else label[positions].to(device)
+            logits = finite_logits(model, batch)
+            binary = logits.ndim == 1
+            preds = (logits > 0).long() if binary else logits.argmax(1)
+            target = None if binary else preds if chosen is None else chosen
+            parts.setdefault("preds", []).append(preds.cpu())
+            parts.setdefault("probability", []).append(_probability(logits, target).cpu())
+            for name, method in methods.items():
+                attribution = reseed(method, seed_offset).attribute(model, batch, target)
+                parts.setdefault(f"method {name}", []).append(attribution.cpu())
+    except NonFiniteError:
+        finite = False
+    # before anything is gathered: a process that waits for one that has given up would wait for ever
+    if not _all_processes(finite, device):
+        return None
+    whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
+    return ModelMaps(whole["preds"], whole["probability"], {name: whole[f"method {name}"] for name in methods})
+
+
+def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
+    """Return the model's logits (N, K) or (N,), in evaluation mode and full precision.
+
+    Raises:
+        NonFiniteError: one of them is NaN or infinite.
+    """
+    with explaining(model, images.device, "fp32") as explained, torch.no_grad():
+        logits = explained(images).float()
+    require_finite(logits[:, None], "model output")
+    return logits
+
+
+def _probability(logits: Tensor, target: Tensor | None) -> Tensor:
+    if target is None:
+        return logits.sigmoid()
+    return logits.softmax(1).gather(1, target[:, None])[:, 0]
+
+
+def _all_processes(good: bool, device: torch.device) -> bool:
+    if num_processes() == 1:
+        return good
+    flag = torch.tensor(int(good), device=device)
+    distributed.all_reduce(flag, distributed.ReduceOp.MIN)
+    return bool(flag.item())

@@ -1,0 +1,79 @@
+"""What the callback was asked for, named and checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.evaluator.agreement import PREVIOUS
+from lightning_spx.evaluation.evaluator.batches import BatchToImages
+from lightning_spx.evaluation.evaluator.explained_model import ImageScale
+from lightning_spx.metrics import Distance
+from lightning_spx.superpixels import Segmenter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the callback was asked for; see `SaliencyEvaluator`.
+
+    Args:
+        methods: by their names in tables, at every evaluation.
+        final_methods: by their names, at the end of fit and in test only.
+        segmenters: by their names.
+        checkpoints: of the references, by their names.
+        with_previous: whether the model is compared with its previous state.
+        num_images: to choose.
+        scale: how the loader scales images.
+        batch_to_images: reads a batch.
+        target: explain the label or the prediction.
+        magnitude: order of pooling and taking magnitudes.
+        distance: of MeGe.
+        batch_size: images at a time.
+        seed: of floors and controls.
+    """
+
+    methods: Mapping[str, Attribution]
+    final_methods: Mapping[str, Attribution]
+    segmenters: Mapping[str, Segmenter]
+    checkpoints: Mapping[str, Path]
+    with_previous: bool
+    num_images: int
+    scale: ImageScale
+    batch_to_images: BatchToImages | None
+    target: Literal["label", "prediction"]
+    magnitude: Magnitude
+    distance: Distance
+    batch_size: int
+    seed: int
+
+    def describe(self) -> dict[str, object]:
+        """Return the settings as plain values, for the run's configuration."""
+        return {
+            "methods": [repr(method) for method in self.methods.values()],
+            "final_methods": [repr(method) for name, method in self.final_methods.items() if name not in self.methods],
+            "superpixels": [repr(segmenter) for segmenter in self.segmenters.values()],
+            "references": [*(str(path) for path in self.checkpoints.values()), *[PREVIOUS] * self.with_previous],
+            "num_images": self.num_images,
+            "mean": self.scale.mean_values,
+            "std": self.scale.std_values,
+            "target": self.target,
+            "magnitude": self.magnitude,
+            "distance": self.distance,
+            "seed": self.seed,
+        }
+
+
+def name_references(references: Sequence[str | Path]) -> dict[str, Path]:
+    """Name the checkpoints among the references by their stems, or by their paths where stems are equal.
+
+    Example:
+        >>> sorted(name_references(["a/last.ckpt", "b/last.ckpt", "previous", "part1.ckpt"]))
+        ['a/last.ckpt', 'b/last.ckpt', 'part1']
+    """
+    paths = [Path(reference) for reference in references if reference != PREVIOUS]
+    stems = [path.stem for path in paths]
+    return {
+        path.stem if stems.count(path.stem) == 1 and path.stem != PREVIOUS else path.as_posix(): path for path in paths
+    }
