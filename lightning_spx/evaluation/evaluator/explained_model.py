@@ -155,4 +155,6 @@ def read_reference(checkpoint: Path, module: nn.Module) -> dict[str, Tensor]:
     mismatch = state_mismatch(module, state)
     if mismatch:
         raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {mismatch}.")
-    return state
+    # it may have been trained in another precision
+    own = module.state_dict()
+    return {name: value.to(own[name].dtype) for name, value in state.items()}
