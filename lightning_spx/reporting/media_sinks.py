@@ -82,7 +82,7 @@ def mask_classes(segments: NDArray[np.int64]) -> NDArray[np.uint8]:
 
     Example:
         >>> mask_classes(np.array([[0, 0, 1, 127]])).tolist()
-        [[1, 1, 2, 3]]
+        [[1, 1, 2, 1]]
     """
     if segments.max() < NUM_MASK_CLASSES:
         return (segments + 1).astype(np.uint8)

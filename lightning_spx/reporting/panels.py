@@ -36,7 +36,7 @@ def map_grid(columns: Mapping[str, Tensor]) -> NDArray[np.uint8]:
 
     Example:
         >>> map_grid({"image": torch.rand(2, 3, 32, 32), "map": torch.rand(2, 32, 32)}).shape
-        (302, 260, 3)
+        (294, 260, 3)
     """
     counts = {heading: len(pictures) for heading, pictures in columns.items()}
     if not counts or len(set(counts.values())) > 1:
