@@ -16,7 +16,9 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 # imported whole so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
+from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.evaluation.trainer_folder import trainer_folder
 from lightning_spx.reporting import log_config
 
@@ -161,7 +163,42 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     print(f"results: {folder}")
 
 
+def explain_parser() -> ArgumentParser:
+    """Return the parser of `spx explain`."""
+    parser = ArgumentParser(exit_on_error=False, description="Explain photos with a model: pictures and arrays.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
+    parser.add_function_arguments(explain_images, skip={"images"})
+    parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
+    return parser
+
+
+def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of `explain` from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"explanations: {explain_images(**vars(parser.instantiate(settings)))}")
+
+
+def segment_parser() -> ArgumentParser:
+    """Return the parser of `spx segment`."""
+    parser = ArgumentParser(exit_on_error=False, description="Draw partitions of photos by several algorithms.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
+    parser.add_function_arguments(segment_photos, skip={"images"})
+    every = ("Slic", "Felzenszwalb", "Quickshift", "Watershed", "Grid", "Voronoi")
+    parser.set_defaults({"superpixels": [{"class_path": name} for name in every]})
+    return parser
+
+
+def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of `segment` from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"partitions: {segment_photos(**vars(parser.instantiate(settings)))}")
+
+
 # each command: what makes its parser, and what runs its parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
     "stability": (stability_parser, run_stability),
+    "explain": (explain_parser, run_explain),
+    "segment": (segment_parser, run_segment),
 }

@@ -1,5 +1,6 @@
 """Values -> things people look at: figures, tables, and the loggers that show them."""
 
+from lightning_spx.reporting.explanation_figures import PhotoMaps, maps_grid, partitions_figure, photo_figure
 from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars
 from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
@@ -7,6 +8,7 @@ from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_sc
 from lightning_spx.reporting.tables import method_name, stability_table, verdict
 
 __all__ = [
+    "PhotoMaps",
     "finish",
     "log_config",
     "log_figure",
@@ -19,9 +21,12 @@ __all__ = [
     "log_table",
     "map_grid",
     "map_panel",
+    "maps_grid",
     "mege_table",
     "method_name",
     "outline_segments",
+    "partitions_figure",
+    "photo_figure",
     "picture_of",
     "stability_bars",
     "stability_table",

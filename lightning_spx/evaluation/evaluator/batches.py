@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
 from torch import Tensor
 
 BatchToImages = Callable[[object], object]
@@ -10,6 +12,7 @@ ADVICE = (
     "Set `batch_to_images` of SaliencyEvaluator to a function from a batch to (image, label) or to a dict with "
     "`image`, `label` and, where there is one, `mask`."
 )
+MOST_PARTS = 6  # of a batch that a message describes
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class NamedBatch:
     Args:
         images: (N, C, H, W) as the model takes them, normalised if the loader normalises.
         label: (N,) int64, or None for images to predict.
-        mask: (N, H, W) bool, the object, or None.
+        mask: (N, H, W) bool, True on the object, or None.
     """
 
     images: Tensor
@@ -31,12 +34,13 @@ def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> N
     """Recognise the parts of a batch: a dict with `image` and `label`, a pair (image, label, ...), or images alone.
 
     Args:
-        batch: what the loader gives.
+        batch: what the loader gives. Images are floating point (N, C, H, W), labels integers (N,) or (N, 1); a mask
+            (N, H, W) or (N, 1, H, W) of any type, the object where it is above 0.5, is known in a dict alone.
         batch_to_images: turns it into one of these first.
 
     Raises:
         TypeError: it is none of these, or a part is not the tensor that it should be; says which argument to set.
-        ValueError: shapes do not fit.
+        ValueError: shapes do not fit; says which argument to set.
 
     Example:
         >>> named = name_batch((torch.rand(2, 3, 8, 8), torch.tensor([0, 1])))
@@ -46,24 +50,27 @@ def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> N
     parts = batch_to_images(batch) if batch_to_images is not None else batch
     if isinstance(parts, Mapping):
         image, label, mask = parts.get("image"), parts.get("label"), parts.get("mask")
-    elif isinstance(parts, Sequence) and not isinstance(parts, str) and parts:
+    elif isinstance(parts, Sequence) and not isinstance(parts, str | bytes) and parts:
         image, label, mask = parts[0], parts[1] if len(parts) > 1 else None, None
     else:
         image, label, mask = parts, None, None
     origin = "`batch_to_images` to return" if batch_to_images is not None else "a batch of"
     if not isinstance(image, Tensor) or not image.is_floating_point() or image.ndim != 4:
         raise TypeError(f"Expected {origin} floating point images (N, C, H, W), got {describe(parts)}. {ADVICE}")
-    if label is not None and (not isinstance(label, Tensor) or label.is_floating_point() or label.ndim > 2):
-        raise TypeError(f"Expected {origin} integer labels (N,), got {describe(parts)}. {ADVICE}")
-    if label is not None and label.numel() != len(image):
-        raise ValueError(f"Expected {origin} one label for each image, got {describe(parts)}. {ADVICE}")
-    if mask is not None and (not isinstance(mask, Tensor) or mask.numel() != image[:, 0].numel()):
-        raise ValueError(f"Expected {origin} masks of shape (N, H, W), got {describe(parts)}. {ADVICE}")
-    return NamedBatch(
-        image.detach(),
-        None if label is None else label.detach().reshape(-1).long(),
-        None if mask is None else mask.detach().reshape(len(image), *image.shape[2:]) > 0.5,
-    )
+    if label is not None:
+        if not isinstance(label, Tensor) or label.is_floating_point():
+            raise TypeError(f"Expected {origin} integer labels (N,), got {describe(parts)}. {ADVICE}")
+        if label.shape not in ((len(image),), (len(image), 1)):
+            raise ValueError(f"Expected {origin} one label for each image, got {describe(parts)}. {ADVICE}")
+        label = label.detach().flatten().long()
+    if mask is not None:
+        size = image.shape[2:]
+        if not isinstance(mask, Tensor):
+            raise TypeError(f"Expected {origin} masks (N, H, W), got {describe(parts)}. {ADVICE}")
+        if mask.shape not in ((len(image), *size), (len(image), 1, *size)):
+            raise ValueError(f"Expected {origin} masks of shape (N, H, W), got {describe(parts)}. {ADVICE}")
+        mask = mask.detach().reshape(len(image), *size) > 0.5
+    return NamedBatch(image.detach(), label, mask)
 
 
 def describe(parts: object) -> str:
@@ -73,17 +80,20 @@ def describe(parts: object) -> str:
         >>> describe({"pixels": torch.zeros(2, 3), "name": ["a", "b"]})
         'dict(pixels: float32 (2, 3), name: list of 2)'
     """
-    if isinstance(parts, Tensor):
-        return f"{str(parts.dtype).removeprefix('torch.')} {tuple(parts.shape)}"
+    kind = type(parts).__name__
     if isinstance(parts, Mapping):
-        inside = ", ".join(f"{key}: {_short(value)}" for key, value in list(parts.items())[:6])
-        return f"{type(parts).__name__}({inside})"
-    if isinstance(parts, Sequence) and not isinstance(parts, str):
-        return f"{type(parts).__name__}({', '.join(_short(value) for value in parts[:6])})"
-    return type(parts).__name__
+        inside = [f"{key}: {_short(value)}" for key, value in islice(parts.items(), MOST_PARTS)]
+    elif isinstance(parts, Sequence) and not isinstance(parts, str | bytes):
+        inside = [_short(value) for value in parts[:MOST_PARTS]]
+    else:
+        return _short(parts)
+    return f"{kind}({', '.join([*inside, *['...'] * (len(parts) > MOST_PARTS)])})"
 
 
 def _short(value: object) -> str:
+    kind = type(value).__name__
     if isinstance(value, Tensor):
-        return describe(value)
-    return f"{type(value).__name__} of {len(value)}" if isinstance(value, list | tuple | dict) else type(value).__name__
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return f"{kind} {value.dtype} {value.shape}"
+    return f"{kind} of {len(value)}" if isinstance(value, list | tuple | dict) else kind

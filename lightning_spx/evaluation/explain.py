@@ -1,0 +1,209 @@
+"""Pictures and arrays of explanations for photos that a user names: the stages behind `spx explain`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor, nn
+
+from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
+from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
+from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
+from lightning_spx.evaluation.named_models import NamedNetwork, class_index, name_models, read_classes
+from lightning_spx.evaluation.names import unique_names
+from lightning_spx.evaluation.run_folder import default_folder, file_name, open_run_folder, write_atomic
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
+from lightning_spx.superpixels import Segmenter, segment_pool
+
+Layout = Literal["photos", "methods", "models"]
+Format = Literal["png", "pdf", "svg"]
+PHOTOS_ON_A_PAGE = 5
+
+
+def explain_images(
+    images: list[str],
+    methods: list[Attribution],
+    superpixels: list[Segmenter],
+    ckpt: str | list[str] | None = None,
+    network: nn.Module | None = None,
+    weights: str | None = None,
+    mean: tuple[float, float, float] = IMAGENET_MEAN,
+    std: tuple[float, float, float] = IMAGENET_STD,
+    networks: list[NamedNetwork] | None = None,
+    target: str | None = None,
+    classes: str | None = None,
+    layout: Layout = "photos",
+    magnitude: Magnitude = "after",
+    image_size: int = 224,
+    formats: list[Format] | None = None,
+    batch_size: int = 16,
+    strict: bool = False,
+    out: str | None = None,
+) -> Path:
+    """Explain photos with one or several models, as pictures and as arrays.
+
+    Args:
+        images: files, folders (the images right in them) and patterns such as 'birds/*.jpg'.
+        methods: attribution methods.
+        superpixels: segmenters, each of which gives S- maps.
+        ckpt: checkpoints of this package, one or a list.
+        network: for checkpoints that do not name their network, or with `weights` itself the model, such as
+            torchvision.models.resnet50 or timm.create_model.
+        weights: of the network: a file of `torch.save(network.state_dict(), ...)` or .safetensors.
+        mean: of the normalisation that the network expects (checkpoints of ours hold their own).
+        std: of it.
+        networks: more networks with their weights, for `layout` models.
+        target: the class to explain, by its name in `classes` or its index; by default each photo's prediction.
+        classes: names of the classes, a text file with one a line or a CSV file with the columns index and name.
+        layout: a picture of each photo; or grids with methods, or models, across and pixel above S- maps.
+        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
+        image_size: photos are resized by the shorter side and cropped to the central square of this size.
+        formats: of the pictures, png, pdf and svg; by default png.
+        batch_size: photos explained at a time.
+        strict: refuse a file that cannot be read, which else is left out with a warning.
+        out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
+
+    Returns:
+        The folder, with pictures and one `.npz` file for each photo and model: `image`, `target`, `probability`,
+        `segments/<segmenter>`, `attribution/<method>` (signed), `pixel/<method>` and `pooled/<method>/<segmenter>`
+        (saliency in [0, 1]).
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a setting is out of its range, or a model's output is not finite.
+    """
+    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    if not named_methods or not segmenters:
+        raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
+    if batch_size < 1:
+        raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    settings = {name: _plain(value) for name, value in locals().items() if name in explain_images.__annotations__}
+    paths = find_images(images)
+    names = read_classes(Path(classes)) if classes else []
+    own = None if network is None else NamedNetwork(network, weights, "", mean, std)
+    models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
+    photos = read_images(paths, image_size, strict)
+    run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
+    # whole pages at a time: neither maps nor pictures of many photos are held at once
+    step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
+    for start in track(range(0, len(photos.images), step), "explain", transient=True):
+        here = slice(start, start + step)
+        segments = {name: segmenter(photos.images[here]) for name, segmenter in segmenters.items()}
+        found: dict[str, list[PhotoMaps]] = {}
+        for name, model in models.items():
+            maps = _explain(model, name, named_methods, photos.images[here], target, names, batch_size)
+            found[name] = _photo_maps(maps, photos, here, segments, magnitude, names)
+            for position, each in enumerate(found[name]):
+                stem = file_name(each.name if len(models) == 1 else f"{each.name}_{name}")
+                write_atomic(run.path / f"{stem}.npz", partial(_save, each=each, maps=maps, position=position))
+                if layout == "photos":
+                    _write(run.path, stem, photo_figure(each), formats)
+        for page in range(0, len(photos.images[here]), PHOTOS_ON_A_PAGE if layout != "photos" else step + 1):
+            shown = {name: each[page : page + PHOTOS_ON_A_PAGE] for name, each in found.items()}
+            number = (start + page) // PHOTOS_ON_A_PAGE + 1
+            for stem, figure in _grids(shown, list(named_methods), layout):
+                _write(run.path, file_name(f"{stem}_page{number:02d}"), figure, formats)
+    return run.path
+
+
+def _explain(
+    model: LightningModule,
+    name: str,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    target: str | None,
+    names: Sequence[str],
+    batch_size: int,
+) -> tuple[ModelMaps, Tensor]:
+    """Explain images with a model; returns its maps and the explained class of each."""
+    explained = ExplainedModel(model, ImageScale(None, None))
+    logits = finite_logits(explained, images[:1])
+    num_classes = logits.shape[1] if logits.ndim == 2 else 2
+    if names and len(names) != num_classes:
+        raise ValueError(f"Expected `classes` to name the {num_classes} classes of {name}, got {len(names)} names.")
+    label = None if target is None else torch.full((len(images),), class_index(target, names, num_classes))
+    maps = explain_model(
+        explained, methods, images, label, batch_size=batch_size, device=torch.device("cpu"), seed_offset=0
+    )
+    if maps is None:
+        raise ValueError(f"Expected finite outputs and gradients of {name}, got NaN or infinity.")
+    return maps, maps.preds if label is None else label
+
+
+def _photo_maps(
+    maps: tuple[ModelMaps, Tensor],
+    photos: InputImages,
+    here: slice,
+    segments: Mapping[str, Tensor],
+    magnitude: Magnitude,
+    names: Sequence[str],
+) -> list[PhotoMaps]:
+    found, classes = maps
+    values = {
+        method: attribution.abs() if magnitude == "before" else attribution
+        for method, attribution in found.attributions.items()
+    }
+    pixel = {method: saliency_map(value).numpy() for method, value in values.items()}
+    pooled = {
+        method: {name: saliency_map(segment_pool(value, ids)).numpy() for name, ids in segments.items()}
+        for method, value in values.items()
+    }
+    return [
+        PhotoMaps(
+            name=name,
+            photo=photo.permute(1, 2, 0).numpy(),
+            label=names[int(classes[row])] if names else f"class {int(classes[row])}",
+            probability=float(found.probability[row]),
+            segments={key: ids[row].numpy() for key, ids in segments.items()},
+            pixel={method: each[row] for method, each in pixel.items()},
+            pooled={method: {key: each[row] for key, each in of.items()} for method, of in pooled.items()},
+        )
+        for row, (name, photo) in enumerate(zip(photos.names[here], photos.images[here], strict=True))
+    ]
+
+
+def _grids(
+    found: Mapping[str, Sequence[PhotoMaps]], methods: Sequence[str], layout: Layout
+) -> Iterator[tuple[str, Figure]]:
+    """Yield the grids of a page with the stems of their files."""
+    if layout == "methods":
+        for model, maps in found.items():
+            yield f"methods_{model}", maps_grid(dict.fromkeys(methods, maps), {m: m for m in methods}, model)
+    elif layout == "models":
+        for method in methods:
+            yield f"models_{method}", maps_grid(found, dict.fromkeys(found, method), method)
+
+
+def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position: int) -> None:
+    found, classes = maps
+    arrays: dict[str, NDArray[np.generic]] = {"image": each.photo.transpose(2, 0, 1)}
+    arrays |= {"target": classes[position].numpy(), "probability": np.array(each.probability)}
+    arrays |= {f"segments/{name}": ids for name, ids in each.segments.items()}
+    arrays |= {f"attribution/{name}": value[position].numpy() for name, value in found.attributions.items()}
+    arrays |= {f"pixel/{name}": value for name, value in each.pixel.items()}
+    arrays |= {f"pooled/{method}/{name}": value for method, of in each.pooled.items() for name, value in of.items()}
+    np.savez_compressed(path, allow_pickle=False, **arrays)
+
+
+def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:
+    for ending in formats or ["png"]:
+        write_atomic(folder / f"{stem}.{ending}", partial(figure.savefig, dpi=200))
+
+
+def _plain(value: object) -> object:
+    """Write an argument as a plain setting."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, nn.Module):
+        return type(value).__name__
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else repr(value)

@@ -1,0 +1,99 @@
+"""The image files that a user names on the command line -> images of one size."""
+
+import glob
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lightning_spx.data.folder_images import EXTENSIONS, read_image
+
+
+@dataclass(frozen=True)
+class InputImages:
+    """Images that were read, with a name for the files that are made of each.
+
+    Args:
+        names: unique, of the files' stems.
+        paths: (N,) the files.
+        images: (N, 3, S, S) in [0, 1].
+    """
+
+    names: list[str]
+    paths: list[Path]
+    images: Tensor
+
+
+def find_images(places: Sequence[str | Path]) -> list[Path]:
+    """List image files: files as given, the images right in a folder, and what a pattern such as `birds/*.jpg` finds.
+
+    Raises:
+        FileNotFoundError: there is no such file, or a folder or pattern holds no image.
+
+    Example:
+        >>> find_images(["nowhere.png"])
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: Expected `images` to name files, folders or patterns, found nothing at nowhere.png.
+    """
+    found: list[Path] = []
+    for place in places:
+        path = Path(place)
+        if path.is_file():
+            matches = [path]
+        elif path.is_dir():
+            matches = sorted(child for child in path.iterdir() if _is_image(child))
+        else:
+            matches = sorted(Path(match) for match in glob.glob(str(place), recursive=True) if _is_image(Path(match)))
+        if not matches:
+            reason = "a folder without images" if path.is_dir() else "nothing"
+            raise FileNotFoundError(f"Expected `images` to name files, folders or patterns, found {reason} at {place}.")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in EXTENSIONS
+
+
+def read_images(paths: Sequence[Path], image_size: int, strict: bool = False) -> InputImages:
+    """Read images, each resized by its shorter side and cropped to the central square.
+
+    Args:
+        paths: image files.
+        image_size: side of the images in pixels.
+        strict: refuse a file that cannot be read; otherwise it is left out, with one warning for all.
+
+    Raises:
+        ValueError: a file cannot be read and `strict`, or none can; or `image_size` is below 1.
+    """
+    if image_size < 1:
+        raise ValueError(f"Expected `image_size` to be at least 1, got {image_size}.")
+    images, kept, refused = [], [], []
+    for path in paths:
+        try:
+            images.append(read_image(path, image_size).float() / 255)
+            kept.append(path)
+        except ValueError as error:
+            if strict:
+                raise
+            refused.append(error)
+    if not kept:
+        raise refused[0] if refused else ValueError("Expected `images` to name at least one file, got none.")
+    if refused:
+        warnings.warn(f"Left out {len(refused)} of {len(paths)} images. {refused[0]}", stacklevel=2)
+    return InputImages(_unique([path.stem for path in kept]), kept, torch.stack(images))
+
+
+def _unique(stems: Sequence[str]) -> list[str]:
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem}-{number}"
+        names.append(name)
+    return names

@@ -1,0 +1,159 @@
+"""Checkpoints and networks that a user names -> classifiers of images in [0, 1]."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from lightning import LightningModule
+from torch import nn
+
+from lightning_spx.evaluation.checkpoints import check_exists
+from lightning_spx.evaluation.members import load_checkpoint
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
+from lightning_spx.models import ImageClassifier, pretrained
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network with weights from a file, under a name for pictures.
+
+    Args:
+        network: any network from normalised images to logits, such as `torchvision.models.resnet50`.
+        weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None leaves the network as it is.
+        name: in pictures; empty takes the network's class.
+        mean: of the normalisation that the network expects.
+        std: of it.
+    """
+
+    network: nn.Module
+    weights: str | None = None
+    name: str = ""
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def build(self) -> ImageClassifier:
+        """Return the network behind its normalisation.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the weights are another network's.
+        """
+        network = self.network if self.weights is None else pretrained(self.network, Path(self.weights))
+        return ImageClassifier(network, mean=self.mean, std=self.std)
+
+
+def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> LightningModule:
+    """Load one of this package's checkpoints, in evaluation mode.
+
+    Args:
+        checkpoint: written by `spx fit`, by `spx stability` into its run folder, or from Python code.
+        network: for checkpoints that do not name theirs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint of ours, or does not name its network and `network` is None.
+    """
+    check_exists(checkpoint)
+    config = checkpoint.parent.parent / CONFIG_FILE
+    if network is None and checkpoint.parent.name == "checkpoints" and config.is_file():
+        model = read_config(config).get("model")
+        if isinstance(model, dict) and "class_path" in model:
+            # a run's checkpoints do not repeat what its configuration says
+            return load_checkpoint(checkpoint, lambda: _build(model))
+    if network is not None:
+        return load_checkpoint(checkpoint, lambda: ImageClassifier(network))
+    try:
+        return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {error}") from error
+    except ValueError as error:
+        if "network=" not in str(error):
+            raise
+        raise ValueError(f"Expected {checkpoint} to name its network, which it does not: give `network`.") from error
+
+
+def _build(model: dict[str, object]) -> LightningModule:
+    # the package works without it, but for the command line and what that has written
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(LightningModule, "model")
+    module: LightningModule = parser.instantiate(parser.parse_string(yaml.safe_dump({"model": model})))["model"]
+    return module
+
+
+def name_models(
+    checkpoints: Sequence[str], network: NamedNetwork | None, others: Sequence[NamedNetwork]
+) -> dict[str, LightningModule]:
+    """Load all models that were named, by their names in pictures.
+
+    Args:
+        checkpoints: of this package; with a `network` they are its weights.
+        network: of the checkpoints, or itself a model if there are none.
+        others: more models.
+
+    Raises:
+        ValueError: no model is named.
+    """
+    paths = [Path(checkpoint) for checkpoint in checkpoints]
+    stems = [path.stem for path in paths]
+    named: list[tuple[str, LightningModule]] = [
+        (
+            path.stem if stems.count(path.stem) == 1 else str(path),
+            load_classifier(path, None if network is None else network.network),
+        )
+        for path in paths
+    ]
+    for each in [*([network] if network is not None and not paths else []), *others]:
+        named.append((each.name or type(each.network).__name__, each.build()))
+    if not named:
+        raise ValueError("Expected a model: a checkpoint as `ckpt`, or a `network` with its `weights`.")
+    models: dict[str, LightningModule] = {}
+    for name, model in named:
+        number = sum(other.partition(" #")[0] == name for other in models) + 1
+        models[name if number == 1 else f"{name} #{number}"] = model.eval()
+    return models
+
+
+def read_classes(path: Path) -> list[str]:
+    """Read the names of classes: one a line, or a CSV file with the columns `index` and `name`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a CSV file without these columns, or with gaps in its indices.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected `classes` to be a text file or a CSV file, found none at {path}.")
+    text = path.read_text(encoding="utf-8")
+    if path.suffix.lower() != ".csv":
+        return [line.strip() for line in text.splitlines() if line.strip()]
+    rows = list(csv.DictReader(text.splitlines()))
+    if not rows or not {"index", "name"} <= rows[0].keys():
+        raise ValueError(
+            f"Expected {path} to have the columns `index` and `name`, got {list(rows[0]) if rows else []}."
+        )
+    names = {int(row["index"]): row["name"] for row in rows}
+    if sorted(names) != list(range(len(names))):
+        raise ValueError(f"Expected {path} to have indices 0 to {len(names) - 1} without gaps, got others.")
+    return [names[index] for index in range(len(names))]
+
+
+def class_index(target: str, classes: Sequence[str], num_classes: int) -> int:
+    """Return the index of a class that is given by its index or its name.
+
+    Raises:
+        ValueError: there is no such class.
+
+    Example:
+        >>> class_index("owl", ["jay", "owl"], 2), class_index("1", [], 2)
+        (1, 1)
+    """
+    if target in classes:
+        return list(classes).index(target)
+    if target.isdecimal() and int(target) < num_classes:
+        return int(target)
+    known = f"0 to {num_classes - 1}" + (f" or one of {', '.join(list(classes)[:5])} ..." if classes else "")
+    raise ValueError(f"Expected `target` to be a class, {known}, got {target!r}.")

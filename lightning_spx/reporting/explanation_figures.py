@@ -1,0 +1,297 @@
+"""Explanations of single photos -> figures for a paper: of each photo, and grids of photos by methods or models."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from skimage.segmentation import find_boundaries
+
+COLOURS = "inferno"
+BAR_COLOUR = "#2a6f97"
+CELL = 1.35  # inches
+GAP = 0.06
+HEADING = 0.24
+NUM_BARS = 6
+BORDERED_SIZE = 512
+FONT = 8
+
+
+@dataclass(frozen=True)
+class PhotoMaps:
+    """One photo with the maps of one model.
+
+    Args:
+        name: of the photo.
+        photo: (H, W, 3) in [0, 1].
+        label: the explained class.
+        probability: of that class.
+        segments: (H, W) ids from 0 of each segmenter, by name.
+        pixel: (H, W) saliency in [0, 1] of each method, by name.
+        pooled: the same, pooled by each segmenter: `pooled[method][segmenter]`.
+    """
+
+    name: str
+    photo: NDArray[np.float32]
+    label: str
+    probability: float
+    segments: Mapping[str, NDArray[np.int64]]
+    pixel: Mapping[str, NDArray[np.float32]]
+    pooled: Mapping[str, Mapping[str, NDArray[np.float32]]]
+
+    @property
+    def caption(self) -> str:
+        """The explained class and its probability."""
+        return f"{self.label}, {self.probability:.2f}"
+
+
+def photo_figure(maps: PhotoMaps) -> Figure:
+    """Draw a photo with everything about it: a row for each method.
+
+    The columns are the photo, the pixel map, and for each segmenter the photo with its borders, the S- map and bars of
+    the strongest segments, whose numbers stand in the photo.
+
+    Example:
+        >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
+        >>> ids = np.zeros((8, 8), np.int64)
+        >>> maps = PhotoMaps("a", image, "owl", 0.5, {"Slic": ids}, {"Gradient": one}, {"Gradient": {"Slic": one}})
+        >>> len(photo_figure(maps).axes)  # five cells and the colour bar
+        6
+    """
+    grid = _Grid([True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}")
+    for row, (method, pixel) in enumerate(maps.pixel.items()):
+        # a heading stands over the first row only, but for the methods' own
+        first = row == 0
+        _photo(grid.cell(row, 0), maps.photo, "photo" if first else "")
+        _map(grid.cell(row, 1), pixel, method)
+        for number, (segmenter, ids) in enumerate(maps.segments.items()):
+            pooled = maps.pooled[method][segmenter]
+            strongest = strongest_segments(ids, pooled)
+            column = 2 + 3 * number
+            bordered = grid.cell(row, column)
+            _photo(bordered, draw_borders(maps.photo, ids), f"{segmenter}, {ids.max() + 1}" if first else "")
+            for segment, _ in strongest:
+                _number(bordered, ids, segment)
+            _map(grid.cell(row, column + 1), pooled, f"S-{method}")
+            _bars(grid.cell(row, column + 2), strongest, "strongest segments" if first else "")
+    return grid.finish()
+
+
+def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, str], title: str) -> Figure:
+    """Draw photos down and methods or models across, the pixel map of each above its S- maps.
+
+    Args:
+        columns: the same photos under each heading.
+        methods: which method's maps are shown under each heading.
+        title: of the figure.
+
+    Raises:
+        ValueError: there is no column or no photo.
+
+    Example:
+        >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
+        >>> ids = np.zeros((8, 8), np.int64)
+        >>> maps = PhotoMaps("a", image, "owl", 0.5, {"Slic": ids}, {"Gradient": one}, {"Gradient": {"Slic": one}})
+        >>> figure = maps_grid({"net": [maps]}, {"net": "Gradient"}, "Gradient")
+        >>> len(figure.axes)  # photo, borders, pixel map, S- map, colour bar
+        5
+    """
+    if not columns or not all(columns.values()):
+        raise ValueError("Expected at least one photo and one column, got none.")
+    photos = next(iter(columns.values()))
+    segmenters = list(photos[0].segments)
+    lines = 1 + len(segmenters)
+    headed = [line == 0 for _ in photos for line in range(lines)]
+    grid = _Grid(headed, 1 + len(columns), title)
+    for number, first in enumerate(photos):
+        _photo(grid.cell(lines * number, 0), first.photo, first.caption)
+        for line, segmenter in enumerate(segmenters, start=1):
+            ids = first.segments[segmenter]
+            _photo(grid.cell(lines * number + line, 0), draw_borders(first.photo, ids), "")
+            grid.side(lines * number + line, f"S-, {segmenter}")
+        grid.side(lines * number, "pixel")
+        for column, (heading, maps) in enumerate(columns.items(), start=1):
+            one, method = maps[number], methods[heading]
+            # models may see different classes in the same photo
+            caption = heading if number == 0 else ""
+            if one.caption != first.caption:
+                caption = f"{caption}\n{one.caption}".strip()
+            _map(grid.cell(lines * number, column), one.pixel[method], caption)
+            for line, segmenter in enumerate(segmenters, start=1):
+                _map(grid.cell(lines * number + line, column), one.pooled[method][segmenter], "")
+    return grid.finish()
+
+
+def partitions_figure(
+    names: Sequence[str],
+    photos: NDArray[np.float32],
+    labels: Mapping[str, Sequence[NDArray[np.int64]]],
+    table: pd.DataFrame,
+) -> Figure:
+    r"""Draw photos down and their partitions by several algorithms across, with the counts and times of each.
+
+    Args:
+        names: of the n photos.
+        photos: (n, H, W, 3) in [0, 1].
+        labels: n label maps (H, W) of each algorithm, by name.
+        table: a row for each photo and algorithm: `image`, `superpixels`, `num_segments`, `milliseconds`.
+
+    Example:
+        >>> row = {"image": "a", "superpixels": "Slic", "num_segments": 1, "milliseconds": 2.0}
+        >>> photos, ids = np.zeros((1, 8, 8, 3), np.float32), np.zeros((8, 8), np.int64)
+        >>> figure = partitions_figure(["a"], photos, {"Slic": [ids]}, pd.DataFrame([row]))
+        >>> [axes.get_title() for axes in figure.axes]
+        ['a', 'Slic\n1, 2 ms']
+    """
+    grid = _Grid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
+    measured = {(row.image, row.superpixels): row for row in table.itertuples()}
+    for row, (name, photo) in enumerate(zip(names, photos, strict=True)):
+        _photo(grid.cell(row, 0), photo, name if len(name) < 22 else f"{name[:20]}…")
+        for column, (algorithm, maps) in enumerate(labels.items(), start=1):
+            numbers = measured[name, algorithm]
+            text = f"{numbers.num_segments}, {numbers.milliseconds:.3g} ms"
+            heading = f"{algorithm}\n{text}" if row == 0 else text
+            _photo(grid.cell(row, column), draw_borders(photo, maps[row]), heading)
+    return grid.figure
+
+
+def strongest_segments(
+    ids: NDArray[np.int64], saliency: NDArray[np.float32], count: int = NUM_BARS
+) -> list[tuple[int, float]]:
+    """Return the segments with the highest values, the highest first, ties by number.
+
+    Args:
+        ids: (H, W) from 0.
+        saliency: (H, W), constant on each segment.
+        count: how many at most.
+
+    Example:
+        >>> strongest_segments(np.array([[0, 1, 2]]), np.array([[0.5, 0.25, 1.0]], np.float32), count=2)
+        [(2, 1.0), (0, 0.5)]
+    """
+    segments, first = np.unique(ids, return_index=True)
+    values = saliency.ravel()[first]
+    order = np.lexsort((segments, -values))[:count]
+    return [(int(segments[place]), float(values[place])) for place in order]
+
+
+def draw_borders(photo: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Draw the borders of segments into a photo, in black beside white, which shows on every ground.
+
+    Small photos are enlarged first, so that a border is a thin line.
+
+    Example:
+        >>> draw_borders(np.zeros((2, 2, 3), np.float32), np.array([[0, 0], [1, 1]])).shape
+        (512, 512, 3)
+    """
+    factor = _enlargement(ids)
+    large = photo.repeat(factor, 0).repeat(factor, 1)
+    labels = ids.repeat(factor, 0).repeat(factor, 1)
+    borders: Callable[..., NDArray[np.bool_]] = find_boundaries
+    large[borders(labels, mode="thick")] = 1.0
+    large[borders(labels, mode="inner")] = 0.0
+    return large
+
+
+def _enlargement(ids: NDArray[np.int64]) -> int:
+    return max(1, BORDERED_SIZE // int(max(ids.shape)))
+
+
+class _Grid:
+    """Axes at places that are known beforehand: matplotlib's own layout takes seconds for as many."""
+
+    def __init__(self, headed: Sequence[bool], columns: int, title: str) -> None:
+        """Place a row for each entry of `headed`, with room above those with a heading."""
+        pitches = [CELL + GAP + HEADING * each for each in headed]
+        self.depths = np.cumsum(pitches)  # of the rows' lower ends
+        self.left, self.right, self.top = 0.3, 0.75, 0.3
+        self.pitch = CELL + GAP
+        self.width = self.left + columns * self.pitch + self.right
+        self.height = self.top + float(self.depths[-1]) + 0.1
+        self.figure = Figure(figsize=(self.width, self.height))
+        text = self.figure.text(self.left / self.width, 1 - 0.12 / self.height, title, fontsize=9, va="top")
+        text.set_parse_math(False)
+
+    def _bottom(self, row: int) -> float:
+        return self.height - self.top - float(self.depths[row])
+
+    def cell(self, row: int, column: int) -> Axes:
+        """Add the axes of a cell."""
+        place = (self.left + column * self.pitch, self._bottom(row), CELL, CELL)
+        shares = (place[0] / self.width, place[1] / self.height, CELL / self.width, CELL / self.height)
+        axes: Axes = self.figure.add_axes(shares)
+        return axes
+
+    def side(self, row: int, label: str) -> None:
+        """Write beside a row."""
+        text = self.figure.text(
+            0.18 / self.width,
+            (self._bottom(row) + CELL / 2) / self.height,
+            label,
+            rotation=90,
+            fontsize=FONT,
+            ha="center",
+            va="center",
+        )
+        text.set_parse_math(False)
+
+    def finish(self) -> Figure:
+        """Add the colour bar that all maps share."""
+        height = min(2.2, len(self.depths) * self.pitch)
+        axes = self.figure.add_axes(
+            (
+                1 - 0.5 / self.width,
+                (self._bottom(0) + CELL - height) / self.height,
+                0.1 / self.width,
+                height / self.height,
+            )
+        )
+        bar = self.figure.colorbar(ScalarMappable(cmap=COLOURS), cax=axes)
+        bar.ax.tick_params(labelsize=FONT - 1)
+        bar.set_label("saliency of each map, 0 to 1", fontsize=FONT - 1)
+        return self.figure
+
+
+def _heading(axes: Axes, heading: str) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(heading, fontsize=FONT, pad=3, parse_math=False)
+
+
+def _photo(axes: Axes, photo: NDArray[np.float32], heading: str) -> None:
+    axes.imshow(photo, interpolation="nearest")
+    _heading(axes, heading)
+
+
+def _map(axes: Axes, saliency: NDArray[np.float32], heading: str) -> None:
+    axes.imshow(saliency, cmap=COLOURS, vmin=0, vmax=1, interpolation="nearest")
+    _heading(axes, heading)
+
+
+def _number(axes: Axes, ids: NDArray[np.int64], segment: int) -> None:
+    """Write a segment's number at the pixel of it that is nearest to its centre, which may lie outside of it."""
+    places = np.argwhere(ids == segment)
+    place = places[np.abs(places - places.mean(0)).sum(1).argmin()]
+    factor = _enlargement(ids)
+    y, x = (place + 0.5) * factor
+    axes.text(
+        x, y, str(segment), fontsize=6.5, color="black", ha="center", va="center",
+        bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+    )  # fmt: skip
+
+
+def _bars(axes: Axes, strongest: Sequence[tuple[int, float]], heading: str) -> None:
+    places = range(len(strongest))
+    axes.barh(places, [value for _, value in strongest], color=BAR_COLOUR, height=0.7)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(NUM_BARS - 0.4, -0.6)
+    for place, (segment, value) in zip(places, strongest, strict=True):
+        axes.text(
+            0.03, place, f"#{segment}  {value:.2f}", fontsize=7, va="center", color="white" if value > 0.5 else "black"
+        )
+    axes.spines[["top", "right"]].set_visible(False)
+    _heading(axes, heading)
