@@ -1,6 +1,6 @@
 """Per-image values of a study -> `results.csv`: numbers with interval, floor, excess and gain over controls."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ OVER_REPEATS = "over repeats and images"
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """The per-image values of one (method, superpixels, magnitude, metric, setting) over repeats, pairs and images."""
 
     variants: dict[str, Array]  # each (R, P, N)
@@ -40,11 +40,11 @@ class _Cell:
     differ: Flags
     mean_segments: float
 
-    def pair(self, position: int) -> "_Cell":
+    def pair(self, position: int) -> "Cell":
         """Restrict to one pair."""
         here = slice(position, position + 1)
         values = {name: value[:, here] for name, value in self.variants.items()}
-        return _Cell(values, self.agree[:, here], self.differ[:, here], self.mean_segments)
+        return Cell(values, self.agree[:, here], self.differ[:, here], self.mean_segments)
 
 
 def summarise(
@@ -70,7 +70,7 @@ def summarise(
     for method_key, of_method in per_image.groupby(["method", "metric", "setting"], sort=False):
         method, metric, setting = (str(part) for part in method_key)
         cells = {
-            (str(superpixels), str(magnitude)): _cell(group, pairs, images)
+            (str(superpixels), str(magnitude)): cell_of(group, pairs, images)
             for (superpixels, magnitude), group in of_method.groupby(["superpixels", "magnitude"], sort=False)
         }
         for name in ("mege", "reco") if metric == "distance" else (metric,):
@@ -85,7 +85,8 @@ def summarise(
     return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
 
 
-def _cell(group: pd.DataFrame, pairs: list[str], images: np.ndarray) -> _Cell:
+def cell_of(group: pd.DataFrame, pairs: list[str], images: np.ndarray) -> Cell:
+    """Lay the per-image values of one row of results out by repeat, pair and image."""
     repeats = np.sort(group["repeat"].unique())
     place = (
         np.searchsorted(repeats, group["repeat"].to_numpy()),
@@ -98,10 +99,11 @@ def _cell(group: pd.DataFrame, pairs: list[str], images: np.ndarray) -> _Cell:
         values[place] = group[name].to_numpy()
     agree, differ = np.zeros(shape, bool), np.zeros(shape, bool)
     agree[place], differ[place] = group["agree"].to_numpy(), group["differ"].to_numpy()
-    return _Cell(variants, agree, differ, float(group["num_segments"].mean()))
+    return Cell(variants, agree, differ, float(group["num_segments"].mean()))
 
 
-def _draws(metric: str, cell: _Cell, weights: Array) -> Draws:
+def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
+    """Compute a number and its nulls in every resample."""
     if metric == "mege":
         return Draws(*(weighted_mege(cell.variants[name], cell.agree, weights) for name in VARIANTS))
     if metric == "reco":
@@ -109,7 +111,16 @@ def _draws(metric: str, cell: _Cell, weights: Array) -> Draws:
     return Draws(*(weighted_mean(cell.variants[name], weights) for name in VARIANTS))
 
 
-def _counted(metric: str, cell: _Cell) -> Flags:
+def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:
+    """Select the controls of an S- row from the draws of all rows, by (superpixels, magnitude)."""
+    return {
+        name: other
+        for (name, order), other in draws.items()
+        if name.endswith(f"({superpixels})") and name.startswith("control:") and order == magnitude
+    }
+
+
+def _counted(metric: str, cell: Cell) -> Flags:
     """Which (R, P, N) values the metric is computed from."""
     used = ~np.isnan(cell.variants["value"])
     if metric == "mege":
@@ -117,8 +128,8 @@ def _counted(metric: str, cell: _Cell) -> Flags:
     return used & (cell.agree | cell.differ) if metric == "reco" else used
 
 
-def _rows(metric: str, cells: dict[tuple[str, str], _Cell], weights: Array) -> Iterable[dict[str, object]]:
-    draws = {key: _draws(metric, cell, weights) for key, cell in cells.items()}
+def _rows(metric: str, cells: dict[tuple[str, str], Cell], weights: Array) -> Iterable[dict[str, object]]:
+    draws = {key: draws_of(metric, cell, weights) for key, cell in cells.items()}
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         low, high = interval(draw.value)
@@ -136,11 +147,7 @@ def _rows(metric: str, cells: dict[tuple[str, str], _Cell], weights: Array) -> I
             "excess": float(draw.excess[0]),
             "mean_segments": cell.mean_segments,
         }
-        controls = {
-            name: other
-            for (name, order), other in draws.items()
-            if name.endswith(f"({superpixels})") and name.startswith("control:") and order == magnitude
-        }
+        controls = controls_of(draws, superpixels, magnitude)
         if superpixels != PIXEL and controls:
             gain = gain_over(draw, controls)
             row |= {"best_control": gain.best_control, "gain": gain.gain, "gain_low": gain.low, "gain_high": gain.high}

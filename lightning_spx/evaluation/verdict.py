@@ -1,0 +1,183 @@
+"""What a study says in a sentence: the best row of each method, chosen on half of the images, reported on the rest.
+
+The best of many rows looks better than it is on the images that it was chosen on. Over the methods that are named,
+p-values are corrected after Holm (1979).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lightning_spx.evaluation.results import OVER_IMAGES, OVER_REPEATS, cell_of, controls_of, draws_of, summarise
+from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, bootstrap_weights, gain_over
+
+# one-sided, as the 95 % interval of a gain has 2.5 % below it
+LEVEL = 0.025
+LEAST_IMAGES = 8  # in all, four in each half
+METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "top-k overlap"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether super-pixels make a method more stable than smoothing does.
+
+    Args:
+        method: its name in tables.
+        superpixels: of the S- row that was chosen.
+        magnitude: of that row.
+        gain: over the best control, on the reporting half.
+        low: of its 95 % interval, on the reporting half and not corrected.
+        high: of the same.
+        best_control: by name.
+        p_value: of no gain over some control (one-sided), corrected over the methods.
+        excess: of the row over its floor, on the reporting half.
+        num_images: of the reporting half.
+        scope: what the interval covers.
+    """
+
+    method: str
+    superpixels: str
+    magnitude: str
+    gain: float
+    low: float
+    high: float
+    best_control: str
+    p_value: float
+    excess: float
+    num_images: int
+    scope: str
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether the row beats every control, and chance."""
+        return self.p_value <= LEVEL and self.excess > 0
+
+
+def verdicts(
+    per_image: pd.DataFrame,
+    metric: str = "saliency_ssim",
+    setting: str = "",
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> list[Verdict]:
+    """Choose each method's best S- row on one half of the images and measure its gain on the other.
+
+    Args:
+        per_image: the rows of `compare` for all methods, with the columns `method` and `repeat`.
+        metric: `saliency_ssim` or `topk_overlap`.
+        setting: of the metric.
+        num_resamples: of the bootstrap.
+        seed: of the halves and of the bootstrap.
+
+    Returns:
+        One verdict for each method, in their order; none if there are fewer than 8 images or no S- rows.
+    """
+    rows = per_image[(per_image["metric"] == metric) & (per_image["setting"] == setting)]
+    images = np.sort(rows["index"].unique())
+    if len(images) < LEAST_IMAGES:
+        return []
+    chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+    choosing = rows["index"].isin(chosen_half)
+    found = [
+        verdict
+        for method, of_method in rows.groupby("method", sort=False)
+        if (verdict := _verdict(str(method), of_method[choosing], of_method[~choosing], num_resamples, seed))
+        is not None
+    ]
+    corrected = holm([verdict.p_value for verdict in found])
+    return [replace(verdict, p_value=p_value) for verdict, p_value in zip(found, corrected, strict=True)]
+
+
+def _verdict(
+    method: str, choosing: pd.DataFrame, reporting: pd.DataFrame, num_resamples: int, seed: int
+) -> Verdict | None:
+    candidates = summarise(choosing, dataset="", models="", num_resamples=0)
+    candidates = candidates[(candidates["pair"] == "all") & candidates["gain"].notna()]
+    if candidates.empty:
+        return None
+    best = candidates.iloc[int(candidates["gain"].astype(float).to_numpy().argmax())]
+    superpixels, magnitude = str(best["superpixels"]), str(best["magnitude"])
+    pairs, images = sorted(reporting["pair"].unique()), np.sort(reporting["index"].unique())
+    num_repeats = reporting["repeat"].nunique()
+    weights = bootstrap_weights(num_repeats, len(images), num_resamples, seed)
+    names = reporting["superpixels"]
+    wanted = (names == superpixels) | (names.str.startswith("control:") & names.str.endswith(f"({superpixels})"))
+    draws = {
+        (str(name), str(order)): draws_of(str(best["metric"]), cell_of(group, pairs, images), weights)
+        for (name, order), group in reporting[wanted].groupby(["superpixels", "magnitude"], sort=False)
+    }
+    own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
+    gain = gain_over(own, controls)
+    return Verdict(
+        method=method,
+        superpixels=superpixels,
+        magnitude=magnitude,
+        gain=gain.gain,
+        low=gain.low,
+        high=gain.high,
+        best_control=gain.best_control,
+        p_value=max(_p_value(own.excess - control.excess) for control in controls.values()),
+        excess=float(own.excess[0]),
+        num_images=len(images),
+        scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
+    )
+
+
+def _p_value(differences: Array) -> float:
+    """Share of the bootstrap's draws without a gain; one that is not a number counts as one."""
+    drawn = differences[1:]
+    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, so that a false claim among them all is as rare as in one (Holm 1979).
+
+    Example:
+        >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
+    return [float(value) for value in corrected]
+
+
+def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models: int = 2) -> str:
+    """Say the verdicts in plain words.
+
+    Args:
+        found: of one metric.
+        metric: which.
+        num_models: that were compared.
+
+    Example:
+        >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)
+        >>> sentence([one]).partition(" (")[0]
+        'No gain over smoothing for Gradient'
+    """
+    if not found:
+        return "Too few images, or no S- rows, for a verdict."
+    word = METRIC_WORDS.get(metric, metric)
+    gains = [verdict for verdict in found if verdict.has_gain]
+    others = [verdict.method for verdict in found if not verdict.has_gain]
+    parts = [
+        f"of {verdict.method} by {verdict.gain:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] with {verdict.superpixels}"
+        for verdict in gains
+    ]
+    text = f"Super-pixels improve the stability ({word}) {_joined(parts)} over the best control" if parts else ""
+    if others:
+        none = f"no gain over smoothing for {_joined(others)}"
+        text = f"{text}; {none}" if text else none[0].upper() + none[1:]
+    first = found[0]
+    models = f"these {num_models} models" if first.scope == OVER_IMAGES else f"{num_models} models a repeat"
+    return (
+        f"{text} (rows chosen on one half of the images, numbers from the other {first.num_images}; 95 % intervals "
+        f"{first.scope.partition(',')[0]}, for {models}; Holm's correction over {len(found)} methods)."
+    )
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
