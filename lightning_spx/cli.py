@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.explain import explain_images
+from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.run_folder import write_atomic
 from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.evaluation.trainer_folder import trainer_folder
@@ -92,10 +93,10 @@ def main(args: list[str] | None = None) -> None:
         else:
             run_command(words)
     except (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError) as error:
-        sys.exit(report(error))
+        sys.exit(refuse(error))
 
 
-def report(error: Exception) -> int:
+def refuse(error: Exception) -> int:
     """Print an error as one line and return the exit code of bad input."""
     print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
     return 2
@@ -196,9 +197,23 @@ def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
     print(f"partitions: {segment_photos(**vars(parser.instantiate(settings)))}")
 
 
+def report_parser() -> ArgumentParser:
+    """Return the parser of `spx report`."""
+    parser = ArgumentParser(exit_on_error=False, description="Write the HTML page of a study, one file.")
+    parser.add_argument("run", type=str, help="folder of a study.")
+    parser.add_function_arguments(report, skip={"run"})
+    return parser
+
+
+def run_report(parser: ArgumentParser, settings: Namespace) -> None:
+    """Write the page of a run."""
+    print(f"report: {report(**vars(settings))}")
+
+
 # each command: what makes its parser, and what runs its parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
     "stability": (stability_parser, run_stability),
     "explain": (explain_parser, run_explain),
     "segment": (segment_parser, run_segment),
+    "report": (report_parser, run_report),
 }

@@ -16,7 +16,7 @@ from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, bootstrap_we
 # one-sided, as the 95 % interval of a gain has 2.5 % below it
 LEVEL = 0.025
 LEAST_IMAGES = 8  # in all, four in each half
-METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "top-k overlap"}
+METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "Top-k overlap"}
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,12 @@ def verdicts(
     if len(images) < LEAST_IMAGES:
         return []
     chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
-    choosing = rows["index"].isin(chosen_half)
-    found = [
-        verdict
-        for method, of_method in rows.groupby("method", sort=False)
-        if (verdict := _verdict(str(method), of_method[choosing], of_method[~choosing], num_resamples, seed))
-        is not None
+    halves = rows.assign(choosing=rows["index"].isin(chosen_half))
+    of_methods = [
+        _verdict(str(method), of_method[of_method["choosing"]], of_method[~of_method["choosing"]], num_resamples, seed)
+        for method, of_method in halves.groupby("method", sort=False)
     ]
+    found = [verdict for verdict in of_methods if verdict is not None]
     corrected = holm([verdict.p_value for verdict in found])
     return [replace(verdict, p_value=p_value) for verdict, p_value in zip(found, corrected, strict=True)]
 
@@ -156,7 +155,7 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models
     Example:
         >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)
         >>> sentence([one]).partition(" (")[0]
-        'No gain over smoothing for Gradient'
+        'SSIM: no gain over smoothing for Gradient'
     """
     if not found:
         return "Too few images, or no S- rows, for a verdict."
@@ -169,8 +168,8 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models
     ]
     text = f"Super-pixels improve the stability ({word}) {_joined(parts)} over the best control" if parts else ""
     if others:
-        none = f"no gain over smoothing for {_joined(others)}"
-        text = f"{text}; {none}" if text else none[0].upper() + none[1:]
+        names = _joined(others)
+        text = f"{text}; no gain over smoothing for {names}" if text else f"{word}: no gain over smoothing for {names}"
     first = found[0]
     models = f"these {num_models} models" if first.scope == OVER_IMAGES else f"{num_models} models a repeat"
     return (

@@ -1,10 +1,12 @@
 """A stranger's module and loaders: nothing of this package in them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -35,22 +37,23 @@ class Stranger(LightningModule):
         )
         self.last_loss: Tensor | None = None
 
-    def forward(self, images: Tensor) -> Any:
-        return self.net(images)
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images)
+        return logits
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
         loss = nn.functional.cross_entropy(self(batch[0]), batch[1])
         self.last_loss = loss  # its graph lives on: the module cannot be copied
         self.log("train_loss", loss)
         return loss
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         self.log("val_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]), sync_dist=True)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
         self.log("test_loss", nn.functional.cross_entropy(self(batch[0]), batch[1]))
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(self.parameters(), lr=0.01)
         return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.9)]
 
@@ -75,20 +78,25 @@ def loader(num_images: int = 24, shuffle: bool = False, batch_size: int = 6, nor
 
 
 def fit(
-    callbacks: Sequence[Callback], module: LightningModule | None = None, ckpt_path: str | None = None, **settings: Any
+    callbacks: Sequence[Callback],
+    module: LightningModule | None = None,
+    ckpt_path: str | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> tuple[LightningModule, Trainer]:
     """Train for two epochs, the same at every call."""
     seed_everything(0, verbose=False)
     module = module or Stranger()
-    trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": list(callbacks), "log_every_n_steps": 1, **settings})
+    trainer = Trainer(
+        **{**QUIET, "max_epochs": 2, "callbacks": list(callbacks), "log_every_n_steps": 1, **(settings or {})}
+    )
     trainer.fit(module, loader(shuffle=True), loader(shuffle=True), ckpt_path=ckpt_path)
     return module, trainer
 
 
-def reference(folder: Any, name: str = "other", **settings: Any) -> str:
+def reference(folder: Path, name: str = "other", module: LightningModule | None = None) -> str:
     """A checkpoint of another model of the same architecture."""
     seed_everything(7, verbose=False)
-    module = Stranger(**settings)
+    module = module or Stranger()
     trainer = Trainer(**{**QUIET, "max_epochs": 0})
     trainer.strategy.connect(module)
     path = f"{folder}/{name}.ckpt"

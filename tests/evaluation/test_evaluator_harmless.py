@@ -1,6 +1,9 @@
 """Training with the callback is training without it, to the last bit, and it holds no more memory at its end."""
 
+import copy
 import gc
+import os
+import pickle
 import random
 import subprocess
 import sys
@@ -17,7 +20,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.superpixels import Grid
-from tests.evaluation.evaluator_cases import MEAN, QUIET, STD, fit, reference
+from tests.evaluation.evaluator_cases import MEAN, STD, fit, reference
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -38,14 +41,14 @@ class Trace(Callback):
         self.seen: list[object] = []
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *rest: object) -> None:
-        self.seen += [random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()]
+        self.seen += [random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state().numpy().tobytes()]
         self.seen += [float(trainer.callback_metrics["train_loss"]), [part.training for part in pl_module.modules()]]
         self.seen += [parameter.requires_grad for parameter in pl_module.parameters()]
 
 
-def outcome(callbacks: list[Callback], **settings: Any) -> list[object]:
+def outcome(callbacks: list[Callback], settings: dict[str, Any]) -> list[object]:
     trace = Trace()
-    module, trainer = fit([*callbacks, trace], **settings)
+    module, trainer = fit([*callbacks, trace], settings=settings)
     weights = {name: value.float().numpy().tobytes() for name, value in module.state_dict().items()}
     optimizer = trainer.optimizers[0].state_dict()["state"]
     moments = [value.float().numpy().tobytes() for state in optimizer.values() for value in state.values()]
@@ -65,7 +68,7 @@ def test_training_is_bit_for_bit_the_same(settings: dict[str, Any], tmp_path: Pa
         std=STD,
         out=tmp_path / "out",
     )
-    assert outcome([evaluator], **settings) == outcome([], **settings)
+    assert outcome([evaluator], settings) == outcome([], settings)
     assert len(evaluator.history) == 2 * (2 if "val_check_interval" in settings else 1)
     assert any(name.startswith("saliency_ssim/S-SmoothGrad/Grid") for name in evaluator.history[-1])
 
@@ -73,7 +76,7 @@ def test_training_is_bit_for_bit_the_same(settings: dict[str, Any], tmp_path: Pa
 def test_early_stopping_stops_where_it_would_have(tmp_path: Path) -> None:
     def steps(callbacks: list[Callback]) -> int:
         stopping = EarlyStopping("val_loss", patience=1, min_delta=10.0)
-        return fit([*callbacks, stopping], max_epochs=6)[1].global_step
+        return fit([*callbacks, stopping], settings={"max_epochs": 6})[1].global_step
 
     evaluator = SaliencyEvaluator(superpixels=[Grid(9)], num_images=6, mean=MEAN, std=STD, out=tmp_path / "out")
     assert steps([evaluator]) == steps([])
@@ -95,8 +98,9 @@ def test_two_processes_train_the_same_and_see_the_same_maps(tmp_path: Path) -> N
             evaluator = SaliencyEvaluator(superpixels=[Grid(9)], num_images=7, mean=MEAN, std=STD, out=f"{out}/files")
             seed_everything(0)
             module = Stranger()
-            trainer = Trainer(**{**QUIET, "max_epochs": 2, "devices": devices, "strategy": "ddp" if devices > 1 else "auto",
-                                 "callbacks": [evaluator] if with_callback else []})
+            strategy = "ddp" if devices > 1 else "auto"
+            callbacks = [evaluator] if with_callback else []
+            trainer = Trainer(**{**QUIET, "max_epochs": 2, "devices": devices}, strategy=strategy, callbacks=callbacks)
             trainer.fit(module, loader(25, shuffle=True), loader(25))
             state = {"weights": module.state_dict(), "history": evaluator.history}
             torch.save(state, f"{out}/rank{trainer.global_rank}.pt")
@@ -124,8 +128,6 @@ def test_two_processes_train_the_same_and_see_the_same_maps(tmp_path: Path) -> N
 
 
 def environment(root: Path) -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -151,7 +153,8 @@ def test_memory_does_not_grow_over_two_hundred_epochs(tmp_path: Path) -> None:
         std=STD,
         out=tmp_path / "out",
     )
-    fit([evaluator, count], max_epochs=200, limit_train_batches=1, limit_val_batches=1, num_sanity_val_steps=0)
+    short = {"max_epochs": 200, "limit_train_batches": 1, "limit_val_batches": 1, "num_sanity_val_steps": 0}
+    fit([evaluator, count], settings=short)
     assert len(evaluator.history) == 200
     assert len(set(count.tensors[1:])) == 1, count.tensors
 
@@ -163,6 +166,5 @@ def test_nothing_of_the_module_is_copied_or_kept(tmp_path: Path) -> None:
     )
     module, _ = fit([evaluator])
     with pytest.raises(RuntimeError, match="deepcopy"):
-        __import__("copy").deepcopy(module)
-    assert QUIET["logger"] is False
+        copy.deepcopy(module)
     assert "saliency_ssim/Gradient" in evaluator.history[0]

@@ -139,4 +139,4 @@ def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
     improve = "Super-pixels improve the stability (SSIM) of IG by 0.06 [0.04, 0.08] with Slic over the best control"
     assert sentence([gain]) == improve + scope.format(1)
     assert sentence([gain, none]) == improve + "; no gain over smoothing for SmoothGrad" + scope.format(2)
-    assert sentence([none, none]) == "No gain over smoothing for SmoothGrad and SmoothGrad" + scope.format(2)
+    assert sentence([none, none]) == "SSIM: no gain over smoothing for SmoothGrad and SmoothGrad" + scope.format(2)

@@ -1,0 +1,161 @@
+"""A run folder -> one HTML page: the stages behind `spx report`."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.examples import Examples
+from lightning_spx.evaluation.provenance import RECORD_FILE
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, file_name, write_atomic
+from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts
+from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.superpixels import segment_pool
+
+RESULTS_FILE = "results.csv"
+
+
+def report(run: str, out: str | None = None) -> Path:
+    """Write one self-contained HTML page about a finished study: verdict, numbers, figures, maps, provenance.
+
+    Args:
+        run: folder of a study.
+        out: the file to write; by default `report.html` in the run folder.
+
+    Returns:
+        The file, which needs no network and no other file.
+
+    Raises:
+        FileNotFoundError: there is no such folder, it is no run's, or the run is not finished.
+        ValueError: a file of the run is damaged.
+    """
+    folder = Path(run)
+    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
+        if not (folder / name).is_file():
+            advice = " Run `spx stability` with the same settings to its end." if folder.is_dir() else ""
+            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {folder / name}.{advice}")
+    try:
+        page = read_page(folder)
+    except (KeyError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"Expected {folder} to hold a study's results, got damaged ones: {error!r}.") from error
+    path = Path(out) if out else folder / "report.html"
+    write_atomic(path, partial(_write, text=render_page(page)))
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def read_page(folder: Path) -> Page:
+    """Gather what a page shows from the files of a run."""
+    results = pd.read_csv(folder / RESULTS_FILE, keep_default_na=True)
+    # an empty cell of these columns is an empty text, and elsewhere a missing number
+    results = results.fillna({"setting": ""}).astype({"setting": str})
+    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+    per_image = pd.concat(
+        [pd.read_parquet(path) for path in sorted((folder / "per_image").glob("*.parquet"))] or [pd.DataFrame()],
+        ignore_index=True,
+    )
+    methods = list(results["method"].unique())
+    first = results.iloc[0]
+    return Page(
+        title=f"Stability of saliency maps: {first['models']} on {first['dataset']}",
+        verdicts=_verdicts(per_image, results, record),
+        results=results,
+        figures=_figures(folder),
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique())),
+        facts=_facts(record, first),
+        config=config,
+        record=json.dumps(record, indent=2, sort_keys=True),
+    )
+
+
+def _verdicts(per_image: pd.DataFrame, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+    if per_image.empty:
+        return ["The values per image are not in the run folder, so there is no verdict."]
+    repeats = per_image["repeat"].nunique()
+    num_models = max(1, len(record["models"])) // repeats
+    sentences = []
+    for metric in METRIC_WORDS:
+        settings = results.loc[results["metric"] == metric, "setting"].unique()
+        for setting in settings[:1]:
+            found = verdicts(per_image, metric, str(setting), seed=int(record["seed"]))
+            sentences.append(sentence(found, metric, num_models))
+    return sentences
+
+
+def _figures(folder: Path) -> dict[str, bytes]:
+    """The figures of numbers; those of maps are in the gallery."""
+    paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
+    bars = [path for path in paths if not path.name.startswith("table_")]
+    return {
+        **{
+            f"{path.stem}: values with 95 % intervals and floors above, excess over the floor below": path.read_bytes()
+            for path in bars
+        },
+        **{f"{path.stem.removeprefix('table_')}: as a table": path.read_bytes() for path in paths if path not in bars},
+    }
+
+
+def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str]) -> Gallery | None:
+    maps: dict[str, MethodMaps] = {}
+    examples = None
+    for method in methods:
+        path = folder / "examples" / f"{file_name(method)}.npz"
+        if not path.is_file():
+            continue
+        examples = Examples.load(path)
+        orders = [order for order in ("after", "before") if order in magnitudes]
+        # of a method without signs both orders are the same number
+        if not bool((examples.attributions < 0).any()) or not orders:
+            orders = ["either"]
+        maps[method] = _method_maps(examples, orders)
+    if examples is None:
+        return None
+    return Gallery(
+        photos=examples.images.permute(0, 2, 3, 1).numpy(),
+        segments={name: segments.numpy() for name, segments in examples.segments.items()},
+        maps=maps,
+        models=[f"model {number}" for number in range(len(examples.attributions))],
+    )
+
+
+def _method_maps(examples: Examples, orders: Sequence[str]) -> MethodMaps:
+    shape = (*examples.attributions.shape[:2], *examples.attributions.shape[-2:])
+    flat = examples.attributions.flatten(0, 1)
+
+    def pooled(segments: torch.Tensor, order: str) -> np.ndarray:
+        values = flat.abs() if order == "before" else flat
+        return saliency_map(segment_pool(values, segments.repeat(shape[0], 1, 1))).view(shape).numpy()
+
+    return MethodMaps(
+        saliency_map(flat).view(shape).numpy(),
+        {(name, order): pooled(segments, order) for name, segments in examples.segments.items() for order in orders},
+    )
+
+
+def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:
+    models = {
+        name: f"{model.get('network', '')}, test accuracy {model['test_accuracy']:.4f}"
+        for name, model in record["models"].items()
+        if "test_accuracy" in model
+    }
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    return {
+        "data": f"{first['dataset']}, {first['num_images']} explained images",
+        "fingerprint of the data": str(record.get("fingerprint", "")),
+        **models,
+        "splits": ", ".join(record.get("splits", [])),
+        "seed": str(record.get("seed", "")),
+        "commit": str(record.get("commit")),
+        "versions": versions,
+        "seconds": f"{sum(record.get('seconds', {}).values()):.0f} on {record.get('device', '')}",
+    }

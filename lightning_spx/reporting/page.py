@@ -1,0 +1,150 @@
+"""What is known of a study -> one HTML page that needs nothing beside it: no network, no other file."""
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
+from lightning_spx.reporting.rows import select_rows
+from lightning_spx.reporting.tables import CONTRACTION_NOTE, TITLES, method_name, verdict
+
+MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A study, as its page shows it.
+
+    Args:
+        title: of the page.
+        verdicts: sentences, the most important one first.
+        results: rows of `results.csv`.
+        figures: PNG files by caption.
+        gallery: example photos with their maps; None for none.
+        facts: provenance, by name.
+        config: the configuration as YAML.
+        record: all of the provenance, as JSON.
+    """
+
+    title: str
+    verdicts: Sequence[str]
+    results: pd.DataFrame
+    figures: Mapping[str, bytes]
+    gallery: Gallery | None
+    facts: Mapping[str, str]
+    config: str
+    record: str
+
+
+def render_page(page: Page) -> str:
+    """Return the page as HTML; whatever comes from a study is text in it, never markup.
+
+    Example:
+        >>> empty = pd.DataFrame(columns=["pair", "metric", "setting"])
+        >>> "&lt;b&gt;" in render_page(Page("<b>", [], empty, {}, None, {}, "", ""))
+        True
+    """
+    folder = files("lightning_spx.reporting") / "page_files"
+    sources = {name: (folder / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js", "html")}
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # methods and segmenters stay in the order of the study
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    gallery = None if page.gallery is None or not len(page.gallery.photos) else encode_gallery(page.gallery)
+    return environment.from_string(sources["html"]).render(
+        page=page,
+        tables=[_table(page.results, metric, setting) for metric, setting in _numbers(page.results)],
+        figures={caption: data_uri(png) for caption, png in page.figures.items()},
+        gallery=gallery,
+        colours=[mpl.colors.to_hex(colour) for colour in mpl.colormaps["inferno"](np.linspace(0, 1, 256))],
+        # these two files are ours; the policy of the page lets no other style or script run
+        css=Markup(sources["css"]),
+        js=Markup(sources["js"]),
+        css_hash=_hash(sources["css"]),
+        js_hash=_hash(sources["js"]),
+    )
+
+
+@dataclass(frozen=True)
+class _Cell:
+    text: str
+    sort: float | str
+
+
+@dataclass(frozen=True)
+class _Row:
+    cells: Sequence[_Cell]
+    control: bool
+    gains: bool
+
+
+@dataclass(frozen=True)
+class _Table:
+    key: str
+    title: str
+    note: str
+    rows: Sequence[_Row]
+
+
+def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
+    of_all = results[results["pair"] == "all"]
+    return list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
+
+
+def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
+    rows = select_rows(results, metric, setting)
+    first = rows.iloc[0]
+    note = (
+        f"{first['models']} on {first['dataset']}; 95 % intervals {first['interval']}."
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
+    )
+    title = f"{TITLES.get(metric, metric)} {setting}".strip()
+    return _Table(f"{metric} {setting}".strip(), title, note, [_row(row) for _, row in rows.iterrows()])
+
+
+def _row(row: pd.Series) -> _Row:
+    control = str(row["superpixels"]).startswith("control:")
+    said = "" if control else verdict(row)
+    cells = [
+        _Cell("control" if control else method_name(row), f"{row['method']} {control}"),
+        _Cell(str(row["superpixels"]), str(row["superpixels"])),
+        _Cell(str(row["magnitude"]), str(row["magnitude"])),
+        _interval(row, "value", "ci_low", "ci_high", ""),
+        _number(row["floor"]),
+        _number(row["excess"]),
+        _interval(row, "gain", "gain_low", "gain_high", "+"),
+        _Cell(said, said),
+        _Cell(*[_control_name(row)] * 2),
+        _number(row["mean_segments"], 0),
+        _Cell(f"{row['num_images']} ({row['num_dropped']})", float(row["num_images"])),
+    ]
+    return _Row(cells, control, said == "gain")
+
+
+def _control_name(row: pd.Series) -> str:
+    name = row["best_control"]
+    return name.removeprefix("control:").partition("(")[0] if isinstance(name, str) else ""
+
+
+def _number(value: float, digits: int = 3) -> _Cell:
+    # what is missing sorts last
+    return _Cell(MISSING, math.inf) if pd.isna(value) else _Cell(f"{value:.{digits}f}", float(value))
+
+
+def _interval(row: pd.Series, name: str, low: str, high: str, sign: str) -> _Cell:
+    value = row[name]
+    if pd.isna(value):
+        return _Cell(MISSING, math.inf)
+    return _Cell(f"{value:{sign}.3f} [{row[low]:{sign}.3f}, {row[high]:{sign}.3f}]", float(value))
+
+
+def _hash(source: str) -> str:
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
