@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
@@ -14,7 +15,12 @@ from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.evaluator.agreement import PREVIOUS
 from lightning_spx.evaluation.evaluator.batches import name_batch
 from lightning_spx.evaluation.evaluator.evaluation import Evaluation, Outcome
-from lightning_spx.evaluation.evaluator.explained_model import ImageScale, check_forward, read_reference
+from lightning_spx.evaluation.evaluator.explained_model import (
+    ImageScale,
+    check_forward,
+    read_reference,
+    weights_and_buffers,
+)
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps
 from lightning_spx.evaluation.evaluator.output import Output, result_folder
 from lightning_spx.evaluation.evaluator.predicted_maps import PredictedMaps
@@ -151,11 +157,11 @@ class SaliencyEvaluator(Callback):
         """After a resume keep the state that was evaluated last, which is what the next one is compared with."""
         resumed = bool(self.history) and self.history[-1]["step"] == trainer.global_step
         if resumed and self.settings.with_previous:
-            self._resumed = {name: value.detach().cpu().clone() for name, value in pl_module.state_dict().items()}
+            self._resumed = {name: value.cpu().clone() for name, value in weights_and_buffers(pl_module).items()}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references where there is no fit around."""
-        if trainer.validating:
+        if trainer.state.fn == TrainerFn.VALIDATING:
             self._start(trainer, pl_module)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -212,7 +218,7 @@ class SaliencyEvaluator(Callback):
         if trainer.sanity_checking or not self._evaluation.has_images():
             return
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if trainer.validating or due:
+        if due or trainer.state.fn == TrainerFn.VALIDATING:
             self._evaluate(trainer, pl_module)
 
     def _evaluate(self, trainer: Trainer, pl_module: LightningModule) -> None:

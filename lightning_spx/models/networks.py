@@ -1,5 +1,6 @@
 """Networks for small images, and plain weight files for any network."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -134,7 +135,7 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
     return network
 
 
-def state_mismatch(module: nn.Module, state: dict[str, Tensor]) -> str:
+def state_mismatch(module: nn.Module, state: Mapping[str, object]) -> str:
     """Return in words how `state` differs in names and shapes from what `module` holds, empty if it does not.
 
     Example:
@@ -144,13 +145,19 @@ def state_mismatch(module: nn.Module, state: dict[str, Tensor]) -> str:
     own = module.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
+    # what `get_extra_state` gives need not be a tensor
+    tensors = {name: value.shape for name, value in own.items() if name in state and isinstance(value, Tensor)}
     shapes = [
-        f"{name} of shape {tuple(state[name].shape)} for {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
+        f"{name} of {_kind(state[name])} for {tuple(shape)}"
+        for name, shape in tensors.items()
+        if _kind(state[name]) != f"shape {tuple(shape)}"
     ]
     parts = [("missing ", missing), ("unexpected ", unexpected), ("", shapes)]
     return "; ".join(f"{word}{_first_names(names)}" for word, names in parts if names)
+
+
+def _kind(value: object) -> str:
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
 
 
 def _first_names(names: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Maps of the evaluated model and of others -> how far they agree, with floors, and where they lie in the mask."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps
 from lightning_spx.evaluation.evaluator.same_images import ChosenImages
 from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement, make_partitions, segment_images
-from lightning_spx.evaluation.results import summarise
+from lightning_spx.evaluation.results import ALL_PAIRS, summarise
 from lightning_spx.metrics import Distance, mask_auc, mass_accuracy, pointing_game
 from lightning_spx.superpixels import Segmenter
 
@@ -25,10 +26,10 @@ class ExplainedImages:
     """The chosen images as they are segmented, explained and shown.
 
     Args:
-        images: (N, C, H, W) in [0, 1].
-        label: (N,).
+        images: (N, C, H, W) in [0, 1], C is 1 or 3.
+        label: (N,) int64.
         mask: (N, H, W) bool, or None.
-        segments: (N, H, W) of each segmenter, by name.
+        segments: (N, H, W) int64 of each segmenter, by name; not empty.
         seed: of floors and controls.
     """
 
@@ -44,6 +45,13 @@ class ExplainedImages:
     ) -> "ExplainedImages":
         """Segment the restored images; grey ones as if they were RGB.
 
+        Args:
+            chosen: the images with their labels and masks.
+            images: (N, C, H, W) in [0, 1], the chosen ones restored.
+            segmenters: by name; not empty.
+            batch_size: images at a time.
+            seed: of floors and controls.
+
         Raises:
             ValueError: they have neither one channel nor three.
         """
@@ -53,7 +61,7 @@ class ExplainedImages:
         return cls(images, chosen.label, chosen.mask, segment_images(segmenters, coloured, batch_size), seed)
 
     def partitions(self, controls: bool) -> list[Partition]:
-        """List the ways of pooling: by pixel and by every segmenter, and with `controls` those of each."""
+        """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""
         if controls:
             index = torch.arange(len(self.images))
             return make_partitions(self.segments, index, derangement(len(self.images), self.seed), self.seed)
@@ -76,7 +84,7 @@ def compare_with(
 
     Args:
         model: the evaluated model's maps.
-        others: maps of other models, by name; not empty.
+        others: maps of other models under the same methods, by name; not empty.
         methods: by their names.
         explained: the images.
         magnitude: order of pooling and taking magnitudes.
@@ -84,12 +92,13 @@ def compare_with(
         controls: whether to pool by the controls, too.
 
     Returns:
-        The rows of `compare` for each method and each other model, whose name is in the column `pair`.
+        The rows of `compare` for each method and each other model, whose name is in the column `pair`. They do not
+        depend on which other models there are.
     """
     permutation = derangement(len(explained.images), explained.seed)
     partitions = explained.partitions(controls)
     frames = []
-    for number, (name, other) in enumerate(others.items()):
+    for name, other in others.items():
         preds = torch.stack([model.preds, other.preds])
         images = StudyImages(torch.arange(len(explained.images)), explained.label, preds, None, permutation)
         for method, settings in methods.items():
@@ -101,7 +110,6 @@ def compare_with(
                 distances=[distance],
                 non_negative=settings.non_negative,
                 seed=explained.seed,
-                model_offset=number,
             )
             frames.append(rows.assign(pair=name, method=method, repeat=0))
     return pd.concat(frames, ignore_index=True)
@@ -114,16 +122,18 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>` over all models that are not the previous
         state of the same one, each with `/floor` and `/excess`; `<method>` is `Gradient` by pixel and
         `S-Gradient/Slic` pooled. Agreement with the previous state has these names if it is alone, and else ends with
-        `/previous`. What has no value, MeGe without an image that both models classify correctly, is left out.
+        `/previous`. Left out is what has no value, as MeGe without an image that both models classify correctly, and
+        the controls.
     """
-    kinds = {"": per_image[per_image["pair"] != PREVIOUS], f"/{PREVIOUS}": per_image[per_image["pair"] == PREVIOUS]}
+    own = per_image[~per_image["superpixels"].str.startswith("control:")]
+    kinds = {"": own[own["pair"] != PREVIOUS], f"/{PREVIOUS}": own[own["pair"] == PREVIOUS]}
     alone = sum(not rows.empty for rows in kinds.values()) == 1
     scalars: dict[str, float] = {}
     for ending, rows in kinds.items():
         if rows.empty:
             continue
         results = summarise(rows, dataset="", models="", num_resamples=0)
-        for _, row in results[results["pair"] == "all"].iterrows():
+        for _, row in results[results["pair"] == ALL_PAIRS].iterrows():
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue
             name = f"{row['metric']}/{row_name(row['method'], row['superpixels'])}{'' if alone else ending}"
@@ -135,7 +145,18 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
 def localisation(
     model: ModelMaps, methods: Sequence[str], explained: ExplainedImages, magnitude: Magnitude
 ) -> dict[str, float]:
-    """Measure where the maps lie in the object's mask: `mass_accuracy/<method>` and so on; empty without masks."""
+    """Measure where the maps lie, in the object's mask or beside it.
+
+    Args:
+        model: the evaluated model's maps.
+        methods: names of those to measure.
+        explained: the images and their masks.
+        magnitude: order of pooling and taking magnitudes.
+
+    Returns:
+        `mass_accuracy/<method>`, `pointing_game/<method>` and `mask_auc/<method>`, means over the images that have a
+        value; without masks nothing.
+    """
     scalars: dict[str, float] = {}
     if explained.mask is None:
         return scalars
@@ -143,13 +164,22 @@ def localisation(
         for name, maps in pooled_maps(model.attributions[method], explained, magnitude).items():
             for metric, function in LOCALISATION.items():
                 value = float(function(maps, explained.mask).nanmean())
-                if value == value:  # no NaN, which is what no image with a proper mask gives
+                if not math.isnan(value):  # some image has an object
                     scalars[f"{metric}/{row_name(method, name)}"] = value
     return scalars
 
 
 def pooled_maps(attribution: Tensor, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, Tensor]:
-    """Return saliency maps (N, H, W) by pixel and pooled by every segmenter, by the partition's name."""
+    """Return saliency maps by pixel and pooled by every segmenter.
+
+    Args:
+        attribution: (N, C, H, W) of all images.
+        explained: the images and their segments.
+        magnitude: order of pooling and taking magnitudes.
+
+    Returns:
+        (N, H, W) in [0, 1] by the partition's name, `pixel` first.
+    """
     values = attribution.abs() if magnitude == "before" else attribution
     everything = slice(0, len(attribution))
     return {

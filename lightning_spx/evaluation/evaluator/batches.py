@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-BatchToImages = Callable[[object], object]
+BatchToImages = Callable[[Any], object]
 ADVICE = (
     "Set `batch_to_images` of SaliencyEvaluator to a function from a batch to (image, label) or to a dict with "
     "`image`, `label` and, where there is one, `mask`."
@@ -43,6 +44,7 @@ def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> N
         ValueError: shapes do not fit; says which argument to set.
 
     Example:
+        >>> import torch
         >>> named = name_batch((torch.rand(2, 3, 8, 8), torch.tensor([0, 1])))
         >>> named.images.shape, named.label.tolist(), named.mask
         (torch.Size([2, 3, 8, 8]), [0, 1], None)
@@ -77,6 +79,7 @@ def describe(parts: object) -> str:
     """Say in a few words what a batch is made of.
 
     Example:
+        >>> import torch
         >>> describe({"pixels": torch.zeros(2, 3), "name": ["a", "b"]})
         'dict(pixels: float32 (2, 3), name: list of 2)'
     """

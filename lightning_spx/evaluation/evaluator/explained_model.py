@@ -23,7 +23,7 @@ class ImageScale:
         std: divided by afterwards.
 
     Raises:
-        ValueError: only one of the two is given, their lengths differ, or a `std` is not positive.
+        ValueError: only one of the two is given, their lengths differ, or a `std` is not a positive number.
 
     Example:
         >>> scale = ImageScale((0.5,), (0.25,))
@@ -34,18 +34,22 @@ class ImageScale:
     def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
         if (mean is None) != (std is None) or (mean is not None and std is not None and len(mean) != len(std)):
             raise ValueError(f"Expected `mean` and `std` to be of equal length or both None, got {mean} and {std}.")
-        if std is not None and min(std) <= 0:
-            raise ValueError(f"Expected `std` to be positive, got {tuple(std)}.")
-        self.mean_values = None if mean is None else list(mean)
-        self.std_values = None if std is None else list(std)
-        self.mean = None if mean is None else torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1)
-        self.std = None if std is None else torch.tensor(std, dtype=torch.float32).view(-1, 1, 1)
+        # plain numbers: NumPy's own cannot be written to YAML
+        self.mean_values = None if mean is None else [float(value) for value in mean]
+        self.std_values = None if std is None else [float(value) for value in std]
+        if self.std_values is not None and not all(value > 0 for value in self.std_values):  # nor a NaN
+            raise ValueError(f"Expected `std` to be positive, got {self.std_values}.")
+        self.mean = None if self.mean_values is None else _for_channels(self.mean_values)
+        self.std = None if self.std_values is None else _for_channels(self.std_values)
 
     def restore(self, inputs: Tensor) -> Tensor:
         """Return the images in [0, 1], (N, C, H, W) float32.
 
+        Args:
+            inputs: (N, C, H, W) as the loader gives them, floating point.
+
         Raises:
-            ValueError: they are not in [0, 1]; says which argument to set.
+            ValueError: they are not in [0, 1], or `mean` is not for as many channels; says which argument to set.
         """
         images = inputs.float()
         if self.mean is not None and self.std is not None:
@@ -71,15 +75,21 @@ class ImageScale:
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
 
 
+def _for_channels(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+
+
 class ExplainedModel(nn.Module):
     """A classifying module behind the loader's normalisation, with its own weights or others in their place.
 
-    Other weights are swapped in for the time of a forward pass, so the module is neither copied nor changed.
+    Other weights are swapped in for the time of a forward pass, so the module is neither copied nor changed. What a
+    module keeps beside weights and buffers (`get_extra_state`) stays its own.
 
     Args:
         module: any module from images to logits; of a tuple the first entry counts, of a mapping or an object `logits`.
         scale: how the loader scales images.
-        state: weights and buffers that take the place of the module's own, on its device; None for its own.
+        state: weights and buffers that take the place of the module's own, on its device and of its types; None for
+            its own.
 
     Example:
         >>> module = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False))
@@ -92,26 +102,48 @@ class ExplainedModel(nn.Module):
         super().__init__()
         self.module = module
         self.scale = scale
-        self.state = None if state is None else dict(state)
+        with torch.inference_mode(False):
+            # autograd refuses weights that were made in inference mode, as those read during `validate` are
+            self.state = None if state is None else {name: _outside_inference(value) for name, value in state.items()}
         self._dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, K) or (N,) for images (N, C, H, W) in [0, 1]."""
+        """Return logits (N, K) or (N,) for images (N, C, H, W) in [0, 1].
+
+        Raises:
+            TypeError: the module returns no logits.
+        """
         # a module trained in true half or double precision takes its own type only
         inputs = self.scale.apply(images).to(self._dtype)
-        output = self.module(inputs) if self.state is None else functional_call(self.module, self.state, (inputs,))
-        return only_logits(output)
+        if self.state is None:
+            return only_logits(self.module(inputs))
+        # a state names tied weights under each of their names
+        return only_logits(functional_call(self.module, self.state, (inputs,), tie_weights=False))
 
     def get_submodule(self, target: str) -> nn.Module:
-        """Find a layer by the user's name for it, as well as by the name that it has in here."""
+        """Find a layer by the user's name for it, as well as by the name that it has in here.
+
+        Raises:
+            AttributeError: there is no such layer.
+        """
         try:
             return super().get_submodule(target)
         except AttributeError:
             return self.module.get_submodule(target)
 
 
+def _outside_inference(value: Tensor) -> Tensor:
+    return value.clone() if value.is_inference() else value.detach()
+
+
 def only_logits(output: object) -> Tensor:
     """Take the logits out of what a model returns.
+
+    Args:
+        output: logits, a tuple or list that begins with them, or a mapping or object that holds `logits`.
+
+    Returns:
+        (N, K), or (N,) of a binary classifier with one logit.
 
     Raises:
         TypeError: there is no tensor where logits are expected.
@@ -147,14 +179,32 @@ def check_forward(module: LightningModule) -> None:
 def read_reference(checkpoint: Path, module: nn.Module) -> dict[str, Tensor]:
     """Read the weights of another model of the same architecture.
 
+    Args:
+        checkpoint: a file that `fit` has saved.
+        module: the model that it should fit.
+
+    Returns:
+        Weights and buffers on the CPU by their names in the module, of the module's types.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or does not fit the module.
     """
-    state = {name: value for name, value in read_state(checkpoint).items() if isinstance(value, Tensor)}
+    state = read_state(checkpoint)
     mismatch = state_mismatch(module, state)
     if mismatch:
         raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {mismatch}.")
     # it may have been trained in another precision
-    own = module.state_dict()
-    return {name: value.to(own[name].dtype) for name, value in state.items()}
+    return {name: state[name].to(own.dtype) for name, own in weights_and_buffers(module).items()}
+
+
+def weights_and_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Return what of a module's state `ExplainedModel` can put in its place: no metrics, and no `get_extra_state`.
+
+    Example:
+        >>> {name: tuple(value.shape) for name, value in weights_and_buffers(nn.Linear(3, 2)).items()}
+        {'weight': (2, 3), 'bias': (2,)}
+    """
+    members = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
+    names = {name for name, _ in members}
+    return {name: value for name, value in module.state_dict().items() if name in names}

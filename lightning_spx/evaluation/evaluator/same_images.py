@@ -119,7 +119,8 @@ class ImageChooser:
             self.num_other_sizes += len(batch.images)
             return
         labels = batch.label.tolist()
-        if not any([self._even.offer(label, start + row) for row, label in enumerate(labels)]):
+        offered = [self._even.offer(label, start + row) for row, label in enumerate(labels)]
+        if not any(offered):
             return
         places = self._even.places()
         for place in self._candidates.keys() - set(places):
@@ -166,5 +167,5 @@ def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
     distinct: dict[bytes, _Candidate] = {}
     for candidate in candidates:
         pixels = candidate.image.float().contiguous().numpy()  # NumPy has no bfloat16
-        distinct.setdefault(hashlib.sha256(pixels).digest(), candidate)
+        distinct.setdefault(hashlib.sha256(pixels.data).digest(), candidate)
     return list(distinct.values())

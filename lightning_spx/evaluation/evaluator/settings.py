@@ -1,5 +1,6 @@
 """What the callback was asked for, named and checked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.evaluator.agreement import PREVIOUS
 from lightning_spx.evaluation.evaluator.batches import BatchToImages
 from lightning_spx.evaluation.evaluator.explained_model import ImageScale
+from lightning_spx.evaluation.results import ALL_PAIRS
 from lightning_spx.metrics import Distance
 from lightning_spx.superpixels import Segmenter
 
@@ -49,7 +51,7 @@ class Settings:
     seed: int
 
     def describe(self) -> dict[str, object]:
-        """Return the settings as plain values, for the run's configuration."""
+        """Return what the results depend on as plain values, for the run's configuration."""
         return {
             "methods": [repr(method) for method in self.methods.values()],
             "final_methods": [repr(method) for name, method in self.final_methods.items() if name not in self.methods],
@@ -66,14 +68,24 @@ class Settings:
 
 
 def name_references(references: Sequence[str | Path]) -> dict[str, Path]:
-    """Name the checkpoints among the references by their stems, or by their paths where stems are equal.
+    """Name the checkpoints among the references by their stems, or by their paths where a stem is taken.
+
+    Args:
+        references: paths, and `previous`, which is no file.
+
+    Raises:
+        ValueError: a checkpoint is named twice.
 
     Example:
         >>> sorted(name_references(["a/last.ckpt", "b/last.ckpt", "previous", "part1.ckpt"]))
         ['a/last.ckpt', 'b/last.ckpt', 'part1']
     """
     paths = [Path(reference) for reference in references if reference != PREVIOUS]
-    stems = [path.stem for path in paths]
-    return {
-        path.stem if stems.count(path.stem) == 1 and path.stem != PREVIOUS else path.as_posix(): path for path in paths
-    }
+    taken = Counter([PREVIOUS, ALL_PAIRS, *(path.stem for path in paths)])
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = path.stem if taken[path.stem] == 1 else f"{path.parent.as_posix()}/{path.name}"
+        if name in named:
+            raise ValueError(f"Expected `references` to name each checkpoint once, got {path} twice.")
+        named[name] = path
+    return named
