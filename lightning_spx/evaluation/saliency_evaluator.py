@@ -26,7 +26,6 @@ from lightning_spx.evaluation.evaluator.output import Output, result_folder
 from lightning_spx.evaluation.evaluator.predicted_maps import PredictedMaps
 from lightning_spx.evaluation.evaluator.settings import Settings, name_references
 from lightning_spx.evaluation.names import unique_names
-from lightning_spx.evaluation.results import summarise
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting import log_config
 from lightning_spx.superpixels import Segmenter, Slic
@@ -116,14 +115,14 @@ class SaliencyEvaluator(Callback):
             magnitude=magnitude,
             distance=distance,
             batch_size=batch_size,
+            num_resamples=num_resamples,
             seed=seed,
         )
         self.every_n_epochs = every_n_epochs
-        self.num_resamples = num_resamples
         self.out = out
         self.history: list[dict[str, float | str]] = []
         self._evaluation = Evaluation(self.settings)
-        self._output = Output(None, [])
+        self._output = Output(None, [], self.settings)
         self._predicted = PredictedMaps(self.settings, None)
         self._last: tuple[int, Outcome] | None = None
         self._resumed: dict[str, Tensor] | None = None
@@ -131,13 +130,9 @@ class SaliencyEvaluator(Callback):
     @property
     def state_key(self) -> str:
         """Tell two evaluators of one Trainer apart in its checkpoints."""
-        settings = self.settings
-        return self._generate_state_key(
-            methods=list(settings.final_methods),
-            superpixels=list(settings.segmenters),
-            references=[*settings.checkpoints, settings.with_previous],
-            every_n_epochs=self.every_n_epochs,
-        )
+        described = self.settings.describe()
+        key = {name: described[name] for name in ("methods", "superpixels", "references")}
+        return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what cannot work before any time is spent, and begin with no images."""
@@ -176,9 +171,9 @@ class SaliencyEvaluator(Callback):
         for checkpoint in self.settings.checkpoints.values():
             read_reference(checkpoint, pl_module)
         if not trainer.is_global_zero:
-            self._output = Output(None, [])
+            self._output = Output(None, [], self.settings)
             return
-        self._output = Output(result_folder(trainer, self.out), trainer.loggers)
+        self._output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
         log_config(
             self._output.loggers,
             {"saliency_evaluator": self.settings.describe() | {"every_n_epochs": self.every_n_epochs}},
@@ -252,41 +247,36 @@ class SaliencyEvaluator(Callback):
         step = max(trainer.global_step - 1, 0)
         if first:
             self._output.segments(explained, [f"class {label}" for label in explained.label.tolist()], stage, step)
-        self._output.panels(outcome, explained, self.settings.magnitude, stage, trainer.current_epoch, step)
+        self._output.panels(outcome, explained, stage, trainer.current_epoch, step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Summarise the trained model."""
+        """Summarise."""
         if trainer.enable_validation and self._evaluation.has_images():
             self._summarise(trainer, pl_module, "val", self._previous(trainer.global_step))
+            self._output.finish("saliency")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate and summarise."""
-        if self._evaluation.has_images():
-            outcome = self._summarise(trainer, pl_module, "test", None)
-            if outcome is not None:
-                pl_module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
-                self._show(outcome, "test", trainer, first=True)
+        outcome = self._summarise(trainer, pl_module, "test", None) if self._evaluation.has_images() else None
+        if outcome is not None:
+            pl_module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
+            self._show(outcome, "test", trainer, first=True)
+            self._output.finish("saliency")
 
     def _summarise(
         self, trainer: Trainer, pl_module: LightningModule, stage: str, previous: ModelMaps | None
     ) -> Outcome | None:
         evaluation, methods = self._evaluation, self.settings.final_methods
+        rank_zero_info(f"SaliencyEvaluator: summary of {', '.join(methods)}")
         outcome = evaluation.evaluate(pl_module, methods, len(self.history), previous, controls=True)
         if outcome is None or evaluation.explained is None:
             return None
         if outcome.per_image is None:
-            rank_zero_info("SaliencyEvaluator: nothing to compare with, so no summary; see `references`.")
+            rank_zero_info("SaliencyEvaluator: nothing to compare with, so no agreement; see `references`.")
         elif trainer.is_global_zero:
             data = getattr(trainer, "datamodule", None)
-            results = summarise(
-                outcome.per_image,
-                dataset="validation images" if data is None else type(data).__name__,
-                models=f"{type(pl_module).__name__} and {', '.join(outcome.others)}",
-                num_resamples=self.num_resamples,
-                seed=self.settings.seed,
-            )
-            self._output.summary(results, outcome, evaluation.explained, self.settings.magnitude, stage)
-        self._output.finish("saliency")
+            dataset = "the loader's images" if data is None else type(data).__name__
+            self._output.summary(outcome, outcome.per_image, evaluation.explained, stage, dataset)
         return outcome
 
     def on_predict_batch_end(

@@ -1,4 +1,4 @@
-"""A stranger's module and loaders: nothing of this package in them."""
+"""A stranger's module and loaders, with nothing of this package in them, and the callback as most tests want it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,9 @@ from lightning import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_spx.evaluation import SaliencyEvaluator
+from lightning_spx.superpixels import Grid
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZE = 12
@@ -102,3 +105,8 @@ def reference(folder: Path, name: str = "other", module: LightningModule | None 
     path = f"{folder}/{name}.ckpt"
     trainer.save_checkpoint(path)
     return path
+
+
+def evaluator(**changes: object) -> SaliencyEvaluator:
+    settings: dict[str, Any] = {"superpixels": [Grid(9)], "num_images": 12, "mean": MEAN, "std": STD, **changes}
+    return SaliencyEvaluator(**settings)

@@ -62,6 +62,7 @@ def test_settings_are_plain_values() -> None:
         magnitude="after",
         distance="l2",
         batch_size=8,
+        num_resamples=10,
         seed=3,
     )
     described = settings.describe()

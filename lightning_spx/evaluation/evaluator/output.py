@@ -16,7 +16,9 @@ from torch import Tensor
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.evaluator.agreement import ExplainedImages, pooled_maps, row_name
 from lightning_spx.evaluation.evaluator.evaluation import Outcome
+from lightning_spx.evaluation.evaluator.settings import Settings
 from lightning_spx.evaluation.examples import spread_positions
+from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import file_name, write_atomic
 from lightning_spx.evaluation.trainer_folder import trainer_folder
 from lightning_spx.reporting import (
@@ -76,11 +78,13 @@ class Output:
     Args:
         folder: receives the files, or None for none.
         loggers: of the Trainer.
+        settings: of the callback.
     """
 
-    def __init__(self, folder: Path | None, loggers: Sequence[Logger]) -> None:
+    def __init__(self, folder: Path | None, loggers: Sequence[Logger], settings: Settings) -> None:
         self.folder = folder
         self.loggers = loggers
+        self.settings = settings
 
     def history(self, rows: Sequence[Mapping[str, float | str]]) -> None:
         """Write `history.csv`, a row for each evaluation."""
@@ -88,11 +92,9 @@ class Output:
             table = pd.DataFrame(list(rows))
             write_atomic(self.folder / "history.csv", partial(table.to_csv, index=False))
 
-    def panels(
-        self, outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude, stage: str, epoch: int, step: int
-    ) -> None:
+    def panels(self, outcome: Outcome, explained: ExplainedImages, stage: str, epoch: int, step: int) -> None:
         """Write the panels to `panels/` and log them."""
-        for method, picture in panels(outcome, explained, magnitude).items():
+        for method, picture in panels(outcome, explained, self.settings.magnitude).items():
             if self.folder is not None:
                 path = self.folder / "panels" / f"{stage}_epoch{epoch:04d}_{file_name(method)}.png"
                 write_atomic(path, Image.fromarray(picture).save)
@@ -106,15 +108,22 @@ class Output:
         log_segmented(self.loggers, f"{stage}/segments", explained.images[chosen], segments, captions, step)
 
     def summary(
-        self, results: pd.DataFrame, outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude, stage: str
+        self, outcome: Outcome, per_image: pd.DataFrame, explained: ExplainedImages, stage: str, dataset: str
     ) -> None:
-        """Write `results.csv` and the values per image, log them with their maps, and print the table of SSIM."""
+        """Write numbers with intervals and gains and the values per image, log them, and print the table of SSIM."""
+        results = summarise(
+            per_image,
+            dataset=dataset,
+            models=f"this model and {', '.join(outcome.others)}",
+            num_resamples=self.settings.num_resamples,
+            seed=self.settings.seed,
+        )
         values = image_values(outcome, explained)
         if self.folder is not None:
             write_atomic(self.folder / f"{stage}_results.csv", partial(results.to_csv, index=False))
             write_atomic(self.folder / f"{stage}_per_image.csv", partial(values.to_csv, index=False))
         log_table(self.loggers, f"{stage}/results", results)
-        log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, magnitude))
+        log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, self.settings.magnitude))
         log_summary(self.loggers, summary_scalars(results, stage))
         table = stability_table(results, "saliency_ssim", "")
         console = Console()

@@ -33,7 +33,8 @@ class Settings:
         magnitude: order of pooling and taking magnitudes.
         distance: of MeGe.
         batch_size: images at a time.
-        seed: of floors and controls.
+        num_resamples: of the bootstrap at the end.
+        seed: of floors, controls and bootstrap.
     """
 
     methods: Mapping[str, Attribution]
@@ -48,6 +49,7 @@ class Settings:
     magnitude: Magnitude
     distance: Distance
     batch_size: int
+    num_resamples: int
     seed: int
 
     def describe(self) -> dict[str, object]:
