@@ -33,7 +33,7 @@ class ImageClassifier(LightningModule):
     """Train and test a network on images in [0, 1] and their labels; a checkpoint loads by itself or with `network=`.
 
     A batch is a mapping with `image` `(N, 3, H, W)` and `label` `(N,)`, or a pair of these. Logged are `train/loss`,
-    `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy`, over all processes; `predict` returns logits.
+    `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy`, over all processes; `predict` returns `logits`.
 
     Built by the command line, the settings are plain and in the checkpoint: `load_from_checkpoint(path)` works. Built
     in Python, network, optimiser and scheduler are objects and left out: `load_from_checkpoint(path, network=...)`.
@@ -116,10 +116,9 @@ class ImageClassifier(LightningModule):
         """Log loss and accuracy."""
         self._evaluate(batch, "test", self.test_accuracy)
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return logits `(N, K)`; the batch needs no labels."""
-        logits: Tensor = self(batch["image"] if isinstance(batch, Mapping) else batch[0])
-        return logits
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Return `logits` `(N, K)`, to which callbacks may add; the batch needs no labels."""
+        return {"logits": self(batch["image"] if isinstance(batch, Mapping) else batch[0])}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimiser and its schedule."""

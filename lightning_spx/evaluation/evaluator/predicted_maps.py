@@ -38,8 +38,11 @@ class PredictedMaps:
             batch: what the loader gave; needs no labels.
             name: of the file.
         """
-        named = name_batch(batch, self.settings.batch_to_images)
-        images = self.settings.scale.restore(named.images)
+        parts = batch if self.settings.batch_to_images is None else self.settings.batch_to_images(batch)
+        # what a loader of images to predict has beside them, paths or numbers, is no matter here
+        if isinstance(parts, list | tuple) and parts:
+            parts = parts[0]
+        images = self.settings.scale.restore(name_batch(parts).images)
         model = ExplainedModel(module, self.settings.scale)
         logits = finite_logits(model, images)
         target = None if logits.ndim == 1 else logits.argmax(1)
