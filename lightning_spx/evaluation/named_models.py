@@ -1,5 +1,6 @@
 """Checkpoints and networks that a user names -> classifiers of images in [0, 1]."""
 
+import copy
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
             # a run's checkpoints do not repeat what its configuration says
             return load_checkpoint(checkpoint, lambda: _build(model))
     if network is not None:
-        return load_checkpoint(checkpoint, lambda: ImageClassifier(network))
+        # a copy, for the network may be that of several checkpoints
+        return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
     try:
         return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()
     except (KeyError, TypeError) as error:
