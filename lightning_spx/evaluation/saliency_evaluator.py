@@ -130,8 +130,7 @@ class SaliencyEvaluator(Callback):
     @property
     def state_key(self) -> str:
         """Tell two evaluators of one Trainer apart in its checkpoints."""
-        described = self.settings.describe()
-        key = {name: described[name] for name in ("methods", "superpixels", "references")}
+        key = {name: self.settings.describe()[name] for name in ("methods", "superpixels", "references")}
         return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -174,10 +173,8 @@ class SaliencyEvaluator(Callback):
             self._output = Output(None, [], self.settings)
             return
         self._output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
-        log_config(
-            self._output.loggers,
-            {"saliency_evaluator": self.settings.describe() | {"every_n_epochs": self.every_n_epochs}},
-        )
+        described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
+        log_config(self._output.loggers, {"saliency_evaluator": described})
 
     def on_validation_batch_end(
         self,
