@@ -22,7 +22,9 @@ RESULTS_FILE = "results.csv"
 
 
 def report(run: str, out: str | None = None) -> Path:
-    """Write one self-contained HTML page about a finished study: verdict, numbers, figures, maps, provenance.
+    """Write one self-contained HTML page about a finished study, and print its verdict.
+
+    The page holds verdict, numbers, figures, maps and provenance.
 
     Args:
         run: folder of a study.
@@ -46,6 +48,7 @@ def report(run: str, out: str | None = None) -> Path:
         raise ValueError(f"Expected {folder} to hold a study's results, got damaged ones: {error!r}.") from error
     path = Path(out) if out else folder / "report.html"
     write_atomic(path, partial(_write, text=render_page(page)))
+    print(*page.verdicts, sep="\n")
     return path
 
 
@@ -55,9 +58,9 @@ def _write(path: Path, text: str) -> None:
 
 def read_page(folder: Path) -> Page:
     """Gather what a page shows from the files of a run."""
-    results = pd.read_csv(folder / RESULTS_FILE, keep_default_na=True)
-    # an empty cell of these columns is an empty text, and elsewhere a missing number
-    results = results.fillna({"setting": ""}).astype({"setting": str})
+    results = pd.read_csv(folder / RESULTS_FILE)
+    # pandas reads an empty setting as a missing value
+    results = results.assign(setting=results["setting"].astype(object).fillna(""))
     record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     per_image = pd.concat(

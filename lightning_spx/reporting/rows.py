@@ -20,6 +20,8 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
         [1]
     """
     of_all = results[results["pair"] == "all"]
+    # pandas reads the empty setting of a file as a missing value
+    of_all = of_all.assign(setting=of_all["setting"].astype(object).fillna(""))
     rows = of_all[(of_all["metric"] == metric) & (of_all["setting"] == setting)]
     if rows.empty:
         known = list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))

@@ -81,6 +81,11 @@ def test_the_verdict_comes_first_and_says_what_it_rests_on(run: Path) -> None:
     assert all("chosen on one half" in said or "Too few images" in said for said in page.verdicts)
 
 
+def test_the_verdict_is_printed_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report(str(run))
+    assert capsys.readouterr().out.splitlines() == read_page(run).verdicts
+
+
 def test_a_run_without_pictures_has_a_page_too(run: Path) -> None:
     shutil.rmtree(run / "examples")
     shutil.rmtree(run / "figures")

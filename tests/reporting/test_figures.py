@@ -1,5 +1,7 @@
 """What bars and the MeGe table show, read back from matplotlib's axes."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -174,6 +176,16 @@ def test_a_metric_without_rows_is_refused() -> None:
         stability_bars(STUDY, "reco")
     with pytest.raises(ValueError, match=r"got \('mege', 'distance=l2'\)\."):
         mege_table(STUDY)
+
+
+def test_results_that_pandas_has_read_from_their_file_are_drawn_alike(tmp_path: Path) -> None:
+    STUDY.to_csv(tmp_path / "results.csv", index=False)
+    ours, read = (
+        stability_bars(results, "saliency_ssim") for results in (STUDY, pd.read_csv(tmp_path / "results.csv"))
+    )
+    for panel in (0, 1):
+        drawn, expected = ([bar.get_bbox().bounds for bar in bars(figure, panel)] for figure in (read, ours))
+        assert drawn == expected
 
 
 def cell_texts(figure: Figure) -> list[list[str]]:
