@@ -4,6 +4,7 @@ from lightning_spx.attribution.cam import GradCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
 from lightning_spx.attribution.method import Attribution
+from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
@@ -15,6 +16,7 @@ __all__ = [
     "Gradient",
     "InputXGradient",
     "IntegratedGradients",
+    "MoreauGrad",
     "SmoothGrad",
     "SparsifiedSmoothGrad",
     "VarGrad",

@@ -17,6 +17,7 @@ from lightning_spx.attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    MoreauGrad,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
@@ -31,6 +32,7 @@ METHODS: list[Attribution] = [
     SmoothGrad(FromCaptum(DeepLift), num_samples=3),
     VarGrad(num_samples=4),
     SparsifiedSmoothGrad(num_samples=4),
+    MoreauGrad(num_steps=3, num_samples=2, average_last=2),
     GradCAM(),
     FromCaptum(DeepLift),
 ]

@@ -1,0 +1,194 @@
+"""Deletion and insertion: the target's probability while pixels go, or come, in the order of their saliency."""
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.removal import Substrate, removal_ranks, substrate_of, without_value
+
+
+def deletion(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    saliency: Tensor,
+    num_steps: int = 32,
+    substrate: Substrate = "black",
+    segments: Tensor | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """Area under the target's probability while the most salient pixels are removed first; low is good.
+
+    The area is that of the trapezoids over the fraction of pixels removed, from 0 to 1 (Petsiuk et al., RISE, BMVC
+    2018). With `segments` whole segments go at once, and their sizes are the steps' widths.
+
+    Args:
+        model: from (n,C,H,W) to logits (n,K).
+        images: in [0, 1], shape (N,C,H,W).
+        target: class whose probability is followed, shape (N,) int64.
+        saliency: maps of any scale, shape (N,H,W).
+        num_steps: removals; with more than there are pixels or segments they go one by one.
+        substrate: what takes the place of removed pixels: "black", "blur" or a colour.
+        segments: shape (N,H,W) int64, or None to remove pixels.
+        seed: of the order of ties.
+        batch_size: images evaluated at a time.
+
+    Returns:
+        Areas in [0, 1], shape (N,), float32; NaN for a map with a NaN.
+
+    Raises:
+        ValueError: if a shape does not fit, `num_steps` is below 1 or the model's output is not finite.
+        TypeError: if `target` is not int64.
+
+    Example:
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> saliency = torch.tensor([[[1.0, 0.0]]])
+        >>> deletion(model, torch.ones(1, 3, 1, 2), torch.tensor([0]), saliency, num_steps=2)
+        tensor([0.2500])
+    """
+    ranks = removal_ranks(saliency, images, seed, segments)
+    base = substrate_of(images, substrate)
+    area = _area(model, images, base, target, ranks, num_steps, batch_size)
+    return area.masked_fill(without_value(saliency), torch.nan)
+
+
+def insertion(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    saliency: Tensor,
+    num_steps: int = 32,
+    substrate: Substrate = "black",
+    segments: Tensor | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """Area under the target's probability while the most salient pixels come first into the substrate; high is good.
+
+    Arguments, returns and errors are those of `deletion`. A map that knows nothing has the same deletion and insertion
+    only with the same substrate, on average.
+
+    Example:
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> saliency = torch.tensor([[[1.0, 0.0]]])
+        >>> insertion(model, torch.ones(1, 3, 1, 2), torch.tensor([0]), saliency, num_steps=2)
+        tensor([0.7500])
+    """
+    ranks = removal_ranks(saliency, images, seed, segments)
+    base = substrate_of(images, substrate)
+    area = _area(model, base, images, target, ranks, num_steps, batch_size)
+    return area.masked_fill(without_value(saliency), torch.nan)
+
+
+def _area(
+    model: Model, start: Tensor, end: Tensor, target: Tensor, ranks: Tensor, num_steps: int, batch_size: int
+) -> Tensor:
+    """Area under the curve of the probability while pixels change from `start` to `end` in the order of their ranks."""
+    if num_steps < 1:
+        raise ValueError(f"Expected `num_steps` to be at least 1, got {num_steps}.")
+    probability, changed = removal_curve(model, start, end, target, ranks, num_steps, batch_size)
+    return torch.trapezoid(probability.double(), changed, dim=0).float()
+
+
+def removal_curve(
+    model: Model, start: Tensor, end: Tensor, target: Tensor, ranks: Tensor, num_steps: int, batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Follow the probability while pixels change from `start` to `end`.
+
+    Args:
+        model: from (n,C,H,W) to logits (n,K).
+        start: images at the first point, shape (N,C,H,W).
+        end: images at the last point, shape (N,C,H,W).
+        target: shape (N,) int64.
+        ranks: of pixels or segments, shape (N,H,W) int64, 0 changes first.
+        num_steps: points after the first, as evenly over the ranks as they can be.
+        batch_size: images evaluated at a time.
+
+    Returns:
+        Probabilities and fractions of changed pixels, both of shape (points,N), the fractions in float64.
+    """
+    levels = ranks.flatten(1).amax(1) + 1 if len(ranks) else ranks.new_zeros(0)
+    # with fewer levels than steps, steps that would change nothing are not evaluated
+    num_steps = min(num_steps, int(levels.max())) if len(ranks) else 0
+    probability, changed = [], []
+    for step in range(num_steps + 1):
+        count = torch.div(step * levels + num_steps // 2, max(1, num_steps), rounding_mode="floor")
+        gone = ranks < count[:, None, None]
+        mixed = torch.where(gone[:, None], end, start)
+        probability.append(target_probability(model, mixed, target, batch_size))
+        changed.append(gone.flatten(1).double().mean(1))
+    return torch.stack(probability), torch.stack(changed)
+
+
+class _Area(ImageMean):
+    """What deletion and insertion share: the settings of the curve."""
+
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def __init__(
+        self, num_steps: int = 32, substrate: Substrate = "black", seed: int = 0, batch_size: int = 64
+    ) -> None:
+        super().__init__()
+        if num_steps < 1:
+            raise ValueError(f"Expected `num_steps` to be at least 1, got {num_steps}.")
+        self.num_steps = num_steps
+        self.substrate: Substrate = substrate
+        self.seed = seed
+        self.batch_size = batch_size
+
+
+class Deletion(_Area):
+    """Mean over images of `deletion`; images without a value are left out and counted in `num_dropped`.
+
+    Args:
+        num_steps: removals.
+        substrate: "black", "blur" or a colour.
+        seed: of the order of ties.
+        batch_size: images evaluated at a time.
+
+    Example:
+        >>> metric = Deletion(num_steps=2)
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> metric.update(model, torch.ones(1, 3, 1, 2), torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]))
+        >>> metric.compute()
+        tensor(0.2500)
+    """
+
+    higher_is_better = False
+
+    def update(
+        self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor | None = None
+    ) -> None:
+        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
+        settings = (self.num_steps, self.substrate, segments, self.seed, self.batch_size)
+        self.accumulate(deletion(model, images, target, saliency, *settings))
+
+
+class Insertion(_Area):
+    """Mean over images of `insertion`; images without a value are left out and counted in `num_dropped`.
+
+    Args:
+        num_steps: insertions.
+        substrate: "black", "blur" or a colour.
+        seed: of the order of ties.
+        batch_size: images evaluated at a time.
+
+    Example:
+        >>> metric = Insertion(num_steps=2)
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> metric.update(model, torch.ones(1, 3, 1, 2), torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]))
+        >>> metric.compute()
+        tensor(0.7500)
+    """
+
+    higher_is_better = True
+
+    def update(
+        self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor | None = None
+    ) -> None:
+        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
+        settings = (self.num_steps, self.substrate, segments, self.seed, self.batch_size)
+        self.accumulate(insertion(model, images, target, saliency, *settings))

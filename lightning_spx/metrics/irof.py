@@ -1,0 +1,95 @@
+"""IROF: how much of the target's probability is lost while whole segments are removed."""
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.removal import removal_ranks, substrate_of, without_value
+
+
+def irof(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    saliency: Tensor,
+    segments: Tensor,
+    mean: tuple[float, float, float],
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """Area over the curve of the target's probability while segments are replaced by a colour, the most salient first.
+
+    The probability is relative to that of the untouched image, the axis the fraction of segments removed (Rieger and
+    Hansen, IROF, 2020). High is good.
+
+    Args:
+        model: from (n,C,H,W) to logits (n,K).
+        images: in [0, 1], shape (N,C,H,W).
+        target: shape (N,) int64.
+        saliency: maps of any scale, shape (N,H,W); a segment's saliency is the mean over its pixels.
+        segments: ids `0..S-1` without gaps, shape (N,H,W) int64.
+        mean: colour of removed segments, the mean of the data set.
+        seed: of the order of ties.
+        batch_size: images evaluated at a time.
+
+    Returns:
+        Areas, at most 1, shape (N,), float32; NaN for a map with a NaN or a probability of 0.
+
+    Raises:
+        ValueError: if a shape does not fit or the model's output is not finite.
+        TypeError: if `target` is not int64.
+
+    Example:
+        >>> model = lambda x: torch.stack([40 * x[:, 0, 0, 0] - 20, -40 * x[:, 0, 0, 0] + 20], 1)
+        >>> images, segments = torch.ones(1, 3, 1, 2), torch.tensor([[[0, 1]]])
+        >>> irof(model, images, torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]), segments, mean=(0.0, 0.0, 0.0))
+        tensor([0.7500])
+    """
+    areas = []
+    # an axis of segments has as many points as the image has, so images go one at a time
+    for position in range(len(images)):
+        here = slice(position, position + 1)
+        ranks = removal_ranks(saliency[here], images[here], seed, segments[here])
+        base = substrate_of(images[here], mean)
+        count = int(ranks.max()) + 1
+        gone = ranks < torch.arange(count + 1, device=ranks.device)[:, None, None]
+        removed = torch.where(gone[:, None], base, images[here])
+        probability = target_probability(model, removed, target[here].expand(count + 1), batch_size).double()
+        areas.append(1 - torch.trapezoid(probability / probability[0], dx=1 / count))
+    if not areas:
+        return torch.zeros(0, device=images.device)
+    area = torch.stack(areas).float()
+    return area.masked_fill(without_value(saliency) | ~area.isfinite(), torch.nan)
+
+
+class IROF(ImageMean):
+    """Mean over images of `irof`; images without a value are left out and counted in `num_dropped`.
+
+    Args:
+        mean: colour of removed segments, the mean of the data set.
+        seed: of the order of ties.
+        batch_size: images evaluated at a time.
+
+    Example:
+        >>> metric = IROF(mean=(0.0, 0.0, 0.0))
+        >>> model = lambda x: torch.stack([40 * x[:, 0, 0, 0] - 20, -40 * x[:, 0, 0, 0] + 20], 1)
+        >>> images, segments = torch.ones(1, 3, 1, 2), torch.tensor([[[0, 1]]])
+        >>> metric.update(model, images, torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]), segments)
+        >>> metric.compute()
+        tensor(0.7500)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def __init__(self, mean: tuple[float, float, float], seed: int = 0, batch_size: int = 64) -> None:
+        super().__init__()
+        self.mean = mean
+        self.seed = seed
+        self.batch_size = batch_size
+
+    def update(self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor) -> None:
+        """Measure a batch of images (N,C,H,W) with their targets (N,), maps and segments (N,H,W)."""
+        self.accumulate(irof(model, images, target, saliency, segments, self.mean, self.seed, self.batch_size))

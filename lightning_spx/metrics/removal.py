@@ -1,0 +1,119 @@
+"""The order in which saliency removes an image's pixels or segments, and what takes their place."""
+
+import hashlib
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+Substrate = Literal["black", "blur"] | tuple[float, float, float]
+# standard deviation of the blur as a share of the shorter side: 14 px at 224 px
+BLUR_SHARE = 1 / 16
+
+
+def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Tensor | None = None) -> Tensor:
+    """Rank pixels, or whole segments, from the most salient (0) to the least.
+
+    Ties are broken by chance, not by position: super-pixel maps are full of them, and an order from top to bottom would
+    be a shape of its own. The chance depends on `seed` and on the image's own values, not on the batch.
+
+    Args:
+        saliency: maps of any scale, shape (N,H,W); a map with a NaN is ranked by chance.
+        images: of which the maps are, shape (N,C,H,W).
+        seed: of the ties.
+        segments: ids `0..S-1` without gaps, shape (N,H,W) int64; a segment's saliency is the mean over its pixels, and
+            its pixels share its rank.
+
+    Returns:
+        Ranks, shape (N,H,W) int64: each of `0..HW-1` once in each image, or with segments `0..S-1`.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    Example:
+        >>> removal_ranks(torch.tensor([[[0.1, 0.9, 0.5]]]), torch.zeros(1, 3, 1, 3))
+        tensor([[[2, 0, 1]]])
+        >>> removal_ranks(torch.tensor([[[0.1, 0.9, 0.8]]]), torch.zeros(1, 3, 1, 3), 0, torch.tensor([[[0, 0, 1]]]))
+        tensor([[[1, 1, 0]]])
+    """
+    check_maps(saliency, images, segments)
+    values = saliency.detach().double().flatten(1).nan_to_num(nan=0.0)
+    if segments is not None:
+        ids = segments.flatten(1)
+        most = int(ids.max()) + 1 if ids.numel() else 0
+        total = values.new_zeros(len(values), most).scatter_add(1, ids, values)
+        size = torch.zeros_like(total).scatter_add(1, ids, torch.ones_like(values))
+        # ids that only other images have come last
+        values = torch.where(size > 0, total / size.clamp(min=1), -math.inf)
+    shuffles = [_shuffle(image, values.shape[1], seed) for image in images]
+    shuffle = torch.stack(shuffles) if shuffles else torch.zeros_like(values, dtype=torch.int64)
+    order = shuffle.gather(1, values.gather(1, shuffle).argsort(dim=1, descending=True, stable=True))
+    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
+    ranks = torch.empty_like(order).scatter(1, order, places)
+    return (ranks if segments is None else ranks.gather(1, ids)).view(saliency.shape)
+
+
+def _shuffle(image: Tensor, length: int, seed: int) -> Tensor:
+    return torch.randperm(length, generator=image_generator(image, f"removal:{seed}:{length}")).to(image.device)
+
+
+def image_generator(image: Tensor, key: str) -> torch.Generator:
+    """Return a generator on the CPU whose state depends on the key and on the image's values alone, not on its batch.
+
+    Example:
+        >>> a, b = (torch.rand(2, generator=image_generator(torch.ones(1, 2, 2), key)) for key in ("a", "a"))
+        >>> bool((a == b).all())
+        True
+    """
+    values = image.detach().to("cpu", torch.float32).contiguous().numpy()
+    digest = hashlib.sha256(f"{key}:".encode() + values.tobytes()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
+    """Return what stands in the place of removed pixels, shape (N,C,H,W).
+
+    Args:
+        images: shape (N,C,H,W).
+        substrate: "black"; "blur", the image under a Gaussian of a sixteenth of its shorter side; or a colour, such as
+            the data set's mean.
+
+    Raises:
+        ValueError: if it is none of these.
+
+    Example:
+        >>> substrate_of(torch.ones(1, 3, 2, 2), (0.5, 0.25, 0.0))[0, :, 0, 0]
+        tensor([0.5000, 0.2500, 0.0000])
+    """
+    if substrate == "black":
+        return torch.zeros_like(images)
+    if substrate == "blur":
+        side = min(images.shape[-2:])
+        sigma = side * BLUR_SHARE
+        # a reflected border cannot be wider than the image
+        radius = min(math.ceil(3 * sigma), side - 1)
+        blurred: Tensor = functional.gaussian_blur(images, [2 * radius + 1] * 2, [sigma] * 2)
+        return blurred
+    if isinstance(substrate, str) or len(substrate) != images.shape[1]:
+        raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a colour, got {substrate!r}.")
+    return images.new_tensor(substrate)[None, :, None, None].expand_as(images)
+
+
+def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None) -> None:
+    """Raise a ValueError unless maps and segments (N,H,W) are of images (N,C,H,W) with a pixel at least."""
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise ValueError(f"Expected `images` of shape (N,C,H,W), got {tuple(images.shape)}.")
+    expected = (len(images), *images.shape[2:])
+    if saliency.shape != expected:
+        raise ValueError(f"Expected `saliency` of shape {expected}, as the images, got {tuple(saliency.shape)}.")
+    if segments is not None and (segments.shape != expected or segments.dtype != torch.int64):
+        raise ValueError(
+            f"Expected `segments` of shape {expected} and type int64, got {tuple(segments.shape)}, {segments.dtype}."
+        )
+
+
+def without_value(saliency: Tensor) -> Tensor:
+    """Return which maps hold a NaN or an infinity and so order nothing, shape (N,)."""
+    return ~saliency.isfinite().flatten(1).all(1)

@@ -1,0 +1,162 @@
+"""ROAD: the target's probability after pixels were removed and filled in from their neighbours."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_spx.metrics.image_mean import ImageMean
+from lightning_spx.metrics.imputation import impute
+from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.removal import image_generator, removal_ranks, without_value
+
+Order = Literal["morf", "lerf"]
+FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
+
+
+def road(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    saliency: Tensor,
+    fraction: float = 0.5,
+    order: Order = "morf",
+    noise: float = 0.01,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """Probability of the target after a fraction of the pixels was replaced by noisy linear imputation.
+
+    Exactly `round(fraction * H * W)` pixels go, also where values tie, which is broken by chance (seeded). Each becomes
+    the weighted mean of its neighbours, solved jointly, plus Gaussian noise (Rong et al., ICML 2022).
+
+    Args:
+        model: from (n,C,H,W) to logits (n,K).
+        images: in [0, 1], shape (N,C,H,W).
+        target: shape (N,) int64.
+        saliency: maps of any scale, shape (N,H,W).
+        fraction: of the pixels that is removed, in [0, 1].
+        order: "morf" removes the most relevant first (low is good), "lerf" the least relevant (high is good).
+        noise: standard deviation of the noise on imputed pixels.
+        seed: of the ties and of the noise, which depend on the image alone beside it.
+        batch_size: images evaluated at a time.
+
+    Returns:
+        Probabilities, shape (N,), float32; NaN for a map with a NaN.
+
+    Raises:
+        ValueError: if a shape does not fit, a setting is out of its range or the model's output is not finite.
+        TypeError: if `target` is not int64.
+
+    Example:
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> images = torch.tensor([[[[1.0, 0.0]]]])
+        >>> saliency = torch.tensor([[[1.0, 0.0]]])
+        >>> [road(model, images, torch.tensor([0]), saliency, order=order, noise=0.0) for order in ("morf", "lerf")]
+        [tensor([2.0612e-09]), tensor([1.])]
+    """
+    check_settings([fraction], noise, batch_size)
+    if order not in ("morf", "lerf"):
+        raise ValueError(f"Expected `order` to be 'morf' or 'lerf', got {order!r}.")
+    ranks = removal_ranks(saliency, images, seed)
+    values = _after_removal(model, images, target, ranks, fraction, order, noise, seed, batch_size)
+    return values.masked_fill(without_value(saliency), torch.nan)
+
+
+def check_settings(fractions: Sequence[float], noise: float, batch_size: int) -> None:
+    """Raise a ValueError for a fraction beyond [0, 1], negative noise, or a batch without an image."""
+    for fraction in fractions:
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"Expected `fraction` to be in [0, 1], got {fraction}.")
+    if not fractions:
+        raise ValueError("Expected `fractions` to name at least one, got none.")
+    if not noise >= 0:
+        raise ValueError(f"Expected `noise` to be non-negative, got {noise}.")
+    if batch_size < 1:
+        raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+
+
+def _after_removal(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    ranks: Tensor,
+    fraction: float,
+    order: Order,
+    noise: float,
+    seed: int,
+    batch_size: int,
+) -> Tensor:
+    """Probability (N,) after the removal of exactly round(fraction * H * W) pixels by their ranks (N,H,W)."""
+    num_pixels = ranks.shape[1] * ranks.shape[2]
+    count = round(fraction * num_pixels)
+    removed = ranks < count if order == "morf" else ranks >= num_pixels - count
+    values = [torch.zeros(0, device=images.device)]
+    for start in range(0, len(images), batch_size):
+        here = slice(start, start + batch_size)
+        filled = _with_noise(impute(images[here], removed[here]), images[here], removed[here], noise, seed)
+        values.append(target_probability(model, filled, target[here], batch_size))
+    return torch.cat(values)
+
+
+def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, seed: int) -> Tensor:
+    draws = [torch.randn(image.shape, generator=image_generator(image, f"road:{seed}")) for image in images]
+    noise = torch.stack(draws).to(images) if draws else torch.zeros_like(images)
+    return filled + stdev * noise * removed[:, None]
+
+
+class ROAD(ImageMean):
+    """Mean over images, and over fractions, of `road`; "combined" is half of what `lerf` keeps above `morf`.
+
+    Args:
+        order: "morf" (low is good), "lerf" (high is good) or "combined", (lerf - morf) / 2, which is 0 for a map that
+            knows nothing.
+        fractions: of the pixels that are removed.
+        noise: standard deviation of the noise on imputed pixels.
+        seed: of ties and noise.
+        batch_size: images evaluated at a time.
+
+    Example:
+        >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
+        >>> metric = ROAD(fractions=[0.5], noise=0.0)
+        >>> metric.update(model, torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]))
+        >>> metric.compute()
+        tensor(0.5000)
+    """
+
+    # which way is better depends on the order, and torchmetrics asks the class
+    higher_is_better = None
+    plot_lower_bound = -0.5
+    plot_upper_bound = 1.0
+
+    def __init__(
+        self,
+        order: Literal["morf", "lerf", "combined"] = "combined",
+        fractions: Sequence[float] = FRACTIONS,
+        noise: float = 0.01,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> None:
+        super().__init__()
+        if order not in ("morf", "lerf", "combined"):
+            raise ValueError(f"Expected `order` to be 'morf', 'lerf' or 'combined', got {order!r}.")
+        check_settings(fractions, noise, batch_size)
+        self.order: Literal["morf", "lerf", "combined"] = order
+        self.fractions = tuple(fractions)
+        self.noise = noise
+        self.seed = seed
+        self.batch_size = batch_size
+
+    def update(self, model: Model, images: Tensor, target: Tensor, saliency: Tensor) -> None:
+        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
+        # ranked once for all fractions
+        ranks = removal_ranks(saliency, images, self.seed)
+
+        def mean(order: Order) -> Tensor:
+            settings = (order, self.noise, self.seed, self.batch_size)
+            values = [_after_removal(model, images, target, ranks, each, *settings) for each in self.fractions]
+            return torch.stack(values).mean(0)
+
+        values = (mean("lerf") - mean("morf")) / 2 if self.order == "combined" else mean(self.order)
+        self.accumulate(values.masked_fill(without_value(saliency), torch.nan))
