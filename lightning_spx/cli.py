@@ -5,6 +5,8 @@ import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,8 +20,10 @@ from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.report import report
+from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.run_folder import write_atomic
 from lightning_spx.evaluation.segment import segment_photos
+from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.evaluation.trainer_folder import trainer_folder
 from lightning_spx.reporting import log_config
 
@@ -51,6 +55,19 @@ STABILITY_DEFAULTS: dict[str, Any] = {
     "superpixels": [{"class_path": "lightning_spx.superpixels.Slic", "init_args": {"n_segments": 64}}],
     "magnitudes": ["after", "before"],
     "distances": ["l2", "spearman"],
+}
+TRADEOFF_DEFAULTS: dict[str, Any] = {
+    **{name: value for name, value in STABILITY_DEFAULTS.items() if name not in ("methods", "distances")},
+    "methods": STABILITY_DEFAULTS["methods"][::2],
+    "sizes": [16, 64],
+    "num_images": 100,
+}
+ROAR_DEFAULTS: dict[str, Any] = {
+    **{name: STABILITY_DEFAULTS[name] for name in STABILITY_DEFAULTS if name not in ("magnitudes", "distances")},
+    "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule"},
+    "methods": STABILITY_DEFAULTS["methods"][:1],
+    # a bar for each of many trainings would hide the one of the study
+    "trainer.enable_progress_bar": False,
 }
 
 
@@ -122,21 +139,36 @@ def run_command(words: list[str]) -> None:
     run(parsers[settings.command], settings[settings.command])
 
 
-def stability_parser() -> ArgumentParser:
-    """Return the parser of `spx stability`."""
-    parser = ArgumentParser(
-        exit_on_error=False, description="Train k models on disjoint data; tabulate how far their saliency maps agree."
-    )
+def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
+    """Return the parser of a command that trains models: its function's settings, and model and trainer."""
+    parser = ArgumentParser(exit_on_error=False, description=description)
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
-    parser.add_function_arguments(stability, skip={"model", "trainer", "config"})
+    parser.add_function_arguments(study, skip={"model", "trainer", "config"})
     # of these the study makes one for each model, so they are parsed here and built when they are needed
     parser.add_subclass_arguments(LightningModule, "model", help="the model that is trained, once for each part.")
     parser.add_class_arguments(Trainer, "trainer", instantiate=False)
-    parser.set_defaults(STABILITY_DEFAULTS)
+    parser.set_defaults(defaults)
     return parser
 
 
-def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
+def stability_parser() -> ArgumentParser:
+    """Return the parser of `spx stability`."""
+    description = "Train k models on disjoint data; tabulate how far their saliency maps agree."
+    return study_parser(stability, description, STABILITY_DEFAULTS)
+
+
+def tradeoff_parser() -> ArgumentParser:
+    """Return the parser of `spx tradeoff`."""
+    description = "Measure stability against fidelity over segmenters and sizes; recommend one."
+    return study_parser(tradeoff, description, TRADEOFF_DEFAULTS)
+
+
+def roar_parser() -> ArgumentParser:
+    """Return the parser of `spx roar`."""
+    return study_parser(roar, "Remove salient pixels, retrain, and see what accuracy is left.", ROAR_DEFAULTS)
+
+
+def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Namespace) -> None:
     """Build the parts of a study from parsed settings and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
@@ -155,7 +187,7 @@ def run_stability(parser: ArgumentParser, settings: Namespace) -> None:
     trainer_settings = build("trainer")
     others = settings.clone()
     del others["model"], others["trainer"]
-    folder = stability(
+    folder = study(
         **vars(parser.instantiate(others)),
         model=build("model"),
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
@@ -212,7 +244,9 @@ def run_report(parser: ArgumentParser, settings: Namespace) -> None:
 
 # each command: what makes its parser, and what runs its parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
-    "stability": (stability_parser, run_stability),
+    "stability": (stability_parser, partial(run_study, stability)),
+    "roar": (roar_parser, partial(run_study, roar)),
+    "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
     "explain": (explain_parser, run_explain),
     "segment": (segment_parser, run_segment),
     "report": (report_parser, run_report),

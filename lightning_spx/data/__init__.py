@@ -4,6 +4,7 @@ from lightning_spx.data.cifar10 import CIFAR10DataModule
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.image_folder import ImageFolderDataModule
 from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
+from lightning_spx.data.removed_pixels import RemovedPixels
 from lightning_spx.data.split_plan import Split, labels_hash, load_splits, make_split, save_splits
 from lightning_spx.data.splits import disjoint_parts, folds, stratified_draw
 from lightning_spx.data.synthetic import SyntheticBirdsDataModule
@@ -14,6 +15,7 @@ __all__ = [
     "ImageDataModule",
     "ImageFolderDataModule",
     "LabelledImages",
+    "RemovedPixels",
     "Split",
     "SyntheticBirdsDataModule",
     "disjoint_parts",

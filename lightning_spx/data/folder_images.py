@@ -33,12 +33,24 @@ def read_image(path: Path, image_size: int) -> Tensor:
     Raises:
         ValueError: if the file cannot be read.
     """
+    return resize_and_crop(read_pixels(path), image_size)
+
+
+def read_pixels(path: Path) -> Tensor:
+    """Return the image of a file in its own size, `(3, H, W)` uint8, upright and in RGB.
+
+    Args:
+        path: an image file.
+
+    Raises:
+        ValueError: if the file cannot be read.
+    """
     try:
         with Image.open(path) as image:
             pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
     except UNREADABLE as error:
         raise ValueError(f"Expected {path} to be a readable image: {error}") from error
-    return resize_and_crop(torch.from_numpy(pixels).permute(2, 0, 1), image_size)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 class FolderImages(LabelledImages):

@@ -153,6 +153,17 @@ class ImageDataModule(LightningDataModule, ABC):
         other.seed = self.seed if seed is None else seed
         return other
 
+    def with_images(self, pool: LabelledImages, test: LabelledImages) -> Self:
+        """Return a copy with other images of the same labels, such as ones of which pixels were removed.
+
+        Args:
+            pool: training images.
+            test: test images.
+        """
+        other = self.use_part(self.part)
+        other._images = {"pool": pool, "test": test}
+        return other
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented batches of the part without its validation share."""
         indices = self.train_indices()

@@ -19,6 +19,13 @@ from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.superpixels import segment_pool
 
 RESULTS_FILE = "results.csv"
+VERDICTS_FILE = "verdicts.json"
+# what a figure shows, by its name; others are bars of one number
+CAPTIONS = {
+    "front": "front: every row between stability and fidelity, up and right is better",
+    "curves": "curves: accuracy after retraining over the percentage of removed pixels",
+}
+BARS = "values with 95 % intervals and floors above, excess over the floor below"
 
 
 def report(run: str, out: str | None = None) -> Path:
@@ -63,15 +70,19 @@ def read_page(folder: Path) -> Page:
     results = results.assign(setting=results["setting"].astype(object).fillna(""))
     record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
-    per_image = pd.concat(
-        [pd.read_parquet(path) for path in sorted((folder / "per_image").glob("*.parquet"))] or [pd.DataFrame()],
-        ignore_index=True,
-    )
     methods = list(results["method"].unique())
     first = results.iloc[0]
+    said = folder / VERDICTS_FILE
+    if said.is_file():
+        # a study that chooses has said so in its own words
+        content = json.loads(said.read_text(encoding="utf-8"))
+        title, spoken = str(content["title"]), [str(sentence) for sentence in content["verdicts"]]
+    else:
+        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
+        spoken = _verdicts(_per_image(folder), results, record)
     return Page(
-        title=f"Stability of saliency maps: {first['models']} on {first['dataset']}",
-        verdicts=_verdicts(per_image, results, record),
+        title=title,
+        verdicts=spoken,
         results=results,
         figures=_figures(folder),
         gallery=_gallery(folder, methods, list(results["magnitude"].unique())),
@@ -79,6 +90,11 @@ def read_page(folder: Path) -> Page:
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
     )
+
+
+def _per_image(folder: Path) -> pd.DataFrame:
+    paths = sorted((folder / "per_image").glob("*.parquet"))
+    return pd.concat([pd.read_parquet(path) for path in paths] or [pd.DataFrame()], ignore_index=True)
 
 
 def _verdicts(per_image: pd.DataFrame, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
@@ -100,10 +116,7 @@ def _figures(folder: Path) -> dict[str, bytes]:
     paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
     bars = [path for path in paths if not path.name.startswith("table_")]
     return {
-        **{
-            f"{path.stem}: values with 95 % intervals and floors above, excess over the floor below": path.read_bytes()
-            for path in bars
-        },
+        **{CAPTIONS.get(path.stem, f"{path.stem}: {BARS}"): path.read_bytes() for path in bars},
         **{f"{path.stem.removeprefix('table_')}: as a table": path.read_bytes() for path in paths if path not in bars},
     }
 

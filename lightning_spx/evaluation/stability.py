@@ -1,6 +1,5 @@
 """The study behind `spx stability`: k models on disjoint data explain the same images; how far do their maps agree?"""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from lightning_spx.evaluation.members import (
     test_accuracy,
 )
 from lightning_spx.evaluation.names import unique_names
+from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import default_folder, open_run_folder, write_atomic
@@ -84,7 +84,7 @@ def stability(
     members = members_of(data, repeats, checkpoints)
     if config is None:
         settings = {name: value for name, value in locals().items() if name in stability.__annotations__}
-        config = {name: _plain(value) for name, value in settings.items()}
+        config = {name: plain(value) for name, value in settings.items()}
     # whatever the data refuse, they refuse before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
     drawn = draw_images(data, num_images, seed)
@@ -135,16 +135,3 @@ def stability(
         report_stability(run, results, per_image, list(named_methods), len(members) // repeats, lead.loggers)
         record.lap("report")
     return run.path
-
-
-def _plain(value: object) -> object:
-    """Write an argument as a plain setting, for the folder of a run that was started from Python."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, ImageDataModule):
-        plain = {name: item for name, item in vars(value).items() if isinstance(item, bool | int | float | str)}
-        return {"class": type(value).__name__, **{name: plain[name] for name in sorted(plain) if name[0] != "_"}}
-    # the address of an object says nothing of its settings and changes with every start
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

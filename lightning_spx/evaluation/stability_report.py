@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.reporting import (
@@ -23,8 +24,6 @@ from lightning_spx.reporting import (
     stability_table,
 )
 from lightning_spx.superpixels import segment_pool
-
-UNLIMITED_WIDTH = 10_000
 
 
 def report_stability(
@@ -52,9 +51,7 @@ def report_stability(
     for metric, setting in _numbers(results):
         if metric in ("saliency_ssim", "mege"):
             table = stability_table(results, metric, setting)
-            # a log file is told to be 80 columns wide, which would cut the numbers off
-            console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
-            console.print(table)
+            print_table(console, table)
     blank = per_image.groupby(["method", "superpixels"], sort=False)["constant"].mean()
     for key, share in blank[blank > 0].items():
         console.print(f"{key}: {share:.1%} of the compared pairs of maps hold a constant map")

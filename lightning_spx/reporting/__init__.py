@@ -2,10 +2,12 @@
 
 from lightning_spx.reporting.explanation_figures import PhotoMaps, maps_grid, partitions_figure, photo_figure
 from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars
+from lightning_spx.reporting.front import front_figure, table_figure, tradeoff_cells, tradeoff_table
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
 from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
 from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
+from lightning_spx.reporting.removal import removal_cells, removal_curves
 from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
 from lightning_spx.reporting.tables import method_name, stability_table, verdict
 
@@ -15,6 +17,7 @@ __all__ = [
     "Page",
     "PhotoMaps",
     "finish",
+    "front_figure",
     "log_config",
     "log_figure",
     "log_folder",
@@ -33,8 +36,13 @@ __all__ = [
     "partitions_figure",
     "photo_figure",
     "picture_of",
+    "removal_cells",
+    "removal_curves",
     "render_page",
     "stability_bars",
     "stability_table",
+    "table_figure",
+    "tradeoff_cells",
+    "tradeoff_table",
     "verdict",
 ]

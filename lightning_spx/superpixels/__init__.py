@@ -6,6 +6,12 @@ from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
 from lightning_spx.superpixels.image_file import image_key
 from lightning_spx.superpixels.pooling import segment_pool
 from lightning_spx.superpixels.precomputed import Precomputed
+from lightning_spx.superpixels.quality import (
+    achievable_accuracy,
+    boundary_recall,
+    compactness,
+    undersegmentation_error,
+)
 from lightning_spx.superpixels.regular import Grid, Voronoi
 from lightning_spx.superpixels.scikit import Felzenszwalb, Quickshift, Watershed
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments, num_segments
@@ -21,13 +27,17 @@ __all__ = [
     "Slic",
     "Voronoi",
     "Watershed",
+    "achievable_accuracy",
     "blur_like",
     "borrow",
+    "boundary_recall",
     "check_images",
     "check_segments",
+    "compactness",
     "grid_like",
     "image_key",
     "num_segments",
     "segment_pool",
+    "undersegmentation_error",
     "voronoi_like",
 ]

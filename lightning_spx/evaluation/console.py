@@ -1,0 +1,12 @@
+"""Tables on a console whose width may be unknown."""
+
+from rich.console import Console
+from rich.table import Table
+
+UNLIMITED_WIDTH = 10_000
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table whole: a log file is told to be 80 columns wide, which would cut the numbers off."""
+    console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
+    console.print(table)

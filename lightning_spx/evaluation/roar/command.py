@@ -1,0 +1,141 @@
+"""The study behind `spx roar`: remove the salient pixels of all images, retrain, and see what accuracy is left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from rich.progress import track
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.members import (
+    Member,
+    ModelFactory,
+    TrainerFactory,
+    checkpoint_hashes,
+    load_checkpoint,
+    obtain_checkpoint,
+    test_accuracy,
+)
+from lightning_spx.evaluation.names import unique_names
+from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
+from lightning_spx.evaluation.roar.output import report_roar
+from lightning_spx.evaluation.roar.summary import roar_results
+from lightning_spx.evaluation.roar.units import list_units, share_of, train_unit
+from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
+from lightning_spx.superpixels import Segmenter
+
+COLLECT = "collect"
+NAMED = 5
+
+
+def roar(
+    data: ImageDataModule,
+    model: ModelFactory,
+    trainer: TrainerFactory,
+    methods: list[Attribution],
+    superpixels: list[Segmenter],
+    magnitude: Magnitude = "after",
+    percentages: list[float] | None = None,
+    removal: Literal["roar", "kar"] = "roar",
+    num_seeds: int = 3,
+    checkpoint: str | None = None,
+    unit: str | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    out: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Remove and retrain (ROAR): the accuracy of networks that never saw the pixels a method calls important.
+
+    One network is trained (or given) and explained on training and test images; for every order of pixels, percentage
+    and seed a new network is then trained and tested on images without those pixels, which take the mean colour of the
+    training images. The lower the accuracy, the better the order. Baselines: chance and Sobel edges; every S- map has
+    its four controls, as smooth maps are favoured whatever they know (Hooker et al., NeurIPS 2019; arXiv 2304.13836).
+
+    Args:
+        data: the images.
+        model: makes an untrained model that maps images in [0, 1] to logits.
+        trainer: makes the Trainer of one training.
+        methods: attribution methods.
+        superpixels: segmenters; each gives an S- map with its controls.
+        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
+        percentages: of the pixels that are removed; by default 10, 30, 50, 70 and 90.
+        removal: `roar` removes the most salient pixels, `kar` keeps them and removes as many of the least salient.
+        num_seeds: trainings of each order and percentage.
+        checkpoint: of the network that is explained; None trains it.
+        unit: run share i of n of the trainings, such as 2/16, and do not collect; or `collect` only. None does all.
+        batch_size: images explained at a time.
+        seed: of initial weights, order of images, ties, chance and controls.
+        out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
+        config: complete settings to keep and compare when a run is taken up again; by default made from the others.
+
+    Returns:
+        The run folder, with `units/`, and once collected `results.csv`, `verdicts.json` and `figures/`.
+
+    Raises:
+        ValueError: a setting is out of its range, differs from the run that the folder holds, or units are missing.
+        FileNotFoundError: there is no such checkpoint.
+    """
+    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    shares = percentages or [10, 30, 50, 70, 90]
+    for percentage in shares:
+        if not 0 < percentage < 100:
+            raise ValueError(f"Expected `percentages` to be between 0 and 100, got {percentage}.")
+    if len(set(shares)) != len(shares):
+        raise ValueError(f"Expected `percentages` to be different, got {shares}.")
+    for name, value in (("num_seeds", num_seeds), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
+    orders = list_orders(named_methods, segmenters, magnitude)
+    units = list_units(orders, shares, num_seeds)
+    chosen = units if unit is None else [] if unit == COLLECT else share_of(units, unit)
+    if config is None:
+        config = {name: plain(value) for name, value in locals().items() if name in roar.__annotations__}
+    # which share this process runs is not a setting of the study
+    config = {name: value for name, value in config.items() if name != "unit"}
+
+    base = Member(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
+    pool = np.union1d(data.train_indices(), data.validation_indices())
+    images = ModifiedImages(pool, len(data.test()))
+    given = checkpoint_hashes([base])
+    run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config)
+    identity = {
+        "seed": seed,
+        "fingerprint": data.fingerprint(),
+        "splits": [data.split().sha256],
+        "checkpoints": given,
+    }
+    record = RunRecord.open(run, identity)
+    lead = trainer()  # trains nothing: it knows the device and the loggers
+    if any(not each.path(run).is_file() for each in chosen):
+        file = obtain_checkpoint(base, run, data, model, trainer, seed)
+        device = lead.strategy.root_device
+        record.lap("train")
+        record.content["models"][base.name] = test_accuracy(base, file, run, data, model, device)
+        network = load_checkpoint(file, model).to(device)
+        settings = {"batch_size": batch_size, "seed": seed}
+        rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
+        record.lap("rank pixels")
+        colour = mean_colour(run, data, pool)
+        for each in track(chosen, "remove and retrain", disable=not is_writer()):
+            if not each.path(run).is_file():
+                train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
+                record.lap("retrain")
+    if unit is not None and unit != COLLECT:
+        return run.path
+    missing = [each.name for each in units if not each.path(run).is_file()]
+    if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise ValueError(f"Expected all {len(units)} units in {run.path / 'units'}, missing {missing[:NAMED]}{more}.")
+    if is_writer():
+        first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
+        results = roar_results(run, units, data.name, str(first["network"]), images.num_test, removal)
+        report_roar(run, results, data.num_classes, lead.loggers)
+        record.lap("report")
+    return run.path

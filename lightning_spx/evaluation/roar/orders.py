@@ -1,0 +1,231 @@
+"""The orders in which pixels are removed: by chance, by Sobel edges, by maps of methods, pooled ones and controls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import torch
+from lightning import LightningModule
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+from torch.nn.functional import conv2d, pad
+
+from lightning_spx.attribution import Attribution, magnitude
+from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement
+from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
+from lightning_spx.metrics import removal_ranks
+from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
+
+RANDOM, SOBEL = "random", "sobel"
+CONTROLS = ("grid", "voronoi", "borrowed", "blur")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One way of ordering the pixels of all images.
+
+    Args:
+        method: name of a method, `random` or `sobel`.
+        superpixels: as in the result's column.
+        magnitude: as in the result's column.
+    """
+
+    method: str
+    superpixels: str
+    magnitude: str
+
+    @property
+    def name(self) -> str:
+        """Unique, fit for a file."""
+        return file_name(f"{self.method}_{self.superpixels}_{self.magnitude}")
+
+    def path(self, run: RunFolder) -> Path:
+        """Where a run keeps the ranks of all images."""
+        return run.path / "ranks" / f"{self.name}.npy"
+
+
+def list_orders(
+    methods: Mapping[str, Attribution], segmenters: Mapping[str, Segmenter], order: Magnitude
+) -> list[Order]:
+    """List the baselines, then for each method the pixel map, each S- map and its controls."""
+    orders = [Order(RANDOM, PIXEL, "either"), Order(SOBEL, PIXEL, "either")]
+    for name, method in methods.items():
+        either = "either" if method.non_negative else order
+        orders.append(Order(name, PIXEL, "either"))
+        for segmenter in segmenters:
+            orders.append(Order(name, segmenter, either))
+            orders += [Order(name, f"control:{control}({segmenter})", either) for control in CONTROLS]
+    return orders
+
+
+@dataclass(frozen=True)
+class ModifiedImages:
+    """The images whose pixels are removed: those a model trains and validates on, then the test images.
+
+    Args:
+        pool: their positions in the training pool.
+        num_test: number of test images.
+    """
+
+    pool: NDArray[np.int64]
+    num_test: int
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.pool) + self.num_test
+
+    def read(self, data: ImageDataModule, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Return images (n, 3, H, W) and labels (n,) of some rows."""
+        items = [
+            data.pool()[int(self.pool[row])] if row < len(self.pool) else data.test()[int(row) - len(self.pool)]
+            for row in rows
+        ]
+        return torch.stack([item["image"] for item in items]), torch.stack([item["label"] for item in items])
+
+    def rows_of_pool(self, length: int) -> NDArray[np.int64]:
+        """Row of every image of the pool, -1 for those that are not modified."""
+        rows = np.full(length, -1, dtype=np.int64)
+        rows[self.pool] = np.arange(len(self.pool))
+        return rows
+
+    def rows_of_test(self) -> NDArray[np.int64]:
+        """Row of every test image."""
+        return np.arange(len(self.pool), len(self))
+
+
+def rank_images(
+    run: RunFolder,
+    data: ImageDataModule,
+    images: ModifiedImages,
+    model: LightningModule,
+    methods: Mapping[str, Attribution],
+    segmenters: Mapping[str, Segmenter],
+    orders: list[Order],
+    *,
+    batch_size: int,
+    seed: int,
+) -> None:
+    """Write the ranks of all images for every order that has no file yet, a batch at a time.
+
+    Each label is explained; gradients are computed once for each method.
+
+    Args:
+        run: receives `ranks/`.
+        data: of the study.
+        images: which are modified.
+        model: in evaluation mode, on its device.
+        methods: by name.
+        segmenters: by name.
+        orders: of `list_orders`.
+        batch_size: images at a time.
+        seed: of chance, ties and controls.
+    """
+    missing = [order for order in orders if not order.path(run).is_file()]
+    if not missing or not is_writer():
+        return
+    size = data.image_size
+    kind = np.uint16 if size**2 <= np.iinfo(np.uint16).max + 1 else np.uint32
+    # several processes of a job array may find nothing here and write the same; each has a file of its own until then
+    process = uuid4().hex
+    parts = {order: order.path(run).with_name(f".{order.name}.{process}.part.npy") for order in missing}
+    (run.path / "ranks").mkdir(parents=True, exist_ok=True)
+    files = {
+        order: np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(len(images), size, size))
+        for order, path in parts.items()
+    }
+    permutation = derangement(len(images), seed)
+    for start in track(range(0, len(images), batch_size), "rank pixels", transient=True):
+        rows = np.arange(start, min(start + batch_size, len(images)))
+        photos, labels = images.read(data, rows)
+        scores = _baselines(photos)
+        partitions = _partitions(data, images, photos, rows, permutation, segmenters, seed)
+        for name, method in methods.items():
+            if any(order.method == name for order in missing):
+                given = photos.to(model.device), labels.to(model.device)
+                attribution = method.attribute(model, *given).cpu()
+                for order in [order for order in missing if order.method == name]:
+                    own = attribution.abs() if order.magnitude == "before" else attribution
+                    pooled = partitions[order.superpixels].pool(own, slice(0, len(photos)))
+                    scores[order] = magnitude(pooled)
+        for order in missing:
+            files[order][rows] = removal_ranks(scores[order], photos, seed).numpy()
+    for order, path in parts.items():
+        files[order].flush()
+        path.replace(order.path(run))
+
+
+def _baselines(photos: Tensor) -> dict[Order, Tensor]:
+    # equal scores are ranked by chance
+    nothing = torch.zeros(len(photos), *photos.shape[2:])
+    return {Order(RANDOM, PIXEL, "either"): nothing, Order(SOBEL, PIXEL, "either"): sobel(photos)}
+
+
+def sobel(photos: Tensor) -> Tensor:
+    """Return the strength of edges in the grey image, (N, H, W).
+
+    Example:
+        >>> step = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 4, 4)
+        >>> sobel(step)[0, 1]
+        tensor([0., 4., 4., 0.])
+    """
+    across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+    grey = pad(photos.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    edges: Tensor = conv2d(grey, torch.stack([across, across.T])[:, None])
+    return edges.square().sum(1).sqrt()
+
+
+def _partitions(
+    data: ImageDataModule,
+    images: ModifiedImages,
+    photos: Tensor,
+    rows: NDArray[np.int64],
+    permutation: NDArray[np.int64],
+    segmenters: Mapping[str, Segmenter],
+    seed: int,
+) -> dict[str, Partition]:
+    """The poolings of a batch; borrowed segments are those of images outside of it."""
+    nothing = torch.zeros(len(photos), *photos.shape[2:], dtype=torch.int64)
+    partitions = {PIXEL: Partition(PIXEL, None, "none", nothing)}
+    if not segmenters:
+        return partitions
+    lenders, _ = images.read(data, permutation[rows])
+    for name, segmenter in segmenters.items():
+        own = segmenter(photos).cpu()
+        cells = {
+            name: own,
+            f"control:grid({name})": grid_like(own),
+            f"control:voronoi({name})": voronoi_like(own, seed, torch.from_numpy(rows)),
+            f"control:borrowed({name})": segmenter(lenders).cpu(),
+        }
+        partitions |= {key: Partition(key, name, "segments", segments) for key, segments in cells.items()}
+        partitions[f"control:blur({name})"] = Partition(f"control:blur({name})", name, "blur", own)
+    return partitions
+
+
+def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
+    """Map the ranks of all images from their file."""
+    ranks: NDArray[np.integer] = np.load(order.path(run), mmap_mode="r", allow_pickle=False)
+    return ranks
+
+
+def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Return the mean of the training images, computed once and kept in the run folder."""
+    path = run.path / "ranks" / "mean.npy"
+    if not path.is_file():
+        total = torch.zeros(3, dtype=torch.float64)
+        for index in track(pool.tolist(), "mean colour", transient=True):
+            total += data.pool()[index]["image"].double().mean((1, 2))
+        mean = (total / len(pool)).numpy()
+
+        def write(part: Path) -> None:
+            np.save(part, mean, allow_pickle=False)
+
+        write_atomic(path, write)
+    red, green, blue = np.load(path, allow_pickle=False).tolist()
+    return red, green, blue

@@ -1,0 +1,127 @@
+"""Accuracies of all units -> rows of `results.csv` with the gain over controls, and sentences."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.results import ALL_PAIRS, KEYS, VALUES
+from lightning_spx.evaluation.roar.orders import RANDOM, Order
+from lightning_spx.evaluation.roar.units import UNTOUCHED, Unit
+from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.evaluation.statistics import CONFIDENCE
+
+OVER_SEEDS = "over seeds of retraining, for one explained model"
+ONE_SEED = "none: one seed"
+
+
+def roar_results(
+    run: RunFolder, units: Sequence[Unit], dataset: str, network: str, num_images: int, removal: str
+) -> pd.DataFrame:
+    """Tabulate accuracies, a row for each order and percentage; the order `none` is the untouched data.
+
+    The gain of an S- row is by how much its accuracy is below (`kar`: above) the best control's, paired by seed.
+
+    Args:
+        run: holds the units' results.
+        units: all of them, finished.
+        dataset: name of the data set.
+        network: name of the network.
+        num_images: test images.
+        removal: `roar` or `kar`.
+
+    Returns:
+        Rows with the columns of `results.csv`; intervals are Student's over seeds, missing with one seed.
+    """
+    sign = 1 if removal == "kar" else -1
+    accuracies: dict[tuple[Order, float], list[float]] = {}
+    for unit in units:
+        accuracies.setdefault((unit.order, unit.percentage), []).append(unit.accuracy(run))
+    rows = []
+    for (order, percentage), values in accuracies.items():
+        mean, low, high = mean_interval(values)
+        row: dict[str, object] = {
+            "dataset": dataset,
+            "models": network,
+            "pair": ALL_PAIRS,
+            "method": order.method,
+            "superpixels": order.superpixels,
+            "magnitude": order.magnitude,
+            "metric": f"{removal}_accuracy",
+            "setting": f"percentage={percentage:g}",
+            "value": mean,
+            "ci_low": low,
+            "ci_high": high,
+            "interval": OVER_SEEDS if len(values) > 1 else ONE_SEED,
+            "num_images": num_images,
+            "num_dropped": 0,
+        }
+        controls = {
+            other.superpixels: same
+            for (other, share), same in accuracies.items()
+            if share == percentage
+            and other.method == order.method
+            and other.superpixels.startswith("control:")
+            and other.superpixels.endswith(f"({order.superpixels})")
+        }
+        if order.superpixels != PIXEL and controls:
+            gains = {name: mean_interval(sign * (np.array(values) - np.array(same))) for name, same in controls.items()}
+            best = min(gains, key=lambda name: gains[name][0])
+            row |= {"best_control": best, "gain": gains[best][0]}
+            # better than each control: the smallest lower limit
+            row |= {"gain_low": min(gain[1] for gain in gains.values())}
+            row |= {"gain_high": min(gain[2] for gain in gains.values())}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+    """Return the mean and Student's 95 % interval; no interval for one value.
+
+    Example:
+        >>> [round(value, 3) for value in mean_interval([0.4, 0.5, 0.6])]
+        [0.5, 0.252, 0.748]
+    """
+    array = np.asarray(values, dtype=float)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return mean, float("nan"), float("nan")
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return mean, mean - reach, mean + reach
+
+
+def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
+    """Say what is left of the accuracy for each order, and what the S- maps add to their controls.
+
+    Args:
+        results: of `roar_results`.
+        num_classes: of the data.
+    """
+    kar = str(results["metric"].iloc[0]).startswith("kar")
+    word = "kept (high is good)" if kar else "removed (low is good)"
+    mean = results.groupby(["method", "superpixels"], sort=False)["value"].mean()
+    clean, chance = mean[UNTOUCHED.method, PIXEL], mean[RANDOM, PIXEL]
+    said = [
+        f"Accuracy of the untouched data {clean:.1%} (chance {1 / num_classes:.1%}); mean over percentages with pixels "
+        f"{word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}."
+    ]
+    if clean < 1.5 / num_classes:
+        said.append("The network hardly learns the untouched data: these numbers say nothing of the orders.")
+    methods = [method for method in results["method"].unique() if method not in (UNTOUCHED.method, RANDOM, "sobel")]
+    for method in methods:
+        of_method = mean[method]
+        own = [name for name in of_method.index if not name.startswith("control:") and name != PIXEL]
+        parts = [f"pixel {of_method[PIXEL]:.1%}"]
+        for name in own:
+            controls = of_method[[other for other in of_method.index if other.endswith(f"({name})")]]
+            best = controls.max() if kar else controls.min()
+            rows = results[(results["method"] == method) & (results["superpixels"] == name)]
+            gains = int((rows["gain_low"] > 0).sum())
+            parts.append(
+                f"S- with {name} {of_method[name]:.1%} (its best control {best:.1%}; beats all controls at {gains} of "
+                f"{len(rows)} percentages)"
+            )
+        said.append(f"{method}: {'; '.join(parts)}.")
+    return said

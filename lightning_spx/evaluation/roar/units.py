@@ -1,0 +1,128 @@
+"""The units of a remove-and-retrain study: one training each, resumable, and runnable alone on any machine."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning import seed_everything
+from lightning.pytorch.loggers import CSVLogger
+
+from lightning_spx.data import ImageDataModule, RemovedPixels
+from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.members import ModelFactory, TrainerFactory
+from lightning_spx.evaluation.roar.orders import ModifiedImages, Order, load_ranks
+from lightning_spx.evaluation.run_folder import RunFolder
+
+UNTOUCHED = Order("none", "pixel", "either")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training.
+
+    Args:
+        order: in which pixels are removed; `UNTOUCHED` for 0 %.
+        percentage: of the pixels that is removed.
+        seed: number of the seed.
+    """
+
+    order: Order
+    percentage: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Unique, fit for a file."""
+        return f"{self.order.name}_{self.percentage:g}percent_seed{self.seed}"
+
+    def path(self, run: RunFolder) -> Path:
+        """The unit's result."""
+        return run.path / "units" / f"{self.name}.json"
+
+    def accuracy(self, run: RunFolder) -> float:
+        """Return the test accuracy of the finished unit."""
+        return float(json.loads(self.path(run).read_text(encoding="utf-8"))["accuracy"])
+
+
+def list_units(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Unit]:
+    """List all units, those without removal first; every job array sees the same order.
+
+    Example:
+        >>> len(list_units([Order("random", "pixel", "either")], [10.0, 50.0], 3))
+        9
+    """
+    units = [Unit(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
+    units += [Unit(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
+    return units
+
+
+def share_of(units: Sequence[Unit], share: str) -> list[Unit]:
+    """Return the units of share i of n, as in "2/16".
+
+    Raises:
+        ValueError: it is no such share.
+
+    Example:
+        >>> units = list_units([Order("random", "pixel", "either")], [10.0], 2)
+        >>> [unit.seed for unit in share_of(units, "1/2")]
+        [0, 0]
+    """
+    number, slash, total = share.partition("/")
+    if not (slash and number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise ValueError(f"Expected `unit` to be a share such as '2/16', or 'collect', got {share!r}.")
+    return list(units)[int(number) - 1 :: int(total)]
+
+
+def train_unit(
+    unit: Unit,
+    run: RunFolder,
+    data: ImageDataModule,
+    images: ModifiedImages,
+    colour: tuple[float, float, float],
+    model: ModelFactory,
+    trainer: TrainerFactory,
+    *,
+    keep: bool,
+    seed: int,
+) -> None:
+    """Train a network on modified images, test it on modified images and write its accuracy.
+
+    All orders share their seeds: initial weights, order of images and augmentation of seed s are the same for each.
+
+    Args:
+        unit: which.
+        run: receives `units/<name>.json`.
+        data: of the study.
+        images: which are modified.
+        colour: of removed pixels.
+        model: makes an untrained model.
+        trainer: makes a Trainer.
+        keep: keep the first pixels of the order and remove the last (KAR).
+        seed: of the study.
+    """
+    own = data.use_part(data.part, data.seed + unit.seed)
+    if unit.order != UNTOUCHED:
+        ranks = load_ranks(run, unit.order)
+        count = round(unit.percentage / 100 * ranks.shape[1] * ranks.shape[2])
+        pool, test = data.pool(), data.test()
+        own = own.with_images(
+            RemovedPixels(pool, ranks, images.rows_of_pool(len(pool)), count, colour, keep),
+            RemovedPixels(test, ranks, images.rows_of_test(), count, colour, keep),
+        )
+    began = time.perf_counter()
+    seed_everything(seed + unit.seed, workers=True, verbose=False)
+    module = model()
+    fitting = trainer()
+    fitting.loggers = [CSVLogger(run.path, name="training", version=unit.name)]
+    fitting.fit(module, datamodule=own)
+    module.eval()
+    right = 0
+    with torch.no_grad():
+        for batch in own.test_dataloader():
+            right += int((module(batch["image"].to(module.device)).argmax(1).cpu() == batch["label"]).sum())
+    if is_writer():
+        record = {"accuracy": right / images.num_test, "seconds": round(time.perf_counter() - began, 1)}
+        run.write_json(f"units/{unit.name}.json", record)

@@ -1,0 +1,259 @@
+"""The study behind `spx tradeoff`: which super-pixels are worth it, between stability and fidelity."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
+from lightning_spx.evaluation.examples import Examples, spread_positions
+from lightning_spx.evaluation.maps import explain, is_writer, predict
+from lightning_spx.evaluation.members import (
+    ModelFactory,
+    TrainerFactory,
+    load_checkpoint,
+    members_of,
+    obtain_checkpoint,
+)
+from lightning_spx.evaluation.named_models import NamedNetwork, name_models
+from lightning_spx.evaluation.names import reseed, unique_names
+from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.results import summarise
+from lightning_spx.evaluation.run_folder import RunFolder, default_folder, file_name, open_run_folder, write_atomic
+from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
+from lightning_spx.evaluation.tradeoff.inputs import at_chance, images_of, sized, weights_hash
+from lightning_spx.evaluation.tradeoff.output import report_tradeoff
+from lightning_spx.evaluation.tradeoff.quality import partition_quality
+from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
+from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.superpixels import Segmenter
+
+MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"
+
+
+def tradeoff(
+    data: ImageDataModule,
+    model: ModelFactory,
+    trainer: TrainerFactory,
+    methods: list[Attribution],
+    superpixels: list[Segmenter],
+    magnitudes: list[Magnitude],
+    sizes: list[int] | None = None,
+    images: list[str] | None = None,
+    image_size: int = 224,
+    checkpoints: list[str] | None = None,
+    networks: list[NamedNetwork] | None = None,
+    num_images: int = 200,
+    against: Literal["road", "insertion", "deletion"] = "road",
+    num_steps: int = 16,
+    substrates: list[Literal["black", "blur"]] | None = None,
+    fractions: list[float] | None = None,
+    target: Literal["label", "prediction"] = "label",
+    bsds500: str | None = None,
+    num_quality_images: int = 200,
+    num_resamples: int = 2000,
+    batch_size: int = 64,
+    seed: int = 0,
+    out: str | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Path:
+    """Measure stability against fidelity over methods, segmenters, numbers of segments and orders, and recommend one.
+
+    Gradients are computed once for each model and method, whatever the number of segmenters and sizes.
+
+    Args:
+        data: the images; its parts are what models are trained on if none are given.
+        model: makes an untrained model that maps images in [0, 1] to logits.
+        trainer: makes the Trainer of one model.
+        methods: attribution methods.
+        superpixels: segmenters.
+        magnitudes: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
+        sizes: numbers of segments; each segmenter that has such a setting is taken once for every size.
+        images: photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
+        image_size: photos are resized by the shorter side and cropped to the central square of this size.
+        checkpoints: of this package; used instead of training.
+        networks: networks with their weights, instead of `model` or with the `checkpoints` of finished runs.
+        num_images: images that are explained.
+        against: the fidelity on the front's other axis and of the recommendation.
+        num_steps: removals of deletion and insertion.
+        substrates: what takes the place of pixels in deletion and insertion; by default black and blur.
+        fractions: of pixels that ROAD removes; by default 0.1, 0.2, 0.3, 0.4, 0.5, 0.7 and 0.9.
+        target: explain the label or each model's prediction (photos have no labels).
+        bsds500: folder of BSDS500, to measure the partitions against borders that people drew.
+        num_quality_images: of BSDS500.
+        num_resamples: of the bootstrap.
+        batch_size: images at a time.
+        seed: of initial weights, noise, drawn images, controls, ties and bootstrap.
+        out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
+        config: complete settings to keep and compare when a run is taken up again; by default made from the others.
+
+    Returns:
+        The run folder, with `results.csv`, `front.csv`, `verdicts.json`, `per_image/`, `figures/` and `run.json`.
+
+    Raises:
+        ValueError: a setting is out of its range, or differs from the run that the folder holds.
+        FileNotFoundError: a file is not there.
+    """
+    named_methods, segmenters = unique_names(methods), unique_names(sized(superpixels, sizes))
+    if not named_methods or not segmenters or not magnitudes:
+        raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
+    at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "num_steps": (num_steps, 1)}
+    for name, (value, least) in at_least.items():
+        if value < least:
+            raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
+    removed = fractions or [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9]
+    for fraction in removed:
+        if not 0 < fraction < 1:
+            raise ValueError(f"Expected `fractions` to be between 0 and 1, got {fraction}.")
+    if images and not networks and not checkpoints:
+        raise ValueError("Expected `networks` or `checkpoints` for `images`, on which nothing is trained, got none.")
+    if config is None:
+        config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
+    study = images_of(data, images, image_size, num_images, seed)
+    run = open_run_folder(Path(out) if out else default_folder("tradeoff", study.name, config), config)
+    lead = trainer()  # trains nothing: it knows the device and the loggers
+    device = lead.strategy.root_device
+    models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
+    if len(models) < 2:
+        raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
+    models = {name: each.to(device) for name, each in models.items()}
+    record = RunRecord.open(run, {"seed": seed, "fingerprint": study.fingerprint, "weights": weights_hash(models)})
+    preds = torch.stack([predict(each, study.images, batch_size, device) for each in models.values()])
+    notes = []
+    for position, (name, each) in enumerate(models.items()):
+        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__}
+        if study.label is not None:
+            accuracy = float((preds[position] == study.label).float().mean())
+            facts["test_accuracy"] = accuracy
+            if at_chance(preds[position], study.label, study.num_classes):
+                notes.append(f"The accuracy of {name}, {accuracy:.1%}, {MEANINGLESS}.")
+        record.content["models"][name] = facts
+    record.lap("models and predictions")
+
+    segments = segment_images(segmenters, study.images, batch_size)
+    permutation = derangement(len(study.images), seed)
+    partitions = make_partitions(segments, study.index, permutation, seed)
+    record.lap("segment")
+    settings = FidelitySettings(num_steps, substrates or ["black", "blur"], removed, batch_size, seed)
+    explained = preds if study.label is None or target == "prediction" else study.label.expand_as(preds)
+    whole = StudyImages(study.index, study.label if study.label is not None else preds[0], preds, None, permutation)
+    for name, method in named_methods.items():
+        files = {each: run.path / "per_image" / f"fidelity_{file_name(f'{name}_{each}')}.parquet" for each in models}
+        stability_file = run.path / "per_image" / f"stability_{file_name(name)}.parquet"
+        if all(path.is_file() for path in [stability_file, *files.values()]):
+            continue
+        attributions = torch.stack(
+            [
+                explain(
+                    each,
+                    reseed(method, number),
+                    study.images,
+                    explained[number],
+                    batch_size=batch_size,
+                    device=device,
+                    description=f"{name}, {model_name}",
+                )
+                for number, (model_name, each) in enumerate(models.items())
+            ]
+        )
+        record.lap(f"explain {name}")
+        if not stability_file.is_file():
+            compared = compare(
+                attributions,
+                partitions,
+                whole,
+                magnitudes=magnitudes,
+                distances=[],
+                non_negative=method.non_negative,
+                seed=seed,
+            )
+            _keep_examples(run, name, study.images, segments, attributions)
+            _write(stability_file, compared.assign(method=name, repeat=0))
+            record.lap(f"compare {name}")
+        for number, (model_name, each) in enumerate(models.items()):
+            if not files[model_name].is_file():
+                values = fidelity_of(
+                    each,
+                    study.images,
+                    explained[number],
+                    attributions[number],
+                    partitions,
+                    magnitudes=magnitudes,
+                    non_negative=method.non_negative,
+                    settings=settings,
+                    description=f"fidelity of {name}, {model_name}",
+                )
+                values["index"] = study.index.numpy()[values["position"]]
+                _write(files[model_name], values.assign(method=name, model=model_name))
+                record.lap(f"fidelity {name}")
+    quality = partition_quality(segmenters, Path(bsds500), num_quality_images) if bsds500 else None
+    if is_writer():
+        stability = _read(run, "stability", named_methods)
+        fidelity = _read(run, "fidelity", [f"{name}_{each}" for name in named_methods for each in models])
+        described = f"{len(models)} x {record.content['models'][next(iter(models))]['network']}"
+        results = pd.concat(
+            [
+                summarise(stability, dataset=study.name, models=described, num_resamples=num_resamples, seed=seed),
+                fidelity_rows(fidelity, dataset=study.name, models=described, num_resamples=num_resamples, seed=seed),
+            ],
+            ignore_index=True,
+        )
+        front = front_table(stability, fidelity, against, num_resamples, seed)
+        said = [*notes, *sentences(recommend(stability, fidelity, against, num_resamples, seed), against)]
+        if images:
+            said.append(
+                "Networks trained on the same photos: their agreement is one between architectures, not between models "
+                "trained on other data."
+            )
+        record.lap("summarise")
+        report_tradeoff(run, results, front, said, quality, against, lead.loggers)
+        record.lap("report")
+    return run.path
+
+
+def _models(
+    run: RunFolder,
+    data: ImageDataModule,
+    model: ModelFactory,
+    trainer: TrainerFactory,
+    checkpoints: list[str] | None,
+    networks: list[NamedNetwork] | None,
+    *,
+    named: bool,
+    seed: int,
+) -> dict[str, LightningModule]:
+    """Load the models that are named, or train one for each part of the data."""
+    if named:
+        return name_models(checkpoints or [], None, networks or [])
+    members = members_of(data, 1, checkpoints)
+    return {
+        member.name: load_checkpoint(obtain_checkpoint(member, run, data, model, trainer, seed), model)
+        for member in members
+    }
+
+
+def _keep_examples(
+    run: RunFolder, method: str, images: Tensor, segments: Mapping[str, Tensor], attributions: Tensor
+) -> None:
+    if is_writer():
+        chosen = spread_positions(len(images))
+        own = {name: ids[chosen] for name, ids in segments.items()}
+        Examples(images[chosen], own, attributions[:, chosen]).save(Examples.path(run, method))
+
+
+def _write(path: Path, values: pd.DataFrame) -> None:
+    if is_writer():
+        write_atomic(path, lambda part: values.to_parquet(part, index=False))
+
+
+def _read(run: RunFolder, kind: str, names: Mapping[str, Attribution] | list[str]) -> pd.DataFrame:
+    paths = [run.path / "per_image" / f"{kind}_{file_name(name)}.parquet" for name in names]
+    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

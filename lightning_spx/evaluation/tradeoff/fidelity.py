@@ -1,0 +1,121 @@
+"""Attributions of one model -> per-image fidelity of every pooling: what removing pixels does to the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from lightning import LightningModule
+from rich.progress import track
+from torch import Tensor
+
+from lightning_spx.attribution import magnitude
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.maps import gather_images, is_writer, own_share
+from lightning_spx.evaluation.partitions import Partition
+from lightning_spx.metrics import Substrate, deletion, fidelity_error, insertion, road
+
+
+@dataclass(frozen=True)
+class FidelitySettings:
+    """How pixels are removed.
+
+    Args:
+        num_steps: of deletion and insertion.
+        substrates: what takes the place of deleted pixels.
+        fractions: of pixels that ROAD removes.
+        batch_size: images at a time.
+        seed: of the ties and of ROAD's noise.
+    """
+
+    num_steps: int
+    substrates: Sequence[Substrate]
+    fractions: Sequence[float]
+    batch_size: int
+    seed: int
+
+
+def fidelity_of(
+    model: LightningModule,
+    images: Tensor,
+    target: Tensor,
+    attribution: Tensor,
+    partitions: Sequence[Partition],
+    *,
+    magnitudes: Sequence[Magnitude],
+    non_negative: bool,
+    settings: FidelitySettings,
+    description: str,
+) -> pd.DataFrame:
+    """Measure every pooling of a model's attributions by what removing pixels does to the model.
+
+    Pixels are ordered by un-normalised magnitudes, ties by chance.
+
+    Args:
+        model: in evaluation mode, on its device.
+        images: (N, 3, H, W).
+        target: (N,) the explained class.
+        attribution: (N, 3, H, W) of one method.
+        partitions: the poolings.
+        magnitudes: orders of pooling and taking magnitudes.
+        non_negative: of the method: the two orders coincide.
+        settings: of the metrics.
+        description: for the progress bar.
+
+    Returns:
+        One row for each (superpixels, magnitude, metric, setting, position of the image): `value`, `num_segments`.
+    """
+    here = own_share(len(images))
+    plain = magnitude(attribution[here])
+    jobs: list[tuple[Partition, str]] = []
+    for partition in partitions:
+        # without pooling, or without signs, the two orders are the same number
+        orders = ("either",) if non_negative or partition.pooling == "none" else magnitudes
+        jobs += [(partition, order) for order in orders]
+    frames = []
+    for partition, order in track(jobs, description, disable=not is_writer(), transient=True):
+        own = attribution.abs() if order == "before" else attribution
+        maps = magnitude(partition.pool(own, slice(0, len(images))))[here]
+        values = removal_values(model, images[here], target[here], maps, settings)
+        values["fidelity_error", ""] = fidelity_error(maps, plain)
+        for (metric, setting), value in values.items():
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "superpixels": partition.name,
+                        "magnitude": order,
+                        "metric": metric,
+                        "setting": setting,
+                        "position": range(len(images)),
+                        "num_segments": partition.num_segments().numpy(),
+                        "value": gather_images(value, here).double().numpy(),
+                    }
+                )
+            )
+    return pd.concat(frames, ignore_index=True)
+
+
+def removal_values(
+    model: LightningModule, images: Tensor, target: Tensor, maps: Tensor, settings: FidelitySettings
+) -> dict[tuple[str, str], Tensor]:
+    """Return (n,) values on the CPU of every metric that removes pixels."""
+    device, size = model.device, settings.batch_size
+    collected: dict[tuple[str, str], list[Tensor]] = {}
+    for start in range(0, len(images), size):
+        here = slice(start, start + size)
+        given = (model, images[here].to(device), target[here].to(device), maps[here].to(device))
+        for substrate in settings.substrates:
+            name = substrate if isinstance(substrate, str) else "mean"
+            for metric, function in (("deletion", deletion), ("insertion", insertion)):
+                value = function(*given, settings.num_steps, substrate, None, settings.seed, size)
+                collected.setdefault((metric, f"substrate={name}"), []).append(value.cpu())
+        after = {
+            order: torch.stack(
+                [road(*given, each, order, seed=settings.seed, batch_size=size) for each in settings.fractions]
+            ).mean(0)
+            for order in ("morf", "lerf")
+        }
+        after["combined"] = (after["lerf"] - after["morf"]) / 2
+        for order, value in after.items():
+            collected.setdefault(("road", f"order={order}"), []).append(value.cpu())
+    return {key: torch.cat(values) for key, values in collected.items()}

@@ -1,0 +1,192 @@
+"""What a trade-off says in a sentence for each method: chosen on one half of the images, reported on the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.results import controls_of
+from lightning_spx.evaluation.statistics import Array, Draws, bootstrap_weights, gain_over
+from lightning_spx.evaluation.tradeoff.summary import (
+    FIDELITY,
+    Point,
+    Row,
+    fidelity_draws,
+    on_front,
+    points_of,
+    stability_draws,
+)
+from lightning_spx.evaluation.verdict import LEAST_IMAGES, LEVEL, holm
+
+PIXEL_ROW = (PIXEL, "either")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A number of the recommended row on the reporting half.
+
+    Args:
+        value: of the row, up is better.
+        pixel: of the pixel map.
+        gain: over the best control.
+        low: of the gain's 95 % interval.
+        high: of the same.
+        best_control: by name.
+        p_value: of no gain over some control, one-sided, corrected over all that the recommendations name.
+    """
+
+    value: float
+    pixel: float
+    gain: float
+    low: float
+    high: float
+    best_control: str
+    p_value: float
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether the row beats every control."""
+        return self.p_value <= LEVEL
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The row between stability and fidelity that a method is best pooled by.
+
+    Args:
+        method: its name in tables.
+        row: super-pixels and order; the pixel row where no S- row was on the front.
+        stability: excess of SSIM.
+        fidelity: of the chosen kind.
+        num_images: of the reporting half.
+    """
+
+    method: str
+    row: Row
+    stability: Comparison | None
+    fidelity: Comparison | None
+    num_images: int
+
+
+def recommend(
+    stability: pd.DataFrame, fidelity: pd.DataFrame, against: str, num_resamples: int = 2000, seed: int = 0
+) -> list[Recommendation]:
+    """Choose each method's best S- row on half of the images and measure it on the other half.
+
+    Of the S- rows on the front, the one with the largest sum of both numbers is chosen, each number scaled to [0, 1]
+    over the method's own rows (pixel and S-).
+
+    Args:
+        stability: rows of `compare` with the column `method`.
+        fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
+        against: the fidelity, a key of `FIDELITY`.
+        num_resamples: of the bootstrap.
+        seed: of the halves and of the bootstrap.
+
+    Returns:
+        One for each method, p-values corrected after Holm over both numbers of all of them; none with fewer than 8
+        images.
+    """
+    metric, setting = FIDELITY[against]
+    of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
+    images = np.sort(of_axis["index"].unique())
+    if len(images) < LEAST_IMAGES:
+        return []
+    choosing = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+    found = []
+    for method, rows in of_axis.groupby("method", sort=False):
+        same = stability[stability["method"] == method]
+        halves = [same["index"].isin(choosing), rows["index"].isin(choosing)]
+        unit = np.ones((1, 1, len(choosing)))
+        first = points_of(stability_draws(same[halves[0]], unit), fidelity_draws(rows[halves[1]], unit))
+        row = choose(first)
+        num_images = len(images) - len(choosing)
+        weights = bootstrap_weights(1, num_images, num_resamples, seed)
+        second = stability_draws(same[~halves[0]], weights), fidelity_draws(rows[~halves[1]], weights)
+        measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row) for draws in second]
+        found.append(Recommendation(str(method), row, measured[0], measured[1], num_images))
+    return _corrected(found)
+
+
+def choose(points: dict[Row, Point]) -> Row:
+    """Return the S- row on the front with the largest scaled sum of both numbers, or the pixel row if there is none."""
+    own = {row: point for row, point in points.items() if not row[0].startswith("control:")}
+    candidates = [row for row in own if row in on_front(own) and row != PIXEL_ROW]
+    if not candidates:
+        return PIXEL_ROW
+    total = np.zeros(len(own))
+    for numbers in ([p.stability[0] for p in own.values()], [p.fidelity[0] for p in own.values()]):
+        values = np.asarray(numbers)
+        total += (values - np.nanmin(values)) / max(np.nanmax(values) - np.nanmin(values), 1e-12)
+    scores = dict(zip(own, total, strict=True))
+    return max(candidates, key=lambda row: scores[row])
+
+
+def _compared(draws: dict[Row, Draws], row: Row) -> Comparison:
+    controls = controls_of(draws, *row)
+    gain = gain_over(draws[row], controls)
+    p_values = [_p_value(draws[row].excess - other.excess) for other in controls.values()]
+    return Comparison(
+        value=float(draws[row].excess[0]),
+        pixel=float(draws[PIXEL_ROW].excess[0]),
+        gain=gain.gain,
+        low=gain.low,
+        high=gain.high,
+        best_control=gain.best_control.removeprefix("control:").partition("(")[0],
+        p_value=max(p_values, default=1.0),
+    )
+
+
+def _p_value(differences: Array) -> float:
+    drawn = differences[1:]
+    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
+
+
+def _corrected(found: Sequence[Recommendation]) -> list[Recommendation]:
+    p_values = [each.p_value for item in found for each in (item.stability, item.fidelity) if each is not None]
+    corrected = iter(holm(p_values))
+    return [
+        replace(
+            item,
+            stability=None if item.stability is None else replace(item.stability, p_value=next(corrected)),
+            fidelity=None if item.fidelity is None else replace(item.fidelity, p_value=next(corrected)),
+        )
+        for item in found
+    ]
+
+
+def sentences(found: Sequence[Recommendation], against: str) -> list[str]:
+    """Say the recommendations in plain words, one for each method and one on how they were made.
+
+    Example:
+        >>> number = Comparison(0.2, 0.1, 0.05, 0.01, 0.09, "blur", 0.02)
+        >>> one = Recommendation("Gradient", ("Slic", "after"), number, replace(number, p_value=0.5), 50)
+        >>> sentences([one], "road")[0].partition(": ")[2].partition(" (")[0]
+        'pool over Slic, order after, which beats smoothing in stability'
+    """
+    if not found:
+        return ["Too few images for a recommendation."]
+    said = [_sentence(item, against) for item in found]
+    return [
+        *said,
+        "Rows chosen on one half of the images (of the S- rows on the front the largest scaled sum of both numbers), "
+        f"numbers from the other {found[0].num_images}; 95 % intervals over images, for these models; beating "
+        "smoothing means beating every control, with Holm's correction over all numbers named here.",
+    ]
+
+
+def _sentence(item: Recommendation, against: str) -> str:
+    if item.stability is None or item.fidelity is None:
+        return f"{item.method}: stay with the pixel map, no S- row is on the front between stability and {against}."
+    beaten = [name for name, each in (("stability", item.stability), (against, item.fidelity)) if each.has_gain]
+    verdict = f"which beats smoothing in {' and '.join(beaten)}" if beaten else "which does not beat smoothing"
+    # deletion is turned round so that up is better, and printed as it is
+    sign = -1 if against == "deletion" else 1
+    numbers = [
+        f"{name} {flip * each.value:.3f}, pixel {flip * each.pixel:.3f}, gain over {each.best_control} "
+        f"{each.gain:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
+        for name, each, flip in (("excess SSIM", item.stability, 1), (against, item.fidelity, sign))
+    ]
+    return f"{item.method}: pool over {item.row[0]}, order {item.row[1]}, {verdict} ({'; '.join(numbers)})."

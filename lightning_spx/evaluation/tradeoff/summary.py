@@ -1,0 +1,193 @@
+"""Per-image values of stability and fidelity -> rows of results, and the front between the two."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.results import (
+    ALL_PAIRS,
+    KEYS,
+    OVER_IMAGES,
+    VALUES,
+    cell_of,
+    controls_of,
+    draws_of,
+)
+from lightning_spx.evaluation.statistics import Array, Draws, bootstrap_weights, gain_over, interval, weighted_mean
+
+STABILITY = ("saliency_ssim", "")
+# the number on the front's other axis, by the word that chooses it
+FIDELITY = {
+    "road": ("road", "order=combined"),
+    "insertion": ("insertion", "substrate=blur"),
+    "deletion": ("deletion", "substrate=blur"),
+}
+Row = tuple[str, str]  # superpixels, magnitude
+
+
+def sign_of(metric: str, setting: str) -> int:
+    """Say which way is better: 1 for up, -1 for down.
+
+    Example:
+        >>> sign_of("road", "order=lerf"), sign_of("road", "order=morf"), sign_of("deletion", "substrate=blur")
+        (1, -1, -1)
+    """
+    return -1 if metric in ("deletion", "fidelity_error") or setting == "order=morf" else 1
+
+
+def fidelity_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
+    """Return the bootstrap draws of one method's number, turned so that up is better; there is no floor.
+
+    Args:
+        rows: per-image values of one method, metric and setting, for every model.
+        weights: (B, 1, N) over the images in the order of their index.
+    """
+    metric, setting = str(rows["metric"].iloc[0]), str(rows["setting"].iloc[0])
+    draws: dict[Row, Draws] = {}
+    for (superpixels, order), group in rows.groupby(["superpixels", "magnitude"], sort=False):
+        values = group.pivot(index="model", columns="index", values="value").to_numpy()[None]
+        mean = sign_of(metric, setting) * weighted_mean(values, weights)
+        draws[str(superpixels), str(order)] = Draws(mean, np.zeros_like(mean), np.zeros_like(mean))
+    return draws
+
+
+def stability_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
+    """Return the draws of one method's SSIM with its nulls, over the images in the order of their index."""
+    rows = rows[(rows["metric"] == STABILITY[0]) & (rows["setting"] == STABILITY[1])]
+    pairs, images = sorted(rows["pair"].unique()), np.sort(rows["index"].unique())
+    return {
+        (str(superpixels), str(order)): draws_of(STABILITY[0], cell_of(group, pairs, images), weights)
+        for (superpixels, order), group in rows.groupby(["superpixels", "magnitude"], sort=False)
+    }
+
+
+def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resamples: int, seed: int) -> pd.DataFrame:
+    """Summarise the per-image fidelity of a study, with the gain over controls in the better direction.
+
+    Args:
+        fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
+        dataset: name of the data set.
+        models: name of the models.
+        num_resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        Rows with the columns of `results.csv`; floor and excess are missing, as these numbers have none.
+    """
+    num_images = fidelity["index"].nunique()
+    weights = bootstrap_weights(1, num_images, num_resamples, seed)
+    rows: list[dict[str, object]] = []
+    for (method, metric, setting), group in fidelity.groupby(["method", "metric", "setting"], sort=False):
+        draws = fidelity_draws(group, weights)
+        sign = sign_of(str(metric), str(setting))
+        for (superpixels, order), draw in draws.items():
+            own = group[(group["superpixels"] == superpixels) & (group["magnitude"] == order)]
+            valid = own.dropna(subset="value")["index"].nunique()
+            low, high = interval(sign * draw.value)
+            row: dict[str, object] = {
+                "dataset": dataset,
+                "models": models,
+                "pair": ALL_PAIRS,
+                "method": method,
+                "superpixels": superpixels,
+                "magnitude": order,
+                "metric": metric,
+                "setting": setting,
+                "value": sign * float(draw.value[0]),
+                "ci_low": low,
+                "ci_high": high,
+                "interval": OVER_IMAGES,
+                "num_images": valid,
+                "num_dropped": num_images - valid,
+                "mean_segments": float(own["num_segments"].mean()),
+            }
+            controls = controls_of(draws, superpixels, order)
+            if superpixels != PIXEL and controls:
+                gain = gain_over(draw, controls)
+                row |= {"best_control": gain.best_control, "gain": gain.gain}
+                row |= {"gain_low": gain.low, "gain_high": gain.high}
+            rows.append(row)
+    return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
+
+
+@dataclass(frozen=True)
+class Point:
+    """One pooling of a method between stability and fidelity, both with up as better.
+
+    Args:
+        stability: draws of the excess.
+        fidelity: draws of the fidelity.
+    """
+
+    stability: Array
+    fidelity: Array
+
+
+def points_of(stability: Mapping[Row, Draws], fidelity: Mapping[Row, Draws]) -> dict[Row, Point]:
+    """Join a method's draws of both numbers."""
+    return {row: Point(draw.excess, fidelity[row].value) for row, draw in stability.items() if row in fidelity}
+
+
+def on_front(points: Mapping[Row, Point]) -> set[Row]:
+    """Return the rows that no other row beats in one number without losing in the other (Pareto).
+
+    Example:
+        >>> at = lambda *value: Point(np.array(value[:1]), np.array(value[1:]))
+        >>> sorted(on_front({("a", ""): at(1.0, 0.0), ("b", ""): at(0.0, 1.0), ("c", ""): at(0.0, 0.5)}))
+        [('a', ''), ('b', '')]
+    """
+    numbers = {row: (float(point.stability[0]), float(point.fidelity[0])) for row, point in points.items()}
+    finite = {row: pair for row, pair in numbers.items() if np.isfinite(pair).all()}
+    return {
+        row
+        for row, (x, y) in finite.items()
+        if not any(u >= x and v >= y and (u > x or v > y) for u, v in finite.values())
+    }
+
+
+def front_table(
+    stability: pd.DataFrame, fidelity: pd.DataFrame, against: str, num_resamples: int, seed: int
+) -> pd.DataFrame:
+    """Place every row of every method between stability and fidelity.
+
+    Args:
+        stability: rows of `compare` with the column `method`.
+        fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
+        against: the fidelity, a key of `FIDELITY`.
+        num_resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        One row for each method, super-pixels and order: excess and fidelity with intervals (up is better), the mean
+        number of segments, and whether it is on the front of its method's own rows, controls left out.
+    """
+    metric, setting = FIDELITY[against]
+    of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
+    weights = bootstrap_weights(1, fidelity["index"].nunique(), num_resamples, seed)
+    rows: list[dict[str, object]] = []
+    for method, of_method in of_axis.groupby("method", sort=False):
+        same = stability[stability["method"] == method]
+        points = points_of(stability_draws(same, weights), fidelity_draws(of_method, weights))
+        front = on_front({row: point for row, point in points.items() if not row[0].startswith("control:")})
+        sizes = of_method.groupby(["superpixels", "magnitude"])["num_segments"].mean()
+        for row, point in points.items():
+            (x_low, x_high), (y_low, y_high) = interval(point.stability), interval(point.fidelity)
+            rows.append(
+                {
+                    "method": method,
+                    "superpixels": row[0],
+                    "magnitude": row[1],
+                    "mean_segments": float(sizes[row]),
+                    "excess": float(point.stability[0]),
+                    "excess_low": x_low,
+                    "excess_high": x_high,
+                    "fidelity": float(point.fidelity[0]),
+                    "fidelity_low": y_low,
+                    "fidelity_high": y_high,
+                    "on_front": row in front,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,184 @@
+"""Stability against fidelity -> the figure of the front and Table 2."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.box import SIMPLE
+from rich.table import Table
+from rich.text import Text
+
+from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
+from lightning_spx.reporting.rows import has_gain
+
+CONTROL_COLOUR = "#b9c0c7"
+MARKERS = {"after": "o", "before": "^", "either": "s"}
+
+
+def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figure:
+    """Draw every row between stability and fidelity with its intervals, a panel for each method.
+
+    Args:
+        front: rows with `method`, `superpixels`, `magnitude`, `mean_segments`, `on_front`, and `excess` and `fidelity`
+            with `_low` and `_high`; up is better for both.
+        fidelity_name: label of the upward axis.
+        caption: below the panels.
+
+    Example:
+        >>> row = dict(method="Gradient", superpixels="pixel", magnitude="either", mean_segments=9.0, on_front=True,
+        ...     excess=0.1, excess_low=0.0, excess_high=0.2, fidelity=0.3, fidelity_low=0.2, fidelity_high=0.4)
+        >>> len(front_figure(pd.DataFrame([row]), "ROAD", "one image").axes)
+        1
+    """
+    methods = list(front["method"].unique())
+    columns = min(3, len(methods))
+    rows = -(-len(methods) // columns)
+    figure = Figure(figsize=(4.6 * columns + 1.4, 4.1 * rows + 1.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    own = [name for name in front["superpixels"].unique() if name != "pixel" and not name.startswith("control:")]
+    for axes, method in zip(panels, methods, strict=False):
+        _panel(axes, front[front["method"] == method], own)
+        axes.set_title(method, fontsize=10)
+        axes.set_xlabel("stability: excess SSIM over the floor", fontsize=8)
+        axes.set_ylabel(fidelity_name, fontsize=8)
+    for axes in panels[len(methods) :]:
+        axes.axis("off")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=7.5, frameon=False, loc="outside lower center", ncols=3 * columns)
+    figure.suptitle(caption, fontsize=8)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
+    controls = rows[rows["superpixels"].str.startswith("control:")]
+    axes.plot(controls["excess"], controls["fidelity"], "x", color=CONTROL_COLOUR, ms=4, label="controls")
+    for order, marker in MARKERS.items():
+        for superpixels in ["pixel", *own]:
+            points = rows[(rows["superpixels"] == superpixels) & (rows["magnitude"] == order)]
+            if points.empty:
+                continue
+            pixel = superpixels == "pixel"
+            colour = PIXEL_COLOUR if pixel else POOLED_COLOURS[own.index(superpixels) % len(POOLED_COLOURS)]
+            label = "pixel" if pixel else f"S-, {superpixels}, {order}"
+            axes.errorbar(
+                points["excess"],
+                points["fidelity"],
+                xerr=_reach(points, "excess"),
+                yerr=_reach(points, "fidelity"),
+                fmt="*" if pixel else marker,
+                ms=11 if pixel else 6,
+                color=colour,
+                # more colours than there are: the size tells namesakes apart, and the fill says what is on the front
+                markerfacecolor=colour if bool(points["on_front"].iloc[0]) else "white",
+                elinewidth=0.8,
+                label=label,
+            )
+            if not pixel:
+                count = f"{points['mean_segments'].iloc[0]:.0f}"
+                place = (points["excess"].iloc[0], points["fidelity"].iloc[0])
+                axes.annotate(count, place, textcoords="offset points", xytext=(5, 4), fontsize=6.5, color=colour)
+    front = rows[rows["on_front"]].sort_values("excess")
+    axes.plot(front["excess"], front["fidelity"], color="black", lw=0.9, ls=":", label="front (filled)", zorder=1)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _reach(points: pd.DataFrame, name: str) -> np.ndarray:
+    value = points[name].to_numpy()
+    low, high = points[f"{name}_low"].to_numpy(), points[f"{name}_high"].to_numpy()
+    return np.stack([value - low, high - value]).clip(min=0)
+
+
+def tradeoff_table(results: pd.DataFrame, front: pd.DataFrame, notes: str = "") -> Table:
+    """Tabulate stability against fidelity: a row for each pixel and S- map (Table 2 of the source).
+
+    Args:
+        results: rows of `results.csv`.
+        front: which rows are on the front of their method.
+        notes: a sentence below.
+
+    Returns:
+        Excess of SSIM and each number of fidelity; a star where the row beats every control, a dot on the front.
+    """
+    wide = tradeoff_cells(results, front)
+    table = Table(
+        title=Text("Stability against fidelity"),
+        caption=Text(
+            "excess: stability over its floor (0 is chance, 1 is perfect). "
+            f"* beats every control; \N{BULLET} on the front. {notes}"
+        ),
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for number, heading in enumerate(wide.columns):
+        table.add_column(str(heading), justify="left" if number < 3 else "right", no_wrap=True)
+    for _, row in wide.iterrows():
+        # as Text: a name from a data set is no markup
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 2 as text: a row for each pixel and S- map, a column for each number.
+
+    Args:
+        results: rows of `results.csv`.
+        front: rows of `front_figure`.
+    """
+    own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
+    lines = []
+    for _, place in front[~front["superpixels"].str.startswith("control:")].iterrows():
+        same = own[
+            (own["method"] == place["method"])
+            & (own["superpixels"] == place["superpixels"])
+            & (own["magnitude"] == place["magnitude"])
+        ]
+        dot = "\N{BULLET} " if place["on_front"] else ""
+        pixel = place["superpixels"] == "pixel"
+        segments = "" if pixel else f", {place['mean_segments']:.0f}"
+        line = {
+            "method": f"{dot}{'' if pixel else 'S-'}{place['method']}",
+            "super-pixels": f"{place['superpixels']}{segments}",
+            "order": place["magnitude"],
+        }
+        for _, row in same.iterrows():
+            stable = row["metric"] == "saliency_ssim"
+            if not stable and row["metric"] not in ("deletion", "insertion", "road", "fidelity_error"):
+                continue
+            name = "excess SSIM" if stable else f"{row['metric']} {str(row['setting']).partition('=')[2]}".strip()
+            number = row["excess"] if stable else row["value"]
+            line[name] = f"{number:.3f}{'*' if not pixel and has_gain(row) else ' '}"
+        lines.append(line)
+    return pd.DataFrame(lines).fillna("")
+
+
+def table_figure(cells: pd.DataFrame, title: str) -> Figure:
+    """Draw a table of text.
+
+    Args:
+        cells: headings and cells.
+        title: above it.
+
+    Example:
+        >>> len(table_figure(pd.DataFrame({"method": ["Gradient"]}), "one").axes[0].tables)
+        1
+    """
+    widths = [max(len(str(name)), *(len(str(cell)) for cell in cells[name])) for name in cells.columns]
+    size = (max(5.0, 0.085 * sum(widths) + 0.5), 0.7 + 0.24 * (1 + len(cells)))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.axis("off")
+    table = axes.table(
+        cells.astype(str).to_numpy().tolist(),
+        colLabels=[str(name) for name in cells.columns],
+        colWidths=[width / sum(widths) for width in widths],
+        loc="center",
+        cellLoc="left",
+    )
+    table.auto_set_font_size(False)
+    table.set_fontsize(8)
+    for cell in table.get_celld().values():
+        cell.set_linewidth(0.3)
+    axes.set_title(title, fontsize=9)
+    return figure

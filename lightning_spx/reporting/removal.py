@@ -1,0 +1,86 @@
+"""Accuracy after removal and retraining -> curves and a table."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
+from lightning_spx.reporting.rows import has_gain
+
+BASELINES = {"random": "black", "sobel": "#b8a100"}
+
+
+def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
+    """Draw the accuracy over the percentage of removed pixels, a panel for each method.
+
+    Args:
+        results: rows with the metric `roar_accuracy` or `kar_accuracy`.
+        chance: accuracy of guessing.
+        title: above the panels.
+    """
+    rows = results.assign(percentage=results["setting"].str.partition("=")[2].astype(float))
+    clean = rows[rows["method"] == "none"]
+    methods = [name for name in rows["method"].unique() if name not in ("none", *BASELINES)]
+    figure = Figure(figsize=(5.0 * max(1, len(methods)) + 0.8, 4.6), layout="constrained")
+    panels = figure.subplots(1, max(1, len(methods)), squeeze=False, sharey=True)[0]
+    for axes, method in zip(panels, methods or [""], strict=True):
+        shown = [(name, "pixel", colour, ":") for name, colour in BASELINES.items()]
+        own = rows[rows["method"] == method]
+        names = list(own["superpixels"].unique())
+        pooled = [name for name in names if name != "pixel" and not name.startswith("control:")]
+        for name in names:
+            if name.startswith("control:"):
+                shown.append((method, name, "#c3c9cf", "-"))
+        shown += [(method, name, POOLED_COLOURS[pooled.index(name) % len(POOLED_COLOURS)], "-") for name in pooled]
+        shown += [(method, "pixel", PIXEL_COLOUR, "-")] if method else []
+        labelled = False
+        for source, name, colour, style in shown:
+            line = rows[(rows["method"] == source) & (rows["superpixels"] == name)]
+            line = pd.concat([clean, line]).sort_values("percentage")
+            control = name.startswith("control:")
+            label = source if source in BASELINES else "pixel" if name == "pixel" else f"S-, {name}"
+            if control:
+                label, labelled = ("_" if labelled else "controls"), True
+            reach = [line["value"] - line["ci_low"], line["ci_high"] - line["value"]]
+            missing = line["ci_low"].isna().any() or control
+            axes.errorbar(
+                line["percentage"],
+                line["value"],
+                yerr=None if missing else reach,
+                color=colour,
+                ls=style,
+                marker="" if control else "o",
+                ms=3.5,
+                capsize=2,
+                lw=1 if control else 1.5,
+                label=label,
+            )
+        axes.axhline(chance, color="#c1121f", lw=1, label="guessing")
+        axes.set_title(method, fontsize=10)
+        axes.set_xlabel("pixels removed (%)", fontsize=8)
+        axes.legend(fontsize=7.5, frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("test accuracy after retraining", fontsize=8)
+    figure.suptitle(title, fontsize=8)
+    return figure
+
+
+def removal_cells(results: pd.DataFrame) -> pd.DataFrame:
+    """Return accuracies as text: a row for each order, a column for each percentage, a star for a gain.
+
+    Args:
+        results: rows with the metric `roar_accuracy` or `kar_accuracy`.
+
+    Example:
+        >>> row = dict(method="random", superpixels="pixel", setting="percentage=30", value=0.5, ci_low=0.4,
+        ...     ci_high=0.6, gain_low=float("nan"), excess=float("nan"))
+        >>> removal_cells(pd.DataFrame([row])).iloc[0].tolist()
+        ['random', 'pixel', '0.500 [0.400, 0.600]']
+    """
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for _, row in results.iterrows():
+        key = str(row["method"]), str(row["superpixels"])
+        line = lines.setdefault(key, {"order": key[0], "super-pixels": key[1]})
+        reach = "" if pd.isna(row["ci_low"]) else f" [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+        star = "*" if has_gain(row) else ""
+        line[f"{str(row['setting']).partition('=')[2]} %"] = f"{row['value']:.3f}{star}{reach}"
+    return pd.DataFrame(lines.values()).fillna("")

@@ -1,0 +1,152 @@
+"""How well a partition follows the borders that people have drawn: the field's four numbers."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from lightning_spx.superpixels.segmenter import check_segments
+
+
+def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tensor:
+    """Fraction of the true border's pixels that have a border of the segments near them; high is good.
+
+    Source: Martin, Fowlkes and Malik, PAMI 2004; as in Stutz et al., Superpixels: an evaluation, CVIU 2018.
+
+    Args:
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        truth: `(N, H, W)` int64, non-negative labels of true regions.
+        tolerance: Largest distance in rows and in columns, in pixels.
+
+    Returns:
+        `(N,)` in [0, 1]; NaN where the truth has no border.
+
+    Raises:
+        ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
+
+    Example:
+        >>> truth = torch.tensor([[[0, 0, 0, 1, 1, 1]]])
+        >>> boundary_recall(torch.tensor([[[0, 1, 1, 1, 1, 1]]]), truth, tolerance=1)
+        tensor([0.5000])
+    """
+    _check(segments, truth)
+    near = max_pool2d(_borders(segments).float(), 2 * tolerance + 1, stride=1, padding=tolerance) > 0
+    true = _borders(truth)
+    return (near & true).flatten(1).sum(1) / true.flatten(1).sum(1)
+
+
+def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
+    """Share of pixels by which segments leak over true borders, the smaller part of each overlap; low is good.
+
+    Source: Neubert and Protzel, Superpixel Benchmark and Comparison, 2012.
+
+    Args:
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        truth: `(N, H, W)` int64, non-negative labels of true regions.
+
+    Returns:
+        `(N,)`, 0 where no segment crosses a true border.
+
+    Raises:
+        ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
+
+    Example:
+        >>> truth = torch.tensor([[[0, 0, 0, 1, 1, 1]]])
+        >>> undersegmentation_error(torch.tensor([[[0, 0, 0, 0, 1, 1]]]), truth)
+        tensor([0.3333])
+    """
+    _check(segments, truth)
+    errors = []
+    for overlap in (_overlaps(*pair) for pair in zip(segments, truth, strict=True)):
+        leaks = torch.minimum(overlap, overlap.sum(1, keepdim=True) - overlap)
+        errors.append(leaks.sum() / overlap.sum())
+    return torch.stack(errors).float() if errors else torch.zeros(0)
+
+
+def achievable_accuracy(segments: Tensor, truth: Tensor) -> Tensor:
+    """Share of pixels that are right if each segment takes its most frequent true label; high is good.
+
+    Source: Liu et al., Entropy Rate Superpixel Segmentation, CVPR 2011.
+
+    Args:
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        truth: `(N, H, W)` int64, non-negative labels of true regions.
+
+    Returns:
+        `(N,)` in (0, 1].
+
+    Raises:
+        ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
+
+    Example:
+        >>> truth = torch.tensor([[[0, 0, 0, 1, 1, 1]]])
+        >>> achievable_accuracy(torch.tensor([[[0, 0, 0, 0, 1, 1]]]), truth)
+        tensor([0.8333])
+    """
+    _check(segments, truth)
+    pairs = (_overlaps(*pair) for pair in zip(segments, truth, strict=True))
+    shares = [overlap.amax(1).sum() / overlap.sum() for overlap in pairs]
+    return torch.stack(shares).float() if shares else torch.zeros(0)
+
+
+def compactness(segments: Tensor) -> Tensor:
+    """Mean roundness of the segments, `4 pi area / perimeter^2`, weighted by area; a square has pi / 4.
+
+    The perimeter counts the edges between pixels, those of the image's border included.
+
+    Source: Schick, Fischer and Stiefelhagen, Measuring and Evaluating the Compactness of Superpixels, ICPR 2012.
+
+    Args:
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Returns:
+        `(N,)` in (0, pi / 4].
+
+    Raises:
+        ValueError: If `segments` breaks its contract.
+
+    Example:
+        >>> compactness(torch.tensor([[[0, 0, 1, 1], [0, 0, 1, 1]]]))
+        tensor([0.7854])
+    """
+    check_segments(segments)
+    values = []
+    for ids in segments:
+        area = torch.bincount(ids.flatten()).double()
+        perimeter = torch.zeros_like(area)
+        # an id of its own around the image, so that its border counts
+        around = torch.nn.functional.pad(ids[None, None].double(), (1, 1, 1, 1), value=-1)[0, 0].long()
+        for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
+            neighbour = around[rows : rows + ids.shape[0], columns : columns + ids.shape[1]]
+            perimeter += torch.bincount(ids[neighbour != ids], minlength=len(area))
+        values.append((area * 4 * math.pi * area / perimeter.square()).sum() / area.sum())
+    return torch.stack(values).float() if values else torch.zeros(0)
+
+
+def _check(segments: Tensor, truth: Tensor) -> None:
+    check_segments(segments)
+    if truth.shape != segments.shape or truth.dtype != torch.int64:
+        raise ValueError(
+            f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {truth.dtype} {tuple(truth.shape)}."
+        )
+    if bool((truth < 0).any()):
+        raise ValueError(f"Expected `truth` to be non-negative, got {int(truth.min())}.")
+
+
+def _borders(labels: Tensor) -> Tensor:
+    """Pixels that touch another label, to the left, right, above or below."""
+    borders = torch.zeros_like(labels, dtype=torch.bool)
+    across, down = labels[:, :, 1:] != labels[:, :, :-1], labels[:, 1:] != labels[:, :-1]
+    borders[:, :, 1:] |= across
+    borders[:, :, :-1] |= across
+    borders[:, 1:] |= down
+    borders[:, :-1] |= down
+    return borders
+
+
+def _overlaps(ids: Tensor, truth: Tensor) -> Tensor:
+    """Pixels that each segment shares with each true label, (S, labels) float64."""
+    num_labels = int(truth.max()) + 1
+    counts = torch.bincount(ids.flatten() * num_labels + truth.flatten(), minlength=(int(ids.max()) + 1) * num_labels)
+    return counts.view(-1, num_labels).double()
