@@ -14,6 +14,7 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.provenance import RECORD_FILE
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, file_name, write_atomic
+from lightning_spx.evaluation.sanity import sanity_sentences
 from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.superpixels import segment_pool
@@ -108,7 +109,7 @@ def _verdicts(per_image: pd.DataFrame, results: pd.DataFrame, record: dict[str, 
         for setting in settings[:1]:
             found = verdicts(per_image, metric, str(setting), seed=int(record["seed"]))
             sentences.append(sentence(found, metric, num_models))
-    return sentences
+    return [*sentences, *sanity_sentences(results)]
 
 
 def _figures(folder: Path) -> dict[str, bytes]:

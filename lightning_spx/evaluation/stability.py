@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
+
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.blocks import Block, read_blocks
@@ -23,6 +25,7 @@ from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import default_folder, open_run_folder, write_atomic
+from lightning_spx.evaluation.sanity import SANITY_SSIM, sanity_file, without_gain
 from lightning_spx.evaluation.stability_report import report_stability
 from lightning_spx.evaluation.study import Study
 from lightning_spx.metrics import Distance
@@ -42,6 +45,7 @@ def stability(
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
+    sanity_stages: int = 0,
     num_resamples: int = 2000,
     batch_size: int = 64,
     seed: int = 0,
@@ -63,6 +67,8 @@ def stability(
         repeats: independent splits and seeds; with three or more the intervals cover them.
         target: explain the logit of the label, or of each model's own prediction.
         noise: random methods draw `own` noise for each model, or `shared` noise, which alone raises agreement.
+        sanity_stages: randomise each model from the last layer down in so many stages, and see whether its maps change
+            (rows of the metric `sanity_ssim`); 0 leaves these checks out. Each stage costs as much as explaining.
         num_resamples: of the bootstrap.
         batch_size: images explained at a time.
         seed: of initial weights, noise, drawn images, controls and bootstrap (the split has the seed of `data`).
@@ -78,7 +84,12 @@ def stability(
     named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)
     if not named_methods or not named_segmenters or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
-    for name, value, least in (("num_images", num_images, 2), ("batch_size", batch_size, 1), ("repeats", repeats, 1)):
+    for name, value, least in (
+        ("num_images", num_images, 2),
+        ("batch_size", batch_size, 1),
+        ("repeats", repeats, 1),
+        ("sanity_stages", sanity_stages, 0),
+    ):
         if value < least:
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
     members = members_of(data, repeats, checkpoints)
@@ -121,6 +132,7 @@ def stability(
         batch_size=batch_size,
         device=device,
         seed=seed,
+        sanity_stages=sanity_stages,
     )
     blocks: list[Block] = []
     for repeat, split in enumerate(splits):
@@ -129,7 +141,19 @@ def stability(
     if is_writer():
         models = f"{len(members) // repeats} x {record.content['models'][members[0].name]['network']}"
         per_image = read_blocks(run, blocks)
-        results = summarise(per_image, dataset=data.name, models=models, num_resamples=num_resamples, seed=seed)
+        if sanity_stages:
+            checks = [sanity_file(run, repeat, name) for repeat in range(repeats) for name in named_methods]
+            per_image = pd.concat([per_image, *map(pd.read_parquet, checks)], ignore_index=True)
+        results = without_gain(
+            pd.concat(
+                [
+                    summarise(rows, dataset=data.name, models=models, num_resamples=num_resamples, seed=seed)
+                    # their pairs are models, so each kind has its own
+                    for _, rows in per_image.groupby(per_image["metric"] == SANITY_SSIM)
+                ],
+                ignore_index=True,
+            )
+        )
         write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))
         record.lap("summarise")
         report_stability(run, results, per_image, list(named_methods), len(members) // repeats, lead.loggers)

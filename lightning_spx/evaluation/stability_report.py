@@ -12,6 +12,7 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
+from lightning_spx.evaluation.sanity import FULLY_RANDOMISED, sanity_sentences
 from lightning_spx.reporting import (
     finish,
     log_config,
@@ -49,12 +50,15 @@ def report_stability(
         write_atomic(run.path / "figures" / f"{name}.png", partial(figure.savefig, dpi=150))
     console = Console()
     for metric, setting in _numbers(results):
-        if metric in ("saliency_ssim", "mege"):
+        # of the stages of a sanity check the last one is printed
+        if metric in ("saliency_ssim", "mege") or setting == FULLY_RANDOMISED:
             table = stability_table(results, metric, setting)
             print_table(console, table)
     blank = per_image.groupby(["method", "superpixels"], sort=False)["constant"].mean()
     for key, share in blank[blank > 0].items():
         console.print(f"{key}: {share:.1%} of the compared pairs of maps hold a constant map")
+    for said in sanity_sentences(results):
+        console.print(said, markup=False, highlight=False)
     log_config(loggers, run.config)
     log_scalars(loggers, _scalars(results))
     log_table(loggers, "stability/results", results)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 import torch
 from lightning import LightningModule
 from torch import Tensor
@@ -20,7 +22,8 @@ from lightning_spx.evaluation.members import Member, ModelFactory, load_checkpoi
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import Partition, derangement, make_partitions, segment_images
 from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+from lightning_spx.evaluation.sanity import sanity_file, sanity_values
 from lightning_spx.metrics import Distance
 from lightning_spx.superpixels import Segmenter
 
@@ -42,6 +45,7 @@ class Study:
         batch_size: images at a time.
         device: of the models.
         seed: of the nulls and controls.
+        sanity_stages: of the cascading randomisation; 0 for no sanity checks.
     """
 
     run: RunFolder
@@ -56,6 +60,7 @@ class Study:
     batch_size: int
     device: torch.device
     seed: int
+    sanity_stages: int = 0
     _segments: dict[str, Tensor] = field(default_factory=dict)
     _partitions: list[Partition] = field(default_factory=list)
 
@@ -99,8 +104,12 @@ class Study:
                 seed=self.seed,
                 model_offset=next(iter(networks)).number,
             )
+            sanity = self._sanity(method, block.method, networks, attributions, images) if self.sanity_stages else None
             if is_writer():
-                # the examples first: a block on disk says that all of its method's files are there
+                # the others first: a block on disk says that all of its method's files are there
+                if sanity is not None:
+                    rows = sanity.assign(method=block.method, repeat=repeat)
+                    write_atomic(sanity_file(self.run, repeat, block.method), partial(rows.to_parquet, index=False))
                 if repeat == 0:
                     self._examples(attributions).save(Examples.path(self.run, block.method))
                 block.write(self.run, values)
@@ -125,6 +134,33 @@ class Study:
                 for position, (member, network) in enumerate(networks.items())
             ]
         )
+
+    def _sanity(
+        self,
+        method: Attribution,
+        name: str,
+        networks: Mapping[Member, LightningModule],
+        attributions: Tensor,
+        images: StudyImages,
+    ) -> pd.DataFrame:
+        values = sanity_values(
+            method,
+            name,
+            networks,
+            attributions,
+            self.drawn.images,
+            [self.drawn.label if self.target == "label" else preds for preds in images.preds],
+            self._partitions,
+            images,
+            num_stages=self.sanity_stages,
+            magnitudes=self.magnitudes,
+            shared_noise=self.shared_noise,
+            batch_size=self.batch_size,
+            device=self.device,
+            seed=self.seed,
+        )
+        self.record.lap(f"sanity {name}")
+        return values
 
     def _examples(self, attributions: Tensor) -> Examples:
         chosen = spread_positions(len(self.drawn.images))

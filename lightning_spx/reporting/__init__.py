@@ -8,6 +8,7 @@ from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_p
 from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
 from lightning_spx.reporting.removal import removal_cells, removal_curves
+from lightning_spx.reporting.rows import survives, without_controls
 from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
 from lightning_spx.reporting.tables import method_name, stability_table, verdict
 
@@ -41,8 +42,10 @@ __all__ = [
     "render_page",
     "stability_bars",
     "stability_table",
+    "survives",
     "table_figure",
     "tradeoff_cells",
     "tradeoff_table",
     "verdict",
+    "without_controls",
 ]

@@ -41,6 +41,19 @@ def has_gain(row: pd.Series) -> bool:
     return bool(row["gain_low"] > 0 and not row["excess"] <= 0)
 
 
+def survives(row: pd.Series) -> bool:
+    """Whether a map resembles that of the same network with all layers randomised more than chance would have it.
+
+    Such a map shows the image rather than what the network has learnt (Adebayo et al., NeurIPS 2018).
+
+    Example:
+        >>> row = dict(metric="sanity_ssim", setting="randomised=100%", ci_low=0.2, floor=0.1)
+        >>> [survives(pd.Series({**row, "setting": setting})) for setting in ("randomised=100%", "randomised=50%")]
+        [True, False]
+    """
+    return bool(row["metric"] == "sanity_ssim" and row["setting"] == "randomised=100%" and row["ci_low"] > row["floor"])
+
+
 def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave the controls out, which have rows of their own.
 

@@ -5,9 +5,10 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
+from lightning_spx.reporting.rows import has_gain, select_rows, survives, without_controls
 
 NO_GAIN = "no gain over smoothing"
+SURVIVES = "SURVIVES randomisation"
 # mean pooling cannot lengthen a difference of two maps, so this number says little of what the maps are worth
 CONTRACTION_NOTE = (
     " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall "
@@ -18,6 +19,7 @@ TITLES = {
     "topk_overlap": "Overlap of the top pixels between models",
     "mege": "MeGe, generalisability between models",
     "reco": "ReCo, consistency between models",
+    "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomised (chance is good)",
 }
 
 
@@ -70,7 +72,9 @@ def method_name(row: pd.Series) -> str:
 
 
 def verdict(row: pd.Series) -> str:
-    """Say whether an S- row beats all of its controls; nothing for a pixel row."""
+    """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row."""
+    if row["metric"] == "sanity_ssim":
+        return SURVIVES if survives(row) else ""
     if row["superpixels"] == "pixel":
         return ""
     return "gain" if has_gain(row) else NO_GAIN
@@ -85,8 +89,8 @@ def _row(row: pd.Series) -> list[str]:
         f"{row['floor']:.3f}",
         f"{row['excess']:.3f}",
     ]
-    if row["superpixels"] == "pixel":
-        return [*common, "", ""]
+    if row["superpixels"] == "pixel" or pd.isna(row["gain"]):
+        return [*common, "", verdict(row)]
     common[1] += f", {row['mean_segments']:.0f}"
     control = str(row["best_control"]).removeprefix("control:").partition("(")[0]
     gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control:>8}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -66,6 +67,18 @@ def classifier() -> ImageClassifier:
     return ImageClassifier(SmallResNet(num_classes=2, width=4))
 
 
+def quiet_trainer(callback: Callback | None = None) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        callbacks=callback,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
 def study(
     out: Path,
     data: SyntheticBirdsDataModule | None = None,
@@ -80,21 +93,10 @@ def study(
     batch_size: int = BATCH_SIZE,
     callback: Callback | None = None,
 ) -> Path:
-    def quiet_trainer() -> Trainer:
-        return Trainer(
-            accelerator="cpu",
-            max_epochs=1,
-            callbacks=callback,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-
     return stability(
         data or birds(),
         classifier,
-        quiet_trainer,
+        partial(quiet_trainer, callback),
         list(methods),
         list(superpixels),
         ["after", "before"],

@@ -1,0 +1,139 @@
+"""Sanity checks: how far a map stays the same while its network forgets what it has learnt, layer after layer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
+from lightning_spx.evaluation.maps import explain
+from lightning_spx.evaluation.members import Member
+from lightning_spx.evaluation.names import reseed
+from lightning_spx.evaluation.partitions import Partition
+from lightning_spx.evaluation.results import ALL_PAIRS
+from lightning_spx.evaluation.run_folder import RunFolder, file_name
+from lightning_spx.models import cascading_randomisation
+from lightning_spx.reporting import survives, without_controls
+
+SANITY_SSIM = "sanity_ssim"
+FULLY_RANDOMISED = "randomised=100%"
+# columns of the gain over controls, which a sanity check has not: a map that changes is not better than a blurred one
+GAIN = ["best_control", "gain", "gain_low", "gain_high"]
+
+
+def sanity_file(run: RunFolder, repeat: int, method: str) -> Path:
+    """Where a run keeps the values of a method's sanity checks."""
+    return run.path / "sanity" / f"repeat{repeat}_{file_name(method)}.parquet"
+
+
+def sanity_values(
+    method: Attribution,
+    name: str,
+    networks: Mapping[Member, LightningModule],
+    attributions: Tensor,
+    images: Tensor,
+    target: Sequence[Tensor],
+    partitions: Sequence[Partition],
+    known: StudyImages,
+    *,
+    num_stages: int,
+    magnitudes: Sequence[Magnitude],
+    shared_noise: bool,
+    batch_size: int,
+    device: torch.device,
+    seed: int,
+) -> pd.DataFrame:
+    """Compare each network's maps with those of the same network with ever more layers randomised.
+
+    Args:
+        method: the attribution method.
+        name: of the method, for the progress bar.
+        networks: the models.
+        attributions: (M, N, 3, H, W) of the models as they are.
+        images: (N, 3, H, W).
+        target: (N,) the explained class for each model.
+        partitions: the poolings.
+        known: the study's knowledge of the images.
+        num_stages: of the cascade.
+        magnitudes: orders of pooling and taking magnitudes.
+        shared_noise: whether all models draw the same noise.
+        batch_size: images at a time.
+        device: of the models.
+        seed: of the new weights.
+
+    Returns:
+        Rows as `compare` gives them, of the metric `sanity_ssim`, with the model's number as the pair and the share of
+        randomised layers as the setting.
+    """
+    frames = []
+    for position, (member, network) in enumerate(networks.items()):
+        own = method if shared_noise else reseed(method, member.number)
+        for share, randomised in cascading_randomisation(network, num_stages, seed + member.number):
+            label = f"randomised={share:.0%}"
+            other = explain(
+                randomised.eval(),
+                own,
+                images,
+                target[position],
+                batch_size=batch_size,
+                device=device,
+                description=f"{name}, {member.name}, {label}",
+            )
+            values = compare(
+                torch.stack([attributions[position], other]),
+                partitions,
+                StudyImages(known.index, known.label, known.preds[[position, position]], None, known.permutation),
+                magnitudes=magnitudes,
+                distances=[],
+                non_negative=method.non_negative,
+                seed=seed,
+                model_offset=2 * member.number,
+            )
+            values = values[values["metric"] == "saliency_ssim"]
+            frames.append(values.assign(metric=SANITY_SSIM, setting=label, pair=f"model {position}"))
+    return pd.concat(frames, ignore_index=True)
+
+
+def without_gain(results: pd.DataFrame) -> pd.DataFrame:
+    """Leave the gain over controls out of the rows of sanity checks.
+
+    Example:
+        >>> rows = pd.DataFrame({"metric": [SANITY_SSIM], "best_control": ["x"], "gain": [0.1]})
+        >>> rows = rows.assign(gain_low=0.0, gain_high=0.2)
+        >>> without_gain(rows)["gain"].tolist()
+        [nan]
+    """
+    rows = results.copy()
+    rows[GAIN[0]] = rows[GAIN[0]].astype(object)
+    rows.loc[rows["metric"] == SANITY_SSIM, GAIN] = np.nan
+    return rows
+
+
+def sanity_sentences(results: pd.DataFrame) -> list[str]:
+    """Say which maps survive the randomisation of all layers; nothing for a study without sanity checks.
+
+    Example:
+        >>> sanity_sentences(pd.DataFrame({"metric": ["mege"]}))
+        []
+    """
+    rows = results[(results["metric"] == SANITY_SSIM) & (results["setting"] == FULLY_RANDOMISED)]
+    rows = without_controls(rows[rows["pair"] == ALL_PAIRS]) if len(rows) else rows
+    if rows.empty:
+        return []
+    names = [
+        f"{row['method']}, {row['superpixels']}{'' if row['magnitude'] == 'either' else ', ' + str(row['magnitude'])} "
+        f"(excess {row['excess']:.2f})"
+        for _, row in rows.iterrows()
+        if survives(row)
+    ]
+    if not names:
+        return [f"Sanity check: none of {len(rows)} kinds of maps survives the randomisation of all layers."]
+    return [
+        f"Sanity check: {len(names)} of {len(rows)} kinds of maps survive the randomisation of all layers, and so show "
+        f"the image rather than what the network has learnt: {'; '.join(names)}."
+    ]
