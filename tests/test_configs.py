@@ -55,7 +55,7 @@ def make_folders(root: Path, num_classes: int) -> None:
 def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The words that put data of this test in the place of a configuration's."""
     words = ["--data.num_workers=0", "--data.batch_size=16"]
-    match content(config)["data"]["class_path"]:
+    match content(config).get("data", {"class_path": "SyntheticBirdsDataModule"})["class_path"]:
         case "SyntheticBirdsDataModule":
             return [*words, "--data.num_train=80", "--data.num_test=20"]
         case "CIFAR10DataModule":
@@ -83,7 +83,9 @@ def cheaper_methods(config: Path) -> str:
 def test_no_configuration_is_left_out() -> None:
     assert {path.parent.name for path in CONFIGS.rglob("*.yaml")} == {
         "fit",
+        "roar",
         "stability",
+        "tradeoff",
         "wandb",
     }  # those of wandb have a test of their own
 
@@ -115,3 +117,40 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     assert results.loc[results["metric"].isin(["saliency_ssim", "topk_overlap"]), "value"].notna().all()
     num_parts = settings["data"]["init_args"]["num_parts"]
     assert len(list(Path("run/checkpoints").glob("*.ckpt"))) == num_parts
+
+
+@pytest.mark.parametrize("config", configs("tradeoff"), ids=lambda path: path.stem)
+def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = content(config)
+    words = ["--num_images=8", "--batch_size=8", "--num_resamples=20", "--num_steps=2", "--fractions=[0.5]"]
+    if "images" in settings:
+        make_folders(tmp_path, num_classes=8)
+        small = {"class_path": "SmallResNet", "init_args": {"width": 4}}
+        networks = [{**each, "network": small} for each in settings["networks"]]
+        words += ["--images=['train/*/*.png']", "--image_size=32", f"--networks={json.dumps(networks)}"]
+    else:
+        words += [*smaller_data(config, tmp_path, monkeypatch), "--trainer.limit_train_batches=1"]
+        words += ["--trainer.max_epochs=1", "--model.network=SmallResNet", "--model.network.width=4"]
+        words += ["--trainer.limit_val_batches=1"]
+    main(["tradeoff", f"--config={config}", *words, cheaper_methods(config), *QUIET, "--out=run"])
+    front = pd.read_csv("run/front.csv")
+    assert list(front["method"].unique()) == [method["class_path"] for method in settings["methods"]]
+    own = [name for name in front["superpixels"].unique() if not name.startswith("control:")]
+    sized = [each for each in settings["superpixels"] if each["class_path"] != "Felzenszwalb"]
+    assert len(own) == 1 + len(sized) * len(settings["sizes"]) + len(settings["superpixels"]) - len(sized)
+    assert front["fidelity"].notna().all()
+
+
+@pytest.mark.parametrize("config", configs("roar"), ids=lambda path: path.stem)
+def test_a_roar_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = smaller_data(config, tmp_path, monkeypatch)
+    data += ["--data.images_per_part=null"]
+    fewer = ["--percentages=[50]", "--num_seeds=1", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
+    network = ["--model.network=SmallResNet", "--model.network.num_classes=10", "--model.network.width=4"]
+    main(["roar", f"--config={config}", *data, *fewer, *network, cheaper_methods(config), *QUIET, "--out=run"])
+    results = pd.read_csv("run/results.csv")
+    methods = [method["class_path"] for method in content(config)["methods"]]
+    assert list(results["method"].unique()) == ["none", "random", "sobel", *methods]
+    assert results["value"].between(0, 1).all()

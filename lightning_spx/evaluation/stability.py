@@ -84,12 +84,8 @@ def stability(
     named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)
     if not named_methods or not named_segmenters or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
-    for name, value, least in (
-        ("num_images", num_images, 2),
-        ("batch_size", batch_size, 1),
-        ("repeats", repeats, 1),
-        ("sanity_stages", sanity_stages, 0),
-    ):
+    at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "repeats": (repeats, 1)}
+    for name, (value, least) in {**at_least, "sanity_stages": (sanity_stages, 0)}.items():
         if value < least:
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
     members = members_of(data, repeats, checkpoints)

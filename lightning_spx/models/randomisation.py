@@ -10,9 +10,9 @@ from torch import nn
 def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) -> Iterator[tuple[float, nn.Module]]:
     """Yield copies of a model with ever more layers randomised, from the last to the first.
 
-    A layer is a module with parameters of its own; the order is that of definition, which is that of the forward pass in
-    most networks. A layer is drawn anew by its `reset_parameters`, which resets running statistics too; parameters of
-    a module without it have their values permuted. The global random state stays as it was.
+    A layer is a module with parameters of its own; the order is that of definition, which is that of the forward pass
+    in most networks. A layer is drawn anew by its `reset_parameters`, which resets running statistics too; parameters
+    of a module without it have their values permuted. The global random state stays as it was.
 
     Source: Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018, section 3.1.
 

@@ -45,7 +45,7 @@ def test_rows_marks_and_values(finished: Path, tmp_path: Path) -> None:
     )
     results = pd.read_csv(folder / "results.csv")
     rows = results[(results["metric"] == "sanity_ssim") & (results["pair"] == "all")]
-    assert set(rows["setting"]) == {"randomised=50%", "randomised=100%"}
+    assert set(rows["setting"]) == {"randomised=53%", "randomised=100%"}  # 10 of 19 layers
     assert rows[["gain", "gain_low", "best_control"]].isna().all(axis=None)
     assert set(rows["superpixels"]) >= {"pixel", "Grid", "control:blur(Grid)"}
     image = rows[rows["method"] == "EdgesOfTheImage"]
@@ -63,8 +63,8 @@ def test_rows_marks_and_values(finished: Path, tmp_path: Path) -> None:
         model = classifier()
         model.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
         (_, forgetful) = list(cascading_randomisation(model.eval(), 2, seed=number))[1]
-        maps = [saliency_map(Gradient().attribute(each, images, label)) for each in (model, forgetful)]
-        values.append(saliency_ssim(*maps).mean().item())
+        first, second = (saliency_map(Gradient().attribute(each, images, label)) for each in (model, forgetful))
+        values.append(saliency_ssim(first, second).mean().item())
     found = rows[(rows["method"] == "Gradient") & (rows["superpixels"] == "pixel")].set_index("setting")["value"]
     assert abs(found["randomised=100%"] - sum(values) / len(values)) < 1e-5
     page = report(str(folder)).read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from rich.progress import track
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from lightning_spx.data.folder_images import read_pixels
@@ -41,7 +42,7 @@ def read_bsds500(root: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
         try:
             cells = loadmat(truth)["groundTruth"][0]
             regions = [torch.from_numpy(cell["Segmentation"][0, 0].astype("int64")) for cell in cells]
-        except (KeyError, IndexError, ValueError, TypeError) as error:
+        except (MatReadError, KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(f"Expected the ground truth of BSDS500 in {truth}, got {error!r}.") from error
         yield path.stem, read_pixels(path).float() / 255, torch.stack(regions)
 
