@@ -48,7 +48,7 @@ def report(run: str, out: str | None = None) -> Path:
     folder = Path(run)
     for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
         if not (folder / name).is_file():
-            advice = " Run `spx stability` with the same settings to its end." if folder.is_dir() else ""
+            advice = " Run the study with the same settings to its end." if folder.is_dir() else ""
             raise FileNotFoundError(f"Expected `run` to be a finished study, found no {folder / name}.{advice}")
     try:
         page = read_page(folder)

@@ -50,7 +50,7 @@ def deletion(
     """
     ranks = removal_ranks(saliency, images, seed, segments)
     base = substrate_of(images, substrate)
-    area = _area(model, images, base, target, ranks, num_steps, batch_size)
+    area = removal_area(model, images, base, target, ranks, num_steps, batch_size)
     return area.masked_fill(without_value(saliency), torch.nan)
 
 
@@ -78,14 +78,18 @@ def insertion(
     """
     ranks = removal_ranks(saliency, images, seed, segments)
     base = substrate_of(images, substrate)
-    area = _area(model, base, images, target, ranks, num_steps, batch_size)
+    area = removal_area(model, base, images, target, ranks, num_steps, batch_size)
     return area.masked_fill(without_value(saliency), torch.nan)
 
 
-def _area(
+def removal_area(
     model: Model, start: Tensor, end: Tensor, target: Tensor, ranks: Tensor, num_steps: int, batch_size: int
 ) -> Tensor:
-    """Area under the curve of the probability while pixels change from `start` to `end` in the order of their ranks."""
+    """Return the area under the curve of `removal_curve`, shape (N,): what deletion and insertion are made of.
+
+    Raises:
+        ValueError: if `num_steps` is below 1.
+    """
     if num_steps < 1:
         raise ValueError(f"Expected `num_steps` to be at least 1, got {num_steps}.")
     probability, changed = removal_curve(model, start, end, target, ranks, num_steps, batch_size)

@@ -60,7 +60,7 @@ def road(
     if order not in ("morf", "lerf"):
         raise ValueError(f"Expected `order` to be 'morf' or 'lerf', got {order!r}.")
     ranks = removal_ranks(saliency, images, seed)
-    values = _after_removal(model, images, target, ranks, fraction, order, noise, seed, batch_size)
+    values = probability_after_imputation(model, images, target, ranks, fraction, order, noise, seed, batch_size)
     return values.masked_fill(without_value(saliency), torch.nan)
 
 
@@ -77,7 +77,7 @@ def check_settings(fractions: Sequence[float], noise: float, batch_size: int) ->
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
 
 
-def _after_removal(
+def probability_after_imputation(
     model: Model,
     images: Tensor,
     target: Tensor,
@@ -88,7 +88,10 @@ def _after_removal(
     seed: int,
     batch_size: int,
 ) -> Tensor:
-    """Probability (N,) after the removal of exactly round(fraction * H * W) pixels by their ranks (N,H,W)."""
+    """Return the probability (N,) after exactly round(fraction * H * W) pixels went, by their ranks (N,H,W).
+
+    What `road` is made of, for maps that were ranked once for many fractions.
+    """
     num_pixels = ranks.shape[1] * ranks.shape[2]
     count = round(fraction * num_pixels)
     removed = ranks < count if order == "morf" else ranks >= num_pixels - count
@@ -155,8 +158,8 @@ class ROAD(ImageMean):
 
         def mean(order: Order) -> Tensor:
             settings = (order, self.noise, self.seed, self.batch_size)
-            values = [_after_removal(model, images, target, ranks, each, *settings) for each in self.fractions]
-            return torch.stack(values).mean(0)
+            after = [probability_after_imputation(model, images, target, ranks, f, *settings) for f in self.fractions]
+            return torch.stack(after).mean(0)
 
         values = (mean("lerf") - mean("morf")) / 2 if self.order == "combined" else mean(self.order)
         self.accumulate(values.masked_fill(without_value(saliency), torch.nan))

@@ -1,5 +1,7 @@
 """Stability against fidelity -> the figure of the front and Table 2."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -45,7 +47,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
         axes.axis("off")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=7.5, frameon=False, loc="outside lower center", ncols=3 * columns)
-    figure.suptitle(caption, fontsize=8)
+    figure.suptitle(fill(caption, 75 * columns), fontsize=8)
     return figure
 
 
@@ -180,5 +182,5 @@ def table_figure(cells: pd.DataFrame, title: str) -> Figure:
     table.set_fontsize(8)
     for cell in table.get_celld().values():
         cell.set_linewidth(0.3)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(fill(title, max(40, sum(widths))), fontsize=9)
     return figure

@@ -1,5 +1,7 @@
 """Accuracy after removal and retraining -> curves and a table."""
 
+from textwrap import fill
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -60,7 +62,7 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
         axes.legend(fontsize=7.5, frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("test accuracy after retraining", fontsize=8)
-    figure.suptitle(title, fontsize=8)
+    figure.suptitle(fill(title, 75 * len(panels)), fontsize=8)
     return figure
 
 

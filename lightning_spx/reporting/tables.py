@@ -19,6 +19,12 @@ TITLES = {
     "topk_overlap": "Overlap of the top pixels between models",
     "mege": "MeGe, generalisability between models",
     "reco": "ReCo, consistency between models",
+    "deletion": "Deletion, area under the curve (low is good)",
+    "insertion": "Insertion, area under the curve (high is good)",
+    "road": "ROAD, probability after imputation (morf: low, lerf and combined: high is good)",
+    "fidelity_error": "Fidelity error, distance to the pixel map (low is good)",
+    "roar_accuracy": "ROAR, accuracy after removal and retraining (low is good)",
+    "kar_accuracy": "KAR, accuracy after keeping and retraining (high is good)",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomised (chance is good)",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -13,7 +14,13 @@ from lightning_spx.attribution import magnitude
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.maps import gather_images, is_writer, own_share
 from lightning_spx.evaluation.partitions import Partition
-from lightning_spx.metrics import Substrate, deletion, fidelity_error, insertion, road
+from lightning_spx.metrics import fidelity_error, removal_ranks
+from lightning_spx.metrics.deletion import removal_area
+from lightning_spx.metrics.removal import substrate_of
+from lightning_spx.metrics.road import Order, probability_after_imputation
+
+ORDERS: tuple[Order, ...] = ("morf", "lerf")
+NOISE = 0.01  # of ROAD's imputed pixels
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class FidelitySettings:
     """
 
     num_steps: int
-    substrates: Sequence[Substrate]
+    substrates: Sequence[Literal["black", "blur"]]
     fractions: Sequence[float]
     batch_size: int
     seed: int
@@ -103,19 +110,24 @@ def removal_values(
     collected: dict[tuple[str, str], list[Tensor]] = {}
     for start in range(0, len(images), size):
         here = slice(start, start + size)
-        given = (model, images[here].to(device), target[here].to(device), maps[here].to(device))
+        photos, classes = images[here].to(device), target[here].to(device)
+        # ranked once for all metrics
+        ranks = removal_ranks(maps[here].to(device), photos, settings.seed)
         for substrate in settings.substrates:
-            name = substrate if isinstance(substrate, str) else "mean"
-            for metric, function in (("deletion", deletion), ("insertion", insertion)):
-                value = function(*given, settings.num_steps, substrate, None, settings.seed, size)
-                collected.setdefault((metric, f"substrate={name}"), []).append(value.cpu())
-        after = {
-            order: torch.stack(
-                [road(*given, each, order, seed=settings.seed, batch_size=size) for each in settings.fractions]
-            ).mean(0)
-            for order in ("morf", "lerf")
-        }
-        after["combined"] = (after["lerf"] - after["morf"]) / 2
-        for order, value in after.items():
-            collected.setdefault(("road", f"order={order}"), []).append(value.cpu())
+            base = substrate_of(photos, substrate)
+            for metric, (first, last) in {"deletion": (photos, base), "insertion": (base, photos)}.items():
+                value = removal_area(model, first, last, classes, ranks, settings.num_steps, size)
+                collected.setdefault((metric, f"substrate={substrate}"), []).append(value.cpu())
+        morf, lerf = (_road(model, photos, classes, ranks, order, settings) for order in ORDERS)
+        for name, value in {"morf": morf, "lerf": lerf, "combined": (lerf - morf) / 2}.items():
+            collected.setdefault(("road", f"order={name}"), []).append(value.cpu())
     return {key: torch.cat(values) for key, values in collected.items()}
+
+
+def _road(
+    model: LightningModule, images: Tensor, target: Tensor, ranks: Tensor, order: Order, settings: FidelitySettings
+) -> Tensor:
+    """Mean over the fractions of the probability after removal, (n,)."""
+    how = (order, NOISE, settings.seed, settings.batch_size)
+    after = [probability_after_imputation(model, images, target, ranks, each, *how) for each in settings.fractions]
+    return torch.stack(after).mean(0)
