@@ -14,6 +14,7 @@ from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.rows import has_gain
 
 CONTROL_COLOUR = "#b9c0c7"
+LEGEND_ENTRY = 2.8  # inches
 MARKERS = {"after": "o", "before": "^", "either": "s"}
 
 
@@ -35,7 +36,8 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
     methods = list(front["method"].unique())
     columns = min(3, len(methods))
     rows = -(-len(methods) // columns)
-    figure = Figure(figsize=(4.6 * columns + 1.4, 4.1 * rows + 1.3), layout="constrained")
+    width = 4.6 * columns + 1.4
+    figure = Figure(figsize=(width, 4.1 * rows + 1.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     own = [name for name in front["superpixels"].unique() if name != "pixel" and not name.startswith("control:")]
     for axes, method in zip(panels, methods, strict=False):
@@ -46,7 +48,9 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
     for axes in panels[len(methods) :]:
         axes.axis("off")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=7.5, frameon=False, loc="outside lower center", ncols=3 * columns)
+    figure.legend(
+        handles, labels, fontsize=7.5, frameon=False, loc="outside lower center", ncols=int(width / LEGEND_ENTRY)
+    )
     figure.suptitle(fill(caption, 75 * columns), fontsize=8)
     return figure
 
