@@ -13,6 +13,7 @@ from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.evaluation.sanity import FULLY_RANDOMISED, sanity_sentences
+from lightning_spx.evaluation.scalars import scalars_of
 from lightning_spx.reporting import (
     finish,
     log_config,
@@ -60,7 +61,7 @@ def report_stability(
     for said in sanity_sentences(results):
         console.print(said, markup=False, highlight=False)
     log_config(loggers, run.config)
-    log_scalars(loggers, _scalars(results))
+    log_scalars(loggers, scalars_of(results, "stability"))
     log_table(loggers, "stability/results", results)
     for name, figure in figures.items():
         log_figure(loggers, f"stability/{name}", figure)
@@ -96,15 +97,3 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], num_
             f"{method}: the same images, explained by models trained on other data",
         )
     return figures
-
-
-def _scalars(results: pd.DataFrame) -> dict[str, float]:
-    """Numbers for a dashboard, by names that group: metric, then method, super-pixels and order."""
-    scalars: dict[str, float] = {}
-    own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
-    for _, row in own.iterrows():
-        setting = f"_{row['setting'].partition('=')[2]}" if row["setting"] else ""
-        prefix = f"stability/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
-        numbers = ("value", "floor", "excess", "gain")
-        scalars |= {f"{prefix}/{name}": float(row[name]) for name in numbers if pd.notna(row[name])}
-    return scalars

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,20 @@ def test_figures_and_the_page_are_there(done: Path) -> None:
     page = report(str(done)).read_text(encoding="utf-8")
     assert "Stability against fidelity" in page
     assert said[0].split(":")[0] in page
+
+
+def test_what_a_dashboard_is_sent_has_names_of_its_own(
+    done: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    output = import_module("lightning_spx.evaluation.tradeoff.output")
+    monkeypatch.setattr(output, "log_table", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(output, "log_figure", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(output, "log_scalars", lambda _, values: names.extend(values))
+    run(done, checkpoints_of(finished))
+    assert len(names) == len(set(names))
+    assert {"tradeoff/front", "tradeoff/front_rows", "tradeoff/results_rows", "tradeoff/table_tradeoff"} <= set(names)
+    assert "tradeoff/road_combined/Counted/Felzenszwalb/after/gain" in names
 
 
 def test_photos_and_named_networks(tmp_path: Path) -> None:

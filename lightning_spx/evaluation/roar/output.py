@@ -14,10 +14,12 @@ from rich.text import Text
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.roar.summary import roar_sentences
 from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+from lightning_spx.evaluation.scalars import scalars_of
 from lightning_spx.reporting import (
     finish,
     log_config,
     log_figure,
+    log_scalars,
     log_table,
     removal_cells,
     removal_curves,
@@ -63,7 +65,8 @@ def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers
     for sentence in said:
         console.print(sentence, markup=False, highlight=False)
     log_config(loggers, run.config)
-    log_table(loggers, "roar/results", results)
+    log_scalars(loggers, scalars_of(results, "roar"))
+    log_table(loggers, "roar/results_rows", results)
     for name, figure in figures.items():
         log_figure(loggers, f"roar/{name}", figure)
     finish(loggers)

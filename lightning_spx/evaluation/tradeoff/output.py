@@ -11,11 +11,13 @@ from rich.table import Table
 
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+from lightning_spx.evaluation.scalars import scalars_of
 from lightning_spx.reporting import (
     finish,
     front_figure,
     log_config,
     log_figure,
+    log_scalars,
     log_table,
     table_figure,
     tradeoff_cells,
@@ -72,8 +74,10 @@ def report_tradeoff(
     for sentence in said:
         console.print(sentence, markup=False, highlight=False)
     log_config(loggers, run.config)
+    log_scalars(loggers, scalars_of(results, "tradeoff"))
     for name, table in tables.items():
-        log_table(loggers, f"tradeoff/{name}", table)
+        # a figure has the name of its rows, and a dashboard keeps one thing under a name
+        log_table(loggers, f"tradeoff/{name}_rows", table)
     for name, figure in figures.items():
         log_figure(loggers, f"tradeoff/{name}", figure)
     finish(loggers)
