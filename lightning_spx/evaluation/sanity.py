@@ -121,10 +121,10 @@ def sanity_sentences(results: pd.DataFrame) -> list[str]:
         >>> sanity_sentences(pd.DataFrame({"metric": ["mege"]}))
         []
     """
-    rows = results[(results["metric"] == SANITY_SSIM) & (results["setting"] == FULLY_RANDOMISED)]
-    rows = without_controls(rows[rows["pair"] == ALL_PAIRS]) if len(rows) else rows
-    if rows.empty:
+    checks = results[results["metric"] == SANITY_SSIM]
+    if checks.empty:
         return []
+    rows = without_controls(checks[(checks["setting"] == FULLY_RANDOMISED) & (checks["pair"] == ALL_PAIRS)])
     names = [
         f"{row['method']}, {row['superpixels']}{'' if row['magnitude'] == 'either' else ', ' + str(row['magnitude'])} "
         f"(excess {row['excess']:.2f})"
