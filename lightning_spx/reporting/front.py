@@ -4,7 +4,9 @@ from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from rich.box import SIMPLE
 from rich.table import Table
@@ -57,6 +59,8 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
 
 def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
     controls = rows[rows["superpixels"].str.startswith("control:")]
+    many = colormaps["turbo"](np.linspace(0.04, 0.96, len(own)))
+    colours = dict(zip(own, POOLED_COLOURS if len(own) <= len(POOLED_COLOURS) else map(to_hex, many), strict=False))
     axes.plot(controls["excess"], controls["fidelity"], "x", color=CONTROL_COLOUR, ms=4, label="controls")
     for order, marker in MARKERS.items():
         for superpixels in ["pixel", *own]:
@@ -64,7 +68,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
             if points.empty:
                 continue
             pixel = superpixels == "pixel"
-            colour = PIXEL_COLOUR if pixel else POOLED_COLOURS[own.index(superpixels) % len(POOLED_COLOURS)]
+            colour = PIXEL_COLOUR if pixel else colours[superpixels]
             label = "pixel" if pixel else f"S-, {superpixels}, {order}"
             axes.errorbar(
                 points["excess"],
@@ -74,7 +78,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 fmt="*" if pixel else marker,
                 ms=11 if pixel else 6,
                 color=colour,
-                # more colours than there are: the size tells namesakes apart, and the fill says what is on the front
+                # the fill says what is on the front
                 markerfacecolor=colour if bool(points["on_front"].iloc[0]) else "white",
                 elinewidth=0.8,
                 label=label,

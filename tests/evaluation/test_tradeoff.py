@@ -320,6 +320,12 @@ def test_nonsense_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="`num_images` to be at least 2"):
         start(num_images=1)
+    with pytest.raises(ValueError, match="plan` to be 'disjoint'"):
+        tradeoff(birds("folds"), classifier, quiet_trainer, [Gradient()], [Grid(4)], ["after"], out=str(out))
+    with pytest.raises(FileNotFoundError, match="`bsds500`"):
+        tradeoff(
+            birds(), classifier, quiet_trainer, [Gradient()], [Grid(4)], ["after"], bsds500="nowhere", out=str(out)
+        )
     with pytest.raises(ValueError, match="`fractions` to be between 0 and 1, got"):
         start(fractions=[1.5])
     with pytest.raises(ValueError, match="`networks` or `checkpoints` for `images`"):

@@ -72,6 +72,14 @@ def test_nothing_and_everything_removed() -> None:
         impute(images, removed[:, :2])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_imputation_on_the_device_equals_that_on_the_cpu() -> None:
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    removed = blobs(3, 64, 64, 0.5)
+    found = impute(images.cuda(), removed.cuda()).cpu()
+    torch.testing.assert_close(found, impute(images, removed), atol=1e-6, rtol=0)
+
+
 class Counting:
     """Writes down which pixels were changed."""
 

@@ -31,7 +31,7 @@ from lightning_spx.evaluation.run_folder import RunFolder, default_folder, file_
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
 from lightning_spx.evaluation.tradeoff.inputs import at_chance, images_of, sized, weights_hash
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
-from lightning_spx.evaluation.tradeoff.quality import partition_quality
+from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
 from lightning_spx.superpixels import Segmenter
@@ -115,6 +115,11 @@ def tradeoff(
             raise ValueError(f"Expected `fractions` to be between 0 and 1, got {fraction}.")
     if images and not networks and not checkpoints:
         raise ValueError("Expected `networks` or `checkpoints` for `images`, on which nothing is trained, got none.")
+    if data.plan == "folds" and not images:
+        # under folds an image counts for some pairs of models only, and removal for one model of each
+        raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
+    if bsds500:
+        bsds500_folder(Path(bsds500))
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
     study = images_of(data, images, image_size, num_images, seed)

@@ -31,10 +31,7 @@ def read_bsds500(root: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
         FileNotFoundError: there are no such images, or one has no ground truth.
         ValueError: a file is damaged.
     """
-    places = [root, root / "data", root / "BSDS500" / "data"]
-    folder = next((place for place in places if (place / "images" / "test").is_dir()), None)
-    if folder is None:
-        raise FileNotFoundError(f"Expected `bsds500` to hold images/test and groundTruth/test, found none in {root}.")
+    folder = bsds500_folder(root)
     for path in sorted((folder / "images" / "test").glob("*.jpg")):
         truth = folder / "groundTruth" / "test" / f"{path.stem}.mat"
         if not truth.is_file():
@@ -45,6 +42,19 @@ def read_bsds500(root: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
         except (MatReadError, KeyError, IndexError, ValueError, TypeError) as error:
             raise ValueError(f"Expected the ground truth of BSDS500 in {truth}, got {error!r}.") from error
         yield path.stem, read_pixels(path).float() / 255, torch.stack(regions)
+
+
+def bsds500_folder(root: Path) -> Path:
+    """Return the folder that holds `images/test`: the given one, or one below it.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    places = [root, root / "data", root / "BSDS500" / "data"]
+    folder = next((place for place in places if (place / "images" / "test").is_dir()), None)
+    if folder is None:
+        raise FileNotFoundError(f"Expected `bsds500` to hold images/test and groundTruth/test, found none in {root}.")
+    return folder
 
 
 def partition_quality(segmenters: Mapping[str, Segmenter], root: Path, num_images: int) -> pd.DataFrame:
