@@ -134,6 +134,6 @@ def sanity_sentences(results: pd.DataFrame) -> list[str]:
     if not names:
         return [f"Sanity check: none of {len(rows)} kinds of maps survives the randomisation of all layers."]
     return [
-        f"Sanity check: {len(names)} of {len(rows)} kinds of maps survive the randomisation of all layers, and so show "
-        f"the image rather than what the network has learnt: {'; '.join(names)}."
+        f"Sanity check: {len(names)} of {len(rows)} kinds of maps survive the randomisation of all layers; so much of "
+        f"their agreement comes from the image alone: {'; '.join(names)}."
     ]
