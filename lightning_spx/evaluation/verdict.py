@@ -117,14 +117,14 @@ def _verdict(
         low=gain.low,
         high=gain.high,
         best_control=gain.best_control,
-        p_value=max(_p_value(own.excess - control.excess) for control in controls.values()),
+        p_value=max(p_value_of(own.excess - control.excess) for control in controls.values()),
         excess=float(own.excess[0]),
         num_images=len(images),
         scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
     )
 
 
-def _p_value(differences: Array) -> float:
+def p_value_of(differences: Array) -> float:
     """Share of the bootstrap's draws without a gain; one that is not a number counts as one."""
     drawn = differences[1:]
     return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))

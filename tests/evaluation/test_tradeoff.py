@@ -322,6 +322,11 @@ def test_nonsense_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
         start(num_images=1)
     with pytest.raises(ValueError, match="plan` to be 'disjoint'"):
         tradeoff(birds("folds"), classifier, quiet_trainer, [Gradient()], [Grid(4)], ["after"], out=str(out))
+    with pytest.raises(ValueError, match="`substrates` to have 'blur'"):
+        tradeoff(
+            birds(), classifier, quiet_trainer, [Gradient()], [Grid(4)], ["after"], against="deletion",
+            substrates=["black"], out=str(out)
+        )  # fmt: skip
     with pytest.raises(FileNotFoundError, match="`bsds500`"):
         tradeoff(
             birds(), classifier, quiet_trainer, [Gradient()], [Grid(4)], ["after"], bsds500="nowhere", out=str(out)

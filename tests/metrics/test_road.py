@@ -72,6 +72,7 @@ def test_nothing_and_everything_removed() -> None:
         impute(images, removed[:, :2])
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_imputation_on_the_device_equals_that_on_the_cpu() -> None:
     images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))

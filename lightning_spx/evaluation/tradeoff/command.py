@@ -118,6 +118,8 @@ def tradeoff(
     if data.plan == "folds" and not images:
         # under folds an image counts for some pairs of models only, and removal for one model of each
         raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
+    if against != "road" and "blur" not in (substrates or ["blur"]):
+        raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
     if bsds500:
         bsds500_folder(Path(bsds500))
     if config is None:

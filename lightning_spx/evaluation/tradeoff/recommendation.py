@@ -8,7 +8,7 @@ import pandas as pd
 
 from lightning_spx.evaluation.partitions import PIXEL
 from lightning_spx.evaluation.results import controls_of
-from lightning_spx.evaluation.statistics import Array, Draws, bootstrap_weights, gain_over
+from lightning_spx.evaluation.statistics import Draws, bootstrap_weights, gain_over
 from lightning_spx.evaluation.tradeoff.summary import (
     FIDELITY,
     Point,
@@ -18,7 +18,7 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
-from lightning_spx.evaluation.verdict import LEAST_IMAGES, LEVEL, holm
+from lightning_spx.evaluation.verdict import LEAST_IMAGES, LEVEL, holm, p_value_of
 
 PIXEL_ROW = (PIXEL, "either")
 
@@ -127,7 +127,7 @@ def choose(points: dict[Row, Point]) -> Row:
 def _compared(draws: dict[Row, Draws], row: Row) -> Comparison:
     controls = controls_of(draws, *row)
     gain = gain_over(draws[row], controls)
-    p_values = [_p_value(draws[row].excess - other.excess) for other in controls.values()]
+    p_values = [p_value_of(draws[row].excess - other.excess) for other in controls.values()]
     return Comparison(
         value=float(draws[row].excess[0]),
         pixel=float(draws[PIXEL_ROW].excess[0]),
@@ -137,11 +137,6 @@ def _compared(draws: dict[Row, Draws], row: Row) -> Comparison:
         best_control=gain.best_control.removeprefix("control:").partition("(")[0],
         p_value=max(p_values, default=1.0),
     )
-
-
-def _p_value(differences: Array) -> float:
-    drawn = differences[1:]
-    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
 
 
 def _corrected(found: Sequence[Recommendation]) -> list[Recommendation]:
