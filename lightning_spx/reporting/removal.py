@@ -74,7 +74,7 @@ def removal_cells(results: pd.DataFrame) -> pd.DataFrame:
 
     Example:
         >>> row = dict(method="random", superpixels="pixel", setting="percentage=30", value=0.5, ci_low=0.4,
-        ...     ci_high=0.6, gain_low=float("nan"), excess=float("nan"))
+        ...     ci_high=0.6, gain_low=float("nan"), floor=float("nan"), excess=float("nan"))
         >>> removal_cells(pd.DataFrame([row])).iloc[0].tolist()
         ['random', 'pixel', '0.500 [0.400, 0.600]']
     """

@@ -32,13 +32,13 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
 def has_gain(row: pd.Series) -> bool:
     """Whether an S- row beats every control and chance: the least bad of rows below their floors gains nothing.
 
-    Numbers of fidelity have no floor, and so a missing excess.
+    Numbers of fidelity have no floor to be above.
 
     Example:
-        >>> [has_gain(pd.Series({"gain_low": 0.1, "excess": excess})) for excess in (0.3, -0.3)]
+        >>> [has_gain(pd.Series({"gain_low": 0.1, "floor": 0.2, "excess": excess})) for excess in (0.3, -0.3)]
         [True, False]
     """
-    return bool(row["gain_low"] > 0 and not row["excess"] <= 0)
+    return bool(row["gain_low"] > 0 and (pd.isna(row["floor"]) or row["excess"] > 0))
 
 
 def survives(row: pd.Series) -> bool:

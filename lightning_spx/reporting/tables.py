@@ -95,7 +95,7 @@ def _row(row: pd.Series) -> list[str]:
         f"{row['floor']:.3f}",
         f"{row['excess']:.3f}",
     ]
-    if row["superpixels"] == "pixel" or pd.isna(row["gain"]):
+    if row["superpixels"] == "pixel" or row["metric"] == "sanity_ssim":
         return [*common, "", verdict(row)]
     common[1] += f", {row['mean_segments']:.0f}"
     control = str(row["best_control"]).removeprefix("control:").partition("(")[0]

@@ -96,7 +96,7 @@ def test_what_is_no_finished_study_is_refused(run: Path, tmp_path: Path) -> None
     with pytest.raises(FileNotFoundError, match=r"Expected `run` to be a finished study, found no .*nowhere"):
         report(str(tmp_path / "nowhere"))
     (run / "results.csv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"found no .*results\.csv\. Run `spx stability` .* to its end"):
+    with pytest.raises(FileNotFoundError, match=r"found no .*results\.csv\. Run the study .* to its end"):
         report(str(run))
 
 

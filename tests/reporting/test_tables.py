@@ -105,6 +105,11 @@ def test_title_and_caption_say_the_metric_the_models_and_what_the_interval_cover
     assert printed(stability_table(table(row(metric="new")), "new", "")).startswith("new ")
 
 
+def test_a_number_without_a_floor_gains_by_its_controls_alone() -> None:
+    results = table(row("Slic", floor=NAN, excess=NAN, **GAIN))
+    assert [line[-1] for line in cells(results)] == ["gain"]
+
+
 def test_a_number_that_does_not_exist_is_printed_as_nan() -> None:
     results = table(row("Slic", value=NAN, ci_low=NAN, ci_high=NAN, floor=NAN, excess=NAN, best_control=""))
     assert cells(results)[0][3:] == ["nan [nan, nan]", "nan", "nan", f"+nan [+nan, +nan] {'':>8}", NO_GAIN]
