@@ -25,7 +25,7 @@ from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import default_folder, open_run_folder, write_atomic
-from lightning_spx.evaluation.sanity import SANITY_SSIM, sanity_file, without_gain
+from lightning_spx.evaluation.sanity import sanity_file, without_gain
 from lightning_spx.evaluation.stability_report import report_stability
 from lightning_spx.evaluation.study import Study
 from lightning_spx.metrics import Distance
@@ -137,19 +137,14 @@ def stability(
     if is_writer():
         models = f"{len(members) // repeats} x {record.content['models'][members[0].name]['network']}"
         per_image = read_blocks(run, blocks)
+        tables = [per_image]
         if sanity_stages:
             checks = [sanity_file(run, repeat, name) for repeat in range(repeats) for name in named_methods]
-            per_image = pd.concat([per_image, *map(pd.read_parquet, checks)], ignore_index=True)
-        results = without_gain(
-            pd.concat(
-                [
-                    summarise(rows, dataset=data.name, models=models, num_resamples=num_resamples, seed=seed)
-                    # their pairs are models, so each kind has its own
-                    for _, rows in per_image.groupby(per_image["metric"] == SANITY_SSIM)
-                ],
-                ignore_index=True,
-            )
-        )
+            tables.append(pd.concat(map(pd.read_parquet, checks), ignore_index=True))
+        summaries = [
+            summarise(rows, dataset=data.name, models=models, num_resamples=num_resamples, seed=seed) for rows in tables
+        ]
+        results = without_gain(pd.concat(summaries, ignore_index=True))
         write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))
         record.lap("summarise")
         report_stability(run, results, per_image, list(named_methods), len(members) // repeats, lead.loggers)
