@@ -7,13 +7,11 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 from lightning import LightningModule
-from torch import Tensor
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
-from lightning_spx.evaluation.examples import Examples, spread_positions
-from lightning_spx.evaluation.maps import explain, is_writer, predict
+from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.maps import is_writer, predict
 from lightning_spx.evaluation.members import (
     ModelFactory,
     TrainerFactory,
@@ -22,17 +20,17 @@ from lightning_spx.evaluation.members import (
     obtain_checkpoint,
 )
 from lightning_spx.evaluation.named_models import NamedNetwork, name_models
-from lightning_spx.evaluation.names import reseed, unique_names
-from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
-from lightning_spx.evaluation.run_folder import RunFolder, default_folder, file_name, open_run_folder, write_atomic
-from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
+from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder
+from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.inputs import at_chance, images_of, sized, weights_hash
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
+from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
 from lightning_spx.superpixels import Segmenter
 
@@ -124,92 +122,50 @@ def tradeoff(
         bsds500_folder(Path(bsds500))
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
-    study = images_of(data, images, image_size, num_images, seed)
-    run = open_run_folder(Path(out) if out else default_folder("tradeoff", study.name, config), config)
+    known = images_of(data, images, image_size, num_images, seed)
+    run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     lead = trainer()  # trains nothing: it knows the device and the loggers
     device = lead.strategy.root_device
     models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
     models = {name: each.to(device) for name, each in models.items()}
-    record = RunRecord.open(run, {"seed": seed, "fingerprint": study.fingerprint, "weights": weights_hash(models)})
-    preds = torch.stack([predict(each, study.images, batch_size, device) for each in models.values()])
+    record = RunRecord.open(run, {"seed": seed, "fingerprint": known.fingerprint, "weights": weights_hash(models)})
+    preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):
         facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__}
-        if study.label is not None:
-            accuracy = float((preds[position] == study.label).float().mean())
+        if known.label is not None:
+            accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
-            if at_chance(preds[position], study.label, study.num_classes):
+            if at_chance(preds[position], known.label, known.num_classes):
                 notes.append(f"The accuracy of {name}, {accuracy:.1%}, {MEANINGLESS}.")
         record.content["models"][name] = facts
     record.lap("models and predictions")
 
-    segments = segment_images(segmenters, study.images, batch_size)
-    permutation = derangement(len(study.images), seed)
-    partitions = make_partitions(segments, study.index, permutation, seed)
-    record.lap("segment")
-    settings = FidelitySettings(num_steps, substrates or ["black", "blur"], removed, batch_size, seed)
-    explained = preds if study.label is None or target == "prediction" else study.label.expand_as(preds)
-    whole = StudyImages(study.index, study.label if study.label is not None else preds[0], preds, None, permutation)
-    for name, method in named_methods.items():
-        files = {each: run.path / "per_image" / f"fidelity_{file_name(f'{name}_{each}')}.parquet" for each in models}
-        stability_file = run.path / "per_image" / f"stability_{file_name(name)}.parquet"
-        if all(path.is_file() for path in [stability_file, *files.values()]):
-            continue
-        attributions = torch.stack(
-            [
-                explain(
-                    each,
-                    reseed(method, number),
-                    study.images,
-                    explained[number],
-                    batch_size=batch_size,
-                    device=device,
-                    description=f"{name}, {model_name}",
-                )
-                for number, (model_name, each) in enumerate(models.items())
-            ]
-        )
-        record.lap(f"explain {name}")
-        if not stability_file.is_file():
-            compared = compare(
-                attributions,
-                partitions,
-                whole,
-                magnitudes=magnitudes,
-                distances=[],
-                non_negative=method.non_negative,
-                seed=seed,
-            )
-            _keep_examples(run, name, study.images, segments, attributions)
-            _write(stability_file, compared.assign(method=name, repeat=0))
-            record.lap(f"compare {name}")
-        for number, (model_name, each) in enumerate(models.items()):
-            if not files[model_name].is_file():
-                values = fidelity_of(
-                    each,
-                    study.images,
-                    explained[number],
-                    attributions[number],
-                    partitions,
-                    magnitudes=magnitudes,
-                    non_negative=method.non_negative,
-                    settings=settings,
-                    description=f"fidelity of {name}, {model_name}",
-                )
-                values["index"] = study.index.numpy()[values["position"]]
-                _write(files[model_name], values.assign(method=name, model=model_name))
-                record.lap(f"fidelity {name}")
+    study = TradeoffStudy(
+        run=run,
+        record=record,
+        known=known,
+        models=models,
+        preds=preds,
+        explained=preds if known.label is None or target == "prediction" else known.label.expand_as(preds),
+        methods=named_methods,
+        segmenters=segmenters,
+        magnitudes=magnitudes,
+        settings=FidelitySettings(num_steps, substrates or ["black", "blur"], removed, batch_size, seed),
+        device=device,
+        seed=seed,
+    )
+    study.measure()
     quality = partition_quality(segmenters, Path(bsds500), num_quality_images) if bsds500 else None
     if is_writer():
-        stability = _read(run, "stability", named_methods)
-        fidelity = _read(run, "fidelity", [f"{name}_{each}" for name in named_methods for each in models])
+        stability, fidelity = study.stability_values(), study.fidelity_values()
         described = f"{len(models)} x {record.content['models'][next(iter(models))]['network']}"
         results = pd.concat(
             [
-                summarise(stability, dataset=study.name, models=described, num_resamples=num_resamples, seed=seed),
-                fidelity_rows(fidelity, dataset=study.name, models=described, num_resamples=num_resamples, seed=seed),
+                summarise(stability, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
+                fidelity_rows(fidelity, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
             ],
             ignore_index=True,
         )
@@ -217,8 +173,8 @@ def tradeoff(
         said = [*notes, *sentences(recommend(stability, fidelity, against, num_resamples, seed), against)]
         if images:
             said.append(
-                "Networks trained on the same photos: their agreement is one between architectures, not between models "
-                "trained on other data."
+                "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
+                "architectures, not between models trained on other data."
             )
         record.lap("summarise")
         report_tradeoff(run, results, front, said, quality, against, lead.loggers)
@@ -245,22 +201,3 @@ def _models(
         member.name: load_checkpoint(obtain_checkpoint(member, run, data, model, trainer, seed), model)
         for member in members
     }
-
-
-def _keep_examples(
-    run: RunFolder, method: str, images: Tensor, segments: Mapping[str, Tensor], attributions: Tensor
-) -> None:
-    if is_writer():
-        chosen = spread_positions(len(images))
-        own = {name: ids[chosen] for name, ids in segments.items()}
-        Examples(images[chosen], own, attributions[:, chosen]).save(Examples.path(run, method))
-
-
-def _write(path: Path, values: pd.DataFrame) -> None:
-    if is_writer():
-        write_atomic(path, lambda part: values.to_parquet(part, index=False))
-
-
-def _read(run: RunFolder, kind: str, names: Mapping[str, Attribution] | list[str]) -> pd.DataFrame:
-    paths = [run.path / "per_image" / f"{kind}_{file_name(name)}.parquet" for name in names]
-    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
