@@ -46,6 +46,8 @@ def irof(
         >>> irof(model, images, torch.tensor([0]), torch.tensor([[[1.0, 0.0]]]), segments, mean=(0.0, 0.0, 0.0))
         tensor([0.7500])
     """
+    if batch_size < 1:
+        raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
     areas = []
     # an axis of segments has as many points as the image has, so images go one at a time
     for position in range(len(images)):
@@ -53,9 +55,12 @@ def irof(
         ranks = removal_ranks(saliency[here], images[here], seed, segments[here])
         base = substrate_of(images[here], mean)
         count = int(ranks.max()) + 1
-        gone = ranks < torch.arange(count + 1, device=ranks.device)[:, None, None]
-        removed = torch.where(gone[:, None], base, images[here])
-        probability = target_probability(model, removed, target[here].expand(count + 1), batch_size).double()
+        # a chunk of removals at a time: an image of many segments is copied once for each
+        steps = torch.arange(count + 1, device=ranks.device)
+        chunks = (steps[start : start + batch_size] for start in range(0, count + 1, batch_size))
+        removed = (torch.where((ranks < step[:, None, None])[:, None], base, images[here]) for step in chunks)
+        values = [target_probability(model, each, target[here].expand(len(each)), batch_size) for each in removed]
+        probability = torch.cat(values).double()
         areas.append(1 - torch.trapezoid(probability / probability[0], dx=1 / count))
     if not areas:
         return torch.zeros(0, device=images.device)

@@ -117,6 +117,10 @@ def test_irof_is_the_area_over_the_curve_of_relative_probabilities() -> None:
         values.append(probability(net, changed, int(target)) / probability(net, images[0], int(target)))
     expected = 1 - sum((a + b) / 2 / 4 for a, b in pairwise(values))
     assert irof(net, images, target, saliency, segments, mean_colour).item() == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(
+        irof(net, images, target, saliency, segments, mean_colour, batch_size=2),
+        irof(net, images, target, saliency, segments, mean_colour),
+    )
 
 
 def test_bad_input_is_named() -> None:
