@@ -153,14 +153,16 @@ class ImageDataModule(LightningDataModule, ABC):
         other.seed = self.seed if seed is None else seed
         return other
 
-    def with_images(self, pool: LabelledImages, test: LabelledImages) -> Self:
-        """Return a copy with other images of the same labels, such as ones of which pixels were removed.
+    def with_images(self, pool: LabelledImages, test: LabelledImages, seed: int) -> Self:
+        """Return a copy for one model that trains on all of other images, such as ones of which pixels were removed.
 
         Args:
-            pool: training images.
+            pool: training images, all of which are used whatever the plan of this module.
             test: test images.
+            seed: of the validation share, order and augmentation.
         """
-        other = self.use_part(self.part)
+        other = self.use_part(self.part, seed)
+        other.plan, other.num_parts, other.part, other.images_per_part = "all", 1, 0, None
         other._images = {"pool": pool, "test": test}
         return other
 

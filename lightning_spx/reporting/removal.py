@@ -56,6 +56,8 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
                 lw=1 if control else 1.5,
                 label=label,
             )
+        # Student's intervals of two seeds are wider than all there is to see
+        axes.set_ylim(0, min(1.0, 1.15 * float(rows["value"].max())))
         axes.axhline(chance, color="#c1121f", lw=1, label="guessing")
         axes.set_title(method, fontsize=10)
         axes.set_xlabel("pixels removed (%)", fontsize=8)

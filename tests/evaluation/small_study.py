@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -93,10 +92,14 @@ def study(
     batch_size: int = BATCH_SIZE,
     callback: Callback | None = None,
 ) -> Path:
+    def trainer() -> Trainer:
+        # its name is the same whatever the callback, as a study that is taken up again compares its settings
+        return quiet_trainer(callback)
+
     return stability(
         data or birds(),
         classifier,
-        partial(quiet_trainer, callback),
+        trainer,
         list(methods),
         list(superpixels),
         ["after", "before"],

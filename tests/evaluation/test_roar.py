@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning import LightningModule, Trainer
 from scipy import ndimage
 
 from lightning_spx.attribution import Gradient, magnitude
+from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.roar.orders import Order, load_ranks, sobel
@@ -61,6 +63,29 @@ def test_every_order_percentage_and_seed_is_a_unit(done: Path) -> None:
     assert row["value"] == pytest.approx(np.mean(values))
     # a grid beside its own control, the same grid: nothing to gain
     assert row["gain_low"] <= 0
+
+
+def test_every_seed_of_a_part_trains_and_tests_on_removed_pixels_only(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+
+    def fit(_: Trainer, model: LightningModule, datamodule: SyntheticBirdsDataModule) -> None:
+        for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):
+            flat = torch.cat([batch["image"] for batch in loader]).flatten(2)
+            # the colour of a removed pixel is that of most pixels
+            shares.append((flat == flat.mode(2, keepdim=True).values).all(1).float().mean(1).min().item())
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    data = birds(num_parts=2)
+    data.augment = False  # which moves pixels over the border
+    roar(
+        data, classifier, quiet_trainer, [Gradient()], [], percentages=[75], num_seeds=2,
+        checkpoint=str(checkpoints_of(finished)[0]), out=str(tmp_path / "run"),
+    )  # fmt: skip
+    assert len(shares) == 3 * (1 + 3) * 2
+    assert min(shares[6:]) >= 0.75
+    assert max(shares[:6]) < 0.75
 
 
 def test_ranks_are_those_of_the_maps_and_of_test_images_too(done: Path, finished: Path) -> None:

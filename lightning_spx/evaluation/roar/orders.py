@@ -88,16 +88,6 @@ class ModifiedImages:
         ]
         return torch.stack([item["image"] for item in items]), torch.stack([item["label"] for item in items])
 
-    def rows_of_pool(self, length: int) -> NDArray[np.int64]:
-        """Row of every image of the pool, -1 for those that are not modified."""
-        rows = np.full(length, -1, dtype=np.int64)
-        rows[self.pool] = np.arange(len(self.pool))
-        return rows
-
-    def rows_of_test(self) -> NDArray[np.int64]:
-        """Row of every test image."""
-        return np.arange(len(self.pool), len(self))
-
 
 def rank_images(
     run: RunFolder,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning import seed_everything
 from lightning.pytorch.loggers import CSVLogger
@@ -13,10 +14,11 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning_spx.data import ImageDataModule, RemovedPixels
 from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.members import ModelFactory, TrainerFactory
-from lightning_spx.evaluation.roar.orders import ModifiedImages, Order, load_ranks
+from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, load_ranks
 from lightning_spx.evaluation.run_folder import RunFolder
 
-UNTOUCHED = Order("none", "pixel", "either")
+UNTOUCHED = Order("none", PIXEL, "either")
 
 
 @dataclass(frozen=True)
@@ -103,15 +105,16 @@ def train_unit(
         keep: keep the first pixels of the order and remove the last (KAR).
         seed: of the study.
     """
-    own = data.use_part(data.part, data.seed + unit.seed)
-    if unit.order != UNTOUCHED:
-        ranks = load_ranks(run, unit.order)
-        count = round(unit.percentage / 100 * ranks.shape[1] * ranks.shape[2])
-        pool, test = data.pool(), data.test()
-        own = own.with_images(
-            RemovedPixels(pool, ranks, images.rows_of_pool(len(pool)), count, colour, keep),
-            RemovedPixels(test, ranks, images.rows_of_test(), count, colour, keep),
-        )
+    # the untouched images are those in the order of chance of which none is removed
+    ranks = load_ranks(run, Order(RANDOM, PIXEL, "either") if unit.order == UNTOUCHED else unit.order)
+    count = round(unit.percentage / 100 * ranks.shape[1] * ranks.shape[2])
+    kept = len(images.pool)
+    # the same images whatever the seed, which a part drawn with another seed would not be
+    own = data.with_images(
+        RemovedPixels(data.pool(), images.pool, ranks[:kept], count, colour, keep),
+        RemovedPixels(data.test(), np.arange(images.num_test), ranks[kept:], count, colour, keep),
+        data.seed + unit.seed,
+    )
     began = time.perf_counter()
     seed_everything(seed + unit.seed, workers=True, verbose=False)
     module = model()
