@@ -47,6 +47,16 @@ class Partition:
         return num_segments(self.segments)
 
 
+def is_control_of(name: str, superpixels: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a control of these super-pixels.
+
+    Example:
+        >>> is_control_of("control:grid(Slic)", "Slic"), is_control_of("Slic", "Slic")
+        (True, False)
+    """
+    return name.startswith("control:") and name.endswith(f"({superpixels})")
+
+
 def derangement(num_images: int, seed: int) -> NDArray[np.int64]:
     """Draw a permutation of the images that leaves none in its place (one cycle; Sattolo 1986).
 

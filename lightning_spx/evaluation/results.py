@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.comparison import VARIANTS
-from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.partitions import PIXEL, is_control_of
 from lightning_spx.evaluation.statistics import (
     MIN_REPEATS,
     Array,
@@ -114,9 +114,7 @@ def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
 def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:
     """Select the controls of an S- row from the draws of all rows, by (superpixels, magnitude)."""
     return {
-        name: other
-        for (name, order), other in draws.items()
-        if name.endswith(f"({superpixels})") and name.startswith("control:") and order == magnitude
+        name: other for (name, order), other in draws.items() if is_control_of(name, superpixels) and order == magnitude
     }
 
 

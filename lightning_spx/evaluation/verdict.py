@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from lightning_spx.evaluation.partitions import is_control_of
 from lightning_spx.evaluation.results import OVER_IMAGES, OVER_REPEATS, cell_of, controls_of, draws_of, summarise
 from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, bootstrap_weights, gain_over
 
@@ -102,7 +103,7 @@ def _verdict(
     num_repeats = reporting["repeat"].nunique()
     weights = bootstrap_weights(num_repeats, len(images), num_resamples, seed)
     names = reporting["superpixels"]
-    wanted = (names == superpixels) | (names.str.startswith("control:") & names.str.endswith(f"({superpixels})"))
+    wanted = (names == superpixels) | names.map(lambda name: is_control_of(str(name), superpixels))
     draws = {
         (str(name), str(order)): draws_of(str(best["metric"]), cell_of(group, pairs, images), weights)
         for (name, order), group in reporting[wanted].groupby(["superpixels", "magnitude"], sort=False)

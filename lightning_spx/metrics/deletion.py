@@ -1,5 +1,7 @@
 """Deletion and insertion: the target's probability while pixels go, or come, in the order of their saliency."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -127,10 +129,11 @@ def removal_curve(
 
 
 class _Area(ImageMean):
-    """What deletion and insertion share: the settings of the curve."""
+    """What deletion and insertion share: the settings of the curve, and how a batch is measured."""
 
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
+    area: Callable[..., Tensor]  # `deletion` or `insertion`
 
     def __init__(
         self, num_steps: int = 32, substrate: Substrate = "black", seed: int = 0, batch_size: int = 64
@@ -142,6 +145,13 @@ class _Area(ImageMean):
         self.substrate: Substrate = substrate
         self.seed = seed
         self.batch_size = batch_size
+
+    def update(
+        self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor | None = None
+    ) -> None:
+        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
+        settings = (self.num_steps, self.substrate, segments, self.seed, self.batch_size)
+        self.accumulate(self.area(model, images, target, saliency, *settings))
 
 
 class Deletion(_Area):
@@ -162,13 +172,7 @@ class Deletion(_Area):
     """
 
     higher_is_better = False
-
-    def update(
-        self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor | None = None
-    ) -> None:
-        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
-        settings = (self.num_steps, self.substrate, segments, self.seed, self.batch_size)
-        self.accumulate(deletion(model, images, target, saliency, *settings))
+    area = staticmethod(deletion)
 
 
 class Insertion(_Area):
@@ -189,10 +193,4 @@ class Insertion(_Area):
     """
 
     higher_is_better = True
-
-    def update(
-        self, model: Model, images: Tensor, target: Tensor, saliency: Tensor, segments: Tensor | None = None
-    ) -> None:
-        """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
-        settings = (self.num_steps, self.substrate, segments, self.seed, self.batch_size)
-        self.accumulate(insertion(model, images, target, saliency, *settings))
+    area = staticmethod(insertion)

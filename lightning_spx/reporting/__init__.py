@@ -2,7 +2,7 @@
 
 from lightning_spx.reporting.explanation_figures import PhotoMaps, maps_grid, partitions_figure, photo_figure
 from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars
-from lightning_spx.reporting.front import front_figure, table_figure, tradeoff_cells, tradeoff_table
+from lightning_spx.reporting.front import front_figure, table_figure, tradeoff_cells
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
 from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
 from lightning_spx.reporting.page import Page, render_page
@@ -10,7 +10,7 @@ from lightning_spx.reporting.panels import map_grid, outline_segments, picture_o
 from lightning_spx.reporting.removal import removal_cells, removal_curves
 from lightning_spx.reporting.rows import survives, without_controls
 from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
-from lightning_spx.reporting.tables import method_name, stability_table, verdict
+from lightning_spx.reporting.tables import method_name, stability_table, text_table, verdict
 
 __all__ = [
     "Gallery",
@@ -44,8 +44,8 @@ __all__ = [
     "stability_table",
     "survives",
     "table_figure",
+    "text_table",
     "tradeoff_cells",
-    "tradeoff_table",
     "verdict",
     "without_controls",
 ]

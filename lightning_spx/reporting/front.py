@@ -8,9 +8,6 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from rich.box import SIMPLE
-from rich.table import Table
-from rich.text import Text
 
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.rows import has_gain
@@ -98,39 +95,10 @@ def _reach(points: pd.DataFrame, name: str) -> np.ndarray:
     return np.stack([value - low, high - value]).clip(min=0)
 
 
-def tradeoff_table(results: pd.DataFrame, front: pd.DataFrame, notes: str = "") -> Table:
-    """Tabulate stability against fidelity: a row for each pixel and S- map (Table 2 of the source).
-
-    Args:
-        results: rows of `results.csv`.
-        front: which rows are on the front of their method.
-        notes: a sentence below.
-
-    Returns:
-        Excess of SSIM and each number of fidelity; a star where the row beats every control, a dot on the front.
-    """
-    wide = tradeoff_cells(results, front)
-    table = Table(
-        title=Text("Stability against fidelity"),
-        caption=Text(
-            "excess: stability over its floor (0 is chance, 1 is perfect). "
-            f"* beats every control; \N{BULLET} on the front. {notes}"
-        ),
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE,
-        pad_edge=False,
-    )
-    for number, heading in enumerate(wide.columns):
-        table.add_column(str(heading), justify="left" if number < 3 else "right", no_wrap=True)
-    for _, row in wide.iterrows():
-        # as Text: a name from a data set is no markup
-        table.add_row(*(Text(str(cell)) for cell in row))
-    return table
-
-
 def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 2 as text: a row for each pixel and S- map, a column for each number.
+    """Return Table 2 of the source as text: a row for each pixel and S- map, its excess of SSIM and its fidelity.
+
+    A star says that the row beats every control, a dot that it is on the front of its method.
 
     Args:
         results: rows of `results.csv`.

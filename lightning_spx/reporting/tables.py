@@ -72,6 +72,34 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
     return table
 
 
+def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
+    """Tabulate cells of text for the console.
+
+    Args:
+        cells: headings and cells.
+        title: above it.
+        caption: below it.
+
+    Example:
+        >>> text_table(pd.DataFrame({"method": ["Gradient"]}), "one").row_count
+        1
+    """
+    # as Text: neither an interval's bracket nor a name from a data set is markup
+    table = Table(
+        title=Text(title),
+        caption=Text(caption),
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+        pad_edge=False,
+    )
+    for heading in cells.columns:
+        table.add_column(Text(str(heading)), no_wrap=True)
+    for _, row in cells.iterrows():
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
 def method_name(row: pd.Series) -> str:
     """Name a row's method as the tables do: pooled methods carry the prefix `S-`."""
     return str(row["method"]) if row["superpixels"] == "pixel" else f"S-{row['method']}"

@@ -139,7 +139,7 @@ def test_what_a_dashboard_is_sent_has_names_of_its_own(
     done: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: list[str] = []
-    output = import_module("lightning_spx.evaluation.tradeoff.output")
+    output = import_module("lightning_spx.evaluation.publish")
     monkeypatch.setattr(output, "log_table", lambda _, name, __: names.append(name))
     monkeypatch.setattr(output, "log_figure", lambda _, name, __: names.append(name))
     monkeypatch.setattr(output, "log_scalars", lambda _, values: names.extend(values))

@@ -1,8 +1,6 @@
 """What every metric of the room keeps, whatever it measures."""
 
-import multiprocessing
 import pickle
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +30,7 @@ from lightning_spx.metrics import (
     saliency_ssim,
     topk_overlap,
 )
+from tests.metrics.two_processes import run_in_two_processes
 
 Inputs = tuple[Tensor, ...]
 
@@ -236,10 +235,8 @@ def test_plot_draws_the_value(case: Case) -> None:
     plt.close("all")
 
 
-def worker(rank: int, port: int, folder: str) -> None:
+def worker(rank: int, folder: str) -> None:
     """Compute every metric in one of two processes, of which the first has one image, four or none."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     values = {}
     for name, case in CASES.items():
         inputs = case.inputs()
@@ -248,21 +245,11 @@ def worker(rank: int, port: int, folder: str) -> None:
             metric = case.build()
             values[name, first_rank] = run(metric, case, inputs, list(torch.split(own, 3)) if len(own) else [])
     torch.save(values, Path(folder) / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 def test_two_processes_with_uneven_shares_equal_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=worker, args=(rank, port, str(tmp_path)), daemon=True) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=120)
-        assert process.exitcode == 0
+    run_in_two_processes(worker, tmp_path)
     for rank in range(2):
         values = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert len(values) == 3 * len(CASES)

@@ -1,7 +1,5 @@
 """Metrics that ask a model give the same from two processes with uneven shares as from one."""
 
-import multiprocessing
-import socket
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import torch
 
 from lightning_spx.metrics import IROF, ROAD, Deletion, FidelityError, Insertion
 from tests.metrics.removal_cases import HEIGHT, WIDTH, TinyNet, draw
+from tests.metrics.two_processes import run_in_two_processes
 
 SEGMENTS = torch.arange(HEIGHT * WIDTH).view(1, HEIGHT, WIDTH) // 5
 
@@ -30,25 +29,13 @@ def measured(positions: slice) -> dict[str, torch.Tensor]:
     return {name: metric.compute() for name, metric in metrics.items()}
 
 
-def worker(rank: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def worker(rank: int, folder: str) -> None:
     torch.save(measured(slice(0, 2) if rank == 0 else slice(2, 7)), Path(folder) / f"{rank}.pt")
-    torch.distributed.destroy_process_group()
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 def test_two_processes_with_uneven_shares_equal_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=worker, args=(rank, port, str(tmp_path)), daemon=True) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=120)
-        assert process.exitcode == 0
+    run_in_two_processes(worker, tmp_path)
     alone = measured(slice(0, 7))
     for rank in range(2):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.partitions import PIXEL, is_control_of
 from lightning_spx.evaluation.results import ALL_PAIRS, KEYS, VALUES
 from lightning_spx.evaluation.roar.orders import RANDOM, Order
 from lightning_spx.evaluation.roar.units import UNTOUCHED, Unit
@@ -63,8 +63,7 @@ def roar_results(
             for (other, share), same in accuracies.items()
             if share == percentage
             and other.method == order.method
-            and other.superpixels.startswith("control:")
-            and other.superpixels.endswith(f"({order.superpixels})")
+            and is_control_of(other.superpixels, order.superpixels)
         }
         if order.superpixels != PIXEL and controls:
             gains = {name: mean_interval(sign * (np.array(values) - np.array(same))) for name, same in controls.items()}
@@ -105,7 +104,8 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
     clean, chance = mean[UNTOUCHED.method, PIXEL], mean[RANDOM, PIXEL]
     said = [
         f"Accuracy of the untouched data {clean:.1%} (chance {1 / num_classes:.1%}); mean over percentages with pixels "
-        f"{word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}."
+        f"{word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}. "
+        "Each percentage has its interval over seeds in the table."
     ]
     if clean < 1.5 / num_classes:
         said.append("The network hardly learns the untouched data: these numbers say nothing of the orders.")
@@ -115,7 +115,7 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
         own = [name for name in of_method.index if not name.startswith("control:") and name != PIXEL]
         parts = [f"pixel {of_method[PIXEL]:.1%}"]
         for name in own:
-            controls = of_method[[other for other in of_method.index if other.endswith(f"({name})")]]
+            controls = of_method[[other for other in of_method.index if is_control_of(other, name)]]
             best = controls.max() if kar else controls.min()
             rows = results[(results["method"] == method) & (results["superpixels"] == name)]
             gains = int((rows["gain_low"] > 0).sum())

@@ -32,6 +32,7 @@ from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.metrics.road import FRACTIONS
 from lightning_spx.superpixels import Segmenter
 
 MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"
@@ -107,7 +108,7 @@ def tradeoff(
     for name, (value, least) in at_least.items():
         if value < least:
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
-    removed = fractions or [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9]
+    removed = fractions or FRACTIONS
     for fraction in removed:
         if not 0 < fraction < 1:
             raise ValueError(f"Expected `fractions` to be between 0 and 1, got {fraction}.")
