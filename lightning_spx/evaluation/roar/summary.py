@@ -103,8 +103,8 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
     mean = results.groupby(["method", "superpixels"], sort=False)["value"].mean()
     clean, chance = mean[UNTOUCHED.method, PIXEL], mean[RANDOM, PIXEL]
     said = [
-        f"Accuracy of the untouched data {clean:.1%} (guessing {1 / num_classes:.1%}); mean over percentages with pixels "
-        f"{word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}. "
+        f"Accuracy of the untouched data {clean:.1%} (guessing {1 / num_classes:.1%}); mean over percentages with "
+        f"pixels {word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}. "
         "Each percentage has its interval over seeds in the table."
     ]
     if clean < 1.5 / num_classes:
