@@ -4,7 +4,7 @@ A run that restarts from the last finished epoch then sees what the uninterrupte
 number of workers nor other random draws of the program matter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import numpy as np
 from torch.utils.data import Dataset, DistributedSampler
@@ -54,8 +54,10 @@ class EpochSampler(DistributedSampler[int]):
         rank: the process.
     """
 
-    def __init__(self, images: TrainingImages, seed: int, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(self, images: Dataset[Sample], seed: int, num_replicas: int = 1, rank: int = 0) -> None:
         super().__init__(images, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
+        if not isinstance(images, Sized):
+            raise TypeError(f"Expected images that can be counted, got {type(images).__name__}.")
         self.num_images = len(images)
 
     def __iter__(self) -> Iterator[int]:

@@ -53,3 +53,26 @@ def augment(sample: Sample, generator: np.random.Generator) -> Sample:
         # as floats: reflection is not defined for bool; half of the area decides after resizing
         moved["mask"] = move(sample["mask"][None].float())[0] >= 0.5
     return moved
+
+
+def zoom_and_crop(image: Tensor, generator: np.random.Generator) -> Tensor:
+    """Return an image enlarged by 286/256, cropped to its size at random and flipped with probability one half.
+
+    It is the augmentation of CycleGAN (Zhu et al., ICCV 2017).
+
+    Args:
+        image: `(3, S, S)`.
+        generator: the source of chance.
+
+    Example:
+        >>> import torch
+        >>> zoom_and_crop(torch.rand(3, 32, 32), np.random.default_rng(0)).shape
+        torch.Size([3, 32, 32])
+    """
+    size = image.shape[-1]
+    enlarged = math.ceil(size * 286 / 256)
+    top, left = (int(value) for value in generator.integers(0, enlarged - size + 1, 2))
+    larger: Tensor = functional.resize(image, [enlarged, enlarged], antialias=True)
+    # the weights of an interpolation sum to one but for rounding
+    cropped = larger[..., top : top + size, left : left + size].clamp(0, 1)
+    return cropped.flip(-1) if generator.random() < 0.5 else cropped

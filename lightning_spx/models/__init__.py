@@ -1,8 +1,27 @@
-"""Classifiers: networks and the LightningModules that train them."""
+"""Classifiers and CycleGAN: networks and the LightningModules that train them."""
 
 from lightning_spx.models.classifier import ImageClassifier
+from lightning_spx.models.cyclegan import CycleGAN, Part
+from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
 from lightning_spx.models.networks import SmallResNet, cifar_resnet18, pretrained
 from lightning_spx.models.normalize import Normalize
+from lightning_spx.models.patch_score import PatchScore, Region
 from lightning_spx.models.randomisation import cascading_randomisation
+from lightning_spx.models.separation import SeparationAUC, separation_auc
 
-__all__ = ["ImageClassifier", "Normalize", "SmallResNet", "cascading_randomisation", "cifar_resnet18", "pretrained"]
+__all__ = [
+    "CycleGAN",
+    "ImageClassifier",
+    "Normalize",
+    "Part",
+    "PatchDiscriminator",
+    "PatchScore",
+    "Region",
+    "ResNetGenerator",
+    "SeparationAUC",
+    "SmallResNet",
+    "cascading_randomisation",
+    "cifar_resnet18",
+    "pretrained",
+    "separation_auc",
+]

@@ -21,3 +21,19 @@ def warmup_cosine(step: int, num_steps: int, warmup_fraction: float) -> float:
     # a trainer may be asked for more steps than it had estimated
     progress = min(1.0, (step - warmup_steps) / max(1, num_steps - warmup_steps))
     return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def linear_decay(epoch: int, num_epochs: int, decay_start: float) -> float:
+    """Return the factor of the learning rate in an epoch: 1 at first, then a line to zero after the last (Zhu 2017).
+
+    Args:
+        epoch: from 0.
+        num_epochs: of the whole run.
+        decay_start: share of the epochs with the full rate, in [0, 1].
+
+    Example:
+        >>> [round(linear_decay(epoch, num_epochs=6, decay_start=0.5), 2) for epoch in range(6)]
+        [1.0, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+    constant = round(decay_start * num_epochs)
+    return 1.0 - max(0, epoch + 1 - constant) / (num_epochs - constant + 1)

@@ -1,0 +1,56 @@
+"""A history of translated images, so that a discriminator does not forget what its generator did a while ago."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class ImagePool:
+    """Give back, for each new image, either it or an older one, whose place it takes (Shrivastava et al., CVPR 2017).
+
+    Args:
+        size: images that are kept; 0 gives back what comes in.
+        seed: of the draws, which are the pool's own: other randomness of a program does not change them.
+
+    Raises:
+        ValueError: if the size is negative.
+
+    Example:
+        >>> pool = ImagePool(size=2, seed=0)
+        >>> pool.query(torch.tensor([[1.0], [2.0]])).tolist()  # the pool is filled first
+        [[1.0], [2.0]]
+        >>> set(pool.query(torch.tensor([[3.0]])).flatten().tolist()) <= {1.0, 2.0, 3.0}
+        True
+    """
+
+    def __init__(self, size: int = 50, seed: int = 0) -> None:
+        if size < 0:
+            raise ValueError(f"Expected `size` to be at least 0, got {size}.")
+        self.size = size
+        self.images: list[Tensor] = []
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def query(self, images: Tensor) -> Tensor:
+        """Return as many images `(N, ...)`, detached; each is new or, with probability one half, from the full pool."""
+        chosen = []
+        for image in images.detach():
+            if len(self.images) < self.size:
+                self.images.append(image.clone())
+                chosen.append(image)
+            elif self.size and torch.rand((), generator=self.generator) < 0.5:
+                place = int(torch.randint(self.size, (), generator=self.generator))
+                chosen.append(self.images[place].to(image))
+                self.images[place] = image.clone()
+            else:
+                chosen.append(image)
+        return torch.stack(chosen)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps, as tensors on the CPU."""
+        return {"images": [image.cpu() for image in self.images], "generator": self.generator.get_state()}
+
+    def load(self, state: dict[str, Any], device: torch.device) -> None:
+        """Take up what `state` has returned."""
+        self.images = [image.to(device) for image in state["images"][: self.size]]
+        self.generator.set_state(state["generator"].cpu())
