@@ -1,5 +1,7 @@
 """Labelled images as Lightning data modules, and index arithmetic for the parts that models train on."""
 
+from lightning_spx.data.bird_images import Background, read_mask, replace_background
+from lightning_spx.data.birds import BirdsDataModule
 from lightning_spx.data.cifar10 import CIFAR10DataModule
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.image_folder import ImageFolderDataModule
@@ -12,6 +14,8 @@ from lightning_spx.data.unpaired import UnpairedDataModule
 
 __all__ = [
     "ArrayImages",
+    "Background",
+    "BirdsDataModule",
     "CIFAR10DataModule",
     "ImageDataModule",
     "ImageFolderDataModule",
@@ -25,6 +29,8 @@ __all__ = [
     "labels_hash",
     "load_splits",
     "make_split",
+    "read_mask",
+    "replace_background",
     "save_splits",
     "stratified_draw",
 ]

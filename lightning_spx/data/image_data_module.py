@@ -41,6 +41,8 @@ class ImageDataModule(LightningDataModule, ABC):
     """
 
     name: str
+    # largest angle of a random rotation in training, in degrees; a setting where it makes sense
+    rotation: float = 0.0
 
     def __init__(
         self,
@@ -169,7 +171,9 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented batches of the part without its validation share."""
         indices = self.train_indices()
-        images = TrainingImages(self.pool(), indices, (self.seed, self.part), augmented=self.augment)
+        images = TrainingImages(
+            self.pool(), indices, (self.seed, self.part), augmented=self.augment, rotation=self.rotation
+        )
         order_seed = int(np.random.SeedSequence((self.seed, self.part)).generate_state(1)[0])
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         return DataLoader(

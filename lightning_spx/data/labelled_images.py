@@ -33,11 +33,19 @@ class LabelledImages(Dataset[Sample], ABC):
 
     def __getitem__(self, index: int) -> Sample:
         """Return the sample at a position."""
+        return self.finish(self.unfinished(index))
+
+    def unfinished(self, index: int) -> Sample:
+        """Return the sample at a position before `finish`, as training augments it."""
         # counts from the end become positions, and one beyond it is refused
         position = range(len(self))[index]
         image, mask = self.read(position)
         sample = {"image": image, "label": torch.tensor(self.labels[position]), "index": torch.tensor(position)}
         return sample if mask is None else {**sample, "mask": mask}
+
+    def finish(self, sample: Sample) -> Sample:
+        """Return the sample after what follows all geometry, such as replacing a background; by default as it is."""
+        return sample
 
     @abstractmethod
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:

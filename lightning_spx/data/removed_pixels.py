@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.data.labelled_images import LabelledImages
+from lightning_spx.data.labelled_images import LabelledImages, Sample
 
 
 class RemovedPixels(LabelledImages):
@@ -59,3 +59,7 @@ class RemovedPixels(LabelledImages):
         ranks = torch.from_numpy(np.array(self.ranks[index], dtype=np.int64))
         gone = ranks >= ranks.numel() - self.count if self.keep else ranks < self.count
         return torch.where(gone, self.colour[:, None, None].expand_as(image), image), mask
+
+    def finish(self, sample: Sample) -> Sample:
+        """Finish a sample as the images do."""
+        return self.images.finish(sample)

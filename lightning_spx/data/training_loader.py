@@ -22,13 +22,23 @@ class TrainingImages(Dataset[Sample]):
         indices: the images to train on, `(m,)`.
         seed: entropy of the augmentation.
         augmented: False gives the images as they are.
+        rotation: largest angle of a random rotation, in degrees.
     """
 
-    def __init__(self, images: LabelledImages, indices: Indices, seed: tuple[int, ...], *, augmented: bool) -> None:
+    def __init__(
+        self,
+        images: LabelledImages,
+        indices: Indices,
+        seed: tuple[int, ...],
+        *,
+        augmented: bool,
+        rotation: float = 0.0,
+    ) -> None:
         self.images = images
         self.indices = indices
         self.seed = seed
         self.augmented = augmented
+        self.rotation = rotation
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -38,8 +48,10 @@ class TrainingImages(Dataset[Sample]):
         """Return the sample at a position; its `index` stays that of the full data set."""
         epoch, number = divmod(position, len(self.indices))
         index = int(self.indices[number])
-        sample = self.images[index]
-        return augment(sample, np.random.default_rng((*self.seed, epoch, index))) if self.augmented else sample
+        if not self.augmented:
+            return self.images[index]
+        generator = np.random.default_rng((*self.seed, epoch, index))
+        return self.images.finish(augment(self.images.unfinished(index), generator, self.rotation))
 
 
 class EpochSampler(DistributedSampler[int]):

@@ -12,16 +12,17 @@ from lightning_spx.data.labelled_images import Sample
 LARGEST_SMALL_IMAGE = 64
 
 
-def augment(sample: Sample, generator: np.random.Generator) -> Sample:
-    """Return the sample after a random crop and a random horizontal flip, the same for image and mask.
+def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.0) -> Sample:
+    """Return the sample after a random rotation, crop and horizontal flip, the same for image and mask.
 
     Up to 64 px the image is padded by an eighth on each side by reflection and a crop of its size taken (He et al.
     2016, section 4.2); above, the crop covers 35 to 100 % of the image at a ratio of 3/4 to 4/3 and is resized
-    (Szegedy et al. 2015).
+    (Szegedy et al. 2015). A rotation comes first, about the centre, with the image continued by reflection.
 
     Args:
         sample: `image` `(3, S, S)` and, where there is one, `mask` `(S, S)`; other entries stay as they are.
         generator: the source of chance; equal generators give equal results, whatever else draws random numbers.
+        rotation: largest angle, in degrees, 0 to 45.
 
     Example:
         >>> import torch
@@ -39,8 +40,12 @@ def augment(sample: Sample, generator: np.random.Generator) -> Sample:
         height, width = (min(size, round(size * math.sqrt(area * math.exp(sign * log_ratio)))) for sign in (1, -1))
         top, left = (int(generator.integers(0, size - side + 1)) for side in (height, width))
     flip = generator.random() < 0.5
+    # drawn last, so that without rotation the rest is what it was
+    angle = float(generator.uniform(-rotation, rotation)) if rotation else 0.0
 
     def move(pixels: Tensor) -> Tensor:
+        if angle:
+            pixels = _rotated(pixels, angle)
         if padding:
             pixels = functional.pad(pixels, [padding] * 4, padding_mode="reflect")
         pixels = pixels[..., top : top + height, left : left + width]
@@ -53,6 +58,16 @@ def augment(sample: Sample, generator: np.random.Generator) -> Sample:
         # as floats: reflection is not defined for bool; half of the area decides after resizing
         moved["mask"] = move(sample["mask"][None].float())[0] >= 0.5
     return moved
+
+
+def _rotated(pixels: Tensor, angle: float) -> Tensor:
+    """Rotate `(C, S, S)` about the centre; what comes into the square is the reflection of what is there."""
+    size = pixels.shape[-1]
+    # half of the diagonal beyond half of the side, and a pixel for the interpolation
+    margin = math.ceil(size * (math.sqrt(2) - 1) / 2) + 1
+    wide = functional.pad(pixels, [margin] * 4, padding_mode="reflect")
+    turned: Tensor = functional.rotate(wide, angle, interpolation=functional.InterpolationMode.BILINEAR)
+    return turned[..., margin : margin + size, margin : margin + size]
 
 
 def zoom_and_crop(image: Tensor, generator: np.random.Generator) -> Tensor:

@@ -2,7 +2,6 @@
 
 import hashlib
 import warnings
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,9 @@ class UnpairedDataModule(ImageDataModule):
         images_per_part: int | None = None,
         augment: bool = True,
     ) -> None:
-        super().__init__(image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, 0.0, augment)
+        super().__init__(
+            image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, 0.0, augment
+        )
         if image_size % 4:
             raise ValueError(f"Expected `image_size` to be divisible by 4, got {image_size}.")
         self.root = Path(root)
@@ -83,8 +84,8 @@ class UnpairedDataModule(ImageDataModule):
         if max(sizes) > VERY_DIFFERENT * min(sizes):
             fewer = DOMAINS[int(np.argmin(sizes))]
             warnings.warn(
-                f"The two sets in {self.root} have {sizes[0]} and {sizes[1]} training images: every image of {fewer} is "
-                f"shown about {round(max(sizes) / min(sizes))} times an epoch.",
+                f"The two sets in {self.root} have {sizes[0]} and {sizes[1]} training images: every image of "
+                f"{fewer} is shown about {round(max(sizes) / min(sizes))} times an epoch.",
                 stacklevel=2,
             )
 
@@ -180,17 +181,14 @@ class Pairs(Dataset[Sample]):
         for domain, own in zip(DOMAINS, self.domains, strict=True):
             if not own.size:
                 raise ValueError(f"Expected at least one image of {domain} in the part, got none.")
+        sizes = [own.size for own in self.domains]
+        self.num_pairs = int(max(sizes) if training else min(sizes))
         self._epoch = -1
         self._order: list[Indices] = []
 
-    @cached_property
-    def _length(self) -> int:
-        sizes = [own.size for own in self.domains]
-        return max(sizes) if self.training else min(sizes)
-
     def __len__(self) -> int:
         """Return the number of pairs."""
-        return self._length
+        return self.num_pairs
 
     def __getitem__(self, position: int) -> Sample:
         """Return the pair at a position."""

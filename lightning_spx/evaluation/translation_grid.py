@@ -1,10 +1,12 @@
 """A picture of translations while a CycleGAN trains: photos, their translations and the way back."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.evaluation.run_folder import write_atomic
@@ -44,8 +46,8 @@ class TranslationGrid(Callback):
         # one process draws, without collective calls
         if trainer.sanity_checking or not trainer.is_global_zero or (trainer.current_epoch + 1) % self.every_n_epochs:
             return
-        loaders = trainer.val_dataloaders
-        images = [loaders.dataset[position] for position in range(min(self.num_images, len(loaders.dataset)))]
+        pairs = getattr(trainer.val_dataloaders, "dataset", [])
+        images = [pairs[position] for position in range(min(self.num_images, len(pairs)))]
         columns = {}
         with torch.no_grad():
             for own, other in (("a", "b"), ("b", "a")):
@@ -63,5 +65,5 @@ class TranslationGrid(Callback):
             write_atomic(file, partial(_save, picture=picture))
 
 
-def _save(path: object, picture: np.ndarray) -> None:
-    Image.fromarray(picture).save(str(path), format="PNG")
+def _save(path: Path, picture: NDArray[np.uint8]) -> None:
+    Image.fromarray(picture).save(path, format="PNG")

@@ -144,7 +144,9 @@ class CycleGAN(LightningModule):
         losses["discriminator_b"] = _judge(self.discriminator_b, real_b, self.pool_b.query(fake_b))
         total = generators + losses["discriminator_a"] + losses["discriminator_b"]
         if not total.isfinite():
-            raise ValueError(f"Expected finite losses, got {total.item()} in batch {batch_idx}: lower the learning rate.")
+            raise ValueError(
+                f"Expected finite losses, got {total.item()} in batch {batch_idx}: lower the learning rate."
+            )
         optimizers = self._optimizers()
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -201,7 +203,7 @@ class CycleGAN(LightningModule):
         return [make([p for network in group for p in network.parameters()]) for group in groups], []
 
     def on_fit_start(self) -> None:
-        """Take up the pools of a checkpoint, each process its own; other processes than before start with empty ones."""
+        """Take up the pools of a checkpoint, each process its own; other processes start with empty ones."""
         if len(self._pools) == self.trainer.world_size:
             own = self._pools[self.global_rank]
             self.pool_a.load(own["a"], self.device)

@@ -1,11 +1,10 @@
 """The networks of CycleGAN: a residual generator and a discriminator of patches, for images in [0, 1]."""
 
-import torch
 from torch import Tensor, nn
 
 
 class ResNetGenerator(nn.Module):
-    """Translate images: two strided convolutions, residual blocks, two transposed convolutions, all instance-normalised.
+    """Translate images by strided convolutions, residual blocks and transposed convolutions, instance-normalised.
 
     With 9 blocks and 64 channels it is the published generator of 11.378 M parameters for 256 px, with 6 blocks the one
     for 128 px (Zhu et al., ICCV 2017, appendix 7.2; Johnson et al., ECCV 2016). Weights start at N(0, 0.02).
@@ -84,7 +83,7 @@ class ResidualBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Score overlapping patches of an image: near 1 for real ones, near 0 for translated ones (least squares, no sigmoid).
+    """Score overlapping patches of an image: near 1 for real and near 0 for translated ones, without a sigmoid.
 
     With 3 strided layers and 64 channels it is the published 70 x 70 PatchGAN of 2.765 M parameters (Isola et al.,
     CVPR 2017). Weights start at N(0, 0.02).

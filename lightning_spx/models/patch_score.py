@@ -1,6 +1,5 @@
 """A discriminator as a model that can be explained: images -> one score each."""
 
-import torch
 from torch import Tensor, nn
 
 Region = tuple[int, int, int, int]
@@ -45,7 +44,8 @@ class PatchScore(nn.Module):
             top, left, bottom, right = self.region
             if bottom >= scores.shape[-2] or right >= scores.shape[-1]:
                 raise ValueError(
-                    f"Expected `region` within {scores.shape[-2]} x {scores.shape[-1]} patches, got {list(self.region)}."
+                    f"Expected `region` within {scores.shape[-2]} x {scores.shape[-1]} patches, "
+                    f"got {list(self.region)}."
                 )
             scores = scores[..., top : bottom + 1, left : right + 1]
         return scores.flatten(1).mean(1)

@@ -1,0 +1,152 @@
+"""Photos of birds with their masks, read through one geometry, before a background that is kept or replaced."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from lightning_spx.data.bird_files import BirdPhoto, Box
+from lightning_spx.data.folder_images import UNREADABLE, read_pixels
+from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.splits import Indices
+
+Background = Literal["keep", "black", "mean"]
+Masks = Literal["none", "files", "files_or_boxes"]
+
+
+def replace_background(image: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
+    """Return an image `(..., 3, H, W)` with a colour `(3,)` wherever the mask `(..., H, W)` is False.
+
+    Example:
+        >>> replace_background(torch.ones(3, 1, 2), torch.tensor([[True, False]]), torch.zeros(3))[0]
+        tensor([[1., 0.]])
+    """
+    return torch.where(mask.unsqueeze(-3), image, colour[:, None, None].to(image))
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
+    """Return a mask file as shares of annotators `(H, W)` in [0, 1], float32.
+
+    Args:
+        path: an image file, 0 to 255.
+        size: height and width of the photo.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, or has another size than its photo.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a mask at {path}, found none.")
+    try:
+        with Image.open(path) as file:
+            mask = np.array(file.convert("L"))
+    except UNREADABLE as error:
+        raise ValueError(f"Expected {path} to be a readable mask: {error}") from error
+    if mask.shape != size:
+        raise ValueError(
+            f"Expected the mask {path} to have the size of its photo, {size[1]} x {size[0]}, "
+            f"got {mask.shape[1]} x {mask.shape[0]}."
+        )
+    return torch.from_numpy(mask).float() / 255
+
+
+def box_mask(box: Box, relative: bool, size: tuple[int, int], name: str) -> Tensor:
+    """Return a bounding box as a mask `(H, W)`, float32.
+
+    Args:
+        box: left, top, width and height.
+        relative: whether it is in shares of the photo, else in pixels.
+        size: height and width of the photo.
+        name: of the photo, for an error.
+
+    Raises:
+        ValueError: a box in pixels lies outside the photo, as where photos were resized and boxes were not.
+
+    Example:
+        >>> box_mask((0.5, 0.0, 0.5, 1.0), True, (1, 4), "jay.jpg")
+        tensor([[0., 0., 1., 1.]])
+    """
+    height, width = size
+    left, top, across, down = box
+    if relative:
+        left, top, across, down = left * width, top * height, across * width, down * height
+    # boxes drawn by hand overshoot by a pixel or two
+    elif left + across > width + 2 or top + down > height + 2:
+        raise ValueError(
+            f"Expected the bounding box of {name} inside its {width} x {height} pixels, got {list(box)}: photos that "
+            "were resized need `image_sizes.txt` (number, original width and height, present width and height)."
+        )
+    mask = torch.zeros(size)
+    mask[max(0, round(top)) : round(top + down), max(0, round(left)) : round(left + across)] = 1.0
+    return mask
+
+
+class BirdImages(LabelledImages):
+    """Photos and masks, from memory or from their files, un-augmented.
+
+    Args:
+        photos: what is known of each.
+        labels: class of each, `(n,)` integers.
+        root: folder of the data set.
+        image_size: side in pixels; photo and mask are resized by the shorter side and cropped to the central square.
+        masks: of none, of the files in `segmentations`, or of these and of bounding boxes where there is no file.
+        background: what takes the place of everything outside the mask.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[BirdPhoto],
+        labels: Indices,
+        root: Path,
+        image_size: int,
+        masks: Masks,
+        background: Background,
+    ) -> None:
+        super().__init__(labels)
+        self.photos = list(photos)
+        self.root = root
+        self.image_size = image_size
+        self.masks = masks
+        self.background = background
+        self.colour = torch.zeros(3)
+        self.kept: list[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]] = []
+
+    def read(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """Return photo and mask at a position, the background as it is.
+
+        Raises:
+            ValueError: a file cannot be read, or mask and photo have different sizes.
+            FileNotFoundError: there is no mask.
+        """
+        if self.kept:
+            pixels, known = self.kept[index]
+            return torch.from_numpy(pixels).float() / 255, None if known is None else torch.from_numpy(known)
+        image, mask = self.load(index)
+        return image.float() / 255, mask
+
+    def finish(self, sample: Sample) -> Sample:
+        """Replace the background, after all geometry, so that its edge is that of the mask."""
+        if self.background == "keep":
+            return sample
+        return {**sample, "image": replace_background(sample["image"], sample["mask"], self.colour)}
+
+    def load(self, index: int) -> tuple[Tensor, Tensor | None]:
+        """Read photo `(3, S, S)` uint8 and mask `(S, S)` bool from their files."""
+        photo = self.photos[index]
+        pixels = read_pixels(self.root / "images" / photo.name)
+        image = resize_and_crop(pixels, self.image_size)
+        if self.masks == "none":
+            return image, None
+        size = (int(pixels.shape[1]), int(pixels.shape[2]))
+        file = (self.root / "segmentations" / photo.name).with_suffix(".png")
+        if self.masks == "files_or_boxes" and photo.box is not None and not file.is_file():
+            mask = box_mask(photo.box, photo.relative, size, photo.name)
+        else:
+            mask = read_mask(file, size)
+        return image, resize_and_crop(mask[None], self.image_size)[0] >= 0.5

@@ -1,0 +1,204 @@
+"""CUB-200-2011: photos of birds with the mask of each bird."""
+
+import hashlib
+import warnings
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from lightning_spx.data.bird_files import BirdPhoto, choose_species, read_photos, read_species
+from lightning_spx.data.bird_images import Background, BirdImages, Masks
+from lightning_spx.data.folder_images import IN_MEMORY_BYTES
+from lightning_spx.data.image_data_module import ImageDataModule
+from lightning_spx.data.labelled_images import LabelledImages
+from lightning_spx.data.splits import Plan
+
+LONG_READ = 1000
+
+
+class BirdsDataModule(ImageDataModule):
+    """Birds in the layout of CUB-200-2011 (Wah et al., CNS-TR-2011-001), with the background kept or replaced.
+
+    `root` holds `images/`, `segmentations/`, `images.txt`, `image_class_labels.txt`, `train_test_split.txt`,
+    `classes.txt` and `bounding_boxes.txt`. Photo and mask go through one geometry: resizing, crops, flips and
+    rotations; half of the annotators' agreement decides what is bird. The background is replaced last, and alike in
+    training, validation, test and prediction.
+
+    Args:
+        root: folder of the data set.
+        background: `keep`, or outside of the mask `black`, or the `mean` colour of the training photos.
+        classes: species by name (`Indigo_Bunting`, `014.Indigo_Bunting`) or number; None: all with photos.
+        boxes_as_masks: where a photo has no mask, its bounding box takes the place.
+        rotation: largest angle of a random rotation in training, in degrees, 0 to 45.
+        strict: refuse photos that are listed but absent or cannot be read; False: leave them out, with one warning.
+        image_size: side of the images in pixels.
+        batch_size: images in a batch.
+        num_workers: processes that load images; 0: the main process.
+        plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
+        num_parts: number of models.
+        part: the model this module serves.
+        seed: decides parts, validation share, order and augmentation.
+        images_per_part: size of disjoint parts; None: all images are used.
+        val_fraction: share of the part held back for validation.
+        augment: random crops, flips and rotations in training.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        background: Background = "black",
+        classes: list[str] | None = None,
+        boxes_as_masks: bool = False,
+        rotation: float = 0.0,
+        strict: bool = False,
+        image_size: int = 224,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        plan: Plan = "disjoint",
+        num_parts: int = 2,
+        part: int = 0,
+        seed: int = 0,
+        images_per_part: int | None = None,
+        val_fraction: float = 0.1,
+        augment: bool = True,
+    ) -> None:
+        super().__init__(
+            image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
+        )
+        if background not in ("keep", "black", "mean"):
+            raise ValueError(f"Expected `background` to be 'keep', 'black' or 'mean', got {background!r}.")
+        if not 0 <= rotation <= 45:
+            raise ValueError(f"Expected `rotation` to be 0 to 45 degrees, got {rotation}.")
+        self.root = Path(root)
+        self.background: Background = background
+        self.classes = classes
+        self.boxes_as_masks = boxes_as_masks
+        self.rotation = rotation
+        self.strict = strict
+        self.name = self.root.resolve().name
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the species, in the order of the data set."""
+        species = read_species(self.root)
+        return [species[number] for number in self._numbers]
+
+    def setup(self, stage: str) -> None:
+        """Find what is missing or cannot be read before the first batch."""
+        self.pool()
+        self.test()
+
+    def load_pool(self) -> LabelledImages:
+        """Return the official training photos that are there and can be read."""
+        return self._load(training=True)
+
+    def load_test(self) -> LabelledImages:
+        """Return the official test photos that are there and can be read."""
+        images = self._load(training=False)
+        pool = self.pool()
+        if isinstance(pool, BirdImages):
+            # the colour is that of the training photos
+            images.colour = pool.colour
+        return images
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of photos and masks, by name and size, and of how they are shown."""
+        settings = (self._numbers, self.background, self.boxes_as_masks)
+        digest = hashlib.sha256(repr(settings).encode())
+        for photo in self._present:
+            mask = self._mask_file(photo)
+            sizes = [(self.root / "images" / photo.name).stat().st_size, mask.stat().st_size if mask.is_file() else 0]
+            digest.update(f"{photo.name} {photo.species} {photo.training} {photo.box} {sizes}\n".encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        chosen = choose_species(read_species(self.root), self.classes)
+        shown = {photo.species for photo in self._present}
+        if self.classes is None:
+            return [number for number in chosen if number in shown]
+        lost = [number for number in chosen if number not in shown]
+        if lost:
+            raise ValueError(f"Expected photos of every species in `classes`, found none of {lost[0]} in {self.root}.")
+        return chosen
+
+    @cached_property
+    def _present(self) -> list[BirdPhoto]:
+        """The photos whose files are there, of the chosen species."""
+        chosen = set(choose_species(read_species(self.root), self.classes))
+        listed = [photo for photo in read_photos(self.root) if photo.species in chosen]
+        found = [photo for photo in listed if (self.root / "images" / photo.name).is_file()]
+        if not found:
+            raise FileNotFoundError(f"Expected photos in {self.root / 'images'}, found none of {len(listed)} listed.")
+        if len(found) < len(listed):
+            absent = next(photo for photo in listed if not (self.root / "images" / photo.name).is_file())
+            said = f"{len(listed) - len(found)} of {len(listed)} photos are listed and absent, the first {absent.name}."
+            if self.strict:
+                raise FileNotFoundError(f"Expected all photos in {self.root / 'images'}: {said}")
+            warnings.warn(f"Left out: {said}", stacklevel=2)
+        return found
+
+    def _mask_file(self, photo: BirdPhoto) -> Path:
+        return (self.root / "segmentations" / photo.name).with_suffix(".png")
+
+    def _masks(self, photos: list[BirdPhoto]) -> Masks:
+        """Where the masks come from; refuses photos without one before any is read."""
+        if self.background == "keep" and not self.boxes_as_masks and not (self.root / "segmentations").is_dir():
+            return "none"
+        without = [photo for photo in photos if not self._mask_file(photo).is_file()]
+        if self.boxes_as_masks:
+            without = [photo for photo in without if photo.box is None]
+        if without:
+            advice = "" if self.boxes_as_masks else " Set `boxes_as_masks` to take bounding boxes in their place."
+            raise FileNotFoundError(
+                f"Expected a mask of every photo, found none of {len(without)} of {len(photos)}, "
+                f"the first {self._mask_file(without[0])}.{advice}"
+            )
+        return "files_or_boxes" if self.boxes_as_masks else "files"
+
+    def _load(self, *, training: bool) -> BirdImages:
+        order = {number: label for label, number in enumerate(self._numbers)}
+        photos = [photo for photo in self._present if photo.training == training]
+        stage = "training" if training else "test"
+        if not photos:
+            raise ValueError(f"Expected {stage} photos in {self.root}, found none.")
+        labels = np.array([order[photo.species] for photo in photos], np.int64)
+        masks = self._masks(photos)
+        images = BirdImages(photos, labels, self.root, self.image_size, masks, self.background)
+        in_memory = len(photos) * 4 * self.image_size**2 <= IN_MEMORY_BYTES
+        good: list[int] = []
+        refused: list[ValueError] = []
+        kept = []
+        total = torch.zeros(3, dtype=torch.float64)
+        for index in track(range(len(photos)), "Reading birds", disable=len(photos) < LONG_READ, transient=True):
+            try:
+                pixels, mask = images.load(index)
+            except ValueError as error:
+                # a mask that does not fit is no damaged photo: leaving it out would hide a mistake
+                if self.strict or "mask" in str(error) or "box" in str(error):
+                    raise
+                refused.append(error)
+                continue
+            good.append(index)
+            total += pixels.double().mean((1, 2))
+            if in_memory:
+                kept.append((pixels.numpy(), None if mask is None else mask.numpy()))
+        if refused:
+            warnings.warn(
+                f"Left out {len(refused)} of {len(photos)} photos that cannot be read. {refused[0]}", stacklevel=2
+            )
+        lost = set(labels.tolist()) - set(labels[good].tolist())
+        if lost or not good:
+            name = self.class_names[min(lost)]
+            raise ValueError(f"Expected a readable {stage} photo of {name}, got none.")
+        images = BirdImages([photos[i] for i in good], labels[good], self.root, self.image_size, masks, self.background)
+        images.kept = kept
+        if self.background == "mean":
+            images.colour = (total / len(good) / 255).float()
+        return images
