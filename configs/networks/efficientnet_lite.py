@@ -28,11 +28,11 @@ def lite2(num_classes: int = 1000) -> nn.Module:
 
 
 def _load(name: str, package: str, num_classes: int) -> nn.Module:
-    network: nn.Module = EfficientNet.from_name(name, override_params={"num_classes": num_classes})
+    network = EfficientNet.from_name(name)
     weights = next(file for file in (files(package) / "models").iterdir() if file.name.endswith(".pth"))
     with weights.open("rb") as stream:
         state = torch.load(stream, map_location="cpu", weights_only=True)
-    if num_classes != 1000:
-        state |= {key: value for key, value in network.state_dict().items() if key.startswith("_fc.")}
     network.load_state_dict(state)
+    if num_classes != 1000:
+        network._fc = nn.Linear(network._fc.in_features, num_classes)
     return network
