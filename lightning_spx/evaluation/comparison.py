@@ -91,12 +91,12 @@ def compare(
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
     for start in range(0, num_images, chunk):
         here = slice(start, min(start + chunk, num_images))
-        nulls = _with_nulls(attributions, here, images, seed, model_offset)
+        nulls = with_nulls(attributions, here, images, seed, model_offset)
         for partition in partitions:
             # without pooling, or without signs, the two orders are the same number
             either = non_negative or partition.pooling == "none"
             for order in ("either",) if either else magnitudes:
-                maps = {name: _pooled_maps(partition, order, part, here) for name, part in nulls.items()}
+                maps = {name: pooled_maps(partition, order, part, here) for name, part in nulls.items()}
                 blank = maps["value"][1].flatten(2).amax(2) == 0
                 for position, (first, second) in enumerate(pairs):
                     either_blank = (blank[first] | blank[second]).numpy()
@@ -129,7 +129,7 @@ def compare(
     return pd.concat(frames, ignore_index=True)
 
 
-def _with_nulls(
+def with_nulls(
     attributions: Tensor, here: slice, images: StudyImages, seed: int, model_offset: int
 ) -> dict[str, Tensor]:
     """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
@@ -140,7 +140,7 @@ def _with_nulls(
     return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 
 
-def _pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
+def pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
     """Pool (M, n, C, H, W) and return magnitudes and saliency maps, each (M, n, H, W)."""
     flat = attributions.flatten(0, 1)
     pooled = partition.pool(flat.abs() if order == "before" else flat, here)

@@ -1,5 +1,6 @@
 """Which images a study explains, and on which none or only some of its models were trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
+from lightning_spx.data.labelled_images import Sample
 from lightning_spx.evaluation.maps import is_writer
 
 
@@ -20,11 +22,13 @@ class DrawnImages:
         images: (N, 3, H, W) in [0, 1].
         label: (N,).
         index: (N,) numbers in the test set, or under `folds` in the training pool.
+        mask: (N, H, W) bool of the object, or None.
     """
 
     images: Tensor
     label: Tensor
     index: Tensor
+    mask: Tensor | None = None
 
     def held_out(self, split: Split, num_models: int) -> Tensor | None:
         """Which model did not train on which image, (M, N) bool; None where no model saw any of them."""
@@ -44,12 +48,23 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImage
     source = data.pool() if data.plan == "folds" else data.test()
     positions = stratified_draw(source.labels, num_images, seed).tolist()
     items = [source[position] for position in track(positions, "images", disable=not is_writer(), transient=True)]
+    images, mask = stacked(items)
+    return DrawnImages(images, torch.stack([item["label"] for item in items]), torch.tensor(positions), mask)
+
+
+def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
+    """Stack the images of samples, and their masks where all have one.
+
+    Raises:
+        ValueError: an image is not in [0, 1].
+    """
     images = torch.stack([item["image"] for item in items])
     if not (images.min() >= 0 and images.max() <= 1):  # a NaN is neither
         raise ValueError(
             f"Expected images in [0, 1], got {images.min():.3g} to {images.max():.3g}: normalise inside the model."
         )
-    return DrawnImages(images, torch.stack([item["label"] for item in items]), torch.tensor(positions))
+    masks = [item["mask"] for item in items if "mask" in item]
+    return images, torch.stack(masks) if len(masks) == len(items) else None
 
 
 def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:

@@ -1,26 +1,30 @@
 """Pictures and arrays of explanations for photos that a user names: the stages behind `spx explain`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from lightning import LightningModule
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.data import Background
 from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.discriminators import load_cyclegan
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
 from lightning_spx.evaluation.named_models import NamedNetwork, class_index, name_models, read_classes
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.run_folder import default_folder, file_name, open_run_folder, write_atomic
+from lightning_spx.evaluation.shown_photos import with_background, with_translations
+from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.superpixels import Segmenter, segment_pool
@@ -40,6 +44,12 @@ def explain_images(
     mean: tuple[float, float, float] = IMAGENET_MEAN,
     std: tuple[float, float, float] = IMAGENET_STD,
     networks: list[NamedNetwork] | None = None,
+    part: Part | None = None,
+    region: Region | None = None,
+    translated_from: list[str] | None = None,
+    masks: str | None = None,
+    background: Background = "keep",
+    paint_outside: bool = False,
     target: str | None = None,
     classes: str | None = None,
     layout: Layout = "photos",
@@ -63,6 +73,14 @@ def explain_images(
         mean: of the normalisation that the network expects (checkpoints of ours hold their own).
         std: of it.
         networks: more networks with their weights, for `layout` models.
+        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained.
+        region: of its patches, first row, first column, last row, last column from 0; a single patch has first and
+            last alike; by default all.
+        translated_from: files, folders and patterns of the other set, which are translated first and follow the real
+            `images`.
+        masks: folder with the masks of objects, as `<masks>/<folder of the photo>/<name>.png` or `<masks>/<name>.png`.
+        background: what the model is shown outside of the masks: `keep`, `black`, or the `mean` colour of the photos.
+        paint_outside: paint maps black outside of the masks, whatever the model was shown.
         target: the class to explain, by its name in `classes` or its index; by default each photo's prediction.
         classes: names of the classes, a text file with one a line or a CSV file with the columns index and name.
         layout: a picture of each photo; or grids with methods, or models, across and pixel above S- maps.
@@ -91,8 +109,20 @@ def explain_images(
     paths = find_images(images)
     names = read_classes(Path(classes)) if classes else []
     own = None if network is None else NamedNetwork(network, weights, "", mean, std)
-    models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
     photos = read_images(paths, image_size, strict)
+    models: Mapping[str, nn.Module]
+    if part is not None:
+        if ckpt is None or masks or own or networks:
+            raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
+        cyclegans = {Path(path).stem: load_cyclegan(Path(path)) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)}
+        models = {name: each.score(part, region).eval() for name, each in cyclegans.items()}
+        shown = with_translations(photos, translated_from, next(iter(cyclegans.values())), part, image_size, strict)
+    else:
+        if region is not None or translated_from:
+            raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
+        models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
+        shown = with_background(photos, masks, background, paint_outside)
+    photos = shown.photos
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
     # whole pages at a time: neither maps nor pictures of many photos are held at once
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
@@ -102,22 +132,25 @@ def explain_images(
         found: dict[str, list[PhotoMaps]] = {}
         for name, model in models.items():
             maps = _explain(model, name, named_methods, photos.images[here], target, names, batch_size)
-            found[name] = _photo_maps(maps, photos, here, segments, magnitude, names)
+            painted = shown.mask[here].numpy() if shown.mask is not None and paint_outside else None
+            labels = shown.origin[here] or [names[each] if names else f"class {each}" for each in maps[1].tolist()]
+            found[name] = _photo_maps(maps, photos, here, segments, magnitude, labels, painted)
             for position, each in enumerate(found[name]):
                 stem = file_name(each.name if len(models) == 1 else f"{each.name}_{name}")
                 write_atomic(run.path / f"{stem}.npz", partial(_save, each=each, maps=maps, position=position))
                 if layout == "photos":
                     _write(run.path, stem, photo_figure(each), formats)
+        said = f"{part}: {_scope(region)}" if part else shown.said
         for page in range(0, len(photos.images[here]), PHOTOS_ON_A_PAGE if layout != "photos" else step + 1):
-            shown = {name: each[page : page + PHOTOS_ON_A_PAGE] for name, each in found.items()}
+            on_page = {name: each[page : page + PHOTOS_ON_A_PAGE] for name, each in found.items()}
             number = (start + page) // PHOTOS_ON_A_PAGE + 1
-            for stem, figure in _grids(shown, list(named_methods), layout):
+            for stem, figure in _grids(on_page, list(named_methods), layout, said):
                 _write(run.path, file_name(f"{stem}_page{number:02d}"), figure, formats)
     return run.path
 
 
 def _explain(
-    model: LightningModule,
+    model: nn.Module,
     name: str,
     methods: Mapping[str, Attribution],
     images: Tensor,
@@ -129,6 +162,9 @@ def _explain(
     explained = ExplainedModel(model, ImageScale(None, None))
     logits = finite_logits(explained, images[:1])
     num_classes = logits.shape[1] if logits.ndim == 2 else 2
+    is_score = isinstance(model, PatchScore)
+    if is_score and target is not None:
+        raise ValueError(f"Expected no `target` for a discriminator, which has one score, got {target}.")
     if names and len(names) != num_classes:
         raise ValueError(f"Expected `classes` to name the {num_classes} classes of {name}, got {len(names)} names.")
     label = None if target is None else torch.full((len(images),), class_index(target, names, num_classes))
@@ -137,6 +173,10 @@ def _explain(
     )
     if maps is None:
         raise ValueError(f"Expected finite outputs and gradients of {name}, got NaN or infinity.")
+    if is_score:
+        # a score, not the logit of a probability
+        scores = [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
+        maps = replace(maps, probability=torch.cat(scores))
     return maps, maps.preds if label is None else label
 
 
@@ -146,23 +186,26 @@ def _photo_maps(
     here: slice,
     segments: Mapping[str, Tensor],
     magnitude: Magnitude,
-    names: Sequence[str],
+    labels: Sequence[str],
+    painted: NDArray[np.bool_] | None,
 ) -> list[PhotoMaps]:
-    found, classes = maps
+    found, _ = maps
+    # what is painted black is black in every map
+    seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
     values = {
         method: attribution.abs() if magnitude == "before" else attribution
         for method, attribution in found.attributions.items()
     }
-    pixel = {method: saliency_map(value).numpy() for method, value in values.items()}
+    pixel = {method: saliency_map(value).numpy() * seen for method, value in values.items()}
     pooled = {
-        method: {name: saliency_map(segment_pool(value, ids)).numpy() for name, ids in segments.items()}
+        method: {name: saliency_map(segment_pool(value, ids)).numpy() * seen for name, ids in segments.items()}
         for method, value in values.items()
     }
     return [
         PhotoMaps(
             name=name,
             photo=photo.permute(1, 2, 0).numpy(),
-            label=names[int(classes[row])] if names else f"class {int(classes[row])}",
+            label=labels[row],
             probability=float(found.probability[row]),
             segments={key: ids[row].numpy() for key, ids in segments.items()},
             pixel={method: each[row] for method, each in pixel.items()},
@@ -173,15 +216,28 @@ def _photo_maps(
 
 
 def _grids(
-    found: Mapping[str, Sequence[PhotoMaps]], methods: Sequence[str], layout: Layout
+    found: Mapping[str, Sequence[PhotoMaps]], methods: Sequence[str], layout: Layout, said: str
 ) -> Iterator[tuple[str, Figure]]:
-    """Yield the grids of a page with the stems of their files."""
+    """Yield the grids of a page with the stems of their files; titles end with what is said of the photos."""
     if layout == "methods":
         for model, maps in found.items():
-            yield f"methods_{model}", maps_grid(dict.fromkeys(methods, maps), {m: m for m in methods}, model)
+            yield (
+                f"methods_{model}",
+                maps_grid(dict.fromkeys(methods, maps), {m: m for m in methods}, _title(model, said)),
+            )
     elif layout == "models":
         for method in methods:
-            yield f"models_{method}", maps_grid(found, dict.fromkeys(found, method), method)
+            yield f"models_{method}", maps_grid(found, dict.fromkeys(found, method), _title(method, said))
+
+
+def _title(name: str, said: str) -> str:
+    return f"{name}: {said}" if said else name
+
+
+def _scope(region: Region | None) -> str:
+    if region is None:
+        return "the mean patch score is explained"
+    return f"the mean score of patches in rows {region[0]} to {region[2]}, columns {region[1]} to {region[3]}"
 
 
 def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position: int) -> None:

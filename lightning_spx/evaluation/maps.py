@@ -59,14 +59,15 @@ def gather_images(values: Tensor, positions: list[int]) -> Tensor:
     return values[order[first]]
 
 
-def predict(model: nn.Module, images: Tensor, batch_size: int, device: torch.device) -> Tensor:
+def predict(model: nn.Module, images: Tensor, batch_size: int, device: torch.device, threshold: float = 0.0) -> Tensor:
     """Predict the class of every image, in evaluation mode.
 
     Args:
-        model: maps (n, 3, H, W) in [0, 1] to (n, K) logits.
+        model: maps (n, 3, H, W) in [0, 1] to (n, K) logits, or to (n,): 1 above the threshold and else 0.
         images: (N, 3, H, W).
         batch_size: images at a time.
         device: where the model is.
+        threshold: of a model with one output.
 
     Returns:
         (N,) int64.
@@ -79,13 +80,13 @@ def predict(model: nn.Module, images: Tensor, batch_size: int, device: torch.dev
     def logits_of(batch: Tensor, positions: list[int]) -> Tensor:
         with torch.no_grad():
             logits = model(batch)
-        broken = ~logits.isfinite().all(1)
+        broken = ~logits.isfinite().flatten(1).all(1) if logits.ndim > 1 else ~logits.isfinite()
         if broken.any():
             named = [position for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
             raise ValueError(
                 f"Expected finite outputs of {type(model).__name__}, got NaN or infinity for images {named}."
             )
-        preds: Tensor = logits.argmax(1)
+        preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
         return preds
 
     return _for_each_batch(logits_of, images, batch_size, device, "predict")
@@ -95,7 +96,7 @@ def explain(
     model: nn.Module,
     method: Attribution,
     images: Tensor,
-    target: Tensor,
+    target: Tensor | None,
     *,
     batch_size: int,
     device: torch.device,
@@ -107,7 +108,7 @@ def explain(
         model: as for `predict`.
         method: the attribution method.
         images: (N, 3, H, W).
-        target: (N,) the class to explain for each.
+        target: (N,) the class to explain for each; None for a model with one output.
         batch_size: images at a time.
         device: where the model is.
         description: of the progress bar.
@@ -117,7 +118,7 @@ def explain(
     """
 
     def attribution_of(batch: Tensor, positions: list[int]) -> Tensor:
-        return method.attribute(model, batch, target[positions].to(device))
+        return method.attribute(model, batch, None if target is None else target[positions].to(device))
 
     return _for_each_batch(attribution_of, images, batch_size, device, description)
 

@@ -30,17 +30,19 @@ class Member:
         part: the part that it trains on, or the fold that it does not train on.
         number: in the whole study; its seed is the study's plus this.
         checkpoint: a trained model to load instead.
+        title: of a model that the user has named.
     """
 
     repeat: int
     part: int
     number: int
     checkpoint: Path | None = None
+    title: str = ""
 
     @property
     def name(self) -> str:
-        """Stem of the model's files."""
-        return f"repeat{self.repeat}-model{self.part}"
+        """Stem of the model's files, or the user's name for it."""
+        return self.title or f"repeat{self.repeat}-model{self.part}"
 
 
 def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[Member]:
@@ -147,11 +149,19 @@ def test_accuracy(
             preds = module(batch["image"].to(device)).argmax(1).cpu()
         right += int((preds == batch["label"]).sum())
         total += len(preds)
-    trained = run.path / "checkpoints" / f"{member.name}.json"
     return {
-        **asdict(member),
-        "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
+        **describe(member, checkpoint, run),
         "network": type(getattr(module, "network", module)).__name__,
         "test_accuracy": right / total,
+    }
+
+
+def describe(member: Member, checkpoint: Path, run: RunFolder) -> dict[str, object]:
+    """Say which model it is and how it was trained, as plain values."""
+    trained = run.path / "checkpoints" / f"{member.name}.json"
+    known = {name: value for name, value in asdict(member).items() if name != "title"}
+    return {
+        **known,
+        "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
         **(json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else {}),
     }

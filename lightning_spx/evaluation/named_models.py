@@ -14,6 +14,7 @@ from lightning_spx.evaluation.checkpoints import check_exists
 from lightning_spx.evaluation.members import load_checkpoint
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
 from lightning_spx.models import ImageClassifier, pretrained
+from lightning_spx.models.at_size import AtSize
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -27,6 +28,7 @@ class NamedNetwork:
         name: in pictures; empty takes the network's class.
         mean: of the normalisation that the network expects.
         std: of it.
+        image_size: side of the images that the network takes; None takes them as they are.
     """
 
     network: nn.Module
@@ -34,15 +36,18 @@ class NamedNetwork:
     name: str = ""
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    image_size: int | None = None
 
     def build(self) -> ImageClassifier:
-        """Return the network behind its normalisation.
+        """Return the network behind its normalisation, and behind a resizing where it takes a size of its own.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the weights are another network's.
         """
         network = self.network if self.weights is None else pretrained(self.network, Path(self.weights))
+        if self.image_size is not None:
+            network = AtSize(network, self.image_size)
         return ImageClassifier(network, mean=self.mean, std=self.std)
 
 

@@ -80,13 +80,13 @@ def read_page(folder: Path) -> Page:
         title, spoken = str(content["title"]), [str(sentence) for sentence in content["verdicts"]]
     else:
         title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
-        spoken = _verdicts(_per_image(folder), results, record)
+        spoken = _verdicts(folder, results, record)
     return Page(
         title=title,
         verdicts=spoken,
         results=results,
         figures=_figures(folder),
-        gallery=_gallery(folder, methods, list(results["magnitude"].unique())),
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), list(record["models"])),
         facts=_facts(record, first),
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
@@ -98,7 +98,8 @@ def _per_image(folder: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path) for path in paths] or [pd.DataFrame()], ignore_index=True)
 
 
-def _verdicts(per_image: pd.DataFrame, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+    per_image = _per_image(folder)
     if per_image.empty:
         return ["The values per image are not in the run folder, so there is no verdict."]
     repeats = per_image["repeat"].nunique()
@@ -109,7 +110,13 @@ def _verdicts(per_image: pd.DataFrame, results: pd.DataFrame, record: dict[str, 
         for setting in settings[:1]:
             found = verdicts(per_image, metric, str(setting), seed=int(record["seed"]))
             sentences.append(sentence(found, metric, num_models))
-    return [*sentences, *sanity_sentences(results)]
+    return [*_notes(folder), *sentences, *sanity_sentences(results)]
+
+
+def _notes(folder: Path) -> list[str]:
+    """What a study has said of itself beside its numbers."""
+    path = folder / "notes.json"
+    return [str(note) for note in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 def _figures(folder: Path) -> dict[str, bytes]:
@@ -122,7 +129,7 @@ def _figures(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str]) -> Gallery | None:
+def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], models: Sequence[str]) -> Gallery | None:
     maps: dict[str, MethodMaps] = {}
     examples = None
     for method in methods:
@@ -141,7 +148,9 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str]) ->
         photos=examples.images.permute(0, 2, 3, 1).numpy(),
         segments={name: segments.numpy() for name, segments in examples.segments.items()},
         maps=maps,
-        models=[f"model {number}" for number in range(len(examples.attributions))],
+        models=list(models)
+        if len(models) == len(examples.attributions)
+        else [f"model {number}" for number in range(len(examples.attributions))],
     )
 
 
@@ -164,6 +173,11 @@ def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:
         name: f"{model.get('network', '')}, test accuracy {model['test_accuracy']:.4f}"
         for name, model in record["models"].items()
         if "test_accuracy" in model
+    }
+    models |= {
+        name: f"{model['network']}, AUC of real against translated {model['auc']:.3f}"
+        for name, model in record["models"].items()
+        if "auc" in model
     }
     versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
     return {

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
@@ -34,10 +33,10 @@ def sanity_file(run: RunFolder, repeat: int, method: str) -> Path:
 def sanity_values(
     method: Attribution,
     name: str,
-    networks: Mapping[Member, LightningModule],
+    networks: Mapping[Member, nn.Module],
     attributions: Tensor,
     images: Tensor,
-    target: Sequence[Tensor],
+    target: Sequence[Tensor | None],
     partitions: Sequence[Partition],
     known: StudyImages,
     *,
@@ -56,7 +55,7 @@ def sanity_values(
         networks: the models.
         attributions: (M, N, 3, H, W) of the models as they are.
         images: (N, 3, H, W).
-        target: (N,) the explained class for each model.
+        target: (N,) the explained class for each model; None for models with one output.
         partitions: the poolings.
         known: the study's knowledge of the images.
         num_stages: of the cascade.

@@ -1,34 +1,36 @@
-"""The study behind `spx stability`: k models on disjoint data explain the same images; how far do their maps agree?"""
+"""The study behind `spx stability`: several models explain the same images; how far do their maps agree?"""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
+from torch import nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.blocks import Block, read_blocks
+from lightning_spx.data import BirdsDataModule, ImageDataModule
+from lightning_spx.evaluation.architectures import architectures
 from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.discriminators import REAL_ABOVE, discriminator_facts, draw_real, explained_part
 from lightning_spx.evaluation.drawn_images import draw_images, keep_splits
-from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.members import (
+    Member,
     ModelFactory,
     TrainerFactory,
     checkpoint_hashes,
+    load_checkpoint,
     members_of,
     obtain_checkpoint,
     test_accuracy,
 )
+from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.results import summarise
-from lightning_spx.evaluation.run_folder import default_folder, open_run_folder, write_atomic
-from lightning_spx.evaluation.sanity import sanity_file, without_gain
-from lightning_spx.evaluation.stability_report import report_stability
-from lightning_spx.evaluation.study import Study
+from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
+from lightning_spx.evaluation.stability_results import conclude
+from lightning_spx.evaluation.study import Study, StudySettings
 from lightning_spx.metrics import Distance
+from lightning_spx.models import Part, Region
 from lightning_spx.superpixels import Segmenter
 
 
@@ -41,6 +43,11 @@ def stability(
     magnitudes: list[Magnitude],
     distances: list[Distance],
     checkpoints: list[str] | None = None,
+    part: Part | None = None,
+    region: Region | None = None,
+    models: list[NamedNetwork] | None = None,
+    images: list[str] | None = None,
+    image_size: int | None = None,
     num_images: int = 200,
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
@@ -52,10 +59,11 @@ def stability(
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Train or load k models, explain the same images with each, and tabulate how stable the maps are.
+    """Train, load or name several models, explain the same images with each, and tabulate how stable the maps are.
 
     Args:
-        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models.
+        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. Where they have
+            masks, results say as well how much of each map lies in them.
         model: makes an untrained model that maps images in [0, 1] to logits.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
@@ -63,9 +71,16 @@ def stability(
         magnitudes: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
         distances: of MeGe and ReCo.
         checkpoints: load these instead of training; one per model, in the order of parts or folds, repeat after repeat.
+        part: for `model` CycleGAN: the discriminator that is explained, on real test images of its own set.
+        region: of the discriminator's patches, first row, first column, last row, last column; by default the mean
+            score of all patches is explained.
+        models: compare these networks with their weights instead of training: agreement between architectures.
+        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
+        image_size: with `images`, side in pixels of the grid that all maps have; by default the largest of `models`.
         num_images: explained: test images, or under `folds` images of the training pool; drawn by class.
         repeats: independent splits and seeds; with three or more the intervals cover them.
-        target: explain the logit of the label, or of each model's own prediction.
+        target: explain the logit of the label, or of each model's own prediction. Photos have no labels: the class of
+            the highest mean probability over the models takes the place.
         noise: random methods draw `own` noise for each model, or `shared` noise, which alone raises agreement.
         sanity_stages: randomise each model from the last layer down in so many stages, and see whether its maps change
             (rows of the metric `sanity_ssim`); 0 leaves these checks out. Each stage costs as much as explaining.
@@ -80,6 +95,7 @@ def stability(
 
     Raises:
         ValueError: a setting is out of its range, or differs from the run that the folder holds.
+        FileNotFoundError: a file is not there.
     """
     named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)
     if not named_methods or not named_segmenters or not magnitudes:
@@ -88,65 +104,74 @@ def stability(
     for name, (value, least) in {**at_least, "sanity_stages": (sanity_stages, 0)}.items():
         if value < least:
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
-    members = members_of(data, repeats, checkpoints)
     if config is None:
-        settings = {name: value for name, value in locals().items() if name in stability.__annotations__}
-        config = {name: plain(value) for name, value in settings.items()}
+        given = {name: value for name, value in locals().items() if name in stability.__annotations__}
+        config = {name: plain(value) for name, value in given.items()}
+    lead = trainer()  # trains nothing: it knows the device and the loggers
+    device = lead.strategy.root_device
+    settings = StudySettings(
+        methods=named_methods,
+        segmenters=named_segmenters,
+        magnitudes=magnitudes,
+        distances=distances,
+        shared_noise=noise == "shared",
+        batch_size=batch_size,
+        device=device,
+        seed=seed,
+        sanity_stages=sanity_stages,
+        num_resamples=num_resamples,
+    )
+    if models or images:
+        if checkpoints or part or repeats > 1:
+            raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
+        return architectures(
+            settings, data, models or [], images, image_size, num_images, target, lead.loggers, out, config
+        )
+    if region is not None and part is None:
+        raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
+    members = members_of(data, repeats, checkpoints)
     # whatever the data refuse, they refuse before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
-    drawn = draw_images(data, num_images, seed)
-    given = checkpoint_hashes(members)
+    drawn = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
     identity = {
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [split.sha256 for split in splits],
-        "checkpoints": given,
+        "checkpoints": checkpoint_hashes(members),
     }
     record = RunRecord.open(run, identity)
     keep_splits(run.path / "splits.json", splits, data)
-    lead = trainer()  # trains nothing: it knows the device and the loggers
-    device = lead.strategy.root_device
     files = {member: obtain_checkpoint(member, run, data, model, trainer, seed) for member in members}
     record.lap("train")
     for member, file in files.items():
         if member.name not in record.content["models"]:
-            record.content["models"][member.name] = test_accuracy(member, file, run, data, model, device)
+            record.content["models"][member.name] = (
+                discriminator_facts(member, file, run, data, model, part, batch_size, device)
+                if part
+                else test_accuracy(member, file, run, data, model, device)
+            )
     record.lap("test accuracy")
+
+    def load(member: Member) -> nn.Module:
+        module = load_checkpoint(files[member], model)
+        return explained_part(module, part, region) if part else module
 
     study = Study(
         run=run,
         record=record,
         drawn=drawn,
-        methods=named_methods,
-        segmenters=named_segmenters,
-        magnitudes=magnitudes,
-        distances=distances,
-        target=target,
-        shared_noise=noise == "shared",
-        batch_size=batch_size,
-        device=device,
-        seed=seed,
-        sanity_stages=sanity_stages,
+        settings=settings,
+        target="output" if part else target,
+        threshold=REAL_ABOVE,
+        localisation_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
     )
-    blocks: list[Block] = []
+    blocks = []
     for repeat, split in enumerate(splits):
-        those = {member: files[member] for member in members if member.repeat == repeat}
-        blocks += study.explain_repeat(repeat, those, split, model)
-    if is_writer():
-        models = f"{len(members) // repeats} x {record.content['models'][members[0].name]['network']}"
-        per_image = read_blocks(run, blocks)
-        tables = [per_image]
-        if sanity_stages:
-            checks = [sanity_file(run, repeat, name) for repeat in range(repeats) for name in named_methods]
-            tables.append(pd.concat(map(pd.read_parquet, checks), ignore_index=True))
-        summaries = [
-            summarise(rows, dataset=data.name, models=models, num_resamples=num_resamples, seed=seed) for rows in tables
-        ]
-        results = without_gain(pd.concat(summaries, ignore_index=True))
-        write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))
-        record.lap("summarise")
-        report_stability(run, results, per_image, list(named_methods), len(members) // repeats, lead.loggers)
-        record.lap("report")
+        own = [member for member in members if member.repeat == repeat]
+        blocks += study.explain_repeat(repeat, own, load, drawn.held_out(split, len(own)))
+    network = record.content["models"][members[0].name]["network"]
+    names = [f"model {number}" for number in range(len(members) // repeats)]
+    conclude(study, blocks, data.name, f"{len(names)} x {network}", names, lead.loggers)
     return run.path

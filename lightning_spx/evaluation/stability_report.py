@@ -11,6 +11,7 @@ from rich.console import Console
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.examples import Examples
+from lightning_spx.evaluation.localisation import LOCALISATION
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.evaluation.sanity import FULLY_RANDOMISED, sanity_sentences
 from lightning_spx.evaluation.scalars import scalars_of
@@ -22,8 +23,11 @@ from lightning_spx.reporting import (
     log_table,
     map_panel,
     mege_table,
+    pair_cells,
+    pairs_figure,
     stability_bars,
     stability_table,
+    text_table,
 )
 from lightning_spx.superpixels import segment_pool
 
@@ -33,7 +37,8 @@ def report_stability(
     results: pd.DataFrame,
     per_image: pd.DataFrame,
     methods: Sequence[str],
-    num_models: int,
+    names: Sequence[str],
+    said: Sequence[str],
     loggers: Sequence[Logger],
 ) -> None:
     """Draw the figures of a finished study, print its tables and send all of it to the loggers.
@@ -43,23 +48,30 @@ def report_stability(
         results: the rows of `results.csv`.
         per_image: the values behind them.
         methods: names of the methods.
-        num_models: of each repeat.
+        names: of the models of one repeat.
+        said: sentences for console and page, beside what the results say themselves.
         loggers: of the Trainer; none is fine.
     """
-    figures = _figures(run, results, methods, num_models)
+    figures = _figures(run, results, methods, names)
     for name, figure in figures.items():
         write_atomic(run.path / "figures" / f"{name}.png", partial(figure.savefig, dpi=150))
+    if said:
+        run.write_json("notes.json", list(said))
     console = Console()
+    for sentence in said:
+        console.print(sentence, markup=False, highlight=False)
     for metric, setting in _numbers(results):
         # of the stages of a sanity check the last one is printed
-        if metric in ("saliency_ssim", "mege") or setting == FULLY_RANDOMISED:
-            table = stability_table(results, metric, setting)
-            print_table(console, table)
+        if metric in ("saliency_ssim", "mege", *LOCALISATION) or setting == FULLY_RANDOMISED:
+            print_table(console, stability_table(results, metric, setting))
+    if len(names) > 2:
+        cells = pair_cells(results, "saliency_ssim", names)
+        print_table(console, text_table(cells, "SSIM of saliency maps, pair by pair"))
     blank = per_image.groupby(["method", "superpixels"], sort=False)["constant"].mean()
     for key, share in blank[blank > 0].items():
         console.print(f"{key}: {share:.1%} of the compared pairs of maps hold a constant map")
-    for said in sanity_sentences(results):
-        console.print(said, markup=False, highlight=False)
+    for sentence in sanity_sentences(results):
+        console.print(sentence, markup=False, highlight=False)
     log_config(loggers, run.config)
     log_scalars(loggers, scalars_of(results, "stability"))
     log_table(loggers, "stability/results", results)
@@ -73,8 +85,11 @@ def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(results["metric"], results["setting"], strict=True)))
 
 
-def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], num_models: int) -> dict[str, Figure]:
+def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], names: Sequence[str]) -> dict[str, Figure]:
     figures = {}
+    num_models = len(names)
+    if num_models > 2:
+        figures["pairs_saliency_ssim"] = pairs_figure(results, "saliency_ssim", names)
     for metric, setting in _numbers(results):
         name = file_name("_".join(filter(None, [metric, setting.replace("distance=", "")])))
         figures[name] = stability_bars(results, metric, setting)
@@ -93,7 +108,7 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], num_
             examples.segments,
             saliency_map(flat).view(shape),
             pooled,
-            [f"model {number}" for number in range(num_models)],
-            f"{method}: the same images, explained by models trained on other data",
+            names,
+            f"{method}: the same images, explained by {num_models} models",
         )
     return figures

@@ -6,6 +6,7 @@ from lightning_spx.reporting.front import front_figure, table_figure, tradeoff_c
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
 from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
 from lightning_spx.reporting.page import Page, render_page
+from lightning_spx.reporting.pairs import pair_cells, pairs_figure
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
 from lightning_spx.reporting.removal import removal_cells, removal_curves
 from lightning_spx.reporting.rows import survives, without_controls
@@ -34,6 +35,8 @@ __all__ = [
     "mege_table",
     "method_name",
     "outline_segments",
+    "pair_cells",
+    "pairs_figure",
     "partitions_figure",
     "photo_figure",
     "picture_of",

@@ -25,6 +25,9 @@ TITLES = {
     "fidelity_error": "Fidelity error, distance to the pixel map (low is good)",
     "roar_accuracy": "ROAR, accuracy after removal and retraining (low is good)",
     "kar_accuracy": "KAR, accuracy after keeping and retraining (high is good)",
+    "mass_accuracy": "Mass of the map inside the mask",
+    "pointing_game": "Pointing game, the most salient pixels inside the mask",
+    "mask_auc": "AUC of the map as a detector of the mask",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomised (chance is good)",
 }
 

@@ -15,10 +15,11 @@ from torchvision.io import write_jpeg
 
 from lightning_spx.attribution import Attribution, Gradient, magnitude
 from lightning_spx.attribution.method import Model
+from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.tradeoff import tradeoff
-from lightning_spx.evaluation.tradeoff.inputs import at_chance, images_of, sized, weights_hash
+from lightning_spx.evaluation.tradeoff.inputs import at_chance, sized
 from lightning_spx.evaluation.tradeoff.quality import partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend, sentences
 from lightning_spx.evaluation.tradeoff.summary import Point, on_front

@@ -11,6 +11,7 @@ from lightning import LightningModule
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.maps import is_writer, predict
 from lightning_spx.evaluation.members import (
     ModelFactory,
@@ -26,7 +27,7 @@ from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
-from lightning_spx.evaluation.tradeoff.inputs import at_chance, images_of, sized, weights_hash
+from lightning_spx.evaluation.tradeoff.inputs import at_chance, sized
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences

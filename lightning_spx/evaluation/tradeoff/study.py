@@ -13,13 +13,13 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution
 from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.examples import Examples, spread_positions
+from lightning_spx.evaluation.known_images import KnownImages
 from lightning_spx.evaluation.maps import explain, is_writer
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
-from lightning_spx.evaluation.tradeoff.inputs import TradeoffImages
 from lightning_spx.superpixels import Segmenter
 
 
@@ -44,7 +44,7 @@ class TradeoffStudy:
 
     run: RunFolder
     record: RunRecord
-    known: TradeoffImages
+    known: KnownImages
     models: Mapping[str, LightningModule]
     preds: Tensor
     explained: Tensor

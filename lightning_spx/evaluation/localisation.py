@@ -1,0 +1,101 @@
+"""Where the maps of each model lie, in the object's mask or beside it, beside chance and the controls."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_spx.evaluation.comparison import (
+    CHUNK_ELEMENTS,
+    VARIANTS,
+    Magnitude,
+    StudyImages,
+    pooled_maps,
+    with_nulls,
+)
+from lightning_spx.evaluation.partitions import Partition
+from lightning_spx.evaluation.run_folder import RunFolder, file_name
+from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
+
+LOCALISATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
+
+
+def localisation_file(run: RunFolder, repeat: int, method: str) -> Path:
+    """Where a run keeps a method's values of localisation."""
+    return run.path / "localisation" / f"repeat{repeat}_{file_name(method)}.parquet"
+
+
+def localisation_values(
+    attributions: Tensor,
+    partitions: Sequence[Partition],
+    images: StudyImages,
+    mask: Tensor,
+    *,
+    magnitudes: Sequence[Magnitude],
+    non_negative: bool,
+    setting: str,
+    seed: int,
+    model_offset: int = 0,
+) -> pd.DataFrame:
+    """Measure how much of every map lies in the mask of its image.
+
+    The nulls are those of `compare`: a map whose values were permuted over the pixels, and the map of another image,
+    pooled with this image's segments, which keeps the centre bias that photos of objects have.
+
+    Args:
+        attributions: (M, N, C, H, W) of one method.
+        partitions: the poolings; each gets rows for every magnitude order.
+        images: the images' numbers and derangement.
+        mask: (N, H, W) bool.
+        magnitudes: orders of pooling and taking magnitudes.
+        non_negative: of the method: the two orders coincide.
+        setting: of the rows.
+        seed: of the permutations.
+        model_offset: number of the first model in the whole study.
+
+    Returns:
+        Rows as `compare` gives them, of the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
+        number as the pair; NaN where an image has no value.
+    """
+    num_models, num_images = attributions.shape[:2]
+    values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
+    constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
+    chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
+    for start in range(0, num_images, chunk):
+        here = slice(start, min(start + chunk, num_images))
+        nulls = with_nulls(attributions, here, images, seed, model_offset)
+        for partition in partitions:
+            either = non_negative or partition.pooling == "none"
+            for order in ("either",) if either else magnitudes:
+                maps = {name: pooled_maps(partition, order, part, here)[1] for name, part in nulls.items()}
+                for model in range(num_models):
+                    blank = maps["value"][model].flatten(1).amax(1) == 0
+                    constant.setdefault((partition.name, order, model), []).append(blank.numpy())
+                    for metric, function in LOCALISATION.items():
+                        measured = [function(maps[name][model], mask[here]) for name in VARIANTS]
+                        key = (partition.name, order, model, metric)
+                        values.setdefault(key, []).append(torch.stack(measured).double().numpy())
+    sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
+    frames = [
+        pd.DataFrame(
+            {
+                "pair": f"model {model}",
+                "superpixels": superpixels,
+                "magnitude": order,
+                "metric": metric,
+                "setting": setting,
+                "index": images.index.numpy(),
+                "agree": True,
+                "differ": False,
+                "num_segments": sizes[superpixels],
+                "constant": np.concatenate(constant[superpixels, order, model]),
+                **dict(zip(VARIANTS, np.concatenate(chunks, axis=1), strict=True)),
+            }
+        )
+        for (superpixels, order, model, metric), chunks in values.items()
+    ]
+    return pd.concat(frames, ignore_index=True)

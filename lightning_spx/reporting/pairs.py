@@ -1,0 +1,121 @@
+"""Agreement of each pair of several models: a table, and a matrix for pixel and S- maps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lightning_spx.reporting.rows import has_gain, without_controls
+from lightning_spx.reporting.tables import method_name
+
+COLOURS = "viridis"
+SIDE = 0.75  # inches of a cell
+
+
+def pair_cells(results: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.DataFrame:
+    """Tabulate a metric pair by pair: value with its interval, floor, excess, best control and gain.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: with rows for every pair.
+        names: of the models.
+
+    Returns:
+        Cells of text, a row for each method, pooling and pair.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", pair="0-1", method="Gradient", superpixels="pixel", magnitude="either",
+        ...     value=0.5, ci_low=0.4, ci_high=0.6, floor=0.25, excess=0.333, best_control=None)
+        >>> pair_cells(pd.DataFrame([row]), "saliency_ssim", ["a", "b"])["pair"].tolist()
+        ['a, b']
+    """
+    rows = _of_pairs(results, metric)
+    return pd.DataFrame(
+        [
+            {
+                "method": method_name(row),
+                "super-pixels": row["superpixels"],
+                "order": row["magnitude"],
+                "pair": ", ".join(names[number] for number in _numbers(row["pair"])),
+                "value": f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
+                "floor": f"{row['floor']:.3f}",
+                "excess": f"{row['excess']:.3f}",
+                "gain over best control": _gain(row),
+            }
+            for _, row in rows.iterrows()
+        ]
+    )
+
+
+def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Figure:
+    """Draw a matrix for each kind of map: the value above the diagonal, its excess over the floor below.
+
+    A star says that the pair gains over every control.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: with rows for every pair.
+        names: of the models, three or more.
+
+    Raises:
+        ValueError: there are no rows of pairs.
+
+    Example:
+        >>> rows = [dict(metric="saliency_ssim", pair=pair, method="Gradient", superpixels="pixel", magnitude="either",
+        ...     value=0.5, floor=0.25, excess=0.333, gain_low=float("nan"), models="3 nets", dataset="photos",
+        ...     num_images=9) for pair in ("0-1", "0-2", "1-2")]
+        >>> figure = pairs_figure(pd.DataFrame(rows), "saliency_ssim", ["a", "b", "c"])
+        >>> [axes.get_title() for axes in figure.axes][0]
+        'Gradient'
+    """
+    rows = _of_pairs(results, metric)
+    if rows.empty:
+        raise ValueError(f"Expected rows of {metric} for pairs of models, got none.")
+    kinds = list(rows.groupby(["method", "superpixels", "magnitude"], sort=False))
+    columns = min(3, len(kinds))
+    lines = -(-len(kinds) // columns)
+    side = SIDE * len(names)
+    figure = Figure(figsize=(columns * (side + 1.4) + 0.8, lines * (side + 1.1) + 0.4), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat[len(kinds) :]:
+        axes.axis("off")
+    for axes, (_, of_kind) in zip(grid.flat, kinds, strict=False):
+        matrix = np.full((len(names), len(names)), np.nan)
+        for _, row in of_kind.iterrows():
+            first, second = _numbers(row["pair"])
+            matrix[first, second], matrix[second, first] = row["value"], row["excess"]
+            for place, text in (((first, second), f"{row['value']:.2f}"), ((second, first), f"{row['excess']:.2f}")):
+                star = "*" if has_gain(row) and place[0] > place[1] else ""
+                shade = "black" if matrix[place] > 0.6 else "white"
+                axes.text(place[1], place[0], text + star, ha="center", va="center", fontsize=9, color=shade)
+        picture = axes.imshow(matrix, cmap=COLOURS, vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, fontsize=7, rotation=20, ha="right", parse_math=False)
+        axes.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        row = of_kind.iloc[0]
+        pooled = "" if row["superpixels"] == "pixel" else f"\n{row['superpixels']}, {row['magnitude']}"
+        axes.set_title(f"{method_name(row)}{pooled}", fontsize=9, parse_math=False)
+    figure.colorbar(picture, ax=list(grid.flat), shrink=0.6)
+    first_row = rows.iloc[0]
+    figure.suptitle(
+        f"{metric}, {first_row['models']}, {first_row['dataset']}, {first_row['num_images']} images\n"
+        "above the diagonal the value, below its excess over the floor; * gain over every control",
+        fontsize=8,
+    )
+    return figure
+
+
+def _of_pairs(results: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return without_controls(results[(results["metric"] == metric) & (results["pair"] != "all")])
+
+
+def _numbers(pair: str) -> tuple[int, int]:
+    first, second = pair.split("-")
+    return int(first), int(second)
+
+
+def _gain(row: pd.Series) -> str:
+    if not isinstance(row["best_control"], str) or not row["best_control"]:
+        return ""
+    control = row["best_control"].removeprefix("control:").partition("(")[0]
+    return f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control}"
