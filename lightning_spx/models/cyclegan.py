@@ -127,6 +127,7 @@ class CycleGAN(LightningModule):
         """Update the generators, and the discriminators, by one step each."""
         real_a, real_b = batch["image_a"], batch["image_b"]
         fake_a, fake_b = self.generator_ba(real_b), self.generator_ab(real_a)
+        # twice each image: the published L1 losses are of images in [-1, 1]
         losses = {
             "generator_ab": _to_one(_frozen(self.discriminator_b, fake_b)),
             "generator_ba": _to_one(_frozen(self.discriminator_a, fake_a)),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,8 @@ class ImagePool:
             raise ValueError(f"Expected `size` to be at least 0, got {size}.")
         self.size = size
         self.images: list[Tensor] = []
-        self.generator = torch.Generator().manual_seed(seed)
+        # NumPy's: one of torch cannot be handed to a spawned process beside other tensors
+        self.generator = np.random.default_rng(seed)
 
     def query(self, images: Tensor) -> Tensor:
         """Return as many images `(N, ...)`, detached; each is new or, with probability one half, from the full pool."""
@@ -38,8 +40,8 @@ class ImagePool:
             if len(self.images) < self.size:
                 self.images.append(image.clone())
                 chosen.append(image)
-            elif self.size and torch.rand((), generator=self.generator) < 0.5:
-                place = int(torch.randint(self.size, (), generator=self.generator))
+            elif self.size and self.generator.random() < 0.5:
+                place = int(self.generator.integers(self.size))
                 chosen.append(self.images[place].to(image))
                 self.images[place] = image.clone()
             else:
@@ -47,10 +49,10 @@ class ImagePool:
         return torch.stack(chosen)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps, as tensors on the CPU."""
-        return {"images": [image.cpu() for image in self.images], "generator": self.generator.get_state()}
+        """Return what a checkpoint keeps: tensors on the CPU, and plain values."""
+        return {"images": [image.cpu() for image in self.images], "generator": self.generator.bit_generator.state}
 
     def load(self, state: dict[str, Any], device: torch.device) -> None:
         """Take up what `state` has returned."""
         self.images = [image.to(device) for image in state["images"][: self.size]]
-        self.generator.set_state(state["generator"].cpu())
+        self.generator.bit_generator.state = state["generator"]

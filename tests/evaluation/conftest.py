@@ -1,6 +1,5 @@
 """One finished study for all tests of studies, and what they need not do again."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,5 +30,4 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the time that the figures take."""
-    # by name: as an attribute of its package the module is hidden by the function of the same name
-    monkeypatch.setattr(import_module("lightning_spx.evaluation.stability"), "report_stability", lambda *_: None)
+    monkeypatch.setattr("lightning_spx.evaluation.stability_results.report_stability", lambda *_: None)

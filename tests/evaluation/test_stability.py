@@ -34,7 +34,7 @@ from tests.evaluation.small_study import (
 def test_a_run_folder_holds_what_the_run_can_be_repeated_from(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
         *("config.yaml", "run.json", "splits.json", "results.csv"),
-        *("checkpoints", "training", "per_image", "examples", "figures"),
+        *("checkpoints", "training", "per_image", "localisation", "examples", "figures"),
     }
     assert [path.name for path in checkpoints_of(finished)] == [f"repeat0-model{part}.ckpt" for part in range(3)]
     pairs = ("0-1", "0-2", "1-2")
@@ -43,7 +43,8 @@ def test_a_run_folder_holds_what_the_run_can_be_repeated_from(finished: Path) ->
     figures = {path.stem for path in (finished / "figures").iterdir()}
     assert figures == {
         *("saliency_ssim", "topk_overlap_k=0.1", "mege_l2", "table_mege_l2", "reco_l2"),
-        *("maps_CountedGradient", "maps_SmoothGrad"),
+        *("mass_accuracy", "pointing_game", "mask_auc"),
+        *("pairs_saliency_ssim", "maps_CountedGradient", "maps_SmoothGrad"),
     }
     assert not [path for path in finished.rglob("*") if ".part" in path.suffixes or path.suffix == ".tmp"]
 

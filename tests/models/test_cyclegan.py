@@ -1,0 +1,252 @@
+"""CycleGAN: the published architecture and training, resumed bit for bit, in two processes and in bfloat16."""
+
+import copy
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint
+from PIL import Image
+from scipy.stats import mannwhitneyu
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_spx.data import UnpairedDataModule
+from lightning_spx.models import CycleGAN, PatchDiscriminator, PatchScore, ResNetGenerator, separation_auc
+from lightning_spx.models.image_pool import ImagePool
+from lightning_spx.models.schedule import linear_decay
+from tests.data.test_unpaired import make_domains
+
+
+def tiny(**settings: object) -> CycleGAN:
+    sizes: dict[str, Any] = {
+        "num_blocks": 1,
+        "generator_channels": 4,
+        "num_layers": 1,
+        "discriminator_channels": 4,
+        "pool_size": 3,
+    }
+    return CycleGAN(**{**sizes, **settings})
+
+
+def quiet(**settings: object) -> Trainer:
+    common: dict[str, Any] = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    common |= {"enable_model_summary": False}
+    return Trainer(**{**common, "enable_checkpointing": False, **settings})
+
+
+def data(root: Path) -> UnpairedDataModule:
+    return UnpairedDataModule(root, image_size=16, batch_size=2)
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_published_architecture() -> None:
+    assert round(count(ResNetGenerator(num_blocks=9)) / 1e6, 3) == 11.378
+    assert round(count(ResNetGenerator(num_blocks=6)) / 1e6, 3) == 7.838
+    assert round(count(PatchDiscriminator()) / 1e6, 3) == 2.765
+
+
+def test_a_patch_sees_70_pixels() -> None:
+    images = torch.rand(1, 3, 256, 256, requires_grad=True)
+    discriminator = PatchDiscriminator(channels=2)
+    # instance normalisation looks at the whole image: without it the patch is what its convolutions reach
+    kept = [layer for layer in discriminator.layers if not isinstance(layer, torch.nn.InstanceNorm2d)]
+    score = PatchScore(torch.nn.Sequential(*kept), region=(15, 15, 15, 15))(images)
+    torch.autograd.backward(score.sum())
+    assert images.grad is not None
+    rows = images.grad.abs().sum((0, 1, 3)).nonzero().flatten()
+    assert int(rows.max() - rows.min()) + 1 == 70
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="sides divisible by 4, got 30 x 32 pixels"):
+        ResNetGenerator(1, 2)(torch.rand(1, 3, 30, 32))
+    with pytest.raises(ValueError, match="at least 24 pixels for 3 strided layers, got 16 x 16"):
+        PatchDiscriminator(3, 2)(torch.rand(1, 3, 16, 16))
+    with pytest.raises(ValueError, match="`num_blocks` to be at least 1, got 0"):
+        CycleGAN(num_blocks=0)
+    with pytest.raises(ValueError, match="`region` within 4 x 4 patches"):
+        tiny().score("discriminator_a", (0, 0, 9, 9))(torch.rand(1, 3, 12, 12))
+
+
+def test_one_backward_pass_is_the_published_alternation(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = tiny(pool_size=0)
+    reference = copy.deepcopy(model)
+    batch = {"image_a": torch.rand(2, 3, 16, 16), "image_b": torch.rand(2, 3, 16, 16)}
+    optimizers, _ = model.configure_optimizers()
+    with (
+        mock.patch.object(model, "log"),
+        mock.patch.object(model, "log_dict"),
+        mock.patch.object(model, "optimizers", return_value=optimizers),
+        mock.patch.object(model, "manual_backward", torch.autograd.backward),
+    ):
+        model.training_step(batch, 0)
+
+    alternate(reference, batch)
+    for (name, mine), theirs in zip(model.named_parameters(), reference.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-6), name
+
+
+def alternate(model: CycleGAN, batch: dict[str, Tensor]) -> None:
+    """A step as published: the generators before frozen discriminators, then each discriminator, in [-1, 1]."""
+    (of_generators, of_discriminators), _ = model.configure_optimizers()
+    real_a, real_b = batch["image_a"], batch["image_b"]
+    fake_b, fake_a = model.generator_ab(real_a), model.generator_ba(real_b)
+    judged_a, judged_b = model.discriminator_a(fake_a), model.discriminator_b(fake_b)
+    loss = functional.mse_loss(judged_a, torch.ones_like(judged_a))
+    loss = loss + functional.mse_loss(judged_b, torch.ones_like(judged_b))
+    for real, back, same in (
+        (real_a, model.generator_ba(fake_b), model.generator_ba(real_a)),
+        (real_b, model.generator_ab(fake_a), model.generator_ab(real_b)),
+    ):
+        loss = loss + 10 * (2 * back - 1 - (2 * real - 1)).abs().mean()
+        loss = loss + 5 * (2 * same - 1 - (2 * real - 1)).abs().mean()
+    of_generators.zero_grad()
+    torch.autograd.backward(loss)
+    of_generators.step()
+    of_discriminators.zero_grad()
+    for network, real, fake in ((model.discriminator_a, real_a, fake_a), (model.discriminator_b, real_b, fake_b)):
+        on_real, on_fake = network(real), network(fake.detach())
+        half = (on_real - 1).square().mean() / 2 + on_fake.square().mean() / 2
+        torch.autograd.backward(half)
+    of_discriminators.step()
+
+
+class StopAfter(Callback):
+    """Stop a run of more epochs after a few."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+def test_a_resumed_training_ends_bit_for_bit_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+    make_domains(tmp_path / "photos")
+    states = []
+    for epochs in ([4], [2, 4]):
+        checkpoint = None
+        for end in epochs:
+            seed_everything(0, verbose=False)
+            keep = ModelCheckpoint(tmp_path / f"{epochs}", filename=f"{end}", save_top_k=1)
+            # a run of four epochs that is stopped after two, and goes on
+            trainer = quiet(max_epochs=4, callbacks=[keep, StopAfter(end)], enable_checkpointing=True)
+            if end == 2:
+            trainer.fit(tiny(), datamodule=data(tmp_path / "photos"), ckpt_path=checkpoint, weights_only=True)
+            checkpoint = keep.best_model_path
+        content = torch.load(checkpoint or "", weights_only=True)
+        states.append(content)
+    whole, resumed = states
+    assert whole["epoch"] == resumed["epoch"] == 3
+    for key in ("state_dict", "optimizer_states", "pools"):
+        assert_equal(whole[key], resumed[key])
+    assert len(whole["pools"][0]["a"]["images"]) == 3
+
+
+def assert_equal(first: object, second: object) -> None:
+    if isinstance(first, Tensor):
+        assert isinstance(second, Tensor)
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert isinstance(second, dict)
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_equal(first[key], second[key])
+    elif isinstance(first, list | tuple):
+        assert isinstance(second, list | tuple)
+        for one, other in zip(first, second, strict=True):
+            assert_equal(one, other)
+    else:
+        assert first == second
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_lowers_the_cycle_loss(tmp_path: Path, precision: str) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            coarse = generator.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            Image.fromarray(coarse).resize((16, 16), Image.Resampling.BICUBIC).save(tmp_path / name / f"{number}.png")
+    seed_everything(0, verbose=False)
+    model = tiny(generator_channels=8)
+    trainer = quiet(max_epochs=25, precision=precision)
+    before = quiet(precision=precision).validate(model, datamodule=data(tmp_path), verbose=False)[0]["val/cycle"]
+    trainer.fit(model, datamodule=data(tmp_path))
+    after = trainer.callback_metrics
+    assert all(bool(value.isfinite()) for value in after.values())
+    assert float(after["val/cycle"]) < 0.8 * before
+    assert 0 <= float(after["val/discriminator_a_auc"]) <= 1
+
+
+def test_two_processes_train_alike_and_have_pools_of_their_own(tmp_path: Path) -> None:
+    make_domains(tmp_path / "photos")
+    seed_everything(0, verbose=False)
+    trainer = quiet(
+        max_epochs=2,
+        strategy="ddp_spawn",
+        devices=2,
+        callbacks=[ModelCheckpoint(tmp_path / "kept", filename="last")],
+        enable_checkpointing=True,
+    )
+    trainer.fit(tiny(), datamodule=data(tmp_path / "photos"))
+    content = torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
+    first, second = content["pools"]
+    assert not torch.equal(torch.stack(first["a"]["images"]), torch.stack(second["a"]["images"]))
+    assert all(bool(value.isfinite().all()) for value in content["state_dict"].values())
+    # 3 pairs each of 6, 2 at a time: 2 steps an epoch by 2 optimisers
+    assert content["global_step"] == 8
+
+
+def test_checkpoints_load_by_themselves(tmp_path: Path) -> None:
+    make_domains(tmp_path / "photos")
+    trainer = quiet(max_epochs=1)
+    model = tiny()
+    trainer.fit(model, datamodule=data(tmp_path / "photos"))
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    loaded = CycleGAN.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(loaded.translate(images, to="a"), model.translate(images, to="a"))
+    assert torch.equal(loaded.score("discriminator_b")(images), model.score("discriminator_b")(images))
+
+
+def test_the_schedule_is_the_published_one() -> None:
+    factors = [linear_decay(epoch, 200, 0.5) for epoch in range(200)]
+    # networks.py of the authors: 1 - max(0, epoch + 1 - n_epochs) / (n_epochs_decay + 1)
+    assert factors == [1 - max(0, epoch + 1 - 100) / 101 for epoch in range(200)]
+    assert factors[99] == 1 > factors[100]
+
+
+def test_the_pool_swaps_half_of_the_images_once_it_is_full() -> None:
+    pool = ImagePool(size=50, seed=0)
+    filled = torch.arange(50.0)[:, None]
+    assert torch.equal(pool.query(filled), filled)
+    later = torch.arange(50.0, 1050.0)[:, None]
+    given = torch.cat([pool.query(image[None]) for image in later])
+    old = float((given < later).float().mean())
+    assert old == pytest.approx(0.5, abs=0.05)
+    held = torch.stack(pool.images).flatten()
+    # nothing is lost, nothing is doubled
+    assert sorted(torch.cat([held, given.flatten()]).tolist()) == list(range(1050))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_auc_is_that_of_mann_and_whitney_with_de_longs_interval(ties: bool) -> None:
+    generator = np.random.default_rng(0)
+    real, translated = generator.normal(0.5, 1, 40), generator.normal(0, 1, 30)
+    if ties:
+        real, translated = real.round(), translated.round()
+    auc, low, high = separation_auc(torch.from_numpy(real), torch.from_numpy(translated))
+    assert auc == pytest.approx(mannwhitneyu(real, translated).statistic / (40 * 30))
+    psi = np.array([[1.0 if x > y else 0.5 if x == y else 0.0 for y in translated] for x in real])
+    variance = psi.mean(1).var(ddof=1) / 40 + psi.mean(0).var(ddof=1) / 30
+    assert (high - low) / 2 == pytest.approx(1.959964 * variance**0.5, rel=1e-5)
