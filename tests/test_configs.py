@@ -14,9 +14,21 @@ from PIL import Image
 
 from lightning_spx import attribution
 from lightning_spx.cli import main
+from tests.data.bird_folder import make_birds
+from tests.data.test_unpaired import make_domains
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+SMALL_CYCLEGAN = [
+    *("--model.num_blocks=1", "--model.generator_channels=4"),
+    *("--model.num_layers=2", "--model.discriminator_channels=4"),
+]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+
+
+@pytest.fixture(autouse=True)
+def networks_by_import_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a user has them with `PYTHONPATH=configs/networks`."""
+    monkeypatch.syspath_prepend(str(CONFIGS / "networks"))
 
 
 def configs(command: str) -> list[Path]:
@@ -65,6 +77,14 @@ def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> l
             make_cifar10(root, per_file=20)
         case "ImageFolderDataModule":
             make_folders(root, num_classes=10)
+        case "BirdsDataModule":
+            named = content(config)["data"]["init_args"].get("classes") or [f"Bird{number}" for number in range(10)]
+            names = [f"{number:03d}.{name}" for number, name in enumerate(named, start=1)]
+            make_birds(root, present=tuple(range(1, len(names) + 1)), names=names)
+            words += ["--data.image_size=32"]
+        case "UnpairedDataModule":
+            make_domains(root, size=32, counts={"trainA": 40, "trainB": 40, "testA": 20, "testB": 20})
+            words += ["--data.image_size=32"]
         case other:
             pytest.fail(f"{config.name} uses {other}, which has no data in this test yet")
     return [*words, f"--data.root={root}"]
@@ -95,10 +115,35 @@ def test_a_fit_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["spx"])
     data = smaller_data(config, tmp_path, monkeypatch)
+    if content(config)["model"]["class_path"] == "CycleGAN":
+        data += SMALL_CYCLEGAN
     main(["fit", f"--config={config}", *data, *QUIET, "--trainer.fast_dev_run=true"])
 
 
-@pytest.mark.parametrize("config", configs("stability"), ids=lambda path: path.stem)
+def test_the_published_sizes_of_cyclegan_train_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["spx"])
+    make_domains(tmp_path / "photos", size=256, counts={"trainA": 1, "trainB": 1, "testA": 1, "testB": 1})
+    config = CONFIGS / "fit" / "cyclegan_horse2zebra.yaml"
+    # no size is changed: 256 px, 9 blocks, 64 channels
+    words = ["--data.root=photos", "--data.num_workers=0", "--trainer.limit_val_batches=0", *QUIET]
+    main(["fit", f"--config={config}", *words, "--trainer.fast_dev_run=true"])
+
+
+def test_pretrained_architectures_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    make_folders(tmp_path, num_classes=4)
+    words = ["--images=[train/class0,test/class1]", "--num_images=4", "--batch_size=4", "--num_resamples=20"]
+    main(["stability", f"--config={CONFIGS}/stability/efficientnet_lite.yaml", *words, *QUIET, "--out=run"])
+    results = pd.read_csv("run/results.csv")
+    assert set(results["pair"]) == {"all", "0-1", "0-2", "1-2"}
+    assert list(json.loads(Path("run/run.json").read_text())["models"]) == ["lite0", "lite1", "lite2"]
+
+
+@pytest.mark.parametrize(
+    "config", [path for path in configs("stability") if "models" not in content(path)], ids=lambda path: path.stem
+)
 def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # most of the time goes into laying out the pictures of examples
@@ -107,6 +152,8 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     fewer = ["--num_images=12", "--batch_size=12", "--repeats=1", "--num_resamples=20"]
     training = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
     network = ["--model.network=SmallResNet", "--model.network.num_classes=10", "--model.network.width=4"]
+    if content(config).get("model", {}).get("class_path") == "CycleGAN":
+        network = SMALL_CYCLEGAN
     shorter = [*data, *fewer, *training, *network, cheaper_methods(config)]
     main(["stability", f"--config={config}", *shorter, *QUIET, "--out=run"])
     results = pd.read_csv("run/results.csv")

@@ -60,9 +60,9 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
     if background != "keep":
         colour = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(3)
         photos = replace(photos, images=replace_background(photos.images, mask, colour))
-    shown = {"keep": "whole photos", "black": "background black", "mean": "background of the mean colour"}[background]
+    backgrounds = {"keep": "whole photos", "black": "a black background", "mean": "a background of the mean colour"}
     drawn = "maps painted black outside of the mask" if paint_outside else "maps as they are"
-    return ShownPhotos(photos, mask, [], f"the model sees {shown}; {drawn}")
+    return ShownPhotos(photos, mask, [], f"the model sees {backgrounds[background]}; {drawn}")
 
 
 def _mask_file(photo: Path, masks: Path) -> Path:

@@ -1,5 +1,6 @@
 """A few photos in the layout of CUB-200-2011, made at test time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,15 @@ BOX = (8.0, 4.0, 16.0, 12.0)  # left, top, width, height
 SPECIES = ("001.Jay", "002.Owl", "003.Kite")
 
 
-def make_birds(root: Path, per_species: int = 6, present: tuple[int, ...] = (1, 2)) -> Path:
+def make_birds(
+    root: Path, per_species: int = 6, present: tuple[int, ...] = (1, 2), names: Sequence[str] = SPECIES
+) -> Path:
     """Write photos of noise with a mask that is the box; of species that are not present only the names are listed."""
     generator = np.random.default_rng(0)
     lines: dict[str, list[str]] = {name: [] for name in ("images", "image_class_labels", "train_test_split")}
-    lines |= {"bounding_boxes": [], "classes": [f"{number} {name}" for number, name in enumerate(SPECIES, 1)]}
+    lines |= {"bounding_boxes": [], "classes": [f"{number} {name}" for number, name in enumerate(names, 1)]}
     number = 0
-    for species, name in enumerate(SPECIES, start=1):
+    for species, name in enumerate(names, start=1):
         for photo in range(per_species):
             number += 1
             lines["images"].append(f"{number} {name}/{photo}.jpg")

@@ -79,9 +79,8 @@ def test_each_pair_has_its_rows_and_the_values_are_those_of_a_loop(photos: list[
         label = sum((model(images).softmax(1) for model in models), torch.zeros(())).argmax(1)
     maps = [saliency_map(input_gradient(model, images, label)) for model in models]
     for first, second in ((0, 1), (0, 2), (1, 2)):
-        row = results.query(
-            f"pair == '{first}-{second}' and superpixels == 'pixel' and metric == 'saliency_ssim'"
-        ).squeeze()
+        where = f"pair == '{first}-{second}' and superpixels == 'pixel' and metric == 'saliency_ssim'"
+        row = results.query(where).iloc[0]
         assert row["value"] == pytest.approx(float(saliency_ssim(maps[first], maps[second]).mean()), abs=1e-4)
         assert {"floor", "excess"} <= set(row.dropna().index)
     assert results["superpixels"].str.startswith("control:").any()
@@ -92,11 +91,11 @@ def test_each_pair_has_its_rows_and_the_values_are_those_of_a_loop(photos: list[
 
 def test_a_network_of_another_size_is_explained_on_the_grid() -> None:
     torch.manual_seed(0)
-    inner = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    linear = nn.Linear(3 * 8 * 8, 2)
     images = torch.rand(2, 3, 16, 16)
-    gradient = input_gradient(AtSize(inner, 8), images, torch.zeros(2, dtype=torch.long))
+    gradient = input_gradient(AtSize(nn.Sequential(nn.Flatten(), linear), 8), images, torch.zeros(2, dtype=torch.long))
     # the chain rule by hand: the gradient at the small image, through the transpose of the resizing
-    small = inner[1].weight[0].reshape(3, 8, 8).expand(2, -1, -1, -1)
+    small = linear.weight[0].reshape(3, 8, 8).expand(2, -1, -1, -1)
     basis = torch.eye(256).reshape(256, 1, 16, 16).expand(-1, 3, -1, -1)
     resized = AtSize(nn.Identity(), 8)(basis)[:, 0].reshape(256, 64)
     by_hand = (small.reshape(6, 64) @ resized.T).reshape(2, 3, 16, 16)
