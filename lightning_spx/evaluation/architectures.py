@@ -86,6 +86,7 @@ def architectures(
     for name, each in zip(models, networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or known.images.shape[-1]}
         record.content["models"][name] = facts
+    record.content["names"] = list(models)
     record.lap("models and predictions")
     blocks = study.explain_repeat(0, members, lambda member: models[member.title], None)
     side = known.images.shape[-1]

@@ -23,6 +23,7 @@ RESULTS_FILE = "results.csv"
 VERDICTS_FILE = "verdicts.json"
 # what a figure shows, by its name; others are bars of one number
 CAPTIONS = {
+    "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
     "front": "front: every row between stability and fidelity, up and right is better",
     "curves": "curves: accuracy after retraining over the percentage of removed pixels",
 }
@@ -86,7 +87,7 @@ def read_page(folder: Path) -> Page:
         verdicts=spoken,
         results=results,
         figures=_figures(folder),
-        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), list(record["models"])),
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), record.get("names", [])),
         facts=_facts(record, first),
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
@@ -129,7 +130,7 @@ def _figures(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], models: Sequence[str]) -> Gallery | None:
+def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str]) -> Gallery | None:
     maps: dict[str, MethodMaps] = {}
     examples = None
     for method in methods:
@@ -148,9 +149,7 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], mo
         photos=examples.images.permute(0, 2, 3, 1).numpy(),
         segments={name: segments.numpy() for name, segments in examples.segments.items()},
         maps=maps,
-        models=list(models)
-        if len(models) == len(examples.attributions)
-        else [f"model {number}" for number in range(len(examples.attributions))],
+        models=list(names) or [f"model {number}" for number in range(len(examples.attributions))],
     )
 
 
