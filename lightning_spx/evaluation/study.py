@@ -126,7 +126,7 @@ class Study:
                 seed=self.settings.seed,
                 model_offset=next(iter(networks)).number,
             )
-            localised = self._localisation(method, attributions, images, next(iter(networks)).number)
+            localised = self._localisation(method, block, attributions, images, next(iter(networks)).number)
             sanity = (
                 self._sanity(method, block.method, networks, attributions, images)
                 if self.settings.sanity_stages
@@ -156,9 +156,10 @@ class Study:
         return None if self.target == "output" else self.drawn.label if self.target == "label" else preds
 
     def _localisation(
-        self, method: Attribution, attributions: Tensor, images: StudyImages, model_offset: int
+        self, method: Attribution, block: Block, attributions: Tensor, images: StudyImages, model_offset: int
     ) -> pd.DataFrame | None:
-        if self.drawn.mask is None:
+        """Measure where the maps lie, unless there are no masks or it is on disk."""
+        if self.drawn.mask is None or localisation_file(self.run, block.repeat, block.method).is_file():
             return None
         return localisation_values(
             attributions,

@@ -17,6 +17,7 @@ class ResNetGenerator(nn.Module):
         ValueError: if a number is out of its range.
 
     Example:
+        >>> import torch
         >>> generator = ResNetGenerator(num_blocks=2, channels=4)
         >>> images = generator(torch.rand(1, 3, 32, 32))
         >>> images.shape, bool((images >= 0).all() and (images <= 1).all())
@@ -62,6 +63,7 @@ class ResidualBlock(nn.Module):
         channels: of the features.
 
     Example:
+        >>> import torch
         >>> ResidualBlock(4)(torch.rand(1, 4, 8, 8)).shape
         torch.Size([1, 4, 8, 8])
     """
@@ -96,6 +98,7 @@ class PatchDiscriminator(nn.Module):
         ValueError: if a number is out of its range.
 
     Example:
+        >>> import torch
         >>> PatchDiscriminator(channels=4)(torch.rand(1, 3, 256, 256)).shape
         torch.Size([1, 1, 30, 30])
     """

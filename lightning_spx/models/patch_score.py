@@ -17,6 +17,7 @@ class PatchScore(nn.Module):
         ValueError: if the region is empty.
 
     Example:
+        >>> import torch
         >>> double = nn.Module()
         >>> double.forward = lambda images: 2 * images
         >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])

@@ -135,7 +135,7 @@ def test_bad_words_are_refused_in_a_line(domains: str, capsys: Captured) -> None
     assert "`part` with `ckpt`" in refusal(capsys, [*explain, "--part=discriminator_a"])
     assert "`part` with `region`" in refusal(capsys, [*explain, f"--ckpt={path}", "--region=[0,0,0,0]"])
     broken = [*explain, f"--ckpt={path}", "--part=discriminator_a"]
-    assert "`region` within 7 x 7 patches" in refusal(capsys, [*broken, "--region=[0,0,7,7]"])
+    assert "`region` within 6 x 6 patches" in refusal(capsys, [*broken, "--region=[0,0,7,7]"])
     assert "no `target` for a discriminator" in refusal(capsys, [*broken, "--target=0"])
     Path("text.ckpt").write_text("no checkpoint")
     assert "checkpoint of CycleGAN" in refusal(capsys, [*explain, "--ckpt=text.ckpt", "--part=discriminator_a"])

@@ -42,6 +42,7 @@ def at_chance(preds: Tensor, label: Tensor, num_classes: int) -> bool:
     """Whether a model's accuracy could be that of guessing (one-sided binomial test at 5 %).
 
     Example:
+        >>> import torch
         >>> at_chance(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2)
         True
     """
