@@ -77,6 +77,10 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
     except (KeyError, TypeError) as error:
         raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {error}") from error
     except ValueError as error:
+        if "requested by the checkpoint" in str(error):
+            raise ValueError(
+                f"Expected a checkpoint of ImageClassifier, or `part` for one of CycleGAN, got {checkpoint}."
+            ) from error
         if "network=" not in str(error):
             raise
         raise ValueError(f"Expected {checkpoint} to name its network, which it does not: give `network`.") from error

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.data import BirdsDataModule, ImageDataModule
+from lightning_spx.data import BirdsDataModule, ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.architectures import architectures
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.discriminators import REAL_ABOVE, discriminator_facts, draw_real, explained_part
@@ -129,6 +129,8 @@ def stability(
         )
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
+    if part is None and isinstance(data, UnpairedDataModule):
+        raise ValueError("Expected `part`, discriminator_a or discriminator_b, with UnpairedDataModule, got none.")
     members = members_of(data, repeats, checkpoints)
     # whatever the data refuse, they refuse before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]

@@ -29,7 +29,7 @@ class CycleGAN(LightningModule):
     losses are least squares for the discriminators, and L1 for cycle and identity. Logged are all losses
     (`train/cycle`, `train/identity`, `train/generators`, `train/discriminator_a`, ...) and, on validation images,
     `val/cycle` and for each discriminator the AUC of real against translated images with its 95 % interval
-    (`val/discriminator_a_auc`, `..._low`, `..._high`).
+    (`val/discriminator_a_auc`, `..._low`, `..._high`); the same of `test`.
 
     Two optimisers step by hand, after one backward pass: a discriminator's loss does not depend on the generators'
     step (its images were translated before), so this is the published alternation, and works under `ddp` as it is.
@@ -175,20 +175,34 @@ class CycleGAN(LightningModule):
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
         """Log the cycle loss, and collect the discriminators' scores."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
+        """Log the cycle loss, and collect the discriminators' scores."""
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: Mapping[str, Tensor], stage: str) -> None:
         real_a, real_b = batch["image_a"], batch["image_b"]
         fake_a, fake_b = self.generator_ba(real_b), self.generator_ab(real_a)
         cycle = functional.l1_loss(2 * self.generator_ba(fake_b), 2 * real_a)
         cycle = cycle + functional.l1_loss(2 * self.generator_ab(fake_a), 2 * real_b)
         self.auc_a.update(self.score("discriminator_a")(real_a), self.score("discriminator_a")(fake_a))
         self.auc_b.update(self.score("discriminator_b")(real_b), self.score("discriminator_b")(fake_b))
-        self.log("val/cycle", cycle, prog_bar=True, sync_dist=True, batch_size=len(real_a))
+        self.log(f"{stage}/cycle", cycle, prog_bar=True, sync_dist=True, batch_size=len(real_a))
 
     def on_validation_epoch_end(self) -> None:
         """Log each discriminator's AUC, real against translated, with its interval."""
+        self._log_auc("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log each discriminator's AUC, real against translated, with its interval."""
+        self._log_auc("test")
+
+    def _log_auc(self, stage: str) -> None:
         for part, metric in (("discriminator_a", self.auc_a), ("discriminator_b", self.auc_b)):
             auc, low, high = metric.compute()
             metric.reset()
-            values = {f"val/{part}_auc": auc, f"val/{part}_auc_low": low, f"val/{part}_auc_high": high}
+            values = {f"{stage}/{part}_auc": auc, f"{stage}/{part}_auc_low": low, f"{stage}/{part}_auc_high": high}
             # the same on all processes already
             self.log_dict({name: value.to(self.device) for name, value in values.items()}, sync_dist=True)
 

@@ -107,7 +107,13 @@ def test_stability_between_two_discriminators(domains: str) -> None:
 STUDY = [
     *("stability", "--data=UnpairedDataModule", "--data.image_size=16", "--data.batch_size=2", "--model=CycleGAN"),
     *("--model.num_blocks=1", "--model.generator_channels=4", "--model.num_layers=1"),
-    *("--model.discriminator_channels=4", "--model.pool_size=3", "--methods=[Gradient]", "--distances=[l2]"),
+    *(
+        "--model.optimizer=null",
+        "--model.discriminator_channels=4",
+        "--model.pool_size=3",
+        "--methods=[Gradient]",
+        "--distances=[l2]",
+    ),
     *("--num_images=6", "--num_resamples=20", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"),
     *("--trainer.max_epochs=1", "--out=run", "--superpixels=[{class_path: Grid, init_args: {n_segments: 16}}]"),
 ]
@@ -137,6 +143,8 @@ def test_bad_words_are_refused_in_a_line(domains: str, capsys: Captured) -> None
     broken = [*explain, f"--ckpt={path}", "--part=discriminator_a"]
     assert "`region` within 6 x 6 patches" in refusal(capsys, [*broken, "--region=[0,0,7,7]"])
     assert "no `target` for a discriminator" in refusal(capsys, [*broken, "--target=0"])
+    assert "or `part` for one of CycleGAN" in refusal(capsys, [*explain, f"--ckpt={path}"])
+    assert "Expected `part`, discriminator_a or" in refusal(capsys, [*STUDY, f"--data.root={domains}"])
     Path("text.ckpt").write_text("no checkpoint")
     assert "checkpoint of CycleGAN" in refusal(capsys, [*explain, "--ckpt=text.ckpt", "--part=discriminator_a"])
     words = [*STUDY, f"--data.root={domains}", f"--checkpoints=[{path},{path}]"]

@@ -222,6 +222,11 @@ def test_checkpoints_load_by_themselves(tmp_path: Path) -> None:
     model = tiny()
     trainer.fit(model, datamodule=data(tmp_path / "photos"))
     trainer.save_checkpoint(tmp_path / "model.ckpt")
+    validated = trainer.validate(model, datamodule=data(tmp_path / "photos"), verbose=False)[0]
+    tested = quiet().test(tiny(), data(tmp_path / "photos"), tmp_path / "model.ckpt", verbose=False)[0]
+    assert {name.removeprefix("test/"): value for name, value in tested.items()} == pytest.approx(
+        {name.removeprefix("val/"): value for name, value in validated.items()}, nan_ok=True
+    )
     loaded = CycleGAN.load_from_checkpoint(tmp_path / "model.ckpt", weights_only=True)
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(loaded.translate(images, to="a"), model.translate(images, to="a"))
