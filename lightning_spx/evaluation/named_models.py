@@ -10,7 +10,7 @@ import yaml
 from lightning import LightningModule
 from torch import nn
 
-from lightning_spx.evaluation.checkpoints import check_exists
+from lightning_spx.evaluation.checkpoints import check_exists, read_state
 from lightning_spx.evaluation.members import load_checkpoint
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
 from lightning_spx.models import ImageClassifier, pretrained
@@ -77,7 +77,7 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
     except (KeyError, TypeError) as error:
         raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {error}") from error
     except ValueError as error:
-        if "requested by the checkpoint" in str(error):
+        if any(name.startswith("generator_ab.") for name in read_state(checkpoint)):
             raise ValueError(
                 f"Expected a checkpoint of ImageClassifier, or `part` for one of CycleGAN, got {checkpoint}."
             ) from error
