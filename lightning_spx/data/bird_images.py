@@ -127,7 +127,7 @@ class BirdImages(LabelledImages):
         if self.kept:
             pixels, known = self.kept[index]
             return torch.from_numpy(pixels).float() / 255, None if known is None else torch.from_numpy(known)
-        image, mask = self.load(index)
+        image, mask = self.fit(index, self.pixels(index))
         return image.float() / 255, mask
 
     def finish(self, sample: Sample) -> Sample:
@@ -136,10 +136,13 @@ class BirdImages(LabelledImages):
             return sample
         return {**sample, "image": replace_background(sample["image"], sample["mask"], self.colour)}
 
-    def load(self, index: int) -> tuple[Tensor, Tensor | None]:
-        """Read photo `(3, S, S)` uint8 and mask `(S, S)` bool from their files."""
+    def pixels(self, index: int) -> Tensor:
+        """Read a photo in its own size, `(3, H, W)` uint8."""
+        return read_pixels(self.root / "images" / self.photos[index].name)
+
+    def fit(self, index: int, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Bring a photo and its mask to size, `(3, S, S)` uint8 and `(S, S)` bool."""
         photo = self.photos[index]
-        pixels = read_pixels(self.root / "images" / photo.name)
         image = resize_and_crop(pixels, self.image_size)
         if self.masks == "none":
             return image, None

@@ -178,13 +178,14 @@ class BirdsDataModule(ImageDataModule):
         total = torch.zeros(3, dtype=torch.float64)
         for index in track(range(len(photos)), "Reading birds", disable=len(photos) < LONG_READ, transient=True):
             try:
-                pixels, mask = images.load(index)
+                original = images.pixels(index)
             except ValueError as error:
-                # a mask that does not fit is no damaged photo: leaving it out would hide a mistake
-                if self.strict or "mask" in str(error) or "box" in str(error):
+                if self.strict:
                     raise
                 refused.append(error)
                 continue
+            # a mask that does not fit is no damaged photo: leaving it out would hide a mistake
+            pixels, mask = images.fit(index, original)
             good.append(index)
             total += pixels.double().mean((1, 2))
             if in_memory:

@@ -20,7 +20,7 @@ from lightning_spx.evaluation.discriminators import load_cyclegan
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
-from lightning_spx.evaluation.named_models import NamedNetwork, class_index, name_models, read_classes
+from lightning_spx.evaluation.named_models import NamedNetwork, class_index, name_models, read_classes, stems_or_paths
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.run_folder import default_folder, file_name, open_run_folder, write_atomic
 from lightning_spx.evaluation.shown_photos import with_background, with_translations
@@ -114,7 +114,8 @@ def explain_images(
     if part is not None:
         if ckpt is None or masks or own or networks:
             raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
-        cyclegans = {Path(path).stem: load_cyclegan(Path(path)) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)}
+        files = [Path(path) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)]
+        cyclegans = dict(zip(stems_or_paths(files), map(load_cyclegan, files), strict=True))
         models = {name: each.score(part, region).eval() for name, each in cyclegans.items()}
         shown = with_translations(photos, translated_from, next(iter(cyclegans.values())), part, image_size, strict)
     else:
@@ -123,6 +124,7 @@ def explain_images(
         models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
         shown = with_background(photos, masks, background, paint_outside)
     photos = shown.photos
+    said = f"{part}: {_scope(region)}" if part else shown.said
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
     # whole pages at a time: neither maps nor pictures of many photos are held at once
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
@@ -139,8 +141,7 @@ def explain_images(
                 stem = file_name(each.name if len(models) == 1 else f"{each.name}_{name}")
                 write_atomic(run.path / f"{stem}.npz", partial(_save, each=each, maps=maps, position=position))
                 if layout == "photos":
-                    _write(run.path, stem, photo_figure(each), formats)
-        said = f"{part}: {_scope(region)}" if part else shown.said
+                    _write(run.path, stem, photo_figure(each, said), formats)
         for page in range(0, len(photos.images[here]), PHOTOS_ON_A_PAGE if layout != "photos" else step + 1):
             on_page = {name: each[page : page + PHOTOS_ON_A_PAGE] for name, each in found.items()}
             number = (start + page) // PHOTOS_ON_A_PAGE + 1

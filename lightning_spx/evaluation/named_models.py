@@ -110,13 +110,12 @@ def name_models(
         ValueError: no model is named.
     """
     paths = [Path(checkpoint) for checkpoint in checkpoints]
-    stems = [path.stem for path in paths]
     named: list[tuple[str, LightningModule]] = [
         (
-            path.stem if stems.count(path.stem) == 1 else str(path),
+            name,
             load_classifier(path, None if network is None else network.network),
         )
-        for path in paths
+        for name, path in zip(stems_or_paths(paths), paths, strict=True)
     ]
     for each in [*([network] if network is not None and not paths else []), *others]:
         named.append((each.name or type(each.network).__name__, each.build()))
@@ -127,6 +126,17 @@ def name_models(
         number = sum(other.partition(" #")[0] == name for other in models) + 1
         models[name if number == 1 else f"{name} #{number}"] = model.eval()
     return models
+
+
+def stems_or_paths(paths: Sequence[Path]) -> list[str]:
+    """Name files by their stems, and namesakes by their paths.
+
+    Example:
+        >>> stems_or_paths([Path("a/last.ckpt"), Path("b/last.ckpt"), Path("b/best.ckpt")])
+        ['a/last.ckpt', 'b/last.ckpt', 'best']
+    """
+    stems = [path.stem for path in paths]
+    return [path.stem if stems.count(path.stem) == 1 else str(path) for path in paths]
 
 
 def read_classes(path: Path) -> list[str]:

@@ -49,11 +49,11 @@ class PhotoMaps:
         return f"{self.label}, {self.probability:.2f}"
 
 
-def photo_figure(maps: PhotoMaps) -> Figure:
+def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
     """Draw a photo with everything about it: a row for each method.
 
     The columns are the photo, the pixel map, and for each segmenter the photo with its borders, the S- map and bars of
-    the strongest segments, whose numbers stand in the photo.
+    the strongest segments, whose numbers stand in the photo. What is `said` of the photo ends the title.
 
     Example:
         >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
@@ -62,7 +62,9 @@ def photo_figure(maps: PhotoMaps) -> Figure:
         >>> len(photo_figure(maps).axes)  # five cells and the colour bar
         6
     """
-    grid = _Grid([True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}")
+    grid = _Grid(
+        [True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
+    )
     for row, (method, pixel) in enumerate(maps.pixel.items()):
         # a heading stands over the first row only, but for the methods' own
         first = row == 0

@@ -1,6 +1,7 @@
 """Explanations of photos: the arrays are the library's, the pictures are there, and bad words are refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,32 @@ def test_spx_segment_compares_all_algorithms(capsys: Captured, photos: list[str]
     }
     assert "`repeats` to be at least 1, got 0" in refusal(capsys, ["segment", photos[0], "--repeats=0"])
     assert "found a folder without images at ." in refusal(capsys, ["segment", "."])
+
+
+def test_masks_replace_the_background_or_paint_the_maps(photos: list[str]) -> None:
+    Path("masks").mkdir()
+    mask = np.zeros((16, 16), bool)
+    mask[4:12, 4:12] = True
+    for path in photos:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(Path("masks", Path(path).name))
+    settings: dict[str, Any] = {"network": network(), "image_size": 16, "masks": "masks"}
+    black = explain_images(photos, [Gradient()], [Grid(9)], **settings, background="black", out="black")
+    kept = explain_images(photos, [Gradient()], [Grid(9)], **settings, paint_outside=True, out="kept")
+    for number in range(7):
+        photo_of = torch.from_numpy(np.array(Image.open(photos[number]))).permute(2, 0, 1) / 255
+        one, other = (np.load(folder / f"{number}.npz") for folder in (black, kept))
+        assert np.array_equal(one["image"], np.where(mask, photo_of, 0))
+        assert (one["pixel/Gradient"][~mask] > 0).any()  # nothing is painted over
+        assert np.array_equal(other["image"], photo_of)
+        assert not other["pixel/Gradient"][~mask].any()
+        assert not other["pooled/Gradient/Grid"][~mask].any()
+        assert (other["pixel/Gradient"][mask] > 0).any()
+
+
+def test_masks_that_do_not_fit_are_refused(photos: list[str], capsys: Captured) -> None:
+    words = ["explain", *photos, "--network=SmallResNet", "--methods=[Gradient]", "--image_size=16"]
+    assert "Expected `masks` for `background` black" in refusal(capsys, [*words, "--background=black"])
+    Path("masks").mkdir()
+    assert "Expected a mask at masks/0.png" in refusal(capsys, [*words, "--masks=masks"])
+    Image.fromarray(np.zeros((4, 5), np.uint8)).save("masks/0.png")
+    assert "the size of its photo, 16 x 16, got 5 x 4" in refusal(capsys, [*words, "--masks=masks"])
