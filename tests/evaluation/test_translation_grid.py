@@ -48,9 +48,7 @@ def test_tensorboard_gets_it(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     module = data(make_domains(tmp_path))
     logger = TensorBoardLogger(tmp_path, name="gan", version="one")
-    quiet(max_epochs=1, logger=logger, callbacks=[TranslationGrid()]).fit(
-        tiny(), datamodule=data(make_domains(tmp_path))
-    )
+    quiet(max_epochs=1, logger=logger, callbacks=[TranslationGrid()]).fit(tiny(), datamodule=module)
     events = accumulator.EventAccumulator(logger.log_dir).Reload()
     assert events.Tags()["images"] == ["translations"]
 
