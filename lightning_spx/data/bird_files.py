@@ -62,6 +62,8 @@ def read_photos(root: Path) -> list[BirdPhoto]:
             box = (left, top, width, height)
             if number in sizes:
                 across, down = sizes[number][:2]
+                if not (across > 0 and down > 0):  # a NaN is neither
+                    raise ValueError(f"Expected a positive size of photo {number} in {listed}, got {across}, {down}.")
                 box = (left / across, top / down, width / across, height / down)
         photos.append(BirdPhoto(name, int(species[number][0]), bool(training[number][0]), box, number in sizes))
     return photos

@@ -30,6 +30,11 @@ def replace_background(image: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
     return torch.where(mask.unsqueeze(-3), image, colour[:, None, None].to(image))
 
 
+def mask_file(root: Path, name: str) -> Path:
+    """Return where the mask of a photo is, `segmentations/<class>/<name>.png`."""
+    return (root / "segmentations" / name).with_suffix(".png")
+
+
 def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
     """Return a mask file as shares of annotators `(H, W)` in [0, 1], float32.
 
@@ -147,7 +152,7 @@ class BirdImages(LabelledImages):
         if self.masks == "none":
             return image, None
         size = (int(pixels.shape[1]), int(pixels.shape[2]))
-        file = (self.root / "segmentations" / photo.name).with_suffix(".png")
+        file = mask_file(self.root, photo.name)
         if self.masks == "files_or_boxes" and photo.box is not None and not file.is_file():
             mask = box_mask(photo.box, photo.relative, size, photo.name)
         else:

@@ -10,7 +10,7 @@ import torch
 from rich.progress import track
 
 from lightning_spx.data.bird_files import BirdPhoto, choose_species, read_photos, read_species
-from lightning_spx.data.bird_images import Background, BirdImages, Masks
+from lightning_spx.data.bird_images import Background, BirdImages, Masks, mask_file
 from lightning_spx.data.folder_images import IN_MEMORY_BYTES
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
@@ -112,7 +112,7 @@ class BirdsDataModule(ImageDataModule):
         settings = (self._numbers, self.background, self.boxes_as_masks)
         digest = hashlib.sha256(repr(settings).encode())
         for photo in self._present:
-            mask = self._mask_file(photo)
+            mask = mask_file(self.root, photo.name)
             sizes = [(self.root / "images" / photo.name).stat().st_size, mask.stat().st_size if mask.is_file() else 0]
             digest.update(f"{photo.name} {photo.species} {photo.training} {photo.box} {sizes}\n".encode())
         return digest.hexdigest()
@@ -144,21 +144,18 @@ class BirdsDataModule(ImageDataModule):
             warnings.warn(f"Left out: {said}", stacklevel=2)
         return found
 
-    def _mask_file(self, photo: BirdPhoto) -> Path:
-        return (self.root / "segmentations" / photo.name).with_suffix(".png")
-
     def _masks(self, photos: list[BirdPhoto]) -> Masks:
         """Where the masks come from; refuses photos without one before any is read."""
         if self.background == "keep" and not self.boxes_as_masks and not (self.root / "segmentations").is_dir():
             return "none"
-        without = [photo for photo in photos if not self._mask_file(photo).is_file()]
+        without = [photo for photo in photos if not mask_file(self.root, photo.name).is_file()]
         if self.boxes_as_masks:
             without = [photo for photo in without if photo.box is None]
         if without:
             advice = "" if self.boxes_as_masks else " Set `boxes_as_masks` to take bounding boxes in their place."
             raise FileNotFoundError(
                 f"Expected a mask of every photo, found none of {len(without)} of {len(photos)}, "
-                f"the first {self._mask_file(without[0])}.{advice}"
+                f"the first {mask_file(self.root, without[0].name)}.{advice}"
             )
         return "files_or_boxes" if self.boxes_as_masks else "files"
 

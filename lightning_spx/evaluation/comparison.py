@@ -1,6 +1,6 @@
 """Attributions of k models -> per-image values of every pair, partition and metric, with their nulls."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -82,28 +82,21 @@ def compare(
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
         are NaN where the image does not count for the pair; `constant` says that one of the two maps is constant.
     """
-    num_models, num_images = attributions.shape[:2]
+    num_models = len(attributions)
     pairs = list(combinations(range(num_models), 2))
     agree, differ = pair_sets(images.preds, images.label, images.held_out)
     counting = images.counting().numpy()
     values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
-    chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
-    for start in range(0, num_images, chunk):
-        here = slice(start, min(start + chunk, num_images))
-        nulls = with_nulls(attributions, here, images, seed, model_offset)
-        for partition in partitions:
-            # without pooling, or without signs, the two orders are the same number
-            either = non_negative or partition.pooling == "none"
-            for order in ("either",) if either else magnitudes:
-                maps = {name: pooled_maps(partition, order, part, here) for name, part in nulls.items()}
-                blank = maps["value"][1].flatten(2).amax(2) == 0
-                for position, (first, second) in enumerate(pairs):
-                    either_blank = (blank[first] | blank[second]).numpy()
-                    constant.setdefault((position, partition.name, order), []).append(either_blank)
-                    for (metric, setting), number in _pair_values(maps, first, second, distances).items():
-                        key = (position, partition.name, order, metric, setting)
-                        values.setdefault(key, []).append(number)
+    for _, superpixels, order, maps in each_pooling(
+        attributions, partitions, images, magnitudes, non_negative, seed, model_offset
+    ):
+        blank = maps["value"][1].flatten(2).amax(2) == 0
+        for position, (first, second) in enumerate(pairs):
+            either_blank = (blank[first] | blank[second]).numpy()
+            constant.setdefault((position, superpixels, order), []).append(either_blank)
+            for (metric, setting), number in _pair_values(maps, first, second, distances).items():
+                values.setdefault((position, superpixels, order, metric, setting), []).append(number)
     sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
     frames = []
     for (position, superpixels, order, metric, setting), chunks in values.items():
@@ -129,7 +122,35 @@ def compare(
     return pd.concat(frames, ignore_index=True)
 
 
-def with_nulls(
+def each_pooling(
+    attributions: Tensor,
+    partitions: Sequence[Partition],
+    images: StudyImages,
+    magnitudes: Sequence[Magnitude],
+    non_negative: bool,
+    seed: int,
+    model_offset: int,
+) -> Iterator[tuple[slice, str, str, dict[str, tuple[Tensor, Tensor]]]]:
+    """Pool the maps and their nulls in every way, some images at a time, so that memory is bounded.
+
+    Yields:
+        Which images, the partition's name, the magnitude order, and for each variant magnitudes and saliency maps,
+        each (M, n, H, W).
+    """
+    num_images = attributions.shape[1]
+    chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
+    for start in range(0, num_images, chunk):
+        here = slice(start, min(start + chunk, num_images))
+        nulls = _with_nulls(attributions, here, images, seed, model_offset)
+        for partition in partitions:
+            # without pooling, or without signs, the two orders are the same number
+            either = non_negative or partition.pooling == "none"
+            for order in ("either",) if either else magnitudes:
+                maps = {name: _pooled_maps(partition, order, part, here) for name, part in nulls.items()}
+                yield here, partition.name, order, maps
+
+
+def _with_nulls(
     attributions: Tensor, here: slice, images: StudyImages, seed: int, model_offset: int
 ) -> dict[str, Tensor]:
     """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
@@ -140,7 +161,7 @@ def with_nulls(
     return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 
 
-def pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
+def _pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
     """Pool (M, n, C, H, W) and return magnitudes and saliency maps, each (M, n, H, W)."""
     flat = attributions.flatten(0, 1)
     pooled = partition.pool(flat.abs() if order == "before" else flat, here)

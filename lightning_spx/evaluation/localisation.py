@@ -9,14 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.evaluation.comparison import (
-    CHUNK_ELEMENTS,
-    VARIANTS,
-    Magnitude,
-    StudyImages,
-    pooled_maps,
-    with_nulls,
-)
+from lightning_spx.evaluation.comparison import VARIANTS, Magnitude, StudyImages, each_pooling
 from lightning_spx.evaluation.partitions import Partition
 from lightning_spx.evaluation.run_folder import RunFolder, file_name
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
@@ -61,24 +54,18 @@ def localisation_values(
         Rows as `compare` gives them, of the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
         number as the pair; NaN where an image has no value.
     """
-    num_models, num_images = attributions.shape[:2]
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
-    chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
-    for start in range(0, num_images, chunk):
-        here = slice(start, min(start + chunk, num_images))
-        nulls = with_nulls(attributions, here, images, seed, model_offset)
-        for partition in partitions:
-            either = non_negative or partition.pooling == "none"
-            for order in ("either",) if either else magnitudes:
-                maps = {name: pooled_maps(partition, order, part, here)[1] for name, part in nulls.items()}
-                for model in range(num_models):
-                    blank = maps["value"][model].flatten(1).amax(1) == 0
-                    constant.setdefault((partition.name, order, model), []).append(blank.numpy())
-                    for metric, function in LOCALISATION.items():
-                        measured = [function(maps[name][model], mask[here]) for name in VARIANTS]
-                        key = (partition.name, order, model, metric)
-                        values.setdefault(key, []).append(torch.stack(measured).double().numpy())
+    for here, superpixels, order, maps in each_pooling(
+        attributions, partitions, images, magnitudes, non_negative, seed, model_offset
+    ):
+        for model in range(len(attributions)):
+            blank = maps["value"][1][model].flatten(1).amax(1) == 0
+            constant.setdefault((superpixels, order, model), []).append(blank.numpy())
+            for metric, function in LOCALISATION.items():
+                measured = [function(maps[name][1][model], mask[here]) for name in VARIANTS]
+                key = (superpixels, order, model, metric)
+                values.setdefault(key, []).append(torch.stack(measured).double().numpy())
     sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
     frames = [
         pd.DataFrame(
