@@ -13,7 +13,7 @@ from lightning_spx.superpixels.quality import (
     undersegmentation_error,
 )
 from lightning_spx.superpixels.regular import Grid, Voronoi
-from lightning_spx.superpixels.scikit import Felzenszwalb, Quickshift, Watershed
+from lightning_spx.superpixels.scikit import Felzenszwalb, Quickshift, ScikitSlic, Watershed
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments, num_segments
 from lightning_spx.superpixels.slic import Slic
 
@@ -23,6 +23,7 @@ __all__ = [
     "Grid",
     "Precomputed",
     "Quickshift",
+    "ScikitSlic",
     "Segmenter",
     "Slic",
     "Voronoi",

@@ -1,4 +1,4 @@
-"""The check that all segmenters' numeric settings share."""
+"""The checks that all segmenters' numeric settings share."""
 
 import math
 
@@ -16,3 +16,18 @@ def check_at_least(name: str, value: float, minimum: float) -> None:
     """
     if not (math.isfinite(value) and value >= minimum):
         raise ValueError(f"Expected `{name}` to be finite and at least {minimum}, got {value}.")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse a setting that is zero, negative, infinite or NaN.
+
+    Raises:
+        ValueError: If so.
+
+    Example:
+        >>> check_positive("compactness", 0)
+        Traceback (most recent call last):
+        ValueError: Expected `compactness` to be finite and positive, got 0.
+    """
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"Expected `{name}` to be finite and positive, got {value}.")

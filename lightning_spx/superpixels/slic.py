@@ -1,32 +1,52 @@
-"""SLIC super-pixels."""
+"""SLIC super-pixels, batched, on the images' device."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
-from skimage.segmentation import slic
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.superpixels.per_image import segment_each
+from lightning_spx.superpixels.blur import gaussian_matrices
+from lightning_spx.superpixels.cells import CellGrid, nearest_cells
+from lightning_spx.superpixels.cielab import STEPS, cielab
+from lightning_spx.superpixels.connectivity import connected
+from lightning_spx.superpixels.image_file import eight_bit
 from lightning_spx.superpixels.segmenter import Segmenter
-from lightning_spx.superpixels.setting import check_at_least
+from lightning_spx.superpixels.setting import check_at_least, check_positive
+
+# About 250 bytes each while they are worked on; on a CPU one image at a time stays in the cache
+PIXELS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
 class Slic(Segmenter):
     """SLIC: k-means of colour (CIELAB) and place, started on a regular grid; every segment is 4-connected.
 
-    Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012, with the
-    settings and meanings of `skimage.segmentation.slic`.
+    Settings and their meanings are those of `skimage.segmentation.slic` (`ScikitSlic` here), with two differences: a
+    pixel looks at the centres of the 3x3 cells of the grid around it instead of a window around each centre, and a
+    fragment joins its largest neighbour instead of the one before it. The image is rounded to 8 bits first.
+
+    Runs on the images' device for all images at once. On a CPU it is compiled if the optional package `numba` is there
+    (`pip install lightning_spx[fast]`). All three ways give the same segments.
+
+    Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
+    cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.
 
     Args:
         n_segments: Number of segments asked for. The result has about as many, rarely exactly, and on noise or with a
             small `compactness` far fewer: see `num_segments` for the count of an image.
         compactness: Weight of place against colour: larger gives squarer segments. Common values: 0.1 to 100.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
-        max_num_iter: Number of iterations of k-means.
+        max_num_iter: Largest number of iterations of k-means; it ends earlier only when nothing changes any more.
+        min_size_factor: Fragments below this part of a cell's pixels join a neighbour.
 
     Raises:
-        ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive or `sigma` negative.
+        ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive, or `sigma` or
+            `min_size_factor` negative.
 
     Example:
         >>> import torch
@@ -43,21 +63,21 @@ class Slic(Segmenter):
     compactness: float = 10.0
     sigma: float = 0.0
     max_num_iter: int = 10
+    min_size_factor: float = 0.5
 
     def __post_init__(self) -> None:
         """Check the settings."""
         check_at_least("n_segments", self.n_segments, minimum=1)
-        check_at_least("compactness", self.compactness, minimum=0)
+        check_positive("compactness", self.compactness)
         check_at_least("sigma", self.sigma, minimum=0)
         check_at_least("max_num_iter", self.max_num_iter, minimum=1)
-        if self.compactness == 0:
-            raise ValueError("Expected `compactness` to be positive, got 0.")
+        check_at_least("min_size_factor", self.min_size_factor, minimum=0)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the SLIC segments of each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, 3, H, W)`, RGB in [0, 1], of any floating point type.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
@@ -66,13 +86,66 @@ class Slic(Segmenter):
             TypeError: If `images` is not floating point.
             ValueError: If `images` are not RGB in [0, 1].
         """
-        segment = partial(
-            slic,
-            n_segments=self.n_segments,
-            compactness=self.compactness,
-            sigma=self.sigma,
+        pixels = eight_bit(images)
+        if self.sigma > 0:
+            pixels = (_smoothed(images, self.sigma) * 255).round().to(torch.uint8)
+        compiled = _compiled() if images.device.type == "cpu" else None
+        if compiled is None:
+            at_once = 1 if images.device.type == "cpu" else max(1, PIXELS_AT_ONCE // images[0, 0].numel())
+            return torch.cat([self.segment(part) for part in torch.split(pixels, at_once)])
+        grid, weight, min_size = self._scaled(*images.shape[-2:])
+        one = partial(
+            compiled,
+            rows=grid.rows,
+            columns=grid.columns,
+            weight=weight,
             max_num_iter=self.max_num_iter,
-            start_label=0,
-            channel_axis=-1,
+            min_size=min_size,
         )
-        return segment_each(images, segment)
+        # it releases the interpreter lock; one thread in a DataLoader's worker
+        with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
+            labels = list(pool.map(one, pixels.contiguous().numpy()))
+        return torch.from_numpy(np.stack(labels)) if labels else torch.zeros_like(pixels[:, 0], dtype=torch.int64)
+
+    def segment(self, pixels: Tensor) -> Tensor:
+        """Return the segments of 8-bit images by tensor operations alone, without a look at their values.
+
+        It works as well inside `torch.compile`, with fixed shapes.
+
+        Args:
+            pixels: `(N, 3, H, W)` uint8, RGB; already smoothed.
+
+        Returns:
+            `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
+        """
+        grid, weight, min_size = self._scaled(*pixels.shape[-2:])
+        return connected(nearest_cells(cielab(pixels), grid, weight, self.max_num_iter), min_size)
+
+    def _scaled(self, height: int, width: int) -> tuple[CellGrid, float, int]:
+        """The cells, the weight of a squared pixel in steps of CIELAB, and the size of a fragment."""
+        grid = CellGrid.over(height, width, self.n_segments)
+        side = max(height / grid.rows, width / grid.columns)
+        min_size = int(self.min_size_factor * height * width / (grid.rows * grid.columns))
+        # in single precision, as both versions multiply it
+        return grid, float(np.float32((self.compactness * STEPS / side) ** 2)), min_size
+
+
+def _smoothed(images: Tensor, sigma: float) -> Tensor:
+    height, width = images.shape[-2:]
+    rows, columns = (
+        gaussian_matrices(size, torch.tensor([sigma], dtype=torch.float64, device=images.device))[0]
+        for size in (height, width)
+    )
+    return (rows @ images.detach().double().clamp(0, 1) @ columns.mT).clamp(0, 1)
+
+
+@cache
+def _compiled() -> Callable[..., NDArray[np.int64]] | None:
+    """The compiled version, if numba is there; looked for at the first call, because importing it takes a second."""
+    try:
+        from lightning_spx.superpixels.compiled import slic_labels
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return slic_labels

@@ -13,7 +13,7 @@ from skimage import filters, segmentation
 from skimage.color import rgb2gray
 from torch import Tensor
 
-from lightning_spx.superpixels import Felzenszwalb, Quickshift, Segmenter, Slic, Watershed, num_segments
+from lightning_spx.superpixels import Felzenszwalb, Quickshift, ScikitSlic, Segmenter, Watershed, num_segments
 
 # scikit-image's functions carry no types
 quickshift: Callable[..., Any] = segmentation.quickshift
@@ -23,9 +23,16 @@ sobel: Callable[..., Any] = filters.sobel
 
 def by_library(segmenter: Segmenter, image: NDArray[np.float32]) -> NDArray[np.int64]:
     match segmenter:
-        case Slic(n, compactness, sigma, iterations):
+        case ScikitSlic(n, compactness, sigma, iterations, factor):
             labels = segmentation.slic(
-                image, n, compactness, max_num_iter=iterations, sigma=sigma, start_label=0, channel_axis=-1
+                image,
+                n,
+                compactness,
+                max_num_iter=iterations,
+                sigma=sigma,
+                min_size_factor=factor,
+                start_label=0,
+                channel_axis=-1,
             )
         case Felzenszwalb(scale, sigma, min_size):
             labels = segmentation.felzenszwalb(image, scale, sigma, min_size)
@@ -39,8 +46,8 @@ def by_library(segmenter: Segmenter, image: NDArray[np.float32]) -> NDArray[np.i
 
 
 SEGMENTERS = [
-    Slic(),
-    Slic(n_segments=20, compactness=3.0, sigma=0.7, max_num_iter=3),
+    ScikitSlic(),
+    ScikitSlic(n_segments=20, compactness=3.0, sigma=0.7, max_num_iter=3),
     Felzenszwalb(),
     Felzenszwalb(scale=20, sigma=0.9, min_size=5),
     Quickshift(),
@@ -64,12 +71,13 @@ def test_each_setting_has_an_effect(images: Tensor) -> None:
 
 
 def test_every_slic_setting_is_handed_on(images: Tensor) -> None:
-    plain = Slic(n_segments=20, compactness=1.0)(images)
+    plain = ScikitSlic(n_segments=20, compactness=1.0)(images)
     changed = (
-        Slic(n_segments=30, compactness=1.0),
-        Slic(n_segments=20, compactness=9.0),
-        Slic(n_segments=20, compactness=1.0, sigma=2.0),
-        Slic(n_segments=20, compactness=1.0, max_num_iter=1),
+        ScikitSlic(n_segments=30, compactness=1.0),
+        ScikitSlic(n_segments=20, compactness=9.0),
+        ScikitSlic(n_segments=20, compactness=1.0, sigma=2.0),
+        ScikitSlic(n_segments=20, compactness=1.0, max_num_iter=1),
+        ScikitSlic(n_segments=20, compactness=1.0, min_size_factor=0.1),
     )
     for segmenter in changed:
         assert not torch.equal(segmenter(images), plain)
@@ -81,7 +89,7 @@ def test_photos_of_two_sizes_have_scikit_images_segments(real_data: Path) -> Non
     for size in ((224, 224), (97, 131)):
         photo = np.asarray(Image.open(path).convert("RGB").resize(size), dtype=np.float32) / np.float32(255)
         batch = torch.from_numpy(photo).permute(2, 0, 1)[None]
-        for segmenter in (Slic(n_segments=200), Watershed(markers=150), Felzenszwalb()):
+        for segmenter in (ScikitSlic(n_segments=200), Watershed(markers=150), Felzenszwalb()):
             segments = segmenter(batch)
             assert np.array_equal(segments[0].numpy(), by_library(segmenter, photo))
             assert 5 < int(num_segments(segments)) < 400

@@ -1,0 +1,126 @@
+"""Local k-means of SLIC on tensors: every pixel looks at the 3x3 nearest cells of a grid."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+class CellGrid(NamedTuple):
+    """A grid of cells over an image, about as many as asked for and as square as possible.
+
+    Args:
+        rows: Number of rows of cells.
+        columns: Number of columns of cells.
+    """
+
+    rows: int
+    columns: int
+
+    @classmethod
+    def over(cls, height: int, width: int, n_segments: int) -> "CellGrid":
+        """Divide an image; no cell is empty.
+
+        Example:
+            >>> CellGrid.over(224, 224, 100), CellGrid.over(3, 30, 100)
+            (CellGrid(rows=10, columns=10), CellGrid(rows=3, columns=30))
+        """
+        side = math.sqrt(height * width / n_segments)
+        rows, columns = (min(length, max(1, round(length / side))) for length in (height, width))
+        return cls(rows, columns)
+
+
+def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
+    """Assign each pixel to the nearest centre in colour and place, among the 3x3 cells around it.
+
+    The first iteration is the grid itself; each further one moves the centres to the means of their pixels and assigns
+    anew. A centre without pixels stays where it is, and of equal distances the first wins. Sums are of whole numbers in
+    float64, hence exact in any order; so the result is the same on every device and in every batch.
+
+    On a CPU it ends when nothing changes any more; elsewhere there is no wait for the device, and shapes depend on the
+    arguments' shapes alone.
+
+    Args:
+        lab: `(N, 3, H, W)` int32, colours.
+        grid: The cells.
+        weight: Factor of the squared distance in pixels against the squared distance in colour.
+        max_num_iter: Number of iterations.
+
+    Returns:
+        `(N, H, W)` int64, number of a cell in row-major order. Cells need not be connected.
+
+    Example:
+        >>> lab = torch.tensor([0, 0, 0, 9, 9, 9, 9, 9]).view(1, 1, 1, 8).repeat(1, 3, 1, 1).int()
+        >>> nearest_cells(lab, CellGrid(1, 2), weight=0.1, max_num_iter=1)
+        tensor([[[0, 0, 0, 0, 1, 1, 1, 1]]])
+        >>> nearest_cells(lab, CellGrid(1, 2), weight=0.1, max_num_iter=2)
+        tensor([[[0, 0, 0, 1, 1, 1, 1, 1]]])
+    """
+    height, width = lab.shape[-2:]
+    y, inside_y, cell_y, offset_y = _blocks(height, grid.rows, lab.device)
+    x, inside_x, cell_x, offset_x = _blocks(width, grid.columns, lab.device)
+    # one block of pixels for each cell, so that what belongs to a cell is broadcast and never looked up
+    colour = lab[:, :, y[:, None, :, None], x[None, :, None, :]].float()
+    place_y, place_x = y.float()[:, None, :, None], x.float()[None, :, None, :]
+    inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
+    # what a centre is the mean of, and the number of pixels; cells that are smaller than the largest have zeros
+    moments = torch.stack([*colour.unbind(1), *(p.expand_as(colour[:, 0]) for p in (place_y, place_x))], dim=-1)
+    moments = torch.cat([moments, torch.ones_like(moments[..., :1])], dim=-1).double() * inside[..., None]
+    moments = moments.flatten(3, 4)
+    neighbour = torch.arange(9, device=lab.device)
+    nearest = torch.full_like(colour[:, 0], 4, dtype=torch.int64)
+    centre = _means(moments.sum(3), torch.zeros(1, device=lab.device))
+    for _ in range(max_num_iter - 1):
+        found = _nearest(colour, place_y, place_x, centre, weight)
+        if lab.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(found, nearest):
+            break
+        nearest = found
+        chosen = (nearest.flatten(3)[:, :, :, None, :] == neighbour[:, None]).double()
+        centre = _means(_gathered(chosen @ moments), centre)
+    own = nearest[:, cell_y[:, None], cell_x, offset_y[:, None], offset_x]
+    return (cell_y[:, None] + own // 3 - 1) * grid.columns + cell_x + own % 3 - 1
+
+
+def _blocks(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Positions of each cell's block and whether they are its own; for each position its cell and place in it."""
+    position = torch.arange(length, device=device)
+    cell = position * cells // length
+    start = -(-torch.arange(cells + 1, device=device) * length // cells)
+    places = start[:-1, None] + torch.arange(-(-length // cells), device=device)
+    return places.clamp(max=length - 1), places < start[1:, None], cell, position - start[cell]
+
+
+def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float) -> Tensor:
+    """Number of the nearest of nine centres, (N, rows, columns, h, w); `centre` is (N, rows, columns, 5)."""
+    rows, columns = centre.shape[1:3]
+    # beyond the border there is no centre: infinitely far
+    around = pad(centre.movedim(-1, 1), (1, 1, 1, 1), value=torch.inf)[..., None, None]
+    best = torch.full_like(colour[:, 0], torch.inf)
+    nearest = torch.zeros_like(best, dtype=torch.int64)
+    for number in range(9):
+        down, right = divmod(number, 3)
+        candidate = around[:, :, down : down + rows, right : right + columns]
+        light, green_red, blue_yellow = (colour - candidate[:, :3]).square().unbind(1)
+        # multiplied and added one by one: rounded alike by every device and by the compiled version
+        place = (y - candidate[:, 3]).square() * weight + (x - candidate[:, 4]).square() * weight
+        distance = light + green_red + blue_yellow + place
+        nearest = torch.where(distance < best, number, nearest)
+        best = torch.minimum(best, distance)
+    return nearest
+
+
+def _gathered(sums: Tensor) -> Tensor:
+    """Add what the cells around it hold for each cell, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
+    rows, columns = sums.shape[1:3]
+    total = sums.new_zeros(len(sums), rows + 2, columns + 2, sums.shape[-1])
+    for number in range(9):
+        down, right = divmod(number, 3)
+        total[:, down : down + rows, right : right + columns] += sums[:, :, :, number]
+    return total[:, 1:-1, 1:-1]
+
+
+def _means(sums: Tensor, before: Tensor) -> Tensor:
+    count = sums[..., 5:]
+    return torch.where(count > 0, (sums[..., :5] / count).float(), before)

@@ -1,0 +1,236 @@
+"""SLIC as loops for one image, compiled by numba: the same segments as the tensors' version, on a CPU in less time.
+
+The functions are plain Python too, which is how the tests step through them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lightning_spx.superpixels.cielab import BLUE_YELLOW, GREEN_RED, LIGHTNESS, OFFSET, ROOT_BITS, cielab_tables
+
+SHARES, ROOTS = cielab_tables()
+HALF = 2 ** (ROOT_BITS - 1)
+INFINITY = np.float32(np.inf)
+
+# `nogil`: threads segment several images at once; `cache`: compiled once for all processes
+compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True)
+
+
+def _lab(pixels: NDArray[np.uint8], shares: NDArray[np.int32], roots: NDArray[np.int32]) -> NDArray[np.float32]:
+    _, height, width = pixels.shape
+    lab = np.empty((3, height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            r, g, b = pixels[0, y, x], pixels[1, y, x], pixels[2, y, x]
+            fx = roots[shares[0, 0, r] + shares[0, 1, g] + shares[0, 2, b]]
+            fy = roots[shares[1, 0, r] + shares[1, 1, g] + shares[1, 2, b]]
+            fz = roots[shares[2, 0, r] + shares[2, 1, g] + shares[2, 2, b]]
+            lab[0, y, x] = ((LIGHTNESS * fy + HALF) >> ROOT_BITS) - OFFSET
+            lab[1, y, x] = (GREEN_RED * (fx - fy) + HALF) >> ROOT_BITS
+            lab[2, y, x] = (BLUE_YELLOW * (fy - fz) + HALF) >> ROOT_BITS
+    return lab
+
+
+to_lab = compiled(_lab)
+
+
+def _nearest_in_row(
+    lab: NDArray[np.float32], y: int, candidates: NDArray[np.float32], weight: np.float32, nearest: NDArray[np.int32]
+) -> None:
+    # the loop that matters: the compiler unrolls the nine candidates and works on many pixels at once
+    for x in range(lab.shape[2]):
+        best, winner = INFINITY, np.int32(0)
+        for number in range(9):
+            light = lab[0, y, x] - candidates[number, 0, x]
+            green_red = lab[1, y, x] - candidates[number, 1, x]
+            blue_yellow = lab[2, y, x] - candidates[number, 2, x]
+            down = np.float32(y) - candidates[number, 3, x]
+            place = down * down * weight + candidates[number, 4, x]
+            distance = light * light + green_red * green_red + blue_yellow * blue_yellow + place
+            if distance < best:
+                best, winner = distance, np.int32(number)
+        nearest[x] = winner
+
+
+nearest_in_row = compiled(_nearest_in_row)
+
+
+def _move(sums: NDArray[np.int64], lab: NDArray[np.float32], y: int, x: int, cell: int, sign: int) -> None:
+    sums[cell, 0] += sign * int(lab[0, y, x])
+    sums[cell, 1] += sign * int(lab[1, y, x])
+    sums[cell, 2] += sign * int(lab[2, y, x])
+    sums[cell, 3] += sign * y
+    sums[cell, 4] += sign * x
+    sums[cell, 5] += sign
+
+
+move = compiled(_move)
+
+
+def _cells(
+    lab: NDArray[np.float32], rows: int, columns: int, weight: np.float32, max_num_iter: int
+) -> NDArray[np.int32]:
+    _, height, width = lab.shape
+    cell_x = np.arange(width) * columns // width
+    labels = np.empty((height, width), np.int32)
+    centre = np.zeros((rows * columns, 5), np.float32)
+    sums = np.zeros((rows * columns, 6), np.int64)
+    for y in range(height):
+        for x in range(width):
+            labels[y, x] = y * rows // height * columns + cell_x[x]
+            move(sums, lab, y, x, labels[y, x], 1)
+    candidates = np.empty((9, 5, width), np.float32)
+    nearest = np.empty(width, np.int32)
+    for iteration in range(max_num_iter):
+        changed = iteration == 0
+        row_of_candidates = -1
+        for y in range(height):
+            row = y * rows // height
+            if iteration > 0:
+                if row != row_of_candidates:
+                    row_of_candidates = row
+                    for number in range(9):
+                        down, right = row + number // 3 - 1, number % 3 - 1
+                        for x in range(width):
+                            column = cell_x[x] + right
+                            if 0 <= down < rows and 0 <= column < columns:
+                                for value in range(4):
+                                    candidates[number, value, x] = centre[down * columns + column, value]
+                                across = np.float32(x) - centre[down * columns + column, 4]
+                                candidates[number, 4, x] = across * across * weight
+                            else:
+                                candidates[number, :, x] = INFINITY
+                nearest_in_row(lab, y, candidates, weight, nearest)
+                for x in range(width):
+                    label = (row + nearest[x] // 3 - 1) * columns + cell_x[x] + nearest[x] % 3 - 1
+                    if label != labels[y, x]:
+                        # whole numbers: what is taken away leaves no rounding error
+                        move(sums, lab, y, x, labels[y, x], -1)
+                        move(sums, lab, y, x, label, 1)
+                        labels[y, x] = label
+                        changed = True
+        if not changed:
+            break
+        for cell in range(rows * columns):
+            if sums[cell, 5] > 0:
+                for value in range(5):
+                    centre[cell, value] = np.float32(sums[cell, value] / sums[cell, 5])
+    return labels
+
+
+cells = compiled(_cells)
+
+
+def _root(parent: NDArray[np.int64], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+root = compiled(_root)
+
+
+def _unite(parent: NDArray[np.int64], one: int, other: int) -> None:
+    one, other = root(parent, one), root(parent, other)
+    parent[max(one, other)] = min(one, other)
+
+
+unite = compiled(_unite)
+
+
+def _numbered(parent: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    # a root comes before all that belong to it
+    ids = np.empty(len(parent), np.int64)
+    count = 0
+    for node in range(len(parent)):
+        if parent[node] == node:
+            ids[node] = count
+            count += 1
+        else:
+            ids[node] = ids[root(parent, node)]
+    return ids, count
+
+
+numbered = compiled(_numbered)
+
+
+def _choices(ids: NDArray[np.int64], width: int, size: NDArray[np.int64], min_size: int) -> NDArray[np.int64]:
+    # the largest neighbour of each piece that is too small, of equal ones the first; -1 for the others
+    best = np.full(len(size), -1, np.int64)
+    for pixel in range(len(ids)):
+        for side in range(2):
+            other = pixel + 1 if side == 0 else pixel + width
+            if other >= len(ids) or (side == 0 and other % width == 0) or ids[pixel] == ids[other]:
+                continue
+            for turn in range(2):
+                small, large = (ids[pixel], ids[other]) if turn == 0 else (ids[other], ids[pixel])
+                if size[small] < min_size:
+                    held = best[small]
+                    if held < 0 or size[large] > size[held] or (size[large] == size[held] and large < held):
+                        best[small] = large
+    return best
+
+
+choices = compiled(_choices)
+
+
+def _connected(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int64]:
+    height, width = labels.shape
+    parent = np.arange(height * width)
+    for y in range(height):
+        for x in range(width):
+            pixel = y * width + x
+            if x > 0 and labels[y, x] == labels[y, x - 1]:
+                unite(parent, pixel, pixel - 1)
+            if y > 0 and labels[y, x] == labels[y - 1, x]:
+                unite(parent, pixel, pixel - width)
+    ids, count = numbered(parent)
+    while count > 1:
+        size = np.zeros(count, np.int64)
+        for pixel in range(len(ids)):
+            size[ids[pixel]] += 1
+        if size.min() >= min_size:
+            break
+        best = choices(ids, width, size, min_size)
+        group = np.arange(count)
+        for piece in range(count):
+            if best[piece] >= 0:
+                unite(group, piece, best[piece])
+        renumbered, count = numbered(group)
+        for pixel in range(len(ids)):
+            ids[pixel] = renumbered[ids[pixel]]
+    segments: NDArray[np.int64] = ids.reshape(height, width)
+    return segments
+
+
+connected = compiled(_connected)
+
+
+def slic_labels(
+    pixels: NDArray[np.uint8], rows: int, columns: int, weight: float, max_num_iter: int, min_size: int
+) -> NDArray[np.int64]:
+    """Segment one image; the steps and their arguments are those of `cielab`, `nearest_cells` and `connected`.
+
+    Args:
+        pixels: `(3, H, W)` uint8.
+        rows: Number of rows of cells.
+        columns: Number of columns of cells.
+        weight: Factor of the squared distance in pixels.
+        max_num_iter: Number of iterations.
+        min_size: Number of pixels below which a piece joins a neighbour.
+
+    Returns:
+        `(H, W)` int64, ids `0..S-1` without gaps.
+
+    Example:
+        >>> slic_labels(np.zeros((3, 1, 4), np.uint8), 1, 2, 1.0, 10, 1)
+        array([[0, 0, 1, 1]])
+    """
+    labels = cells(to_lab(pixels, SHARES, ROOTS), rows, columns, np.float32(weight), max_num_iter)
+    segments: NDArray[np.int64] = connected(labels, min_size)
+    return segments

@@ -1,0 +1,91 @@
+"""Label maps -> connected segments, on tensors: fragments join a neighbour, ids are numbered without gaps."""
+
+import torch
+from torch import Tensor
+
+
+def connected(labels: Tensor, min_size: int) -> Tensor:
+    """Make every segment one 4-connected piece, and let pieces below a size join their largest neighbour.
+
+    Pieces of one label become segments of their own. All that are too small join at once, each the neighbour with the
+    most pixels (of equal ones, that whose first pixel comes first), and again until none is left.
+
+    There is no wait for the device and no shape that depends on values: in each round every piece that is not finished
+    joins another, so their number at least halves and as many rounds as an image's pixels have binary digits suffice
+    (Boruvka's argument). On a CPU, where looking costs nothing, it ends as soon as nothing changes.
+
+    Args:
+        labels: `(N, H, W)` int64.
+        min_size: Number of pixels below which a piece joins a neighbour.
+
+    Returns:
+        `(N, H, W)` int64, ids `0..S-1` without gaps in each image, in the order of their first pixels.
+
+    Example:
+        >>> labels = torch.tensor([[[5, 5, 7, 5], [5, 5, 5, 5], [5, 9, 9, 9]]])
+        >>> connected(labels, min_size=1)
+        tensor([[[0, 0, 1, 0],
+                 [0, 0, 0, 0],
+                 [0, 2, 2, 2]]])
+        >>> connected(labels, min_size=2)
+        tensor([[[0, 0, 0, 0],
+                 [0, 0, 0, 0],
+                 [0, 1, 1, 1]]])
+    """
+    number = torch.arange(labels.numel(), device=labels.device).view_as(labels)
+    edge = torch.ones_like(labels, dtype=torch.bool)
+    edge[:, :, 1:] = labels[:, :, 1:] != labels[:, :, :-1]
+    # a piece is known by the number of its first pixel; runs within a row need no rounds
+    piece = number.where(edge, -1).cummax(2).values
+    same = labels[:, 1:] == labels[:, :-1]
+    rounds = labels[0].numel().bit_length() if len(labels) else 0
+    sides: list[tuple[Tensor, Tensor, Tensor | None]]
+    for step in range(rounds):
+        sides = [(piece[:, 1:], piece[:, :-1], same)]
+        joined = _join(piece, sides, None, 0, rounds - step)
+        if _settled(joined, piece):
+            break
+        piece = joined
+    for step in range(rounds):
+        size = torch.zeros_like(piece).flatten().scatter_add_(0, piece.flatten(), torch.ones_like(piece).flatten())
+        sides = [(piece[:, 1:], piece[:, :-1], None), (piece[:, :, 1:], piece[:, :, :-1], None)]
+        joined = _join(piece, sides, size, min_size, rounds - step)
+        if _settled(joined, piece):
+            break
+        piece = joined
+    # ranks of the first pixels
+    rank = (piece == number).flatten(1).cumsum(1) - 1
+    first = piece - number[:, :1, :1]
+    return rank.gather(1, first.flatten(1)).view_as(labels)
+
+
+def _settled(after: Tensor, before: Tensor) -> bool:
+    # elsewhere than on a CPU the answer would have to be waited for
+    return after.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(after, before)
+
+
+def _join(
+    piece: Tensor, sides: list[tuple[Tensor, Tensor, Tensor | None]], size: Tensor | None, min_size: int, digits: int
+) -> Tensor:
+    """Let each piece join its largest neighbour, with `size` only if it is below `min_size`; without, the first one."""
+    total = piece.numel()
+    number = torch.arange(total, device=piece.device)
+    # larger is preferred, then earlier: both in one whole number
+    rank = total - 1 - number if size is None else size * total + (total - 1 - number)
+    best = torch.full_like(rank, -1)
+    for one, other, allowed in sides:
+        differ = one != other if allowed is None else (one != other) & allowed
+        for here, there in ((one, other), (other, one)):
+            best.scatter_reduce_(0, here.flatten(), rank[there].where(differ, -1).flatten(), "amax")
+    wants = best >= 0 if size is None else (best >= 0) & (size < min_size)
+    into = torch.where(wants, total - 1 - best % total, number)
+    # two that choose each other are the only circle there can be: the earlier one stays
+    into = torch.where((into[into] == number) & (number < into), number, into)
+    for _ in range(digits):
+        jumped = into[into]
+        if _settled(jumped, into):
+            break
+        into = jumped
+    piece = into[piece]
+    first = torch.full_like(number, total).scatter_reduce_(0, piece.flatten(), number, "amin")
+    return first[piece]
