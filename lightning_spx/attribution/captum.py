@@ -11,7 +11,8 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, require_finite
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks
+from lightning_spx.attribution.finite import require_finite
 from lightning_spx.attribution.gradient import explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
@@ -83,7 +84,10 @@ class FromCaptum(Attribution):
             _seed_all(image_generator(images[0], self.seed).initial_seed())
         state = _random_state(images.device)
         # an inference tensor becomes an ordinary one by cloning it outside inference mode
-        variable, chosen = images.clone().requires_grad_(), None if target is None else target.clone()
+        variable, chosen = (
+            images.clone().requires_grad_(),
+            None if target is None else target.to(images.device, copy=True),
+        )
         result = self.method(network).attribute(variable, target=chosen, **self.arguments)
         if self.seed is None and _random_state(images.device) != state:
             raise ValueError(f"Expected `seed` to be an int for {self._name}, which draws random numbers, got None.")

@@ -6,34 +6,15 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-# A CPU that runs out of memory often kills the process instead of raising, and gains nothing from large batches.
-PIXELS_PER_CHUNK_ON_CPU = 2**19
-PIXELS_PER_CHUNK = 2**22
-
-
-class NonFiniteError(ValueError):
-    """A model's output or gradient is NaN or infinite.
-
-    Args:
-        method: Name of the attribution method.
-        what: What is not finite, such as "model output".
-        images: Positions of the images in the batch.
-    """
-
-    def __init__(self, method: str, what: str, images: list[int]) -> None:
-        super().__init__(
-            f"{method}: expected a finite {what}, got NaN or infinity for the images at positions {images}."
-        )
-        self.method = method
-        self.what = what
-        self.images = images
-
-
-def require_finite(values: Tensor, what: str) -> None:
-    """Raise NonFiniteError with the rows of `values` `(N, ...)` that hold a NaN or an infinity."""
-    finite = values.isfinite().flatten(1).all(dim=1)
-    if not bool(finite.all()):
-        raise NonFiniteError("attribution", what, torch.nonzero(~finite).flatten().tolist())
+from lightning_spx.attribution.finite import FiniteCheck, NonFiniteError
+from lightning_spx.attribution.memory import (
+    FIRST_CHUNK,
+    allocated_so_far,
+    fitting_chunk,
+    free_bytes,
+    is_out_of_memory,
+    largest_chunk,
+)
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
@@ -48,15 +29,19 @@ def in_chunks(
     points: Iterable[tuple[int, Tensor]],
     target: Tensor | None,
     chunk_size: int | None = None,
+    check: FiniteCheck | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Evaluate points in chunks, halving the chunk for the rest of the stream when memory runs out.
+
+    On a GPU the first chunk is a small one, and the memory that it takes decides on the size of the others.
 
     Args:
         method: Name of the attribution method, for messages.
         evaluate: From `(n, C, H, W)` and targets `(n,)` or None to one row for each point.
         points: Pairs of an image's position in the batch and a point `(C, H, W)`; taken only as they are needed.
         target: Class indices of the batch, `(N,)`, or None.
-        chunk_size: Points evaluated at once; None chooses from the number of pixels.
+        chunk_size: Points evaluated at once; None chooses from the number of pixels and the free memory.
+        check: What `evaluate` checks its values with, if they are to be looked at when the stream ends.
 
     Yields:
         The position and its row of the result, in the order of `points`.
@@ -72,7 +57,12 @@ def in_chunks(
     """
     stream = iter(points)
     waiting = list(islice(stream, 1))
-    size = chunk_size or (_default_chunk_size(waiting[0][1]) if waiting else 1)
+    if not waiting:
+        return
+    device, largest = waiting[0][1].device, largest_chunk(waiting[0][1])
+    measured = chunk_size is None and device.type == "cuda"
+    size = chunk_size or (min(largest, FIRST_CHUNK) if measured else largest)
+    before = allocated_so_far(device) if measured else 0
     while waiting:
         waiting += islice(stream, max(0, size - len(waiting)))
         chunk = waiting[:size]
@@ -84,7 +74,7 @@ def in_chunks(
         except NonFiniteError as error:
             raise NonFiniteError(method, error.what, sorted({images[row] for row in error.images})) from None
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if len(chunk) == 1:
                 shape = "x".join(map(str, chunk[0][1].shape))
@@ -93,11 +83,18 @@ def in_chunks(
                     "Use smaller images, a smaller model or bf16."
                 ) from error
         # the next attempt starts outside `except`, whose traceback would keep the failed attempt's tensors alive
+        if check is not None:
+            check.belongs_to(images if rows is not None else [])
         if rows is None:
-            size = len(chunk) // 2
+            size, measured = len(chunk) // 2, False
             continue
+        if measured:
+            taken = allocated_so_far(device) - before
+            size, measured = fitting_chunk(largest, len(chunk), taken, free_bytes(device)), False
         yield from zip(images, rows, strict=True)
         waiting = waiting[len(chunk) :] or list(islice(stream, 1))
+    if check is not None:
+        check.finish()
 
 
 def collected(rows: Iterable[tuple[int, Tensor]], inputs: Tensor) -> Tensor:
@@ -112,15 +109,3 @@ def collected(rows: Iterable[tuple[int, Tensor]], inputs: Tensor) -> Tensor:
     for image, row in rows:
         result[image] = row
     return result
-
-
-def _default_chunk_size(point: Tensor) -> int:
-    budget = PIXELS_PER_CHUNK_ON_CPU if point.device.type == "cpu" else PIXELS_PER_CHUNK
-    return max(1, budget // point[0].numel())
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    message = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in message or "not enough memory" in message
-    )

@@ -1,23 +1,28 @@
 """The gradient of a logit with respect to the image: the leaf under every gradient method."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, require_finite
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks
+from lightning_spx.attribution.finite import FiniteCheck, require_finite
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
 
+Check = Callable[[Tensor, str], None]
 
-def explained_logits(model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+
+def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check: Check = require_finite) -> Tensor:
     """Evaluate the model and select the logit that is explained.
 
     Args:
         model: Any callable to `(N, K)` or `(N,)`.
         inputs: Images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: Class indices, `(N,)` int64, best on the CPU; None if the model returns `(N,)`.
+        check: Refuses values that are not finite.
 
     Returns:
         Raw logits, `(N,)`, in float32 or better.
@@ -37,7 +42,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None) -> Ten
         raise ValueError(
             f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
         )
-    require_finite(output[:, None], "model output")
+    check(output[:, None], "model output")
     output = output.to(torch.promote_types(output.dtype, torch.float32))
     if output.ndim == 1:
         if target is not None:
@@ -49,15 +54,17 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None) -> Ten
     if len(beyond):
         raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
     # a target that was made in inference mode cannot be saved for the backward pass
-    return output.gather(1, target.clone()[:, None])[:, 0]
+    chosen = target.clone()[:, None].to(output.device, non_blocking=True)
+    return output.gather(1, chosen)[:, 0]
 
 
-def differentiate(logits: Tensor, variable: Tensor) -> Tensor:
+def differentiate(logits: Tensor, variable: Tensor, check: Check = require_finite) -> Tensor:
     """Return the gradient of each image's logit with respect to its row of `variable`: the only autograd call.
 
     Args:
         logits: One value for each image, `(N,)`.
         variable: What the logits were computed from, `(N, ...)`.
+        check: Refuses values that are not finite.
 
     Returns:
         Gradient of the shape of `variable`, detached, float32.
@@ -77,11 +84,18 @@ def differentiate(logits: Tensor, variable: Tensor) -> Tensor:
         raise ValueError(
             "Expected a model whose output is a differentiable function of its input, got one that is not."
         )
-    require_finite(gradient, "gradient")
+    check(gradient, "gradient")
     return gradient.detach().float()
 
 
-def input_gradient(model: Model, inputs: Tensor, target: Tensor | None, precision: Precision = "fp32") -> Tensor:
+def input_gradient(
+    model: Model,
+    inputs: Tensor,
+    target: Tensor | None,
+    precision: Precision = "fp32",
+    memory_format: torch.memory_format = torch.contiguous_format,
+    check: Check = require_finite,
+) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, all at once.
 
     Args:
@@ -89,6 +103,8 @@ def input_gradient(model: Model, inputs: Tensor, target: Tensor | None, precisio
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
+        memory_format: How the images are laid out for the model.
+        check: Refuses values that are not finite.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
@@ -103,8 +119,62 @@ def input_gradient(model: Model, inputs: Tensor, target: Tensor | None, precisio
     """
     with explaining(model, inputs.device, precision) as network:
         # an inference tensor becomes an ordinary one by cloning it outside inference mode
-        variable = inputs.detach().clone().requires_grad_()
-        return differentiate(explained_logits(network, variable, target), variable)
+        variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
+        return differentiate(explained_logits(network, variable, target, check), variable, check)
+
+
+def gradients_at(
+    method: str,
+    model: Model,
+    points: Iterable[tuple[int, Tensor]],
+    target: Tensor | None,
+    precision: Precision = "fp32",
+    chunk_size: int | None = None,
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the gradient of the target's logit with respect to each of a stream of points.
+
+    The images are laid out channel by channel (`torch.channels_last`), which convolutions compute faster in, unless the
+    model cannot do with it (`view` on an image or a feature map). Between two chunks nothing waits for the device.
+
+    Args:
+        method: Name of the attribution method, for messages.
+        model: Any callable to `(N, K)` or `(N,)`.
+        points: Pairs of an image's position in the batch and a point `(C, H, W)`; taken only as they are needed.
+        target: Class indices of the batch, `(N,)` int64; None if the model returns `(N,)`.
+        precision: "fp32", or "bf16" for bfloat16 autocast.
+        chunk_size: Points evaluated at once; None chooses from their size and the free memory.
+
+    Yields:
+        The position and the gradient `(C, H, W)`, detached, float32, in the order of `points`.
+
+    Raises:
+        TypeError: If the model's output is not a tensor.
+        ValueError: As `explained_logits` and `differentiate`.
+
+    Example:
+        >>> points = [(0, torch.tensor([[[3.0]]]))]
+        >>> [gradient.item() for _, gradient in gradients_at("", lambda x: (x**2).sum((1, 2, 3)), points, None)]
+        [6.0]
+    """
+    stream = iter(points)
+    first = next(stream, None)
+    if first is None:
+        return
+    check = FiniteCheck(method, at_once=first[1].device.type == "cpu")
+    layout = torch.channels_last
+
+    def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
+        nonlocal layout
+        try:
+            return input_gradient(model, inputs, chosen, precision, layout, check)
+        except RuntimeError as error:
+            if layout is torch.contiguous_format or "view size is not compatible" not in str(error):
+                raise
+        check.belongs_to([])
+        layout = torch.contiguous_format
+        return input_gradient(model, inputs, chosen, precision, layout, check)
+
+    yield from in_chunks(method, evaluate, chain([first], stream), target, chunk_size, check)
 
 
 @dataclass(frozen=True)
@@ -139,11 +209,7 @@ class Gradient(Attribution):
         self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield the gradient at each point; a chunk that was halved stays so for the rest of the stream."""
-
-        def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
-            return input_gradient(model, inputs, chosen, self.precision)
-
-        return in_chunks("Gradient", evaluate, points, target, self.chunk_size)
+        return gradients_at("Gradient", model, points, target, self.precision, self.chunk_size)
 
 
 @dataclass(frozen=True)
@@ -172,8 +238,6 @@ class InputXGradient(Attribution):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Return image times gradient, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
-
-        def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
-            return images * input_gradient(model, images, chosen, self.precision)
-
-        return collected(in_chunks("InputXGradient", evaluate, enumerate(inputs), target, self.chunk_size), inputs)
+        points = enumerate(inputs)
+        gradients = gradients_at("InputXGradient", model, points, target, self.precision, self.chunk_size)
+        return collected(((image, inputs[image] * gradient) for image, gradient in gradients), inputs)

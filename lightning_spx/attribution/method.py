@@ -72,7 +72,7 @@ def checked(inputs: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | Non
         target: Class indices, `(N,)` int64, or None.
 
     Returns:
-        The images in float32 or better, and the target on their device.
+        The images in float32 or better, and the target on the CPU, where a look at it waits for no device.
 
     Raises:
         TypeError: If `inputs` is not a floating point tensor or `target` not an int64 tensor.
@@ -91,4 +91,4 @@ def checked(inputs: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | Non
         raise TypeError(f"Expected `target` to be an int64 tensor or None, got {kind}.")
     if target.shape != inputs.shape[:1]:
         raise ValueError(f"Expected `target` of shape ({len(inputs)},), got {tuple(target.shape)}.")
-    return inputs, target.detach().to(inputs.device)
+    return inputs, target.detach().cpu()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.attribution.chunks import check_chunk_size, in_chunks
-from lightning_spx.attribution.gradient import explained_logits, input_gradient
+from lightning_spx.attribution.gradient import explained_logits, gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
 
@@ -73,11 +73,8 @@ def integrated_gradients(
             for node in nodes:
                 yield image, start[image] + node * (inputs[image] - start[image])
 
-    def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
-        return input_gradient(model, images, chosen, precision)
-
     mean = torch.zeros_like(inputs, dtype=torch.float32)
-    gradients = in_chunks("IntegratedGradients", evaluate, points(), target, chunk_size)
+    gradients = gradients_at("IntegratedGradients", model, points(), target, precision, chunk_size)
     for (image, gradient), weight in zip(gradients, weights * len(inputs), strict=True):
         mean[image] += weight * gradient
     return ((inputs - start) * mean).float()

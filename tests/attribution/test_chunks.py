@@ -12,7 +12,8 @@ from lightning_spx.attribution import (
     SparsifiedSmoothGrad,
     VarGrad,
 )
-from lightning_spx.attribution.chunks import NonFiniteError, collected, in_chunks, require_finite
+from lightning_spx.attribution.chunks import collected, in_chunks
+from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from tests.attribution.cases import Net, every_method, images, relative, targets
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.attribution.chunks import NonFiniteError, require_finite
+from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps import gather_images, num_processes, own_share

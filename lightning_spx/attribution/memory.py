@@ -1,0 +1,63 @@
+"""How many points fit into memory at once."""
+
+import torch
+from torch import Tensor
+
+# A CPU that runs out of memory often kills the process instead of raising, and gains nothing from large batches.
+PIXELS_PER_CHUNK_ON_CPU = 2**19
+PIXELS_PER_CHUNK = 2**22
+# The first chunk on a GPU, from which the memory that a point takes is known
+FIRST_CHUNK = 8
+
+
+def largest_chunk(point: Tensor) -> int:
+    """Return the number of points beyond which nothing is gained, from the pixels of one.
+
+    Example:
+        >>> largest_chunk(torch.zeros(3, 224, 224))
+        10
+    """
+    budget = PIXELS_PER_CHUNK_ON_CPU if point.device.type == "cpu" else PIXELS_PER_CHUNK
+    return max(1, budget // point[0].numel())
+
+
+def fitting_chunk(largest: int, first: int, taken: int, free: int) -> int:
+    """Return how many points fit, from what the first ones took.
+
+    Args:
+        largest: No more than this.
+        first: Number of points that were evaluated.
+        taken: Bytes that were allocated for them one after the other, an upper bound of what was held at once.
+        free: Bytes that are free now.
+
+    Example:
+        >>> fitting_chunk(83, 8, taken=8 * 2**28, free=2**33)
+        32
+        >>> fitting_chunk(83, 8, taken=8 * 2**20, free=2**33), fitting_chunk(83, 8, taken=2**40, free=2**33)
+        (83, 1)
+    """
+    return max(1, min(largest, free * first // max(taken, 1)))
+
+
+def allocated_so_far(device: torch.device) -> int:
+    """Return the bytes that this process ever allocated on a GPU; the allocator's count, no wait for the device."""
+    return int(torch.cuda.memory_stats(device).get("allocated_bytes.all.allocated", 0))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes of a GPU that this process can still allocate."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device or the CPU ran out of memory.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+        True
+    """
+    message = str(error)
+    return (
+        isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in message or "not enough memory" in message
+    )
