@@ -1,5 +1,10 @@
 """Attribution methods: (model, inputs, target) -> signed attribution -> saliency map."""
 
+from lightning_spx.attribution.adaptive import (
+    AdaptiveIntegratedGradients,
+    PathIntegral,
+    adaptive_integrated_gradients,
+)
 from lightning_spx.attribution.cam import GradCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
@@ -10,6 +15,7 @@ from lightning_spx.attribution.path import IntegratedGradients, completeness_gap
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
 
 __all__ = [
+    "AdaptiveIntegratedGradients",
     "Attribution",
     "FromCaptum",
     "GradCAM",
@@ -17,9 +23,11 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "MoreauGrad",
+    "PathIntegral",
     "SmoothGrad",
     "SparsifiedSmoothGrad",
     "VarGrad",
+    "adaptive_integrated_gradients",
     "completeness_gap",
     "input_gradient",
     "integrated_gradients",

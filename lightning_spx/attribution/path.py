@@ -1,7 +1,7 @@
 """Integrated gradients: the mean gradient on the straight path from a baseline, times the distance."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +65,7 @@ def integrated_gradients(
         tensor([[[[1., 4.]]]])
     """
     inputs, target = checked(inputs, target)
-    start = _expanded(baseline, inputs)
+    start = expanded_baseline(baseline, inputs)
     nodes, weights = gauss_legendre(num_steps)
 
     def points() -> Iterator[tuple[int, Tensor]]:
@@ -116,7 +116,7 @@ def completeness_gap(
         tensor([2.])
     """
     inputs, target = checked(inputs, target)
-    start = _expanded(baseline, inputs)
+    start = expanded_baseline(baseline, inputs)
     if attribution.shape != inputs.shape:
         raise ValueError(f"Expected `attribution` of shape {tuple(inputs.shape)}, got {tuple(attribution.shape)}.")
 
@@ -165,12 +165,8 @@ class IntegratedGradients(Attribution):
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
         gauss_legendre(self.num_steps)
-        if not self.baseline or not np.isfinite(self.baseline).all():
-            raise ValueError(
-                f"Expected `baseline` to hold finite values, one or one for each channel, got {self.baseline}."
-            )
         # YAML gives a list, which would make the settings unequal to those written in Python
-        object.__setattr__(self, "baseline", tuple(self.baseline))
+        object.__setattr__(self, "baseline", checked_baseline(self.baseline))
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
@@ -185,7 +181,28 @@ class IntegratedGradients(Attribution):
         return result
 
 
-def _expanded(baseline: Tensor, inputs: Tensor) -> Tensor:
+def checked_baseline(values: Sequence[float]) -> tuple[float, ...]:
+    """Return a baseline's values as a tuple: one, or one for each channel.
+
+    Raises:
+        ValueError: If there is none, or one is not finite.
+
+    Example:
+        >>> checked_baseline([0.5])
+        (0.5,)
+    """
+    if not values or not np.isfinite(values).all():
+        raise ValueError(f"Expected `baseline` to hold finite values, one or one for each channel, got {values}.")
+    return tuple(values)
+
+
+def expanded_baseline(baseline: Tensor, inputs: Tensor) -> Tensor:
+    """Return the baseline in the shape of `inputs` `(N, C, H, W)`, or raise a ValueError.
+
+    Example:
+        >>> expanded_baseline(torch.zeros(1), torch.ones(1, 1, 1, 2))
+        tensor([[[[0., 0.]]]])
+    """
     try:
         return baseline.detach().to(inputs).expand_as(inputs)
     except RuntimeError as error:

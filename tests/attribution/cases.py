@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
+    AdaptiveIntegratedGradients,
     Attribution,
     FromCaptum,
     GradCAM,
@@ -27,7 +28,9 @@ METHODS: list[Attribution] = [
     Gradient(),
     InputXGradient(),
     IntegratedGradients(num_steps=6),
+    AdaptiveIntegratedGradients(max_steps=15),
     SmoothGrad(num_samples=4),
+    SmoothGrad(num_samples=4, antithetic=True),
     SmoothGrad(IntegratedGradients(num_steps=3), num_samples=3),
     SmoothGrad(FromCaptum(DeepLift), num_samples=3),
     VarGrad(num_samples=4),
@@ -40,7 +43,8 @@ METHODS: list[Attribution] = [
 
 def name_of(method: Attribution) -> str:
     base = getattr(method, "base", None)
-    return f"{type(method).__name__}-{name_of(base)}" if base else type(method).__name__
+    name = type(method).__name__ + ("-antithetic" if getattr(method, "antithetic", False) else "")
+    return f"{name}-{name_of(base)}" if base else name
 
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=name_of)

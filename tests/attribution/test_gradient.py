@@ -177,3 +177,36 @@ def test_settings_are_checked() -> None:
             method(chunk_size=0)
         with pytest.raises(ValueError, match="Expected `precision` to be 'fp32' or 'bf16', got 'fp16'"):
             method(precision=cast(Precision, "fp16"))
+
+
+class Viewing(nn.Module):
+    """Works on contiguous feature maps alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.layouts: list[bool] = []
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.layouts.append(inputs.is_contiguous())
+        features: Tensor = self.convolution(inputs).view(len(inputs), -1)
+        return features.square()[:, ::64]
+
+
+def test_a_model_that_views_its_feature_maps_is_given_contiguous_ones() -> None:
+    model = Viewing()
+    result = Gradient(chunk_size=1).attribute(model, images(3), targets(3) % 4)
+    assert model.layouts == [False, True, True, True]
+    assert relative(result, input_gradient(model, images(3), targets(3) % 4)) < 1e-6
+
+
+def test_other_errors_of_a_model_are_not_tried_again() -> None:
+    calls = []
+
+    def model(inputs: Tensor) -> Tensor:
+        calls.append(1)
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        Gradient().attribute(model, images(), None)
+    assert len(calls) == 1

@@ -168,3 +168,28 @@ def test_settings_of_single_methods_are_checked() -> None:
     for flatten in (0.0, 0.2):
         with pytest.raises(ValueError, match=rf"Expected `flatten` to be in \(0, tau\] with tau = 0.1, got {flatten}"):
             SparsifiedSmoothGrad(flatten=flatten)
+
+
+def test_antithetic_pairs_cancel_what_is_linear_in_the_noise() -> None:
+    def squares(inputs: Tensor) -> Tensor:
+        return (inputs**2).sum((1, 2, 3))
+
+    inputs = images().double()
+    method = SmoothGrad(num_samples=2, antithetic=True)
+    assert relative(method.attribute(squares, inputs, None), 2 * inputs) < 1e-6
+    assert relative(SmoothGrad(num_samples=2).attribute(squares, inputs, None), 2 * inputs) > 0.1
+
+
+def test_antithetic_draws_are_the_plain_ones_and_their_mirror_images() -> None:
+    inputs = images(2)
+    plain = list(noisy_copies(inputs, 3, 0.2, seed=5))
+    pairs = list(noisy_copies(inputs, 6, 0.2, seed=5, antithetic=True))
+    assert [image for image, _ in pairs] == [0] * 6 + [1] * 6
+    for (image, copy), (_, added), (_, taken) in zip(plain, pairs[::2], pairs[1::2], strict=True):
+        assert torch.equal(copy, added)
+        torch.testing.assert_close(added + taken, 2 * inputs[image])
+
+
+def test_antithetic_pairs_need_an_even_number() -> None:
+    with pytest.raises(ValueError, match="`num_samples` to be even for antithetic pairs, got 5"):
+        SmoothGrad(num_samples=5, antithetic=True)

@@ -1,0 +1,182 @@
+"""Integrated gradients with as many evaluations as each image's map needs."""
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.chunks import check_chunk_size
+from lightning_spx.attribution.gradient import gradients_at
+from lightning_spx.attribution.guards import Precision, check_precision
+from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.path import checked_baseline, expanded_baseline
+
+logger = logging.getLogger(__name__)
+
+FEWEST = 7
+
+
+class PathIntegral(NamedTuple):
+    """Attributions and what they took.
+
+    Args:
+        attribution: `(N, C, H, W)` float32, signed.
+        num_evaluations: `(N,)` int64, gradient evaluations of each image.
+        change: `(N,)` float32, how much the last doubling changed the map: the L2 norm of the difference divided by
+            that of the map. The error that is left was about half of it on ImageNet photos.
+    """
+
+    attribution: Tensor
+    num_evaluations: Tensor
+    change: Tensor
+
+
+def chebyshev_nodes(num_steps: int) -> tuple[list[float], list[float]]:
+    """Return the nodes `(1 - cos(k pi / (n + 1))) / 2` in (0, 1) and their weights `sin(k pi / (n + 1))`, unscaled.
+
+    The trapezoidal rule after the substitution of Clenshaw and Curtis (1960). Every second node of `2 n + 1` is one of
+    `n`, with the same weight: sums over the nodes of one rule continue those of the rule before, and no gradient has to
+    be kept. On networks' gradients, which jump, it was as exact as Clenshaw-Curtis' own weights to three digits.
+
+    Example:
+        >>> [round(node, 3) for node in chebyshev_nodes(3)[0]]
+        [0.146, 0.5, 0.854]
+    """
+    angles = [math.pi * k / (num_steps + 1) for k in range(1, num_steps + 1)]
+    return [math.sin(angle / 2) ** 2 for angle in angles], [math.sin(angle) for angle in angles]
+
+
+def adaptive_integrated_gradients(
+    model: Model,
+    inputs: Tensor,
+    target: Tensor | None,
+    baseline: Tensor,
+    tolerance: float = 0.1,
+    max_steps: int = 255,
+    precision: Precision = "fp32",
+    chunk_size: int | None = None,
+) -> PathIntegral:
+    """Integrate the gradient from a baseline to the inputs, doubling the nodes of an image until its map settles.
+
+    The criterion is the whole map, not the completeness gap, which is one number whose errors cancel.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Floating point images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        baseline: Where the path starts; broadcasts to the shape of `inputs`.
+        tolerance: An image is finished when a doubling changes its map by less, relative to its L2 norm.
+        max_steps: Most evaluations of an image: 7, 15, 31 and so on, a power of two less one.
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+
+    Returns:
+        The attributions, what each image took and how much its last doubling changed.
+
+    Raises:
+        TypeError: As `Attribution.attribute`.
+        ValueError: As `Attribution.attribute`, and if a setting is out of range or `baseline` does not broadcast.
+
+    Example:
+        >>> images = torch.tensor([[[[1.0, 2.0]]]])
+        >>> found = adaptive_integrated_gradients(lambda x: 3 * x.sum((1, 2, 3)), images, None, torch.zeros(1))
+        >>> found.attribution, found.num_evaluations
+        (tensor([[[[3., 6.]]]]), tensor([15]))
+    """
+    _check(tolerance, max_steps)
+    inputs, target = checked(inputs, target)
+    start = expanded_baseline(baseline, inputs)
+    distance = inputs - start
+    total = torch.zeros_like(inputs, dtype=torch.float32)
+    attribution = torch.zeros_like(total)
+    evaluations = torch.zeros(len(inputs), dtype=torch.int64)
+    change = torch.full((len(inputs),), torch.inf)
+    active, steps = list(range(len(inputs))), FEWEST
+    while active and steps <= max_steps:
+        nodes, weights = chebyshev_nodes(steps)
+        new = slice(None) if steps == FEWEST else slice(None, None, 2)
+        fresh = list(zip(nodes[new], weights[new], strict=True))
+
+        def points(images: list[int] = active, rule: list[tuple[float, float]] = fresh) -> Iterator[tuple[int, Tensor]]:
+            for image in images:
+                for node, _ in rule:
+                    yield image, start[image] + node * distance[image]
+
+        gradients = gradients_at("AdaptiveIntegratedGradients", model, points(), target, precision, chunk_size)
+        for (image, gradient), (_, weight) in zip(gradients, fresh * len(active), strict=True):
+            total[image] += weight * gradient
+        before, after = attribution[active], (distance[active] * total[active] / sum(weights)).float()
+        attribution[active] = after
+        evaluations[active] += len(fresh)
+        if steps > FEWEST:
+            size = after.flatten(1).norm(dim=1)
+            relative = (after - before).flatten(1).norm(dim=1) / size.masked_fill(size == 0, 1)
+            change[active] = relative.cpu()
+            active = [image for image in active if change[image] >= tolerance]
+        steps = 2 * steps + 1
+    return PathIntegral(attribution, evaluations.to(inputs.device), change.to(inputs.device))
+
+
+@dataclass(frozen=True)
+class AdaptiveIntegratedGradients(Attribution):
+    """Integrated gradients that stop, image by image, when more nodes change the map by less than a tolerance.
+
+    With the level INFO of this module's logger, the evaluations of each batch are logged. For a baseline that is a
+    tensor, and for the number of evaluations of each image, call `adaptive_integrated_gradients`.
+
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1; nodes of Clenshaw and
+    Curtis, A Method for Numerical Integration on an Automatic Computer, 1960.
+
+    Args:
+        tolerance: Relative change of the map (L2) below which an image is finished; 0 always takes `max_steps`.
+        max_steps: Most evaluations of an image: a power of two less one, at least 15.
+        baseline: Where the path starts: one value for all channels (default black) or one for each.
+        precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
+        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+
+    Example:
+        >>> AdaptiveIntegratedGradients().attribute(lambda x: 3 * x.flatten(1), torch.full((1, 1, 1, 1), 3.0),
+        ...                                         torch.tensor([0]))
+        tensor([[[[9.]]]])
+    """
+
+    tolerance: float = 0.1
+    max_steps: int = 255
+    baseline: tuple[float, ...] = (0.0,)
+    precision: Precision = "fp32"
+    chunk_size: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        _check(self.tolerance, self.max_steps)
+        # YAML gives a list, which would make the settings unequal to those written in Python
+        object.__setattr__(self, "baseline", checked_baseline(self.baseline))
+        check_precision(self.precision)
+        check_chunk_size(self.chunk_size)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        """Return the integral times the distance, `(N, C, H, W)`."""
+        inputs, target = checked(inputs, target)
+        start = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]
+        found = adaptive_integrated_gradients(
+            model, inputs, target, start, self.tolerance, self.max_steps, self.precision, self.chunk_size
+        )
+        if logger.isEnabledFor(logging.INFO) and len(inputs):
+            logger.info(
+                "AdaptiveIntegratedGradients: %.1f evaluations per image, %d of %d images did not settle",
+                found.num_evaluations.double().mean().item(),
+                int((found.change >= self.tolerance).sum()),
+                len(inputs),
+            )
+        return found.attribution
+
+
+def _check(tolerance: float, max_steps: int) -> None:
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"Expected `tolerance` to be finite and non-negative, got {tolerance}.")
+    if max_steps <= FEWEST or (max_steps + 1) & max_steps:
+        raise ValueError(f"Expected `max_steps` to be a power of two less one, from 15 on, got {max_steps}.")
