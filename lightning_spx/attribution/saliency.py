@@ -27,11 +27,15 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
     """
     if attribution.ndim != 4:
         raise ValueError(f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}.")
-    finite = attribution.isfinite().flatten(1).all(dim=1)
-    if not bool(finite.all()):
-        images = torch.nonzero(~finite).flatten().tolist()
-        raise ValueError(f"Expected a finite `attribution`, got NaN or infinity for the images at positions {images}.")
     values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
+    # a sum of magnitudes shows any NaN or infinity; where it overflows instead, each value is looked at
+    if not bool(values.sum().isfinite()):
+        finite = values.isfinite().flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            images = torch.nonzero(~finite).flatten().tolist()
+            raise ValueError(
+                f"Expected a finite `attribution`, got NaN or infinity for the images at positions {images}."
+            )
     if channels == "sum":
         return values.sum(dim=1)
     if channels == "mean":

@@ -1,7 +1,8 @@
 """Attributions of k models -> per-image values of every pair, partition and metric, with their nulls."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Literal
 
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.evaluation.partitions import Partition, permute_pixels
-from lightning_spx.metrics import Distance, map_distance, pair_sets, saliency_ssim, topk_overlap
+from lightning_spx.metrics import Distance, pair_distances, pair_sets, topk_overlap
+from lightning_spx.metrics.ssim import pairwise_ssim
 
 Magnitude = Literal["after", "before"]
 TOP_K = 0.1
@@ -88,15 +90,17 @@ def compare(
     counting = images.counting().numpy()
     values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
-    for _, superpixels, order, maps in each_pooling(
+    for here, partition, order, maps in each_pooling(
         attributions, partitions, images, magnitudes, non_negative, seed, model_offset
     ):
+        superpixels = partition.name
         blank = maps["value"][1].flatten(2).amax(2) == 0
+        measured = _pair_values(maps, partition.constant_on(here), distances)
         for position, (first, second) in enumerate(pairs):
             either_blank = (blank[first] | blank[second]).numpy()
             constant.setdefault((position, superpixels, order), []).append(either_blank)
-            for (metric, setting), number in _pair_values(maps, first, second, distances).items():
-                values.setdefault((position, superpixels, order, metric, setting), []).append(number)
+            for (metric, setting), number in measured.items():
+                values.setdefault((position, superpixels, order, metric, setting), []).append(number[:, position])
     sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
     frames = []
     for (position, superpixels, order, metric, setting), chunks in values.items():
@@ -130,11 +134,11 @@ def each_pooling(
     non_negative: bool,
     seed: int,
     model_offset: int,
-) -> Iterator[tuple[slice, str, str, dict[str, tuple[Tensor, Tensor]]]]:
+) -> Iterator[tuple[slice, Partition, str, dict[str, tuple[Tensor, Tensor]]]]:
     """Pool the maps and their nulls in every way, some images at a time, so that memory is bounded.
 
     Yields:
-        Which images, the partition's name, the magnitude order, and for each variant magnitudes and saliency maps,
+        Which images, the partition, the magnitude order, and for each variant magnitudes and saliency maps,
         each (M, n, H, W).
     """
     num_images = attributions.shape[1]
@@ -147,7 +151,7 @@ def each_pooling(
             either = non_negative or partition.pooling == "none"
             for order in ("either",) if either else magnitudes:
                 maps = {name: _pooled_maps(partition, order, part, here) for name, part in nulls.items()}
-                yield here, partition.name, order, maps
+                yield here, partition, order, maps
 
 
 def _with_nulls(
@@ -170,21 +174,34 @@ def _pooled_maps(partition: Partition, order: str, attributions: Tensor, here: s
 
 
 def _pair_values(
-    maps: dict[str, tuple[Tensor, Tensor]], first: int, second: int, distances: Sequence[Distance]
+    maps: dict[str, tuple[Tensor, Tensor]], segments: Tensor | None, distances: Sequence[Distance]
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Return (3, n) values of each metric and setting: as is, permuted, mismatched (own image against another)."""
-    sides = [("value", "value"), ("permuted", "permuted"), ("value", "mismatched")]
-    num_images = maps["value"][0].shape[1]
-    stacked = [
-        (torch.cat([maps[a][kind][first] for a, _ in sides]), torch.cat([maps[b][kind][second] for _, b in sides]))
-        for kind in (0, 1)
-    ]
-    magnitudes, saliency = stacked
+    """Return (3, pairs, n) values of each metric and setting: as is, permuted, mismatched (own image against another).
+
+    All pairs at once, so that what a metric needs of a map is computed once, however many models it is compared with.
+    """
+    # the second side of a pair; where both show the same kind of map there is nothing to compute for it
+    sides = (("value", None), ("permuted", None), ("value", "mismatched"))
+
+    def of_sides(kind: int, metric: Callable[[Tensor, Tensor | None], Tensor]) -> NDArray[np.float64]:
+        values = [metric(maps[own][kind], None if other is None else maps[other][kind]) for own, other in sides]
+        return torch.stack(values).double().numpy()
+
     result = {
-        ("saliency_ssim", ""): saliency_ssim(*saliency),
-        ("topk_overlap", f"k={TOP_K}"): topk_overlap(*saliency, k=TOP_K),
+        ("saliency_ssim", ""): of_sides(1, pairwise_ssim),
+        ("topk_overlap", f"k={TOP_K}"): of_sides(1, _pairwise_overlap),
     }
     for distance in distances:
-        chosen = magnitudes if distance in MAGNITUDE_DISTANCES else saliency
-        result["distance", f"distance={distance}"] = map_distance(*chosen, distance)
-    return {key: number.double().numpy().reshape(len(sides), num_images) for key, number in result.items()}
+        kind = 0 if distance in MAGNITUDE_DISTANCES else 1
+        metric = partial(_distances, distance=distance, segments=segments)
+        result["distance", f"distance={distance}"] = of_sides(kind, metric)
+    return result
+
+
+def _distances(maps: Tensor, others: Tensor | None, distance: Distance, segments: Tensor | None) -> Tensor:
+    return pair_distances(maps, distance, segments, others)
+
+
+def _pairwise_overlap(maps: Tensor, others: Tensor | None) -> Tensor:
+    second = maps if others is None else others
+    return torch.stack([topk_overlap(maps[i], second[j], k=TOP_K) for i, j in combinations(range(len(maps)), 2)])

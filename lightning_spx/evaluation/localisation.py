@@ -56,9 +56,10 @@ def localisation_values(
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
-    for here, superpixels, order, maps in each_pooling(
+    for here, partition, order, maps in each_pooling(
         attributions, partitions, images, magnitudes, non_negative, seed, model_offset
     ):
+        superpixels = partition.name
         for model in range(len(attributions)):
             blank = maps["value"][1][model].flatten(1).amax(1) == 0
             constant.setdefault((superpixels, order, model), []).append(blank.numpy())

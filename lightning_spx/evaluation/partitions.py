@@ -40,6 +40,10 @@ class Partition:
             blur_like(attribution, segments) if self.pooling == "blur" else segment_pool(attribution, segments, "mean")
         )
 
+    def constant_on(self, images: slice) -> Tensor | None:
+        """The segments (n, H, W) on which every pooled map of the study's `images` is constant, if there are any."""
+        return self.segments[images] if self.pooling == "segments" else None
+
     def num_segments(self) -> Tensor:
         """Number of segments of each image, (N,); for pixels the number of pixels."""
         if self.pooling == "none":

@@ -39,7 +39,9 @@ def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
     return pair_distances(torch.stack([first, second]), distance)[0]
 
 
-def pair_distances(maps: Tensor, distance: Distance, segments: Tensor | None = None) -> Tensor:
+def pair_distances(
+    maps: Tensor, distance: Distance, segments: Tensor | None = None, others: Tensor | None = None
+) -> Tensor:
     """Distances between the maps of every two models, image by image.
 
     `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map stays as it is (0 from another one,
@@ -57,6 +59,8 @@ def pair_distances(maps: Tensor, distance: Distance, segments: Tensor | None = N
         segments: super-pixels on which every map of the image is constant, shape (N,H,W), ids from 0, int. The
             distances are the same; `spearman` sorts segments instead of pixels and is many times faster, `ssim` does
             not look at them.
+        others: what the second model of each pair shows, shape (M,N,H,W), such as its maps of other images; None:
+            `maps` too.
 
     Returns:
         Distances, shape (M (M - 1) / 2, N), pairs in the order of `itertools.combinations(range(M), 2)`, float32.
@@ -80,12 +84,16 @@ def pair_distances(maps: Tensor, distance: Distance, segments: Tensor | None = N
         raise ValueError(f"Expected `maps` of at least 2 models, got {len(maps)}.")
     if segments is not None:
         _check_segments(segments, maps)
+    if others is not None and others.shape != maps.shape:
+        raise ValueError(f"Expected `others` of shape {tuple(maps.shape)}, got {tuple(others.shape)}.")
     if distance == "ssim":
-        return 1 - pairwise_ssim(maps)
+        return 1 - pairwise_ssim(maps, others)
     size = max(1, CHUNK_VALUES // max(1, maps[:, :1].numel()))
     parts = torch.split(maps, size, dim=1)
+    other_parts = [None] * len(parts) if others is None else torch.split(others, size, dim=1)
     partitions = [None] * len(parts) if segments is None else torch.split(segments, size)
-    return torch.cat([_chunk_distances(*pair, distance) for pair in zip(parts, partitions, strict=True)], dim=1)
+    chunks = zip(parts, other_parts, partitions, strict=True)
+    return torch.cat([_chunk_distances(*chunk, distance) for chunk in chunks], dim=1)
 
 
 def check_distance(distance: str) -> None:
@@ -98,13 +106,19 @@ def check_distance(distance: str) -> None:
         raise ValueError(f"Expected `distance` to be one of {get_args(Distance)}, got {distance!r}.")
 
 
-def _chunk_distances(maps: Tensor, segments: Tensor | None, distance: Distance) -> Tensor:
+def _chunk_distances(maps: Tensor, others: Tensor | None, segments: Tensor | None, distance: Distance) -> Tensor:
+    first, weights = _prepared(maps, segments, distance)
+    second = first if others is None else _prepared(others, segments, distance)[0]
+    pairs = combinations(range(len(first)), 2)
+    return torch.stack([_compare(first[i], second[j], weights, distance) for i, j in pairs]).float()
+
+
+def _prepared(maps: Tensor, segments: Tensor | None, distance: Distance) -> tuple[list[Tensor], Tensor | None]:
     if segments is None:
         values, weights = maps.flatten(2), None
     else:
         values, weights = _segment_values(maps, segments)
-    prepared = [_prepare(value, weights, distance) for value in values]
-    return torch.stack([_compare(a, b, weights, distance) for a, b in combinations(prepared, 2)]).float()
+    return [_prepare(value, weights, distance) for value in values], weights
 
 
 def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:

@@ -66,17 +66,18 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     return torch.cat(values).float()
 
 
-def pairwise_ssim(maps: Tensor) -> Tensor:
+def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
     """SSIM (data range 1) between the maps of every two models, each map filtered once.
 
     Args:
         maps: saliency of M models for N images, shape (M,N,H,W).
+        others: what the second model of each pair shows, of the same shape; None: `maps` too.
 
     Returns:
         Values of the pairs in the order of `itertools.combinations(range(M), 2)`, shape (pairs,N), float32.
 
     Raises:
-        ValueError: if a side is shorter than 11 px.
+        ValueError: if a side is shorter than 11 px or the shapes differ.
 
     Example:
         >>> import torch
@@ -84,19 +85,12 @@ def pairwise_ssim(maps: Tensor) -> Tensor:
         torch.Size([3, 2])
     """
     _check_window(maps)
-    chunks = []
-    for chunk in torch.split(maps, _images_per_chunk(maps, maps[:, :1].numel()), dim=1):
-        chunk = chunk.double()
-        mean, square = _window_mean(chunk), _window_mean(chunk * chunk)
-        data_range = torch.ones_like(chunk[0, :, 0, 0])
-        chunks.append(
-            torch.stack(
-                [
-                    _combine(mean[i], mean[j], square[i] + square[j], _window_mean(chunk[i] * chunk[j]), data_range)
-                    for i, j in combinations(range(len(chunk)), 2)
-                ]
-            )
-        )
+    if others is not None:
+        check_same_shape(maps, others, "(M,N,H,W)")
+    size = _images_per_chunk(maps, maps[:, :1].numel())
+    parts = torch.split(maps, size, dim=1)
+    other_parts = parts if others is None else torch.split(others, size, dim=1)
+    chunks = [_pair_chunk(*pair, same=others is None) for pair in zip(parts, other_parts, strict=True)]
     return torch.cat(chunks, dim=1).float()
 
 
@@ -144,6 +138,26 @@ def _signed_ssim(first: Tensor, second: Tensor, *, symmetric: bool) -> Tensor:
     # Constants of another scale agree up to rounding once they are divided by their norms.
     constant = torch.where(difference.isnan(), difference, (difference < 1e-12).double())
     return torch.where(data_range == 0, constant, values.view(-1, channels).mean(dim=1))
+
+
+def _pair_chunk(maps: Tensor, others: Tensor, *, same: bool) -> Tensor:
+    first = maps.double()
+    first_mean, first_square = _window_mean(first), _window_mean(first * first)
+    second = first if same else others.double()
+    second_mean = first_mean if same else _window_mean(second)
+    second_square = first_square if same else _window_mean(second * second)
+    data_range = torch.ones_like(first[0, :, 0, 0])
+    values = [
+        _combine(
+            first_mean[i],
+            second_mean[j],
+            first_square[i] + second_square[j],
+            _window_mean(first[i] * second[j]),
+            data_range,
+        )
+        for i, j in combinations(range(len(first)), 2)
+    ]
+    return torch.stack(values)
 
 
 def _ssim(first: Tensor, second: Tensor, data_range: Tensor) -> Tensor:
