@@ -4,6 +4,7 @@ from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.cache import Cached
 from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
 from lightning_spx.superpixels.image_file import image_key
+from lightning_spx.superpixels.loading import WithSegments
 from lightning_spx.superpixels.pooling import segment_pool
 from lightning_spx.superpixels.precomputed import Precomputed
 from lightning_spx.superpixels.quality import (
@@ -28,6 +29,7 @@ __all__ = [
     "Slic",
     "Voronoi",
     "Watershed",
+    "WithSegments",
     "achievable_accuracy",
     "blur_like",
     "borrow",

@@ -1,8 +1,8 @@
-"""Segments kept on disk, so that a study computes each partition once."""
+"""Segments kept on disk, so that each partition is computed once for all studies."""
 
 import hashlib
-import zlib
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +10,34 @@ import torch
 from torch import Tensor
 
 from lightning_spx import __version__
+from lightning_spx.superpixels.cache_entry import entry, read_entry, spots
+from lightning_spx.superpixels.cache_space import CacheSpace
 from lightning_spx.superpixels.image_file import eight_bit, image_key, write_whole
-from lightning_spx.superpixels.segmenter import Segmenter, check_segments
-
-DIGEST_SIZE = hashlib.sha256().digest_size
+from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
+from lightning_spx.superpixels.setting import check_at_least
 
 
 @dataclass(frozen=True)
 class Cached(Segmenter):
     """Keeps another segmenter's results in a folder, one file for each image.
 
-    A file's name comes from the image's pixels at 8 bits, its folder's name from the segmenter's settings and the
-    version of this package. The segmenter is given the image rounded to 8 bits, so that what a file holds depends on
-    its name alone; for images that were read from files and not resized this changes nothing.
+    A file's name comes from the image's pixels at 8 bits or, by `of_index`, from its place in a data set; its folder's
+    name from the segmenter's settings and the version of this package. The segmenter is given the image rounded to 8
+    bits, so that what a file holds depends on its name alone; for images that were read from files and not resized this
+    changes nothing.
 
-    Several threads or processes may share a folder. A damaged file is computed anew.
+    Several threads, processes or machines may share a folder, and be killed in it: files appear whole or not at all,
+    and a damaged one is computed anew.
 
     Args:
         segmenter: What computes the segments: a dataclass, because its `repr` stands for its settings.
         root: Folder of the files; made when needed, may be deleted at any time.
+        max_bytes: Size that the folder may have; beyond it the files that were written first are removed. A file takes
+            one or two bytes for each pixel.
 
     Raises:
         TypeError: If `segmenter` is not a dataclass.
+        ValueError: If `max_bytes` is below 1.
 
     Example:
         >>> import tempfile
@@ -45,9 +51,13 @@ class Cached(Segmenter):
 
     segmenter: Segmenter
     root: str | Path
+    max_bytes: int = 2**34
+    _space: CacheSpace = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        check_at_least("max_bytes", self.max_bytes, minimum=1)
+        object.__setattr__(self, "_space", CacheSpace(Path(self.root), self.max_bytes))
         if not is_dataclass(self.segmenter):
             raise TypeError(f"Expected `segmenter` to be a dataclass, got {type(self.segmenter).__name__}.")
 
@@ -55,7 +65,7 @@ class Cached(Segmenter):
     def folder(self) -> Path:
         """Folder of the files for these settings."""
         settings = f"{__version__} {type(self.segmenter).__module__} {self.segmenter!r}"
-        return Path(self.root) / hashlib.sha256(settings.encode()).hexdigest()[:16]
+        return Path(self.root) / _digest(settings)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image, from the folder where they are known.
@@ -70,57 +80,69 @@ class Cached(Segmenter):
             TypeError: If `images` is not floating point.
             ValueError: If `images` are not RGB in [0, 1] or the segmenter breaks its contract.
         """
-        rounded = eight_bit(images).float() / 255
-        num_images, _, height, width = images.shape
-        paths = [self.folder / image_key(image) for image in rounded.cpu()]
-        known = {path: labels for path in set(paths) if (labels := read_entry(path, (height, width))) is not None}
-        # One position for each unknown image, however often the batch holds it
-        unknown = {path: position for position, path in enumerate(paths) if path not in known}
-        if unknown:
-            computed = self.segmenter(rounded[list(unknown.values())])
-            check_segments(computed)
-            for path, labels in zip(unknown, computed.cpu(), strict=True):
-                known[path] = labels
-                write_whole(path, entry(labels))
-        segments = torch.empty(num_images, height, width, dtype=torch.int64)
+        check_images(images)
+        folder = self.folder
+        # one image after the other: rounded and hashed while it is in the processor's cache
+        return self._found(images, [folder / image_key(image) for image in images.cpu()])
+
+    def of_index(self, images: Tensor, data: str, index: Tensor) -> Tensor:
+        """Return the segments of images that are known by their places in a data set, without hashing their pixels.
+
+        A file also holds 64 values of its image; where they are others than the given image's, it is computed anew.
+
+        Args:
+            images: `(N, 3, H, W)`, RGB in [0, 1], not augmented.
+            data: All that decides what an image shows: the data set's fingerprint and name, whether it is the test
+                part, how images are cut, what their background is. The size need not be in it.
+            index: `(N,)` integers, the images' places.
+
+        Returns:
+            `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
+
+        Raises:
+            TypeError: If `images` is not floating point.
+            ValueError: If there is not one index for each image, or as for a call.
+
+        Example:
+            >>> import tempfile
+            >>> from lightning_spx.superpixels.slic import Slic
+            >>> images = torch.rand(2, 3, 16, 16)
+            >>> with tempfile.TemporaryDirectory() as root:
+            ...     Cached(Slic(), root).of_index(images, "photos, test part", torch.tensor([7, 3])).shape
+            torch.Size([2, 16, 16])
+        """
+        if index.shape != images.shape[:1]:
+            raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
+        height, width = images.shape[-2:]
+        folder = self.folder / f"{_digest(data)}_{height}x{width}"
+        return self._found(images, [folder / str(number) for number in index.tolist()])
+
+    def _found(self, images: Tensor, paths: Sequence[Path]) -> Tensor:
+        height, width = images.shape[-2:]
+        values = spots(images)
+        segments = np.empty((len(images), height, width), dtype=np.int64)
+        # one position for each unknown image, however often the batch holds it
+        unknown: dict[Path, int] = {}
         for position, path in enumerate(paths):
-            segments[position] = known[path]
-        return segments.to(images.device)
+            known = None if path in unknown else read_entry(path, (height, width), values[position])
+            if known is None:
+                unknown.setdefault(path, position)
+            else:
+                segments[position] = known
+        if unknown:
+            rounded = eight_bit(images[list(unknown.values())]).float() / 255
+            computed = self.segmenter(rounded)
+            check_segments(computed)
+            labels_of = dict(zip(unknown, computed.cpu().numpy(), strict=True))
+            for path, labels in labels_of.items():
+                content = entry(labels, values[unknown[path]])
+                write_whole(path, content)
+                self._space.added(len(content))
+            for position, path in enumerate(paths):
+                if path in labels_of:
+                    segments[position] = labels_of[path]
+        return torch.from_numpy(segments).to(images.device)
 
 
-def entry(labels: Tensor) -> bytes:
-    """Return what a file holds: a digest that shows any damage, then the compressed ids.
-
-    Args:
-        labels: `(H, W)` int64, one image's segments.
-
-    Example:
-        >>> len(entry(torch.zeros(64, 64, dtype=torch.int64))) < 100
-        True
-    """
-    content = zlib.compress(labels.numpy().astype("<i4").tobytes())
-    return hashlib.sha256(content).digest() + content
-
-
-def read_entry(path: Path, size: tuple[int, int]) -> Tensor | None:
-    """Return one image's segments from its file, or None if the file is missing or damaged.
-
-    Args:
-        path: The file.
-        size: `(H, W)` of the image.
-
-    Returns:
-        `(H, W)` int64.
-
-    Example:
-        >>> read_entry(Path("missing"), (2, 2)) is None
-        True
-    """
-    try:
-        stored = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    digest, content = stored[:DIGEST_SIZE], stored[DIGEST_SIZE:]
-    if hashlib.sha256(content).digest() != digest:
-        return None
-    return torch.from_numpy(np.frombuffer(zlib.decompress(content), "<i4").reshape(size).astype(np.int64))
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

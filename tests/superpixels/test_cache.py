@@ -1,5 +1,7 @@
 import multiprocessing
+import os
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
-from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, check_segments
+from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, WithSegments, check_segments
+from lightning_spx.superpixels.cache_entry import entry, read_entry
 from lightning_spx.superpixels.image_file import eight_bit
 
 SLIC = Slic(n_segments=20)
@@ -151,3 +155,74 @@ def test_a_segmenter_without_readable_settings_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(TypeError, match="Expected `segmenter` to be a dataclass, got Plain"):
         Cached(Plain(), tmp_path)
+
+
+def test_an_image_is_found_by_its_place(images: Tensor, tmp_path: Path) -> None:
+    cached, index = Cached(Counting(), tmp_path), torch.tensor([5, 2, 9, 0])
+    first = cached.of_index(images, "photos", index)
+    again = cached.of_index(images[[2, 0]], "photos", index[[2, 0]])
+    assert calls == [4]
+    assert torch.equal(first, SLIC(eight_bit(images).float() / 255))
+    assert torch.equal(again, first[[2, 0]])
+    assert sorted(path.name for path in files(tmp_path)) == ["0", "2", "5", "9"]
+
+
+def test_places_of_other_data_sizes_and_images_are_not_mistaken(images: Tensor, tmp_path: Path) -> None:
+    cached, index = Cached(Counting(), tmp_path), torch.arange(4)
+    cached.of_index(images, "photos", index)
+    for other, data in ((images, "drawings"), (images[..., :20], "photos"), (images.flip(0), "photos")):
+        calls.clear()
+        assert torch.equal(cached.of_index(other, data, index), SLIC(eight_bit(other).float() / 255))
+        assert calls == [4]
+    with pytest.raises(ValueError, match=r"Expected `index` of shape \(4,\), got \(3,\)"):
+        cached.of_index(images, "photos", index[:3])
+
+
+def test_the_folder_stays_below_its_size(images: Tensor, tmp_path: Path) -> None:
+    one = len(entry(SLIC(images[:1])[0].numpy(), bytes(64)))
+    cached = Cached(Counting(), tmp_path, max_bytes=3 * one)
+    for image in images:
+        cached(image[None])
+        # written first is removed first, also where the clock is coarse
+        time.sleep(0.01)
+    left = files(tmp_path)
+    assert sum(path.stat().st_size for path in left) <= 3 * one
+    calls.clear()
+    cached(images[3:])
+    assert calls == []
+    cached(images[:1])
+    assert calls == [1]
+
+
+def test_what_a_killed_writer_left_is_removed(images: Tensor, tmp_path: Path) -> None:
+    fresh, stale = tmp_path / ".fresh.tmp", tmp_path / ".stale.tmp"
+    fresh.write_bytes(b"half")
+    stale.write_bytes(b"half")
+    os.utime(stale, (0, 0))
+    Cached(SLIC, tmp_path)(images)
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+@pytest.mark.parametrize("count", [3, 256, 257, 70_000])
+def test_ids_of_any_number_are_kept(count: int, tmp_path: Path) -> None:
+    labels = torch.arange(280 * 256).view(280, 256) % count
+    path = tmp_path / "file"
+    path.write_bytes(entry(labels.numpy(), bytes(64)))
+    stored = read_entry(path, (280, 256), bytes(64))
+    assert stored is not None
+    assert (stored == labels.numpy()).all()
+    assert len(path.read_bytes()) == 80 + labels.numel() * (1 if count <= 256 else 2 if count <= 2**16 else 4)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_segments_come_with_the_batches(num_workers: int, images: Tensor, tmp_path: Path) -> None:
+    items = [{"image": image, "index": torch.tensor(place)} for place, image in enumerate(images)]
+    cached = Cached(SLIC, tmp_path)
+    expected = SLIC(eight_bit(images).float() / 255)
+    for dataset in (WithSegments(items, SLIC), WithSegments(items, cached), WithSegments(items, cached, data="photos")):
+        batches = list(DataLoader(dataset, batch_size=3, num_workers=num_workers))
+        assert torch.equal(torch.cat([batch["segments"] for batch in batches]), expected)
+    assert len(files(tmp_path)) == 8
+    with pytest.raises(TypeError, match="Expected `segmenter` to be Cached where `data` is given"):
+        WithSegments(items, SLIC, data="photos")
