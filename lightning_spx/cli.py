@@ -18,6 +18,7 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 # imported whole so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
+from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.roar import roar
@@ -68,6 +69,17 @@ ROAR_DEFAULTS: dict[str, Any] = {
     "methods": STABILITY_DEFAULTS["methods"][:1],
     # a bar for each of many trainings would hide the one of the study
     "trainer.enable_progress_bar": False,
+}
+BENCH_DEFAULTS: dict[str, Any] = {
+    "network.network": {"class_path": "torchvision.models.resnet50"},
+    "methods": [
+        {"class_path": "lightning_spx.attribution.Gradient"},
+        {"class_path": "lightning_spx.attribution.GradCAM"},
+        {"class_path": "lightning_spx.attribution.IntegratedGradients"},
+        {"class_path": "lightning_spx.attribution.SmoothGrad"},
+    ],
+    "superpixels": [{"class_path": "lightning_spx.superpixels.Slic"}],
+    "sections": ["segments", "metrics", "pooled", "gradients"],
 }
 
 
@@ -229,6 +241,21 @@ def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
     print(f"partitions: {segment_photos(**vars(parser.instantiate(settings)))}")
 
 
+def bench_parser() -> ArgumentParser:
+    """Return the parser of `spx bench`."""
+    parser = ArgumentParser(exit_on_error=False, description="Measure time and memory, beside other libraries.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_function_arguments(bench)
+    parser.set_defaults(BENCH_DEFAULTS)
+    return parser
+
+
+def run_bench(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of the benchmark from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"benchmark: {bench(**vars(parser.instantiate(settings)))}")
+
+
 def report_parser() -> ArgumentParser:
     """Return the parser of `spx report`."""
     parser = ArgumentParser(exit_on_error=False, description="Write the HTML page of a study, one file.")
@@ -249,5 +276,6 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
     "explain": (explain_parser, run_explain),
     "segment": (segment_parser, run_segment),
+    "bench": (bench_parser, run_bench),
     "report": (report_parser, run_report),
 }

@@ -1,0 +1,219 @@
+"""What is timed: segments, gradients and their floor, pooled maps, metrics; each beside its peers."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from lightning_spx.attribution import (
+    Attribution,
+    GradCAM,
+    Gradient,
+    InputXGradient,
+    IntegratedGradients,
+    SmoothGrad,
+    SparsifiedSmoothGrad,
+    VarGrad,
+    saliency_map,
+)
+from lightning_spx.attribution.guards import explaining
+from lightning_spx.attribution.memory import largest_chunk
+from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure
+from lightning_spx.evaluation.benchmark.peers import (
+    POOLING_PEER,
+    SCIKIT_IMAGE,
+    SCIPY_LOOP,
+    TORCHMETRICS,
+    peer_of,
+    pooling_loop,
+    scaled_map,
+    scikit_slic,
+    scikit_ssim,
+    spearman_loop,
+    torchmetrics_ssim,
+)
+from lightning_spx.metrics import pair_distances, saliency_ssim
+from lightning_spx.superpixels import Cached, Segmenter, Slic, segment_pool
+
+FLOOR = "forward and backward passes alone"
+NUM_MODELS = 4  # of MeGe
+MAPS_OF_METRICS = 32
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all parts of the table share.
+
+    Args:
+        network: in evaluation mode on the device.
+        images: (N, 3, H, W) in [0, 1] on the device, as many as the largest batch.
+        methods: by their names in tables.
+        segmenters: by their names in tables.
+        batch_sizes: numbers of images at a time.
+        repeats: turns of each measurement.
+        progress: shows how far one is.
+    """
+
+    network: nn.Module
+    images: Tensor
+    methods: Mapping[str, Attribution]
+    segmenters: Mapping[str, Segmenter]
+    batch_sizes: list[int]
+    repeats: int
+    progress: Callable[[Iterable[int], str], Iterable[int]]
+
+    @property
+    def device(self) -> torch.device:
+        """Device of images and network."""
+        return self.images.device
+
+    def target(self, images: Tensor) -> Tensor:
+        """The predicted classes."""
+        with torch.no_grad():
+            return self.network(images).argmax(1)
+
+    def timed(
+        self, section: str, what: str, calls: Mapping[str, Callable[[], object]], images: int, evaluations: int = 0
+    ) -> list[Measurement]:
+        """Measure calls in turns."""
+        return measure(
+            section,
+            what,
+            calls,
+            images,
+            repeats=self.repeats,
+            device=self.device,
+            evaluations=evaluations,
+            progress=self.progress,
+        )
+
+
+def num_evaluations(method: Attribution) -> int:
+    """Return the gradients that a method evaluates for each image; 0 where it depends on the image.
+
+    Example:
+        >>> num_evaluations(SmoothGrad(IntegratedGradients(num_steps=20), num_samples=5))
+        100
+    """
+    match method:
+        case Gradient() | InputXGradient() | GradCAM():
+            return 1
+        case IntegratedGradients():
+            return method.num_steps
+        case SmoothGrad() | VarGrad() | SparsifiedSmoothGrad():
+            return method.num_samples * num_evaluations(method.base)
+    return 0
+
+
+def segments_section(bench: Bench) -> Iterator[Measurement]:
+    """Time every segmenter, and Slic cached and beside scikit-image's."""
+    for size in bench.batch_sizes:
+        images = bench.images[:size]
+        for name, segmenter in bench.segmenters.items():
+            calls: dict[str, Callable[[], object]] = {OWN: partial(segmenter, images)}
+            if isinstance(segmenter, Slic):
+                calls[SCIKIT_IMAGE] = partial(scikit_slic, images, segmenter.n_segments, segmenter.compactness)
+            yield from bench.timed("segments", name, calls, size)
+            with TemporaryDirectory() as folder:
+                cached, index = Cached(segmenter, folder), torch.arange(size)
+                by_pixels, by_place = partial(cached, images), partial(cached.of_index, images, "bench", index)
+                # the two may not share their files' first writing
+                by_pixels(), by_place()
+                yield from bench.timed("segments", f"{name}, cached by pixels", {OWN: by_pixels}, size)
+                yield from bench.timed("segments", f"{name}, cached by place", {OWN: by_place}, size)
+
+
+def gradients_section(bench: Bench) -> Iterator[Measurement]:
+    """Time every method by pixel, beside its peer and beside its gradients alone."""
+    for size in bench.batch_sizes:
+        images = bench.images[:size]
+        target = bench.target(images)
+        for name, method in bench.methods.items():
+            evaluations = num_evaluations(method)
+            calls: dict[str, Callable[[], object]] = {OWN: partial(method.attribute, bench.network, images, target)}
+            peer = peer_of(method, bench.network)
+            if peer is not None:
+                calls[peer[0]] = partial(peer[1], images, target)
+            if evaluations:
+                calls[FLOOR] = partial(passes, bench.network, images, evaluations)
+            yield from bench.timed("gradients", name, calls, size, evaluations)
+
+
+def passes(network: nn.Module, images: Tensor, evaluations: int) -> None:
+    """Run as many forward and backward passes to the input as a method has to, and nothing else."""
+    chunk = min(largest_chunk(images[0]), evaluations * len(images))
+    points = images.repeat(-(-chunk // len(images)), 1, 1, 1)[:chunk].contiguous(memory_format=torch.channels_last)
+    left = evaluations * len(images)
+    with explaining(network, images.device, "fp32") as model:
+        while left > 0:
+            variable = points[:left].requires_grad_()
+            torch.autograd.grad(model(variable)[:, 0].sum(), variable)
+            variable.requires_grad_(False)
+            left -= chunk
+
+
+def pooled_section(bench: Bench) -> Iterator[Measurement]:
+    """Time what comes after the gradients, segments, pooling and map, and the whole S- method beside a peer's."""
+    for size in bench.batch_sizes:
+        images = bench.images[:size]
+        target = bench.target(images)
+        for name, segmenter in bench.segmenters.items():
+            attribution = torch.randn(images.shape, device=images.device)
+            yield from bench.timed(
+                "pooling", f"{name} + pooling + map", {OWN: partial(s_map, segmenter, images, attribution)}, size
+            )
+            with TemporaryDirectory() as folder:
+                warm = Cached(segmenter, folder)
+                warm(images)
+                call = partial(s_map, warm, images, attribution)
+                yield from bench.timed("pooling", f"{name}, cached + pooling + map", {OWN: call}, size)
+        slic = next((each for each in bench.segmenters.values() if isinstance(each, Slic)), None)
+        if slic is None:
+            continue
+        for name, method in bench.methods.items():
+
+            def ours(method: Attribution = method, images: Tensor = images, target: Tensor = target) -> Tensor:
+                return s_map(slic, images, method.attribute(bench.network, images, target))
+
+            calls: dict[str, Callable[[], object]] = {OWN: ours}
+            peer = peer_of(method, bench.network)
+            if peer is not None and not isinstance(method, GradCAM):
+                calls[POOLING_PEER] = partial(peer_map, peer[1], slic, images, target)
+            yield from bench.timed("S- maps", f"S-{name}", calls, size, num_evaluations(method))
+
+
+def s_map(segmenter: Segmenter, images: Tensor, attribution: Tensor) -> Tensor:
+    """Pool an attribution over segments and scale it."""
+    return saliency_map(segment_pool(attribution, segmenter(images)))
+
+
+def peer_map(explain: Callable[[Tensor, Tensor], Tensor], slic: Slic, images: Tensor, target: Tensor) -> object:
+    """Do the same with a peer's attribution, scikit-image's segments and a loop over them."""
+    attribution = explain(images, target).detach().cpu().numpy()
+    return scaled_map(pooling_loop(attribution, scikit_slic(images, slic.n_segments, slic.compactness)))
+
+
+def metrics_section(bench: Bench) -> Iterator[Measurement]:
+    """Time SSIM of pairs and Spearman distances of four models."""
+    size = bench.images.shape[-1]
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, MAPS_OF_METRICS, size, size, generator=generator).to(bench.device)
+    ssim = {
+        OWN: partial(saliency_ssim, first, second),
+        TORCHMETRICS: partial(torchmetrics_ssim, first, second),
+        SCIKIT_IMAGE: partial(scikit_ssim, first, second),
+    }
+    yield from bench.timed("metrics", "SSIM of a pair", ssim, MAPS_OF_METRICS)
+    images = bench.images[: min(len(bench.images), 8)]
+    noise = torch.rand(NUM_MODELS, len(images), *images.shape[-2:], generator=generator).to(bench.device)
+    segments = next(iter(bench.segmenters.values()))(images)
+    pooled = torch.stack([segment_pool(maps[:, None], segments)[:, 0] for maps in noise])
+    for what, maps, known in (("S- maps", pooled, segments), ("pixel maps", noise, None)):
+        calls = {
+            OWN: partial(pair_distances, maps, "spearman", known),
+            SCIPY_LOOP: partial(spearman_loop, maps.cpu().numpy()),
+        }
+        yield from bench.timed("metrics", f"Spearman of {NUM_MODELS} models, {what}", calls, len(images))

@@ -1,0 +1,195 @@
+"""The command behind `spx bench`: one table of what things cost, beside what a user would pick instead."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.benchmark.agreement import map_agreement
+from lightning_spx.evaluation.benchmark.cases import (
+    Bench,
+    gradients_section,
+    metrics_section,
+    pooled_section,
+    segments_section,
+)
+from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_errors, variance_ratios
+from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
+from lightning_spx.evaluation.benchmark.measure import Measurement
+from lightning_spx.evaluation.console import print_table
+from lightning_spx.evaluation.input_images import find_images, read_images
+from lightning_spx.evaluation.named_models import NamedNetwork
+from lightning_spx.evaluation.names import unique_names
+from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder, write_atomic
+from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
+from lightning_spx.superpixels import Segmenter
+
+Section = Literal["segments", "gradients", "pooled", "metrics", "study", "memory", "growth", "agreement"]
+TIMED: dict[Section, Callable[[Bench], Iterator[Measurement]]] = {
+    "segments": segments_section,
+    "metrics": metrics_section,
+    "pooled": pooled_section,
+    "gradients": gradients_section,
+    "study": study_section,
+    "memory": memory_section,
+    "growth": growth_section,
+}
+
+
+def bench(
+    network: NamedNetwork,
+    methods: list[Attribution],
+    superpixels: list[Segmenter],
+    sections: list[Section],
+    images: list[str] | None = None,
+    image_size: int = 224,
+    batch_sizes: list[int] | None = None,
+    repeats: int = 5,
+    num_path_images: int = 0,
+    num_noise_images: int = 0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    formats: list[Literal["png", "pdf", "svg"]] | None = None,
+    out: str | None = None,
+) -> Path:
+    """Measure time and memory of methods, segmenters and metrics beside what a user would pick instead.
+
+    Peers are captum, scikit-image, torchmetrics, SciPy and pytorch-grad-cam, as far as they are installed
+    (`pip install lightning_spx[peers]`). All ways of computing the same are timed in turns.
+
+    Args:
+        network: the network that is explained; its weights do not matter for the time.
+        methods: attribution methods.
+        superpixels: segmenters.
+        sections: parts of the table, each kept in a file of its own and not measured again.
+        images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth noise.
+        image_size: side of the images in pixels.
+        batch_sizes: numbers of images at a time; by default 1 and 8.
+        repeats: how often each call is timed after one to warm up; medians and quartiles are shown.
+        num_path_images: images on which integrated gradients are compared with 1000 evaluations; 0 for none.
+        num_noise_images: images on which SmoothGrad is.
+        device: `auto` takes a GPU if there is one.
+        formats: of the pictures, png, pdf and svg; by default png.
+        out: folder; by default under `runs/`, named by the settings, so that the same command goes on with it.
+
+    Returns:
+        The folder, with `benchmark.csv`, `exactness.csv`, `agreement.csv`, `figures/` and `run.json`.
+
+    Raises:
+        FileNotFoundError: a photo is not there.
+        ValueError: a setting is out of its range.
+    """
+    sizes = sorted(set(batch_sizes or [1, 8]))
+    if not methods or not superpixels or min(sizes) < 1 or repeats < 1:
+        raise ValueError(
+            f"Expected `methods` and `superpixels` to name one at least each, `batch_sizes` and `repeats` to be 1 or "
+            f"more, got {sizes} and {repeats}."
+        )
+    if min(num_path_images, num_noise_images) < 0:
+        raise ValueError("Expected `num_path_images` and `num_noise_images` to be 0 or more, got a negative number.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("Expected `device` to be one that is there, got cuda without a GPU.")
+    settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
+    place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
+    shown = _images(images, image_size, max(*sizes, 2, num_path_images, num_noise_images))
+    name = network.name or type(network.network).__name__
+    run = open_run_folder(Path(out) if out else default_folder("bench", name, settings), settings)
+    record = RunRecord.open(run, {"network": name})
+    shared = Bench(
+        network=network.build().eval().to(place),
+        images=shown.to(place),
+        methods=unique_names(methods),
+        segmenters=unique_names(superpixels),
+        batch_sizes=sizes,
+        repeats=repeats,
+        progress=_progress,
+    )
+    timed = Bench(**{**vars(shared), "images": shared.images[: max(*sizes, 2)]})
+    parts = {section: partial(_rows, function, timed) for section, function in TIMED.items() if section in sections}
+    table = pd.concat([_kept(run, record, section, part) for section, part in parts.items()] or [pd.DataFrame()])
+    write_atomic(run.path / "benchmark.csv", partial(table.to_csv, index=False))
+    endings = formats or ["png"]
+    console = Console()
+    if len(table):
+        print_table(console, benchmark_table(table))
+        _draw(run, "times", times_figure(table), endings)
+    if "growth" in parts:
+        _draw(run, "growth", growth_figure(table), endings)
+    if "agreement" in sections:
+        agreement = _kept(run, record, "agreement", partial(map_agreement, timed))
+        for what, rows in agreement.groupby("what", sort=False):
+            cosine = rows["cosine"].quantile([0.5, 0.05]).tolist()
+            largest = rows["largest_difference"].max()
+            console.print(
+                f"S-SmoothGrad, {what}: cosine {cosine[0]:.5f} (5 %: {cosine[1]:.5f}), at most {largest:.1e} apart"
+            )
+    _exactness(run, record, shared, num_path_images, num_noise_images, endings, console)
+    return run.path
+
+
+def _exactness(
+    run: RunFolder, record: RunRecord, shared: Bench, path: int, noise: int, endings: list[str], console: Console
+) -> None:
+    errors = []
+    if path:
+        errors.append(_kept(run, record, "path", partial(path_errors, shared, path)))
+    if noise:
+        errors.append(_kept(run, record, "noise", partial(noise_errors, shared, noise)))
+        ratios = _kept(run, record, "variance", lambda: variance_ratios(shared, noise).to_frame())["variance_ratio"]
+        console.print(
+            f"variance of a pair of draws, antithetic over independent: median {ratios.median():.3f} "
+            f"({ratios.min():.3f} to {ratios.max():.3f}, {len(ratios)} images)"
+        )
+    if errors:
+        table = pd.concat(errors)
+        write_atomic(run.path / "exactness.csv", partial(table.to_csv, index=False))
+        for (method, what), rows in table.groupby(["method", "what"], sort=False):
+            low, middle, high = rows["error"].quantile([0.05, 0.5, 0.95])
+            console.print(
+                f"{method}, {what}: {rows['evaluations'].mean():.1f} evaluations, error {middle:.3f} "
+                f"({low:.3f} to {high:.3f}) of {len(rows)} images"
+            )
+        _draw(run, "exactness", exactness_figure(table), endings)
+
+
+def _images(places: list[str] | None, image_size: int, count: int) -> Tensor:
+    if places:
+        paths = find_images(places)
+        if len(paths) < count:
+            raise ValueError(f"Expected `images` to name at least {count} photos, found {len(paths)}.")
+        # spread over the list, which is often sorted by class
+        return read_images([paths[number * len(paths) // count] for number in range(count)], image_size).images
+    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.interpolate(coarse, size=image_size, mode="bicubic").clamp(0, 1)
+
+
+def _rows(function: Callable[[Bench], Iterator[Measurement]], timed: Bench) -> pd.DataFrame:
+    return pd.DataFrame([found.row() for found in function(timed)])
+
+
+def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Read a section that was measured before, or measure and keep it."""
+    path = run.path / "sections" / f"{section}.csv"
+    if not path.is_file():
+        table = measured()
+        write_atomic(path, partial(table.to_csv, index=False))
+        record.lap(section)
+    return pd.read_csv(path, dtype={"what": str})
+
+
+def _draw(run: RunFolder, name: str, figure: object, endings: list[str]) -> None:
+    for ending in endings:
+        save = partial(figure.savefig, dpi=150)
+        write_atomic(run.path / "figures" / f"{name}.{ending}", save)
+
+
+def _progress(turns: Iterable[int], description: str) -> Iterable[int]:
+    return track(list(turns), description, transient=True)

@@ -1,0 +1,106 @@
+"""How cost grows: with images, draws and segments; memory with steps; a study with segmenters."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from tempfile import TemporaryDirectory
+
+import torch
+
+from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
+from lightning_spx.evaluation.benchmark.cases import Bench, s_map
+from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
+from lightning_spx.evaluation.comparison import StudyImages, compare
+from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
+from lightning_spx.superpixels import Cached, Segmenter, Slic
+
+FEW_STEPS, MANY_STEPS = 10, 1000
+STUDY_SIZES = (50, 75, 100, 150, 200, 300)
+
+
+def growth_section(bench: Bench) -> Iterator[Measurement]:
+    """Time an S-Gradient over images, an S-SmoothGrad over draws and pooled segments over their number, four sizes."""
+    most = len(bench.images)
+    for count in sorted({max(1, most // part) for part in (8, 4, 2, 1)}):
+        images = bench.images[:count]
+        target = bench.target(images)
+        call = partial(_explained, bench, Slic(), images, target, 1)
+        yield from _whole(bench, "images", count, call)
+    image = bench.images[:1]
+    target = bench.target(image)
+    for draws in (2, 4, 8, 16):
+        yield from _whole(bench, "draws", draws, partial(_explained, bench, Slic(), image, target, draws))
+    attribution = torch.randn(bench.images.shape, device=bench.device)
+    for asked in (50, 100, 200, 400):
+        yield from _whole(bench, "segments", asked, partial(s_map, Slic(asked), bench.images, attribution))
+
+
+def _explained(bench: Bench, slic: Slic, images: torch.Tensor, target: torch.Tensor, draws: int) -> torch.Tensor:
+    method = Gradient() if draws == 1 else SmoothGrad(num_samples=draws)
+    return s_map(slic, images, method.attribute(bench.network, images, target))
+
+
+def _whole(bench: Bench, over: str, count: int, call: partial[torch.Tensor]) -> Iterator[Measurement]:
+    # milliseconds of the whole call, so that a line through the origin is what is hoped for
+    found = measure(
+        f"growth over {over}",
+        str(count),
+        {OWN: call},
+        1,
+        repeats=bench.repeats,
+        device=bench.device,
+        progress=bench.progress,
+    )
+    yield from (replace(each, batch=len(bench.images)) for each in found)
+
+
+def memory_section(bench: Bench) -> Iterator[Measurement]:
+    """Measure the memory of integrated gradients with few and with many steps, in chunks of equal size."""
+    image = bench.images[:1]
+    target = bench.target(image)
+    once = replace(bench, repeats=1)
+    for steps in (FEW_STEPS, MANY_STEPS):
+        method = IntegratedGradients(num_steps=steps, chunk_size=FEW_STEPS)
+        call = partial(method.attribute, bench.network, image, target)
+        yield from once.timed("memory", f"IntegratedGradients({steps})", {OWN: call}, 1, steps)
+
+
+def study_section(bench: Bench) -> Iterator[Measurement]:
+    """Time a stability study of two models under SmoothGrad with one segmenter and with six, segments warm.
+
+    The gradients are the same for both and are computed once; what is timed is added to the median of their time.
+    """
+    images = bench.images
+    target = bench.target(images).cpu()
+    method = SmoothGrad()
+    explained = []
+    for seed in range(2):
+        call = partial(replace(method, seed=seed).attribute, bench.network, images, target)
+        explained.append(seconds(call, bench.device))
+    gradients = 2 * statistics.mean(explained)
+    attributions = torch.randn(2, *images.shape, generator=torch.Generator().manual_seed(0))
+    permutation = derangement(len(images), seed=0)
+    index = torch.arange(len(images))
+    study = StudyImages(index, target, target.expand(2, -1), None, permutation)
+    with TemporaryDirectory() as folder:
+        every: dict[str, Segmenter] = {f"Slic{size}": Cached(Slic(size), folder) for size in STUDY_SIZES}
+        segment_images(every, images.cpu(), len(images))
+
+        def run(count: int) -> None:
+            segmenters = dict(list(every.items())[:count])
+            segments = segment_images(segmenters, images.cpu(), len(images))
+            compare(
+                attributions,
+                make_partitions(segments, index, permutation, 0),
+                study,
+                magnitudes=("after", "before"),
+                distances=("l2",),
+                non_negative=False,
+                seed=0,
+            )
+
+        for count in (1, len(STUDY_SIZES)):
+            (found,) = bench.timed("study", f"segmenters: {count}", {OWN: partial(run, count)}, len(images), 100)
+            per_image = 1000 * gradients / len(images)
+            yield replace(found, milliseconds=tuple(each + per_image for each in found.milliseconds))

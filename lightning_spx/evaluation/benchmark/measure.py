@@ -1,0 +1,142 @@
+"""Time calls in turns, and find the most memory that one of them holds."""
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+Call = Callable[[], object]
+MEBIBYTE = 2**20
+OWN = "lightning_spx"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of the table.
+
+    Args:
+        section: part of the table.
+        what: what is computed, such as a method's name.
+        by: whose it is: ours, a peer's, or the floor below which nothing can be.
+        batch: images at a time.
+        milliseconds: per image, of each repeat.
+        peak_mib: most memory held beyond what was held before, in MiB; None where the system does not tell.
+        evaluations: gradient evaluations for each image.
+    """
+
+    section: str
+    what: str
+    by: str
+    batch: int
+    milliseconds: tuple[float, ...]
+    peak_mib: float | None
+    evaluations: int
+
+    def row(self) -> dict[str, object]:
+        """Return the row: median and quartiles over the repeats."""
+        times = self.milliseconds
+        low, _, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
+        return {
+            "section": self.section,
+            "what": self.what,
+            "by": self.by,
+            "batch": self.batch,
+            "milliseconds": statistics.median(times),
+            "quartile_low": low,
+            "quartile_high": high,
+            "peak_mib": self.peak_mib,
+            "evaluations": self.evaluations,
+            "repeats": len(times),
+        }
+
+
+def measure(
+    section: str,
+    what: str,
+    calls: Mapping[str, Call],
+    images: int,
+    *,
+    repeats: int,
+    device: torch.device,
+    evaluations: int = 0,
+    progress: Callable[[Iterable[int], str], Iterable[int]],
+) -> list[Measurement]:
+    """Time several ways of computing the same, in turns, so that a slow moment of the machine meets all of them.
+
+    Args:
+        section: part of the table.
+        what: what is computed.
+        calls: by whose they are; each is called once to warm up, then in `repeats` turns.
+        images: images that a call works on; times are divided by it.
+        repeats: number of turns.
+        device: waited for before the clock is read.
+        evaluations: gradient evaluations for each image.
+        progress: shows how far it is.
+
+    Returns:
+        A measurement of each call.
+    """
+    peaks = {by: peak_mebibytes(call, device) for by, call in calls.items()}
+    times: dict[str, list[float]] = {by: [] for by in calls}
+    for turn in progress(range(repeats), f"{section}: {what}, {images} images"):
+        order = list(calls)
+        for by in order[turn % len(order) :] + order[: turn % len(order)]:
+            times[by].append(seconds(calls[by], device))
+    return [
+        Measurement(
+            section, what, by, images, tuple(1000 * each / images for each in times[by]), peaks[by], evaluations
+        )
+        for by in calls
+    ]
+
+
+def seconds(call: Call, device: torch.device) -> float:
+    """Return how long a call takes, until the device has finished.
+
+    Example:
+        >>> seconds(lambda: time.sleep(0.01), torch.device("cpu")) >= 0.01
+        True
+    """
+    _wait(device)
+    start = time.perf_counter()
+    call()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def peak_mebibytes(call: Call, device: torch.device) -> float | None:
+    """Return the most memory that a call holds beyond what was held before, in MiB; it is called once.
+
+    Of a GPU the allocator's count; of the CPU the process's resident memory, which Linux alone can tell.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        call()
+        _wait(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / MEBIBYTE
+    try:
+        # makes the highest value begin anew
+        Path("/proc/self/clear_refs").write_text("5")
+        resident = _status("VmRSS")
+        call()
+        return (_status("VmHWM") - resident) / 1024
+    except OSError:
+        call()
+        return None
+
+
+def _status(name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    if found is None:
+        raise OSError(f"no {name} in /proc/self/status")
+    return int(found[1])
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

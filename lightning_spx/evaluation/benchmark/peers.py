@@ -1,0 +1,131 @@
+"""What a user would pick instead: captum's methods, scikit-image's SLIC and a loop over segments, their SSIM."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
+from skimage.segmentation import slic
+from torch import Tensor, nn
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from lightning_spx.attribution import Attribution, GradCAM, Gradient, IntegratedGradients, SmoothGrad
+
+CAPTUM, PYTORCH_GRAD_CAM = "captum", "pytorch-grad-cam"
+SCIKIT_IMAGE, TORCHMETRICS, SCIPY_LOOP = "scikit-image", "torchmetrics", "scipy loop"
+POOLING_PEER = "captum + scikit-image + loop"
+
+Explain = Callable[[Tensor, Tensor], Tensor]
+
+
+def peer_of(method: Attribution, network: nn.Module) -> tuple[str, Explain] | None:
+    """Return the name and the counterpart of a method in another library, if there is one and it is installed.
+
+    The counterpart evaluates as many gradients. NoiseTunnel has one standard deviation for a whole batch: that of the
+    mean range of its images.
+    """
+    if isinstance(method, GradCAM):
+        return (PYTORCH_GRAD_CAM, _grad_cam(network)) if find_spec("pytorch_grad_cam") else None
+    if find_spec("captum") is None:
+        return None
+    import captum.attr
+
+    if isinstance(method, Gradient):
+        saliency = captum.attr.Saliency(network)
+        return CAPTUM, lambda images, target: saliency.attribute(images, target=target, abs=False)
+    if isinstance(method, IntegratedGradients):
+        path, steps = captum.attr.IntegratedGradients(network), method.num_steps
+        return CAPTUM, lambda images, target: path.attribute(
+            images, target=target, n_steps=steps, internal_batch_size=len(images)
+        )
+    if isinstance(method, SmoothGrad) and isinstance(method.base, Gradient):
+        tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(network))
+        samples, stdev = method.num_samples, method.stdev
+
+        def smooth(images: Tensor, target: Tensor) -> Tensor:
+            spread = images.flatten(1).amax(1) - images.flatten(1).amin(1)
+            noise = float(stdev * spread.mean())
+            result: Tensor = tunnel.attribute(
+                images, nt_samples=samples, nt_samples_batch_size=1, stdevs=noise, target=target, abs=False
+            )
+            return result
+
+        return CAPTUM, smooth
+    return None
+
+
+def _grad_cam(network: nn.Module) -> Explain:
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    from lightning_spx.attribution.cam import last_convolutional_layer
+
+    def explain(images: Tensor, target: Tensor) -> Tensor:
+        layer = network.get_submodule(last_convolutional_layer(network, images[:1]))
+        chosen = [ClassifierOutputTarget(label) for label in target.tolist()]
+        with pytorch_grad_cam.GradCAM(model=network, target_layers=[layer]) as cam:
+            return torch.from_numpy(cam(input_tensor=images, targets=chosen))
+
+    return explain
+
+
+def scikit_slic(images: Tensor, n_segments: int, compactness: float) -> NDArray[np.int64]:
+    """Segment one image after the other, `(N, 3, H, W)` to `(N, H, W)`."""
+    photos = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return np.stack([slic(photo, n_segments, compactness, start_label=0) for photo in photos])
+
+
+def pooling_loop(attribution: NDArray[np.float32], segments: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Replace the values of each segment and channel by their mean, segment after segment.
+
+    Args:
+        attribution: `(N, C, H, W)`.
+        segments: `(N, H, W)`.
+
+    Returns:
+        `(N, C, H, W)`.
+
+    Example:
+        >>> pooling_loop(np.array([[[[1, 3, 5]]]], np.float32), np.array([[[0, 0, 1]]]))
+        array([[[[2., 2., 5.]]]], dtype=float32)
+    """
+    pooled = np.empty_like(attribution)
+    for image, ids in enumerate(segments):
+        for segment in np.unique(ids):
+            inside = ids == segment
+            pooled[image][:, inside] = attribution[image][:, inside].mean(axis=1, keepdims=True)
+    return pooled
+
+
+def scaled_map(attribution: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return magnitudes summed over channels, scaled by minimum and 99 % quantile of each image, `(N, H, W)`."""
+    values = np.abs(attribution).sum(axis=1)
+    low = values.min(axis=(1, 2), keepdims=True)
+    high = np.quantile(values, 0.99, axis=(1, 2), keepdims=True)
+    return np.clip((values - low) / np.maximum(high - low, 1e-12), 0, 1).astype(np.float32)
+
+
+def scikit_ssim(first: Tensor, second: Tensor) -> list[float]:
+    """SSIM of scikit-image with the settings of `saliency_ssim`, map after map."""
+    pairs = zip(first.cpu().numpy(), second.cpu().numpy(), strict=True)
+    return [
+        structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0)
+        for a, b in pairs
+    ]
+
+
+def torchmetrics_ssim(first: Tensor, second: Tensor) -> Tensor:
+    """SSIM of torchmetrics with the same window."""
+    value = structural_similarity_index_measure(first[:, None], second[:, None], data_range=1.0, reduction="none")
+    return value[0] if isinstance(value, tuple) else value
+
+
+def spearman_loop(maps: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Spearman distances of every two of `(M, N, H, W)` maps by SciPy, `(pairs, N)`."""
+    pairs = combinations(maps.reshape(*maps.shape[:2], -1), 2)
+    rho = [[spearmanr(*maps_of_image).statistic for maps_of_image in zip(*pair, strict=True)] for pair in pairs]
+    return np.sqrt(1 - np.abs(np.array(rho)))
