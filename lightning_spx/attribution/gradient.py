@@ -12,6 +12,10 @@ from lightning_spx.attribution.finite import FiniteCheck, require_finite
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
 
+# Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, since the weights are laid out
+# anew for every chunk.
+PIXELS_FOR_CHANNELS_LAST = 2**18
+
 Check = Callable[[Tensor, str], None]
 
 
@@ -133,8 +137,9 @@ def gradients_at(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    The images are laid out channel by channel (`torch.channels_last`), which convolutions compute faster in, unless the
-    model cannot do with it (`view` on an image or a feature map). Between two chunks nothing waits for the device.
+    Large chunks on a CPU, and bfloat16 on a GPU, have their channels side by side (`torch.channels_last`), in which
+    convolutions compute faster, unless the model cannot do with it (`view` on an image or a feature map). Between two
+    chunks nothing waits for the device.
 
     Args:
         method: Name of the attribution method, for messages.
@@ -161,20 +166,27 @@ def gradients_at(
     if first is None:
         return
     check = FiniteCheck(method, at_once=first[1].device.type == "cpu")
-    layout = torch.channels_last
+    refused = False
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
-        nonlocal layout
-        try:
-            return input_gradient(model, inputs, chosen, precision, layout, check)
-        except RuntimeError as error:
-            if layout is torch.contiguous_format or "view size is not compatible" not in str(error):
-                raise
-        check.belongs_to([])
-        layout = torch.contiguous_format
-        return input_gradient(model, inputs, chosen, precision, layout, check)
+        nonlocal refused
+        if not refused and _gains_by_channels_last(inputs, precision):
+            try:
+                return input_gradient(model, inputs, chosen, precision, torch.channels_last, check)
+            except RuntimeError as error:
+                if "view size is not compatible" not in str(error):
+                    raise
+            refused = True
+            check.belongs_to([])
+        return input_gradient(model, inputs, chosen, precision, check=check)
 
     yield from in_chunks(method, evaluate, chain([first], stream), target, chunk_size, check)
+
+
+def _gains_by_channels_last(inputs: Tensor, precision: Precision) -> bool:
+    if inputs.device.type == "cpu":
+        return inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
+    return precision == "bf16"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ OWN = "lightning_spx"
 COLOURS = {OWN: "#2a6f97", "forward and backward passes alone": "#b8b8b8"}
 PEER_COLOURS = ("#e07a1f", "#8e5572", "#4c956c")
 GROWTH = "growth over "
+MARKERS = {"adaptive": "s", "antithetic": "s", "captum": "^"}
 
 
 def benchmark_table(table: pd.DataFrame) -> Table:

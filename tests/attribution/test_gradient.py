@@ -11,6 +11,7 @@ from lightning_spx.attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    gradient,
     input_gradient,
 )
 from lightning_spx.attribution.gradient import differentiate, explained_logits
@@ -193,11 +194,32 @@ class Viewing(nn.Module):
         return features.square()[:, ::64]
 
 
-def test_a_model_that_views_its_feature_maps_is_given_contiguous_ones() -> None:
+def test_a_model_that_views_its_feature_maps_is_given_contiguous_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient, "PIXELS_FOR_CHANNELS_LAST", 100)
     model = Viewing()
     result = Gradient(chunk_size=1).attribute(model, images(3), targets(3) % 4)
     assert model.layouts == [False, True, True, True]
     assert relative(result, input_gradient(model, images(3), targets(3) % 4)) < 1e-6
+
+
+def test_few_pixels_stay_contiguous() -> None:
+    model = Viewing()
+    Gradient().attribute(model, images(3), targets(3) % 4)
+    assert model.layouts == [True]
+
+
+def test_many_pixels_have_their_channels_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient, "PIXELS_FOR_CHANNELS_LAST", 100)
+    layouts = []
+    network = Net().double().eval()
+
+    def model(inputs: Tensor) -> Tensor:
+        layouts.append(inputs.is_contiguous(memory_format=torch.channels_last))
+        return network(inputs)
+
+    result = Gradient().attribute(model, images().double(), targets())
+    assert layouts == [True]
+    assert relative(result, input_gradient(network, images().double(), targets())) < 1e-6
 
 
 def test_other_errors_of_a_model_are_not_tried_again() -> None:

@@ -19,6 +19,7 @@ from lightning_spx.attribution import (
     VarGrad,
     saliency_map,
 )
+from lightning_spx.attribution.gradient import PIXELS_FOR_CHANNELS_LAST
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.attribution.memory import largest_chunk
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure
@@ -73,7 +74,8 @@ class Bench:
     def target(self, images: Tensor) -> Tensor:
         """The predicted classes."""
         with torch.no_grad():
-            return self.network(images).argmax(1)
+            logits: Tensor = self.network(images)
+        return logits.argmax(1)
 
     def timed(
         self, section: str, what: str, calls: Mapping[str, Callable[[], object]], images: int, evaluations: int = 0
@@ -145,7 +147,10 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
 def passes(network: nn.Module, images: Tensor, evaluations: int) -> None:
     """Run as many forward and backward passes to the input as a method has to, and nothing else."""
     chunk = min(largest_chunk(images[0]), evaluations * len(images))
-    points = images.repeat(-(-chunk // len(images)), 1, 1, 1)[:chunk].contiguous(memory_format=torch.channels_last)
+    layout = (
+        torch.channels_last if chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST else torch.contiguous_format
+    )
+    points = images.repeat(-(-chunk // len(images)), 1, 1, 1)[:chunk].contiguous(memory_format=layout)
     left = evaluations * len(images)
     with explaining(network, images.device, "fp32") as model:
         while left > 0:
@@ -174,11 +179,9 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
         if slic is None:
             continue
         for name, method in bench.methods.items():
-
-            def ours(method: Attribution = method, images: Tensor = images, target: Tensor = target) -> Tensor:
-                return s_map(slic, images, method.attribute(bench.network, images, target))
-
-            calls: dict[str, Callable[[], object]] = {OWN: ours}
+            calls: dict[str, Callable[[], object]] = {
+                OWN: partial(s_method, method, bench.network, slic, images, target)
+            }
             peer = peer_of(method, bench.network)
             if peer is not None and not isinstance(method, GradCAM):
                 calls[POOLING_PEER] = partial(peer_map, peer[1], slic, images, target)
@@ -188,6 +191,11 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
 def s_map(segmenter: Segmenter, images: Tensor, attribution: Tensor) -> Tensor:
     """Pool an attribution over segments and scale it."""
     return saliency_map(segment_pool(attribution, segmenter(images)))
+
+
+def s_method(method: Attribution, network: nn.Module, slic: Slic, images: Tensor, target: Tensor) -> Tensor:
+    """Explain, segment, pool and scale."""
+    return s_map(slic, images, method.attribute(network, images, target))
 
 
 def peer_map(explain: Callable[[Tensor, Tensor], Tensor], slic: Slic, images: Tensor, target: Tensor) -> object:
@@ -201,7 +209,7 @@ def metrics_section(bench: Bench) -> Iterator[Measurement]:
     size = bench.images.shape[-1]
     generator = torch.Generator().manual_seed(0)
     first, second = torch.rand(2, MAPS_OF_METRICS, size, size, generator=generator).to(bench.device)
-    ssim = {
+    ssim: dict[str, Callable[[], object]] = {
         OWN: partial(saliency_ssim, first, second),
         TORCHMETRICS: partial(torchmetrics_ssim, first, second),
         SCIKIT_IMAGE: partial(scikit_ssim, first, second),
@@ -212,7 +220,7 @@ def metrics_section(bench: Bench) -> Iterator[Measurement]:
     segments = next(iter(bench.segmenters.values()))(images)
     pooled = torch.stack([segment_pool(maps[:, None], segments)[:, 0] for maps in noise])
     for what, maps, known in (("S- maps", pooled, segments), ("pixel maps", noise, None)):
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             OWN: partial(pair_distances, maps, "spearman", known),
             SCIPY_LOOP: partial(spearman_loop, maps.cpu().numpy()),
         }

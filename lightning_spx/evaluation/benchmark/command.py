@@ -1,12 +1,13 @@
 """The command behind `spx bench`: one table of what things cost, beside what a user would pick instead."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -136,7 +137,7 @@ def bench(
 
 
 def _exactness(
-    run: RunFolder, record: RunRecord, shared: Bench, path: int, noise: int, endings: list[str], console: Console
+    run: RunFolder, record: RunRecord, shared: Bench, path: int, noise: int, endings: Sequence[str], console: Console
 ) -> None:
     errors = []
     if path:
@@ -185,7 +186,7 @@ def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[]
     return pd.read_csv(path, dtype={"what": str})
 
 
-def _draw(run: RunFolder, name: str, figure: object, endings: list[str]) -> None:
+def _draw(run: RunFolder, name: str, figure: Figure, endings: Sequence[str]) -> None:
     for ending in endings:
         save = partial(figure.savefig, dpi=150)
         write_atomic(run.path / "figures" / f"{name}.{ending}", save)

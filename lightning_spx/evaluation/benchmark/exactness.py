@@ -1,6 +1,6 @@
 """Error of cheaper maps against a thousand evaluations, and what antithetic draws are worth."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 
@@ -25,8 +25,6 @@ TOLERANCES = (0.2, 0.1, 0.05)
 DRAWS = (10, 50)
 PAIRS = 32
 PHOTOS_AT_A_TIME = 4
-
-Progress = Callable[[Iterable[int], str], Iterable[int]]
 
 
 def path_errors(bench: Bench, num_images: int) -> pd.DataFrame:
@@ -101,7 +99,7 @@ def _errors(
     num_images: int,
     method: str,
     many: Callable[[Tensor, Tensor], Tensor],
-    ways: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]],
+    ways: Mapping[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]],
 ) -> pd.DataFrame:
     rows = []
     for start in bench.progress(range(0, num_images, PHOTOS_AT_A_TIME), f"error of {method}"):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
-from skimage.metrics import structural_similarity
+from skimage import metrics
 from skimage.segmentation import slic
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
@@ -106,14 +106,16 @@ def scaled_map(attribution: NDArray[np.float32]) -> NDArray[np.float32]:
     values = np.abs(attribution).sum(axis=1)
     low = values.min(axis=(1, 2), keepdims=True)
     high = np.quantile(values, 0.99, axis=(1, 2), keepdims=True)
-    return np.clip((values - low) / np.maximum(high - low, 1e-12), 0, 1).astype(np.float32)
+    scaled: NDArray[np.float32] = np.clip((values - low) / np.maximum(high - low, 1e-12), 0, 1).astype(np.float32)
+    return scaled
 
 
 def scikit_ssim(first: Tensor, second: Tensor) -> list[float]:
     """SSIM of scikit-image with the settings of `saliency_ssim`, map after map."""
+    similarity: Callable[..., float] = metrics.structural_similarity
     pairs = zip(first.cpu().numpy(), second.cpu().numpy(), strict=True)
     return [
-        structural_similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0)
+        similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0)
         for a, b in pairs
     ]
 
@@ -128,4 +130,5 @@ def spearman_loop(maps: NDArray[np.float32]) -> NDArray[np.float64]:
     """Spearman distances of every two of `(M, N, H, W)` maps by SciPy, `(pairs, N)`."""
     pairs = combinations(maps.reshape(*maps.shape[:2], -1), 2)
     rho = [[spearmanr(*maps_of_image).statistic for maps_of_image in zip(*pair, strict=True)] for pair in pairs]
-    return np.sqrt(1 - np.abs(np.array(rho)))
+    distances: NDArray[np.float64] = np.sqrt(1 - np.abs(np.array(rho)))
+    return distances
