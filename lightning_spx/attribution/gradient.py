@@ -12,7 +12,7 @@ from lightning_spx.attribution.finite import FiniteCheck, require_finite
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
 
-# Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, since the weights are laid out
+# Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, as the weights are laid out
 # anew for every chunk.
 PIXELS_FOR_CHANNELS_LAST = 2**18
 

@@ -215,7 +215,8 @@ def test_many_pixels_have_their_channels_side_by_side(monkeypatch: pytest.Monkey
 
     def model(inputs: Tensor) -> Tensor:
         layouts.append(inputs.is_contiguous(memory_format=torch.channels_last))
-        return network(inputs)
+        logits: Tensor = network(inputs)
+        return logits
 
     result = Gradient().attribute(model, images().double(), targets())
     assert layouts == [True]

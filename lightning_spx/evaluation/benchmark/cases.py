@@ -147,9 +147,8 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
 def passes(network: nn.Module, images: Tensor, evaluations: int) -> None:
     """Run as many forward and backward passes to the input as a method has to, and nothing else."""
     chunk = min(largest_chunk(images[0]), evaluations * len(images))
-    layout = (
-        torch.channels_last if chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST else torch.contiguous_format
-    )
+    many = chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
+    layout = torch.channels_last if many else torch.contiguous_format
     points = images.repeat(-(-chunk // len(images)), 1, 1, 1)[:chunk].contiguous(memory_format=layout)
     left = evaluations * len(images)
     with explaining(network, images.device, "fp32") as model:
