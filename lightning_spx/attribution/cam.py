@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
-from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.gradient import differentiate, explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining, module_of
 from lightning_spx.attribution.method import Attribution, Model, checked
@@ -113,7 +113,7 @@ class GradCAM(Attribution):
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
             return self._maps(model, images, chosen)
 
-        return collected(in_chunks("GradCAM", evaluate, enumerate(inputs), target, self.chunk_size), inputs)
+        return collected(in_chunks("GradCAM", evaluate, one_each(inputs), target, self.chunk_size), inputs)
 
     def _maps(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         # compiled code ignores hooks that were added after compilation

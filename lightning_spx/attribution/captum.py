@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import require_finite
 from lightning_spx.attribution.gradient import explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
-from lightning_spx.attribution.noise import image_generator
+from lightning_spx.attribution.noise import image_generators
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,7 @@ class FromCaptum(Attribution):
 
         # random numbers that belong to an image cannot be drawn for several at once
         chunk_size = self.chunk_size if self.seed is None else 1
-        return collected(
-            in_chunks(f"FromCaptum({self._name})", evaluate, enumerate(inputs), target, chunk_size), inputs
-        )
+        return collected(in_chunks(f"FromCaptum({self._name})", evaluate, one_each(inputs), target, chunk_size), inputs)
 
     @property
     def _name(self) -> str:
@@ -81,7 +79,7 @@ class FromCaptum(Attribution):
 
     def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> Tensor:
         if self.seed is not None:
-            _seed_all(image_generator(images[0], self.seed).initial_seed())
+            _seed_all(image_generators(images[:1], self.seed)[0].initial_seed())
         state = _random_state(images.device)
         # an inference tensor becomes an ordinary one by cloning it outside inference mode
         variable, chosen = (

@@ -38,46 +38,49 @@ def in_chunks(
     Args:
         method: Name of the attribution method, for messages.
         evaluate: From `(n, C, H, W)` and targets `(n,)` or None to one row for each point.
-        points: Pairs of an image's position in the batch and a point `(C, H, W)`; taken only as they are needed.
+        points: An image's position in the batch and points of it, `(k, C, H, W)`; taken only as they are needed.
         target: Class indices of the batch, `(N,)`, or None.
         chunk_size: Points evaluated at once; None chooses from the number of pixels and the free memory.
         check: What `evaluate` checks its values with, if they are to be looked at when the stream ends.
 
     Yields:
-        The position and its row of the result, in the order of `points`.
+        The position and rows of the result, in the order of `points`; as many at a time as were evaluated together.
 
     Raises:
         NonFiniteError: If `evaluate` raises it; positions in the chunk become positions in the batch.
         torch.OutOfMemoryError: If memory does not suffice for a single point.
 
     Example:
-        >>> points = enumerate(torch.ones(3, 1, 2, 2))
-        >>> [(image, row.item()) for image, row in in_chunks("Sum", lambda x, _: x.sum((1, 2, 3)), points, None, 2)]
-        [(0, 4.0), (1, 4.0), (2, 4.0)]
+        >>> points = [(0, torch.ones(3, 1, 2, 2)), (1, torch.ones(1, 1, 2, 2))]
+        >>> [(image, rows.tolist()) for image, rows in in_chunks("Sum", lambda x, _: x.sum((1, 2, 3)), points, None, 2)]
+        [(0, [4.0, 4.0]), (0, [4.0]), (1, [4.0])]
     """
     stream = iter(points)
     waiting = list(islice(stream, 1))
     if not waiting:
         return
-    device, largest = waiting[0][1].device, largest_chunk(waiting[0][1])
+    device, largest = waiting[0][1].device, largest_chunk(waiting[0][1][0])
     measured = chunk_size is None and device.type == "cuda"
     size = chunk_size or (min(largest, FIRST_CHUNK) if measured else largest)
     before = allocated_so_far(device) if measured else 0
     while waiting:
-        waiting += islice(stream, max(0, size - len(waiting)))
-        chunk = waiting[:size]
-        images = [image for image, _ in chunk]
+        count = sum(len(block) for _, block in waiting)
+        while count < size and (more := next(stream, None)) is not None:
+            waiting.append(more)
+            count += len(more[1])
+        chunk, rest = _divided(waiting, size)
+        images = [image for image, block in chunk for _ in range(len(block))]
         chosen = None if target is None else target[images]
         rows = None
         try:
-            rows = evaluate(torch.stack([point for _, point in chunk]), chosen)
+            rows = evaluate(torch.cat([block for _, block in chunk]), chosen)
         except NonFiniteError as error:
             raise NonFiniteError(method, error.what, sorted({images[row] for row in error.images})) from None
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            if len(chunk) == 1:
-                shape = "x".join(map(str, chunk[0][1].shape))
+            if len(images) == 1:
+                shape = "x".join(map(str, chunk[0][1].shape[1:]))
                 raise torch.OutOfMemoryError(
                     f"{method}: expected enough memory for one {shape} image at a time, got: {error} "
                     "Use smaller images, a smaller model or bf16."
@@ -86,26 +89,49 @@ def in_chunks(
         if check is not None:
             check.belongs_to(images if rows is not None else [])
         if rows is None:
-            size, measured = len(chunk) // 2, False
+            size, measured = len(images) // 2, False
             continue
         if measured:
             taken = allocated_so_far(device) - before
-            size, measured = fitting_chunk(largest, len(chunk), taken, free_bytes(device)), False
-        yield from zip(images, rows, strict=True)
-        waiting = waiting[len(chunk) :] or list(islice(stream, 1))
+            size, measured = fitting_chunk(largest, len(images), taken, free_bytes(device)), False
+        lengths = [len(block) for _, block in chunk]
+        yield from zip((image for image, _ in chunk), rows.split(lengths), strict=True)
+        waiting = rest or list(islice(stream, 1))
     if check is not None:
         check.finish()
 
 
-def collected(rows: Iterable[tuple[int, Tensor]], inputs: Tensor) -> Tensor:
-    """Return rows of any order as one float32 tensor of the shape of `inputs`.
+def _divided(blocks: list[tuple[int, Tensor]], size: int) -> tuple[list[tuple[int, Tensor]], list[tuple[int, Tensor]]]:
+    """The first `size` points, and what is left; a block that does not fit is cut."""
+    count = 0
+    for position, (image, block) in enumerate(blocks):
+        if count + len(block) > size:
+            here = [(image, block[: size - count])] if count < size else []
+            return blocks[:position] + here, [(image, block[size - count :]), *blocks[position + 1 :]]
+        count += len(block)
+    return blocks, []
+
+
+def one_each(images: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield the images themselves as points, one of each.
 
     Example:
-        >>> collected([(1, torch.tensor([5.0])), (0, torch.tensor([4.0]))], torch.zeros(2, 1))
+        >>> [(image, points.shape) for image, points in one_each(torch.zeros(2, 3, 4, 4))]
+        [(0, torch.Size([1, 3, 4, 4])), (1, torch.Size([1, 3, 4, 4]))]
+    """
+    for position in range(len(images)):
+        yield position, images[position : position + 1]
+
+
+def collected(rows: Iterable[tuple[int, Tensor]], inputs: Tensor) -> Tensor:
+    """Return one row for each image, of any order, as one float32 tensor of the shape of `inputs`.
+
+    Example:
+        >>> collected([(1, torch.tensor([[5.0]])), (0, torch.tensor([[4.0]]))], torch.zeros(2, 1))
         tensor([[4.],
                 [5.]])
     """
     result = torch.zeros_like(inputs, dtype=torch.float32)
     for image, row in rows:
-        result[image] = row
+        result[image] = row[0]
     return result

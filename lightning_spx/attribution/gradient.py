@@ -1,15 +1,18 @@
 """The gradient of a logit with respect to the image: the leaf under every gradient method."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks
+from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import FiniteCheck, require_finite
-from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.folding import NormalisationFolding
+from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled
+from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 
 # Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, as the weights are laid out
@@ -99,6 +102,7 @@ def input_gradient(
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
+    evaluation: AbstractContextManager[object] | None = None,
 ) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, all at once.
 
@@ -109,6 +113,7 @@ def input_gradient(
         precision: "fp32", or "bf16" for bfloat16 autocast.
         memory_format: How the images are laid out for the model.
         check: Refuses values that are not finite.
+        evaluation: Context in which the model is called.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
@@ -124,7 +129,9 @@ def input_gradient(
     with explaining(model, inputs.device, precision) as network:
         # an inference tensor becomes an ordinary one by cloning it outside inference mode
         variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
-        return differentiate(explained_logits(network, variable, target, check), variable, check)
+        with evaluation or nullcontext():
+            logits = explained_logits(network, variable, target, check)
+        return differentiate(logits, variable, check)
 
 
 def gradients_at(
@@ -137,27 +144,29 @@ def gradients_at(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    Large chunks on a CPU, and bfloat16 on a GPU, have their channels side by side (`torch.channels_last`), in which
-    convolutions compute faster, unless the model cannot do with it (`view` on an image or a feature map). Between two
-    chunks nothing waits for the device.
+    From the second chunk on, batch normalisations are folded into the convolutions before them. Large chunks on a CPU,
+    and bfloat16 on a GPU, have their channels side by side (`torch.channels_last`), in which convolutions compute
+    faster. A model that cannot do with either (`view` on a feature map) is evaluated as it is. Between two chunks
+    nothing waits for the device.
 
     Args:
         method: Name of the attribution method, for messages.
         model: Any callable to `(N, K)` or `(N,)`.
-        points: Pairs of an image's position in the batch and a point `(C, H, W)`; taken only as they are needed.
+        points: An image's position in the batch and points of it, `(k, C, H, W)`; taken only as they are needed.
         target: Class indices of the batch, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
         chunk_size: Points evaluated at once; None chooses from their size and the free memory.
 
     Yields:
-        The position and the gradient `(C, H, W)`, detached, float32, in the order of `points`.
+        The position and gradients `(k, C, H, W)`, detached, float32, in the order of `points`, as many at a time as
+        were evaluated together.
 
     Raises:
         TypeError: If the model's output is not a tensor.
         ValueError: As `explained_logits` and `differentiate`.
 
     Example:
-        >>> points = [(0, torch.tensor([[[3.0]]]))]
+        >>> points = [(0, torch.tensor([[[[3.0]]]]))]
         >>> [gradient.item() for _, gradient in gradients_at("", lambda x: (x**2).sum((1, 2, 3)), points, None)]
         [6.0]
     """
@@ -166,15 +175,19 @@ def gradients_at(
     if first is None:
         return
     check = FiniteCheck(method, at_once=first[1].device.type == "cpu")
+    # what was compiled would be taken apart again by looking at its calls
+    folding = NormalisationFolding(enabled=not is_compiled(model))
     refused = False
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
         nonlocal refused
-        if not refused and _gains_by_channels_last(inputs, precision):
+        if not refused:
+            layout = torch.channels_last if _gains_by_channels_last(inputs, precision) else torch.contiguous_format
+            as_it_is = folding.num_folded == 0 and layout is torch.contiguous_format
             try:
-                return input_gradient(model, inputs, chosen, precision, torch.channels_last, check)
+                return input_gradient(model, inputs, chosen, precision, layout, check, folding.evaluation())
             except RuntimeError as error:
-                if "view size is not compatible" not in str(error):
+                if as_it_is or is_out_of_memory(error):
                     raise
             refused = True
             check.belongs_to([])
@@ -215,7 +228,7 @@ class Gradient(Attribution):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Return the gradient, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
-        return collected(self.attribute_points(model, enumerate(inputs), target), inputs)
+        return collected(self.attribute_points(model, one_each(inputs), target), inputs)
 
     def attribute_points(
         self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
@@ -250,6 +263,5 @@ class InputXGradient(Attribution):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Return image times gradient, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
-        points = enumerate(inputs)
-        gradients = gradients_at("InputXGradient", model, points, target, self.precision, self.chunk_size)
-        return collected(((image, inputs[image] * gradient) for image, gradient in gradients), inputs)
+        gradients = gradients_at("InputXGradient", model, one_each(inputs), target, self.precision, self.chunk_size)
+        return collected(((image, inputs[image] * rows) for image, rows in gradients), inputs)

@@ -31,6 +31,21 @@ def module_of(model: Callable[[Tensor], Tensor]) -> nn.Module | None:
     return owner if isinstance(owner, nn.Module) else None
 
 
+def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:
+    """Whether `torch.compile` was applied to a model or a part of it.
+
+    Example:
+        >>> network = nn.Sequential(nn.ReLU())
+        >>> is_compiled(network), is_compiled(torch.compile(network))
+        (False, True)
+    """
+    if hasattr(model, "_torchdynamo_orig_callable"):
+        return True
+    module = module_of(model)
+    parts = [] if module is None else module.modules()
+    return any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts)
+
+
 @contextmanager
 def explaining(
     model: Callable[[Tensor], Tensor], device: torch.device, precision: Precision

@@ -50,12 +50,12 @@ class Attribution(ABC):
 
         Args:
             model: As in `attribute`.
-            points: Pairs of an image's position in the batch and a point `(C, H, W)` to evaluate for it, such as a
-                noisy copy.
+            points: An image's position in the batch and points `(k, C, H, W)` to evaluate for it, such as noisy copies.
             target: As in `attribute`, for the images of the batch.
 
         Yields:
-            The position, and the attribution `(C, H, W)` of the point, in the order of `points`.
+            The position and the attributions `(k, C, H, W)` of points, in the order of `points`, as many at a time as
+            were evaluated together.
         """
 
         def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
-from lightning_spx.attribution.noise import image_generator
+from lightning_spx.attribution.noise import image_generators, normal_draws
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class MoreauGrad(Attribution):
             raise ValueError(
                 f"Expected `segments` of shape {(len(inputs), *inputs.shape[2:])}, got {tuple(segments.shape)}."
             )
-        generators = [image_generator(image, self.seed) for image in inputs]
+        generators = image_generators(inputs, self.seed)
         delta = torch.zeros_like(inputs, dtype=torch.float32)
         result = torch.zeros_like(delta)
         length = self.step_size * self.smoothing
@@ -98,8 +98,8 @@ class MoreauGrad(Attribution):
             gradient = torch.zeros_like(delta)
             copies = self._noisy(inputs + delta, inputs, generators)
             try:
-                for image, row in self.base.attribute_points(model, copies, target):
-                    gradient[image] += row / self.num_samples
+                for image, rows in self.base.attribute_points(model, copies, target):
+                    gradient[image] += rows.sum(0) / self.num_samples
             except NonFiniteError as error:
                 raise NonFiniteError("MoreauGrad", error.what, error.images) from None
             delta = self._sparse(delta - length * gradient, length * self.sparsity, segments)
@@ -111,8 +111,7 @@ class MoreauGrad(Attribution):
     def _noisy(self, points: Tensor, inputs: Tensor, generators: list[torch.Generator]) -> Iterator[tuple[int, Tensor]]:
         for position, (point, image) in enumerate(zip(points, inputs, strict=True)):
             scale = self.stdev * (image.max() - image.min())
-            for _ in range(self.num_samples):
-                noise = torch.randn(image.shape, generator=generators[position], device=image.device, dtype=image.dtype)
+            for noise in normal_draws(image, generators[position], self.num_samples):
                 yield position, point + scale * noise
 
     @staticmethod

@@ -12,20 +12,41 @@ from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
 
+# Fixed, because other numbers come of drawing more at once: the noise may not depend on the chunks or the free memory
+DRAWS_AT_ONCE = 8
 
-def image_generator(image: Tensor, seed: int) -> torch.Generator:
-    """Return a generator on the image's device whose state depends on the seed and on the image's float32 values.
+
+def image_generators(images: Tensor, seed: int) -> list[torch.Generator]:
+    """Return a generator for each image, on its device, whose state depends on the seed and on its float32 values.
 
     The noise of an image so depends neither on its batch nor on the global random state, and two images share none.
+    All images are looked at in one wait for the device.
 
     Example:
-        >>> a, b = (torch.rand(2, generator=image_generator(torch.ones(1, 2, 2), seed=0)) for _ in range(2))
+        >>> a, b = (torch.rand(2, generator=each) for each in image_generators(torch.ones(2, 1, 2, 2), seed=0))
         >>> bool((a == b).all())
         True
     """
-    values = image.detach().to("cpu", torch.float32).contiguous().numpy()
-    digest = hashlib.sha256(f"{seed}:".encode() + values.tobytes()).digest()
-    return torch.Generator(image.device).manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+    generators = []
+    for values in images.detach().to("cpu", torch.float32).contiguous().numpy():
+        digest = hashlib.sha256(f"{seed}:".encode() + values.tobytes()).digest()
+        generator = torch.Generator(images.device)
+        generators.append(generator.manual_seed(int.from_bytes(digest[:8], "big", signed=True)))
+    return generators
+
+
+def normal_draws(image: Tensor, generator: torch.Generator, num_draws: int) -> Iterator[Tensor]:
+    """Yield standard normal noise of the image's shape, a few draws at a time, `(k, C, H, W)`.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> [len(noise) for noise in normal_draws(torch.zeros(1, 4, 4), generator, num_draws=20)]
+        [8, 8, 4]
+    """
+    for start in range(0, num_draws, DRAWS_AT_ONCE):
+        # drawn in full, so that many draws begin with those that few would be
+        shape = (DRAWS_AT_ONCE, *image.shape)
+        yield torch.randn(shape, generator=generator, device=image.device, dtype=image.dtype)[: num_draws - start]
 
 
 def noisy_copies(
@@ -41,21 +62,19 @@ def noisy_copies(
         antithetic: Each noise serves two copies, once added and once taken away.
 
     Yields:
-        Position of the image and the copy, `(C, H, W)`, image after image.
+        Position of the image and copies of it, `(k, C, H, W)`, image after image.
 
     Example:
-        >>> [(image, copy.tolist()) for image, copy in noisy_copies(torch.ones(1, 1, 1, 2), 2, stdev=0.5, seed=0)]
-        [(0, [[[1.0, 1.0]]]), (0, [[[1.0, 1.0]]])]
+        >>> [(image, copies.tolist()) for image, copies in noisy_copies(torch.ones(1, 1, 1, 2), 2, stdev=0.5, seed=0)]
+        [(0, [[[[1.0, 1.0]]], [[[1.0, 1.0]]]])]
     """
-    for position, image in enumerate(inputs):
-        generator = image_generator(image, seed)
+    generators = image_generators(inputs, seed)
+    for position, (image, generator) in enumerate(zip(inputs, generators, strict=True)):
         scale = stdev * (image.max() - image.min())
-        for _ in range(num_samples // 2 if antithetic else num_samples):
-            # one draw at a time: a larger call would give other numbers, and the result would depend on the chunks
-            noise = torch.randn(image.shape, generator=generator, device=image.device, dtype=image.dtype)
-            yield position, image + scale * noise
-            if antithetic:
-                yield position, image - scale * noise
+        for noise in normal_draws(image, generator, num_samples // 2 if antithetic else num_samples):
+            added = scale * noise
+            copies = torch.stack([image + added, image - added], dim=1).flatten(0, 1) if antithetic else image + added
+            yield position, copies
 
 
 @dataclass(frozen=True)
@@ -95,8 +114,8 @@ class SmoothGrad(Attribution):
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed, self.antithetic)
         total = torch.zeros_like(inputs, dtype=torch.float32)
-        for image, attribution in _named("SmoothGrad", self.base.attribute_points(model, copies, target)):
-            total[image] += attribution
+        for image, attributions in _named("SmoothGrad", self.base.attribute_points(model, copies, target)):
+            total[image] += attributions.sum(0)
         return total / self.num_samples
 
 
@@ -104,8 +123,9 @@ class SmoothGrad(Attribution):
 class VarGrad(Attribution):
     """The variance of a method's attribution over noisy copies of the image.
 
-    The population variance (divided by the number of draws), computed by Welford's recurrence, so that a method that
-    gives the same for every copy has variance zero exactly.
+    The population variance (divided by the number of draws), put together from the means and squared deviations of
+    those that were evaluated together (Chan, Golub and LeVeque 1983), so that a method that gives the same for every
+    copy has variance zero exactly.
 
     Source: Adebayo et al., Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values,
     2018.
@@ -142,11 +162,15 @@ class VarGrad(Attribution):
         mean = torch.zeros_like(inputs, dtype=torch.float32)
         squares = torch.zeros_like(mean)
         draws = [0] * len(inputs)
-        for image, attribution in _named("VarGrad", self.base.attribute_points(model, copies, target)):
-            draws[image] += 1
-            deviation = attribution - mean[image]
-            mean[image] += deviation / draws[image]
-            squares[image] += deviation * (attribution - mean[image])
+        for image, attributions in _named("VarGrad", self.base.attribute_points(model, copies, target)):
+            count = len(attributions)
+            # relative to the first, so that equal ones have no variance, not even that of rounding
+            apart = attributions - attributions[0]
+            deviation = attributions[0] + apart.mean(0) - mean[image]
+            squares[image] += (apart - apart.mean(0)).square().sum(0)
+            squares[image] += deviation.square() * (draws[image] * count / (draws[image] + count))
+            draws[image] += count
+            mean[image] += deviation * (count / draws[image])
         return squares / self.num_samples
 
 
@@ -199,16 +223,17 @@ class SparsifiedSmoothGrad(Attribution):
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
         total = torch.zeros_like(inputs, dtype=torch.float32)
-        for image, gradient in _named("SparsifiedSmoothGrad", self.base.attribute_points(model, copies, target)):
-            total[image] += self._sparsified(gradient.abs())
+        for image, gradients in _named("SparsifiedSmoothGrad", self.base.attribute_points(model, copies, target)):
+            total[image] += self._sparsified(gradients.abs()).sum(0)
         return total / self.num_samples
 
-    def _sparsified(self, magnitude: Tensor) -> Tensor:
-        num_kept = max(1, round(self.tau * magnitude.numel()))
-        num_capped = max(1, round(self.flatten * magnitude.numel()))
-        largest = magnitude.flatten().topk(num_kept).values
-        scaled = (magnitude / largest[num_capped - 1]).nan_to_num(nan=0.0).clamp(max=1.0)
-        return torch.where(magnitude >= largest[-1], scaled, 0.0)
+    def _sparsified(self, magnitudes: Tensor) -> Tensor:
+        flat = magnitudes.flatten(1)
+        num_kept = max(1, round(self.tau * flat.shape[1]))
+        num_capped = max(1, round(self.flatten * flat.shape[1]))
+        largest = flat.topk(num_kept, dim=1).values
+        scaled = (flat / largest[:, num_capped - 1, None]).nan_to_num(nan=0.0).clamp(max=1.0)
+        return torch.where(flat >= largest[:, -1:], scaled, 0.0).view_as(magnitudes)
 
 
 def _named(method: str, attributions: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:

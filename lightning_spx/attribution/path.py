@@ -1,19 +1,21 @@
 """Integrated gradients: the mean gradient on the straight path from a baseline, times the distance."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, in_chunks
+from lightning_spx.attribution.chunks import check_chunk_size, in_chunks, one_each
 from lightning_spx.attribution.gradient import explained_logits, gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.method import Attribution, Model, checked
 
 logger = logging.getLogger(__name__)
+
+POINTS_AT_ONCE = 8
 
 
 def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
@@ -66,18 +68,57 @@ def integrated_gradients(
     """
     inputs, target = checked(inputs, target)
     start = expanded_baseline(baseline, inputs)
+    distance = inputs - start
     nodes, weights = gauss_legendre(num_steps)
+    points = path_points(start, distance, range(len(inputs)), nodes)
+    gradients = gradients_at("IntegratedGradients", model, points, target, precision, chunk_size)
+    return (distance * weighted_sums(gradients, inputs, weights)).float()
 
-    def points() -> Iterator[tuple[int, Tensor]]:
-        for image in range(len(inputs)):
-            for node in nodes:
-                yield image, start[image] + node * (inputs[image] - start[image])
 
-    mean = torch.zeros_like(inputs, dtype=torch.float32)
-    gradients = gradients_at("IntegratedGradients", model, points(), target, precision, chunk_size)
-    for (image, gradient), weight in zip(gradients, weights * len(inputs), strict=True):
-        mean[image] += weight * gradient
-    return ((inputs - start) * mean).float()
+def path_points(
+    start: Tensor, distance: Tensor, images: Iterable[int], nodes: Sequence[float]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the points of each image's path, a few at a time.
+
+    Args:
+        start: Where the paths begin, `(N, C, H, W)`.
+        distance: From there to the images, `(N, C, H, W)`.
+        images: Positions of the images whose points are wanted.
+        nodes: Places on the path, 0 to 1.
+
+    Example:
+        >>> points = path_points(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), [0], [0.25, 0.5])
+        >>> [(image, some.flatten().tolist()) for image, some in points]
+        [(0, [0.25, 0.5])]
+    """
+    place = torch.tensor(nodes, dtype=start.dtype, device=start.device)[:, None, None, None]
+    for image in images:
+        for some in place.split(POINTS_AT_ONCE):
+            yield image, start[image] + some * distance[image]
+
+
+def weighted_sums(gradients: Iterable[tuple[int, Tensor]], inputs: Tensor, weights: Sequence[float]) -> Tensor:
+    """Add up what was found at the points of each image, each with its weight.
+
+    Args:
+        gradients: An image's position and rows `(k, C, H, W)`, in the order of `path_points`.
+        inputs: The images, `(N, C, H, W)`.
+        weights: One for each point of an image.
+
+    Returns:
+        `(N, C, H, W)` float32, zero for an image without points.
+
+    Example:
+        >>> weighted_sums([(0, torch.full((2, 1, 1, 1), 3.0))], torch.zeros(1, 1, 1, 1), [0.5, 1.0]).item()
+        4.5
+    """
+    weight = torch.tensor(weights, device=inputs.device)[:, None, None, None]
+    total = torch.zeros_like(inputs, dtype=torch.float32)
+    done = 0
+    for image, rows in gradients:
+        total[image] += (weight[done : done + len(rows)] * rows).sum(0)
+        done = (done + len(rows)) % len(weights)
+    return total
 
 
 def completeness_gap(
@@ -125,10 +166,10 @@ def completeness_gap(
             return explained_logits(network, images.clone(), chosen)
 
     def logits(images: Tensor) -> Tensor:
-        rows = in_chunks("completeness_gap", evaluate, enumerate(images), target, chunk_size)
+        rows = in_chunks("completeness_gap", evaluate, one_each(images), target, chunk_size)
         result = images.new_zeros(len(images))
         for image, logit in rows:
-            result[image] = logit
+            result[image] = logit[0]
         return result
 
     return (attribution.detach().sum(dim=(1, 2, 3)) - (logits(inputs) - logits(start))).float()

@@ -71,14 +71,14 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
     moments = moments.flatten(3, 4)
     neighbour = torch.arange(9, device=lab.device)
     nearest = torch.full_like(colour[:, 0], 4, dtype=torch.int64)
-    centre = _means(moments.sum(3), torch.zeros(1, device=lab.device))
+    centre = centres(moments.sum(3), torch.zeros(1, device=lab.device))
     for _ in range(max_num_iter - 1):
         found = _nearest(colour, place_y, place_x, centre, weight)
         if lab.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(found, nearest):
             break
         nearest = found
         chosen = (nearest.flatten(3)[:, :, :, None, :] == neighbour[:, None]).double()
-        centre = _means(_gathered(chosen @ moments), centre)
+        centre = centres(_gathered(chosen @ moments), centre)
     own = nearest[:, cell_y[:, None], cell_x, offset_y[:, None], offset_x]
     return (cell_y[:, None] + own // 3 - 1) * grid.columns + cell_x + own % 3 - 1
 
@@ -121,6 +121,20 @@ def _gathered(sums: Tensor) -> Tensor:
     return total[:, 1:-1, 1:-1]
 
 
-def _means(sums: Tensor, before: Tensor) -> Tensor:
+def centres(sums: Tensor, before: Tensor) -> Tensor:
+    """Return the means of colour and place; a centre without pixels stays where it was.
+
+    Args:
+        sums: `(..., 6)` float64, whole numbers: what the mean is of, and last the number of pixels.
+        before: `(..., 5)` float32, the centres so far.
+
+    Returns:
+        `(..., 5)` float32.
+
+    Example:
+        >>> centres(torch.tensor([[2.0, 4, 6, 8, 10, 2], [0, 0, 0, 0, 0, 0]]), torch.full((2, 5), 9.0))
+        tensor([[1., 2., 3., 4., 5.],
+                [9., 9., 9., 9., 9.]])
+    """
     count = sums[..., 5:]
     return torch.where(count > 0, (sums[..., :5] / count).float(), before)

@@ -32,11 +32,8 @@ def connected(labels: Tensor, min_size: int) -> Tensor:
                  [0, 0, 0, 0],
                  [0, 1, 1, 1]]])
     """
-    number = torch.arange(labels.numel(), device=labels.device).view_as(labels)
-    edge = torch.ones_like(labels, dtype=torch.bool)
-    edge[:, :, 1:] = labels[:, :, 1:] != labels[:, :, :-1]
     # a piece is known by the number of its first pixel; runs within a row need no rounds
-    piece = number.where(edge, -1).cummax(2).values
+    piece = runs(labels)
     same = labels[:, 1:] == labels[:, :-1]
     rounds = labels[0].numel().bit_length() if len(labels) else 0
     sides: list[tuple[Tensor, Tensor, Tensor | None]]
@@ -53,10 +50,50 @@ def connected(labels: Tensor, min_size: int) -> Tensor:
         if _settled(joined, piece):
             break
         piece = joined
-    # ranks of the first pixels
+    return numbered(piece)
+
+
+def runs(labels: Tensor) -> Tensor:
+    """Return for each pixel the number of the first pixel of its run of one label within a row.
+
+    Args:
+        labels: `(N, H, W)` of any integer type.
+
+    Returns:
+        `(N, H, W)` int64; pixels are numbered through all images.
+
+    Example:
+        >>> runs(torch.tensor([[[5, 5, 7], [7, 7, 7]]]))
+        tensor([[[0, 0, 2],
+                 [3, 3, 3]]])
+    """
+    number = torch.arange(labels.numel(), device=labels.device).view_as(labels)
+    edge = torch.ones_like(labels, dtype=torch.bool)
+    edge[:, :, 1:] = labels[:, :, 1:] != labels[:, :, :-1]
+    return number.where(edge, -1).cummax(2).values
+
+
+def numbered(piece: Tensor) -> Tensor:
+    """Number the pieces of each image from 0, in the order of their first pixels.
+
+    Args:
+        piece: `(N, H, W)` int64, for each pixel the number of its piece's first pixel, as `runs` counts them.
+
+    Returns:
+        `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Example:
+        >>> numbered(torch.tensor([[[0, 0, 2], [0, 4, 2]], [[6, 6, 6], [6, 10, 10]]]))
+        tensor([[[0, 0, 1],
+                 [0, 2, 1]],
+        <BLANKLINE>
+                [[0, 0, 0],
+                 [0, 1, 1]]])
+    """
+    number = torch.arange(piece.numel(), device=piece.device).view_as(piece)
     rank = (piece == number).flatten(1).cumsum(1) - 1
     first = piece - number[:, :1, :1]
-    return rank.gather(1, first.flatten(1)).view_as(labels)
+    return rank.gather(1, first.flatten(1)).view_as(piece)
 
 
 def _settled(after: Tensor, before: Tensor) -> bool:

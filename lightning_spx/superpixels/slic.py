@@ -30,8 +30,9 @@ class Slic(Segmenter):
     pixel looks at the centres of the 3x3 cells of the grid around it instead of a window around each centre, and a
     fragment joins its largest neighbour instead of the one before it. The image is rounded to 8 bits first.
 
-    Runs on the images' device for all images at once. On a CPU it is compiled if the optional package `numba` is there
-    (`pip install lightning_spx[fast]`). All three ways give the same segments.
+    Runs on the images' device for all images at once: on a GPU by kernels where `triton` is installed, as it is with
+    torch on Linux, on a CPU compiled if the optional package `numba` is there (`pip install lightning_spx[fast]`), and
+    otherwise by tensor operations. All three ways give the same segments.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
     cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.
@@ -89,10 +90,16 @@ class Slic(Segmenter):
         pixels = eight_bit(images)
         if self.sigma > 0:
             pixels = (_smoothed(images, self.sigma) * 255).round().to(torch.uint8)
-        compiled = _compiled() if images.device.type == "cpu" else None
+        on_cpu = images.device.type == "cpu"
+        compiled = _compiled() if on_cpu else None
         if compiled is None:
-            at_once = 1 if images.device.type == "cpu" else max(1, PIXELS_AT_ONCE // images[0, 0].numel())
-            return torch.cat([self.segment(part) for part in torch.split(pixels, at_once)])
+            at_once = 1 if on_cpu else max(1, PIXELS_AT_ONCE // images[0, 0].numel())
+            parts = torch.split(pixels, at_once)
+            kernels = _kernels() if images.device.type == "cuda" else None
+            if kernels is None:
+                return torch.cat([self.segment(part) for part in parts])
+            scaled = self._scaled(*images.shape[-2:])
+            return torch.cat([kernels(cielab(part), *scaled, self.max_num_iter) for part in parts])
         grid, weight, min_size = self._scaled(*images.shape[-2:])
         one = partial(
             compiled,
@@ -149,3 +156,15 @@ def _compiled() -> Callable[..., NDArray[np.int64]] | None:
             raise
         return None
     return slic_labels
+
+
+@cache
+def _kernels() -> Callable[..., Tensor] | None:
+    """The kernels for a GPU, if Triton is there."""
+    try:
+        from lightning_spx.superpixels.kernels import slic_segments
+    except ModuleNotFoundError as error:
+        if error.name != "triton":
+            raise
+        return None
+    return slic_segments

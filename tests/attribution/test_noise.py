@@ -11,7 +11,7 @@ from lightning_spx.attribution import (
     VarGrad,
     input_gradient,
 )
-from lightning_spx.attribution.noise import image_generator, noisy_copies
+from lightning_spx.attribution.noise import image_generators, noisy_copies
 from tests.attribution.cases import Net, images, relative, targets
 
 MATRIX = torch.randn(12, 12, generator=torch.Generator().manual_seed(5))
@@ -23,8 +23,8 @@ def quadratic(x: Tensor) -> Tensor:
 
 
 def copies(inputs: Tensor, num_samples: int, stdev: float, seed: int = 0) -> Tensor:
-    drawn = [copy for _, copy in noisy_copies(inputs, num_samples, stdev, seed)]
-    return torch.stack(drawn).reshape(len(inputs), num_samples, *inputs.shape[1:])
+    drawn = [some for _, some in noisy_copies(inputs, num_samples, stdev, seed)]
+    return torch.cat(drawn).reshape(len(inputs), num_samples, *inputs.shape[1:])
 
 
 def test_noise_has_the_standard_deviation_that_was_asked_as_a_fraction_of_the_images_range() -> None:
@@ -50,9 +50,9 @@ def test_noise_belongs_to_image_and_seed() -> None:
     assert not torch.equal(copies(inputs, 3, 0.1, seed=1), copies(inputs, 3, 0.1))
     nearly = inputs.clone()
     nearly[0, 0, 0, 0] += 1e-3
-    assert image_generator(nearly[0], 0).initial_seed() != image_generator(inputs[0], 0).initial_seed()
+    assert image_generators(nearly, 0)[0].initial_seed() != image_generators(inputs, 0)[0].initial_seed()
     strided = inputs.to(memory_format=torch.channels_last)
-    assert image_generator(strided[0], 0).initial_seed() == image_generator(inputs[0], 0).initial_seed()
+    assert image_generators(strided, 0)[0].initial_seed() == image_generators(inputs, 0)[0].initial_seed()
 
 
 @pytest.mark.parametrize("kind", [SmoothGrad, VarGrad, SparsifiedSmoothGrad])
