@@ -14,6 +14,7 @@ from lightning_spx.attribution.memory import (
     free_bytes,
     is_out_of_memory,
     largest_chunk,
+    surely_fitting,
 )
 
 
@@ -33,7 +34,7 @@ def in_chunks(
 ) -> Iterator[tuple[int, Tensor]]:
     """Evaluate points in chunks, halving the chunk for the rest of the stream when memory runs out.
 
-    On a GPU the first chunk is a small one, and the memory that it takes decides on the size of the others.
+    On a GPU the first of several chunks is a small one, and the memory that it takes decides on the size of the others.
 
     Args:
         method: Name of the attribution method, for messages.
@@ -59,15 +60,18 @@ def in_chunks(
     waiting = list(islice(stream, 1))
     if not waiting:
         return
-    device, largest = waiting[0][1].device, largest_chunk(waiting[0][1][0])
-    measured = chunk_size is None and device.type == "cuda"
-    size = chunk_size or (min(largest, FIRST_CHUNK) if measured else largest)
+    point = waiting[0][1][0]
+    device, largest = point.device, largest_chunk(point)
+    size = chunk_size or largest
+    measured = False
+    if chunk_size is None and device.type == "cuda":
+        certain = min(largest, surely_fitting(point, free_bytes(device)))
+        # a few points need not be divided; of many, the first ones tell how much memory they take
+        measured = _filled(waiting, stream, certain + 1) > certain
+        size = min(certain, FIRST_CHUNK) if measured else certain
     before = allocated_so_far(device) if measured else 0
     while waiting:
-        count = sum(len(block) for _, block in waiting)
-        while count < size and (more := next(stream, None)) is not None:
-            waiting.append(more)
-            count += len(more[1])
+        _filled(waiting, stream, size)
         chunk, rest = _divided(waiting, size)
         images = [image for image, block in chunk for _ in range(len(block))]
         chosen = None if target is None else target[images]
@@ -95,10 +99,19 @@ def in_chunks(
             taken = allocated_so_far(device) - before
             size, measured = fitting_chunk(largest, len(images), taken, free_bytes(device)), False
         lengths = [len(block) for _, block in chunk]
-        yield from zip((image for image, _ in chunk), rows.split(lengths), strict=True)
+        yield from zip((image for image, _ in chunk), torch.split(rows, lengths), strict=True)
         waiting = rest or list(islice(stream, 1))
     if check is not None:
         check.finish()
+
+
+def _filled(waiting: list[tuple[int, Tensor]], stream: Iterator[tuple[int, Tensor]], size: int) -> int:
+    """Take points from a stream until there are `size`, or no more; return how many there are."""
+    count = sum(len(block) for _, block in waiting)
+    while count < size and (more := next(stream, None)) is not None:
+        waiting.append(more)
+        count += len(more[1])
+    return count
 
 
 def _divided(blocks: list[tuple[int, Tensor]], size: int) -> tuple[list[tuple[int, Tensor]], list[tuple[int, Tensor]]]:

@@ -5,8 +5,9 @@ explained, its calls of `conv2d` and `batch_norm` are answered by one convolutio
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -18,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 NORMALISATION = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 # questions about a tensor that leave its values alone
-HARMLESS = {Tensor.dim, Tensor.size, Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.dtype.__get__}
+HARMLESS = {Tensor.dim, Tensor.size, *(getattr_static(Tensor, name).__get__ for name in ("shape", "ndim", "dtype"))}
 
 
 class FoldingRefusedError(RuntimeError):
@@ -99,24 +100,32 @@ class NormalisationFolding:
         self._conclude()
         return len(self._pairs or ())
 
-    def evaluation(self) -> AbstractContextManager[object]:
-        """Return the context in which the model is to be called next.
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Be the context in which the model is called next.
 
         Raises:
             FoldingRefusedError: On leaving, or inside, if the model does what it did not do when it was observed.
         """
         self._conclude()
         if self._pairs is None:
-            self._observation = _Observation()
-            return self._observation
-        return _Replacement(self._pairs) if self._pairs else nullcontext()
+            observation = _Observation()
+            with observation:
+                yield
+            # not where it was cut short, as by the end of memory
+            self._observation = observation
+        elif self._pairs:
+            replacement = _Replacement(self._pairs)
+            with replacement:
+                yield
+            replacement.check_kept()
+        else:
+            yield
 
     def _conclude(self) -> None:
         # as late as this, because until then the graph of the observed evaluation may hold the results
         if self._observation is not None:
-            # what was cut short, as by the end of memory, tells nothing
-            self._pairs = self._observation.pairs() if self._observation.complete else None
-            self._observation = None
+            self._pairs, self._observation = self._observation.pairs(), None
 
 
 @dataclass
@@ -135,7 +144,6 @@ class _Observation(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._outputs: dict[int, _Output] = {}
-        self.complete = False
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -155,10 +163,6 @@ class _Observation(TorchFunctionMode):
             self._outputs[id(result)] = _Output(result, ref(result), arguments, result.dtype)
         return result
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        super().__exit__(kind, error, trace)
-        self.complete = error is None
-
     def pairs(self) -> dict[int, Folded]:
         """Return what can be folded, by the place of the convolution's weight."""
         calls = [id(output.arguments["weight"]) for output in self._outputs.values()]
@@ -174,13 +178,20 @@ class _Observation(TorchFunctionMode):
         }
 
 
+@dataclass
+class _Promise:
+    given: Tensor
+    result: Tensor | None
+    pair: Folded
+
+
 class _Replacement(TorchFunctionMode):
-    """Answers a convolution by the folded one, and the normalisation after it by its input."""
+    """Answers a convolution by a tensor that stands for it, and the normalisation of that by the folded result."""
 
     def __init__(self, pairs: Mapping[int, Folded]) -> None:
         super().__init__()
         self._pairs = pairs
-        self._waiting: dict[int, tuple[Tensor, Folded]] = {}
+        self._promises: dict[int, _Promise] = {}
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -188,24 +199,28 @@ class _Replacement(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in HARMLESS:
             for tensor in _tensors((*args, *kwargs.values())):
-                if id(tensor) in self._waiting:
-                    _, pair = self._waiting.pop(id(tensor))
+                promise = self._promises.get(id(tensor))
+                if promise is not None:
                     normalisation = _by_constants(func, tensor, args, kwargs)
-                    if normalisation is None or normalisation["running_mean"] is not pair.running_mean:
-                        raise FoldingRefusedError("expected a normalisation after a convolution, as observed")
-                    return tensor
+                    result, promise.result = promise.result, None
+                    own = normalisation is not None and normalisation["running_mean"] is promise.pair.running_mean
+                    if result is None or not own:
+                        raise FoldingRefusedError("expected one normalisation after a convolution, as observed")
+                    return result
         if func is torch.conv2d:
             arguments = _named(CONVOLUTION, args, kwargs)
             found = self._pairs.get(id(arguments["weight"]))
             if found is not None:
                 result = torch.conv2d(**{**arguments, "weight": found.weight, "bias": found.bias})
-                self._waiting[id(result)] = (result, found)
-                return result
+                # not the result itself: after the normalisation another use of it could not be told apart
+                given = result.detach()
+                self._promises[id(given)] = _Promise(given, result, found)
+                return given
         return func(*args, **kwargs)
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        super().__exit__(kind, error, trace)
-        if error is None and self._waiting:
+    def check_kept(self) -> None:
+        """Raise FoldingRefusedError if a convolution was not followed by its normalisation."""
+        if any(promise.result is not None for promise in self._promises.values()):
             raise FoldingRefusedError("expected a normalisation after every convolution that is folded, as observed")
 
 

@@ -102,7 +102,7 @@ def input_gradient(
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
-    evaluation: AbstractContextManager[object] | None = None,
+    evaluation: AbstractContextManager[None] | None = None,
 ) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, all at once.
 

@@ -5,9 +5,11 @@ from torch import Tensor
 
 # A CPU that runs out of memory often kills the process instead of raising, and gains nothing from large batches.
 PIXELS_PER_CHUNK_ON_CPU = 2**19
-PIXELS_PER_CHUNK = 2**22
-# The first chunk on a GPU, from which the memory that a point takes is known
+PIXELS_PER_CHUNK = 2**24
+# The first of several chunks on a GPU, from which the memory that a point takes is known
 FIRST_CHUNK = 8
+# More than networks take for a pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
+BYTES_PER_PIXEL = 20_000
 
 
 def largest_chunk(point: Tensor) -> int:
@@ -19,6 +21,20 @@ def largest_chunk(point: Tensor) -> int:
     """
     budget = PIXELS_PER_CHUNK_ON_CPU if point.device.type == "cpu" else PIXELS_PER_CHUNK
     return max(1, budget // point[0].numel())
+
+
+def surely_fitting(point: Tensor, free: int) -> int:
+    """Return how many points fit even into a large network.
+
+    Args:
+        point: `(C, H, W)`.
+        free: Bytes that are free now.
+
+    Example:
+        >>> surely_fitting(torch.zeros(3, 224, 224), free=2**34)
+        17
+    """
+    return max(1, free // (BYTES_PER_PIXEL * point[0].numel()))
 
 
 def fitting_chunk(largest: int, first: int, taken: int, free: int) -> int:

@@ -93,7 +93,7 @@ def path_points(
     """
     place = torch.tensor(nodes, dtype=start.dtype, device=start.device)[:, None, None, None]
     for image in images:
-        for some in place.split(POINTS_AT_ONCE):
+        for some in torch.split(place, POINTS_AT_ONCE):
             yield image, start[image] + some * distance[image]
 
 

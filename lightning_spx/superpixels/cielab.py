@@ -1,5 +1,7 @@
 """8-bit RGB -> CIELAB in whole numbers, the same on every device."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ ROOT_BITS = 14  # fixed point of their compressed values
 LIGHTNESS, OFFSET, GREEN_RED, BLUE_YELLOW = 116 * STEPS, 16 * STEPS, 500 * STEPS, 200 * STEPS
 
 
+@cache
 def cielab_tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return what the conversion looks up, so that it needs no floating point arithmetic.
 
@@ -51,11 +54,17 @@ def cielab(pixels: Tensor) -> Tensor:
         >>> cielab(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1)).flatten() / 64
         tensor([53.2500, 80.0781, 67.2031])
     """
-    shares, roots = (torch.from_numpy(table).to(pixels.device) for table in cielab_tables())
+    shares, roots = _tables_on(pixels.device)
     red, green, blue = pixels.long().unbind(1)
     x, y, z = (roots[(share[0][red] + share[1][green] + share[2][blue]).long()] for share in shares)
     lightness = _rounded(LIGHTNESS * y) - OFFSET
     return torch.stack([lightness, _rounded(GREEN_RED * (x - y)), _rounded(BLUE_YELLOW * (y - z))], dim=1)
+
+
+@cache
+def _tables_on(device: torch.device) -> tuple[Tensor, Tensor]:
+    shares, roots = cielab_tables()
+    return torch.from_numpy(shares).to(device), torch.from_numpy(roots).to(device)
 
 
 def _rounded(value: Tensor) -> Tensor:

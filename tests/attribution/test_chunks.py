@@ -38,7 +38,7 @@ class Limited(nn.Module):
 def counted(num: int, taken: list[int]) -> Iterator[tuple[int, Tensor]]:
     for position in range(num):
         taken.append(position)
-        yield position, torch.full((1, 1, 1), float(position))
+        yield position, torch.full((1, 1, 1, 1), float(position))
 
 
 def test_points_are_taken_only_as_they_are_needed() -> None:
@@ -53,7 +53,7 @@ def test_points_are_taken_only_as_they_are_needed() -> None:
 def test_the_chosen_chunk_size_falls_with_the_number_of_pixels() -> None:
     for size, expected in ((32, 512), (224, 10), (1024, 1)):
         sizes: list[int] = []
-        image = torch.zeros(3, size, size)
+        image = torch.zeros(1, 3, size, size)
 
         def evaluate(chunk: Tensor, _: Tensor | None, sizes: list[int] = sizes) -> Tensor:
             sizes.append(len(chunk))
@@ -64,9 +64,24 @@ def test_the_chosen_chunk_size_falls_with_the_number_of_pixels() -> None:
 
 
 def test_targets_follow_the_positions() -> None:
-    points = [(2, torch.zeros(1)), (0, torch.zeros(1)), (2, torch.zeros(1))]
+    points = [(2, torch.zeros(1, 1)), (0, torch.zeros(2, 1)), (2, torch.zeros(1, 1))]
     rows = in_chunks("Target", lambda _, target: target if target is not None else _, points, torch.arange(3) * 10, 2)
-    assert [(image, row.item()) for image, row in rows] == [(2, 20), (0, 0), (2, 20)]
+    assert [(image, row.tolist()) for image, row in rows] == [(2, [20]), (0, [0]), (0, [0]), (2, [20])]
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 3, 4, 5, 11, 12])
+def test_blocks_are_cut_where_a_chunk_ends(chunk_size: int) -> None:
+    blocks = torch.split(torch.arange(11.0)[:, None], [3, 1, 5, 2])
+    sizes: list[int] = []
+
+    def evaluate(points: Tensor, _: Tensor | None) -> Tensor:
+        sizes.append(len(points))
+        return 10 * points
+
+    rows = list(in_chunks("Ten", evaluate, enumerate(blocks), None, chunk_size))
+    assert sizes == [chunk_size] * (11 // chunk_size) + [11 % chunk_size] * (11 % chunk_size > 0)
+    assert torch.equal(torch.cat([row for _, row in rows]), 10 * torch.cat(blocks))
+    assert [image for image, row in rows for _ in row] == [0] * 3 + [1] + [2] * 5 + [3] * 2
 
 
 @pytest.mark.parametrize(
@@ -161,7 +176,7 @@ def test_require_finite_names_the_rows() -> None:
 
 
 def test_collected_is_float32_and_in_order() -> None:
-    rows = [(1, torch.tensor([3.0], dtype=torch.float64)), (0, torch.tensor([2.0], dtype=torch.float64))]
+    rows = [(1, torch.tensor([[3.0]], dtype=torch.float64)), (0, torch.tensor([[2.0]], dtype=torch.float64))]
     result = collected(rows, torch.zeros(2, 1, dtype=torch.float64))
     assert (result.dtype, result.tolist()) == (torch.float32, [[2.0], [3.0]])
 
@@ -176,7 +191,7 @@ def test_a_check_that_waits_names_the_images_of_all_chunks() -> None:
         return points
 
     values = [0.0, torch.nan, 2.0, torch.inf, 4.0]
-    points = [(position, torch.tensor([value])) for position, value in enumerate(values)]
+    points = [(position, torch.tensor([[value]])) for position, value in enumerate(values)]
     rows = []
     with pytest.raises(NonFiniteError, match=r"Name: expected a finite gradient, .* positions \[1, 3\]"):
         rows += list(in_chunks("Name", evaluate, points, None, 4, check))
@@ -191,7 +206,7 @@ def test_without_a_wait_nothing_is_looked_at_before_the_end() -> None:
         check(points, "gradient")
         return points
 
-    points = [(position, torch.tensor([torch.nan])) for position in range(3)]
+    points = [(position, torch.tensor([[torch.nan]])) for position in range(3)]
     rows = in_chunks("Name", evaluate, points, None, 1, check)
     assert [next(rows)[0] for _ in points] == [0, 1, 2]
     with pytest.raises(NonFiniteError, match=r"positions \[0, 1, 2\]"):
@@ -200,7 +215,11 @@ def test_without_a_wait_nothing_is_looked_at_before_the_end() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_first_chunk_on_a_gpu_is_small() -> None:
+def test_the_first_of_several_chunks_on_a_gpu_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Limited(10**6).cuda()
+    Gradient().attribute(model, images(100).cuda(), targets(100))
+    assert model.sizes == [100]
+    monkeypatch.setattr("lightning_spx.attribution.memory.BYTES_PER_PIXEL", 10**9)
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
     assert model.sizes == [8, 92]

@@ -182,12 +182,12 @@ def test_antithetic_pairs_cancel_what_is_linear_in_the_noise() -> None:
 
 def test_antithetic_draws_are_the_plain_ones_and_their_mirror_images() -> None:
     inputs = images(2)
-    plain = list(noisy_copies(inputs, 3, 0.2, seed=5))
-    pairs = list(noisy_copies(inputs, 6, 0.2, seed=5, antithetic=True))
-    assert [image for image, _ in pairs] == [0] * 6 + [1] * 6
-    for (image, copy), (_, added), (_, taken) in zip(plain, pairs[::2], pairs[1::2], strict=True):
-        assert torch.equal(copy, added)
-        torch.testing.assert_close(added + taken, 2 * inputs[image])
+    plain = list(noisy_copies(inputs, 11, 0.2, seed=5))
+    pairs = list(noisy_copies(inputs, 22, 0.2, seed=5, antithetic=True))
+    assert [image for image, _ in pairs] == [image for image, _ in plain] == [0, 0, 1, 1]
+    for (image, copies_of), (_, both) in zip(plain, pairs, strict=True):
+        assert torch.equal(copies_of, both[::2])
+        torch.testing.assert_close(both[::2] + both[1::2], 2 * inputs[image].expand_as(copies_of))
 
 
 def test_antithetic_pairs_need_an_even_number() -> None:
