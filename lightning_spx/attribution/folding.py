@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn.functional import batch_norm
 from torch.overrides import TorchFunctionMode
 
+from lightning_spx.attribution.shift import add_bias
+
 CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 NORMALISATION = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
 # questions about a tensor that leave its values alone
@@ -67,7 +69,8 @@ def folded(convolution: Mapping[str, Any], normalisation: Mapping[str, Any], dty
     shift = shift * scale
     if normalisation.get("bias") is not None:
         shift = shift + normalisation["bias"].detach()
-    return Folded(weight, mean, (weight.detach() * scale[:, None, None, None]).to(dtype), shift.to(dtype))
+    scaled = weight.detach() * scale[:, None, None, None].to(weight.dtype)
+    return Folded(weight, mean, scaled.to(dtype), shift.to(dtype))
 
 
 class NormalisationFolding:
@@ -93,12 +96,19 @@ class NormalisationFolding:
     def __init__(self, enabled: bool = True) -> None:
         self._observation: _Observation | None = None
         self._pairs: dict[int, Folded] | None = None if enabled else {}
+        self._num_left: int | None = None
 
     @property
     def num_folded(self) -> int:
         """Number of normalisations that the next evaluation folds."""
         self._conclude()
         return len(self._pairs or ())
+
+    @property
+    def num_left(self) -> int | None:
+        """Number of calls that normalise by constants and are not folded; None while nothing was observed."""
+        self._conclude()
+        return self._num_left
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -125,7 +135,9 @@ class NormalisationFolding:
     def _conclude(self) -> None:
         # as late as this, because until then the graph of the observed evaluation may hold the results
         if self._observation is not None:
-            self._pairs, self._observation = self._observation.pairs(), None
+            self._pairs = self._observation.pairs()
+            self._num_left = self._observation.num_normalisations - len(self._pairs)
+            self._observation = None
 
 
 @dataclass
@@ -144,17 +156,20 @@ class _Observation(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._outputs: dict[int, _Output] = {}
+        self.num_normalisations = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> object:
         kwargs = kwargs or {}
         if func not in HARMLESS:
+            normalisation = _by_constants(func, args, kwargs)
+            self.num_normalisations += normalisation is not None
             for tensor in _tensors((*args, *kwargs.values())):
                 output = self._outputs.get(id(tensor))
                 if output is not None:
                     output.uses += 1
-                    output.normalisation = _by_constants(func, tensor, args, kwargs)
+                    output.normalisation = normalisation
         result = func(*args, **kwargs)
         if func is torch.conv2d and isinstance(result, Tensor):
             arguments = _named(CONVOLUTION, args, kwargs)
@@ -201,7 +216,7 @@ class _Replacement(TorchFunctionMode):
             for tensor in _tensors((*args, *kwargs.values())):
                 promise = self._promises.get(id(tensor))
                 if promise is not None:
-                    normalisation = _by_constants(func, tensor, args, kwargs)
+                    normalisation = _by_constants(func, args, kwargs)
                     result, promise.result = promise.result, None
                     own = normalisation is not None and normalisation["running_mean"] is promise.pair.running_mean
                     if result is None or not own:
@@ -211,7 +226,7 @@ class _Replacement(TorchFunctionMode):
             arguments = _named(CONVOLUTION, args, kwargs)
             found = self._pairs.get(id(arguments["weight"]))
             if found is not None:
-                result = torch.conv2d(**{**arguments, "weight": found.weight, "bias": found.bias})
+                result = _convolved({**arguments, "weight": found.weight}, found.bias)
                 # not the result itself: after the normalisation another use of it could not be told apart
                 given = result.detach()
                 self._promises[id(given)] = _Promise(given, result, found)
@@ -224,16 +239,21 @@ class _Replacement(TorchFunctionMode):
             raise FoldingRefusedError("expected a normalisation after every convolution that is folded, as observed")
 
 
-def _by_constants(
-    func: Callable[..., Any], tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Return the arguments of a call that normalises a tensor by constants; None for any other call."""
+def _convolved(arguments: dict[str, Any], bias: Tensor) -> Tensor:
+    if bias.device.type != "cuda":
+        return torch.conv2d(**{**arguments, "bias": bias})
+    return add_bias(torch.conv2d(**{**arguments, "bias": None}), bias)
+
+
+def _by_constants(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments but the first of a call that normalises by constants; None for any other call."""
     if func is not batch_norm:
         return None
     given = _named(NORMALISATION, args, kwargs)
-    own = given.pop("input") is tensor
+    # a reference to it would keep it alive
+    del given["input"]
     constant = given.get("running_mean") is not None and given.get("running_var") is not None
-    return given if own and constant and not given.get("training") else None
+    return given if constant and not given.get("training") else None
 
 
 def _named(names: Iterable[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

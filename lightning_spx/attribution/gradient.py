@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from torch import Tensor
@@ -145,9 +144,9 @@ def gradients_at(
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
     From the second chunk on, batch normalisations are folded into the convolutions before them. Large chunks on a CPU,
-    and bfloat16 on a GPU, have their channels side by side (`torch.channels_last`), in which convolutions compute
-    faster. A model that cannot do with either (`view` on a feature map) is evaluated as it is. Between two chunks
-    nothing waits for the device.
+    and bfloat16 on a GPU where no such normalisation is left, have their channels side by side (`torch.channels_last`),
+    in which convolutions compute faster. A model that cannot do with either (`view` on a feature map) is evaluated as
+    it is. Between two chunks nothing waits for the device.
 
     Args:
         method: Name of the attribution method, for messages.
@@ -175,6 +174,14 @@ def gradients_at(
     if first is None:
         return
     check = FiniteCheck(method, at_once=first[1].device.type == "cpu")
+    ended = False
+
+    def watched() -> Iterator[tuple[int, Tensor]]:
+        nonlocal ended
+        yield first
+        yield from stream
+        ended = True
+
     # what was compiled would be taken apart again by looking at its calls
     folding = NormalisationFolding(enabled=not is_compiled(model))
     refused = False
@@ -182,10 +189,12 @@ def gradients_at(
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
         nonlocal refused
         if not refused:
-            layout = torch.channels_last if _gains_by_channels_last(inputs, precision) else torch.contiguous_format
+            layout = _fastest_layout(inputs, precision, folding)
             as_it_is = folding.num_folded == 0 and layout is torch.contiguous_format
+            # nothing is observed for the last chunk
+            evaluation = nullcontext() if ended and as_it_is else folding.evaluation()
             try:
-                return input_gradient(model, inputs, chosen, precision, layout, check, folding.evaluation())
+                return input_gradient(model, inputs, chosen, precision, layout, check, evaluation)
             except RuntimeError as error:
                 if as_it_is or is_out_of_memory(error):
                     raise
@@ -193,13 +202,16 @@ def gradients_at(
             check.belongs_to([])
         return input_gradient(model, inputs, chosen, precision, check=check)
 
-    yield from in_chunks(method, evaluate, chain([first], stream), target, chunk_size, check)
+    yield from in_chunks(method, evaluate, watched(), target, chunk_size, check)
 
 
-def _gains_by_channels_last(inputs: Tensor, precision: Precision) -> bool:
+def _fastest_layout(inputs: Tensor, precision: Precision, folding: NormalisationFolding) -> torch.memory_format:
     if inputs.device.type == "cpu":
-        return inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
-    return precision == "bf16"
+        gains = inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
+    else:
+        # normalisation itself is slow in this layout on a GPU
+        gains = precision == "bf16" and folding.num_left == 0
+    return torch.channels_last if gains else torch.contiguous_format
 
 
 @dataclass(frozen=True)

@@ -81,16 +81,21 @@ def explaining(
 @contextmanager
 def _constant(module: nn.Module) -> Iterator[None]:
     # flags are set one by one: train() and eval() may be overridden and do more than set a flag
-    training = [part for part in module.modules() if part.training]
-    trained = [
-        parameter for parameter in module.parameters() if parameter.requires_grad and not parameter.is_inference()
+    parts = list(module.modules())
+    training = [part for part in parts if part.training]
+    # this is done for every chunk, and the dicts take a tenth of the time of `named_parameters` and `named_buffers`
+    held = [
+        (part, name, tensor)
+        for part in parts
+        for name, tensor in (*part._parameters.items(), *part._buffers.items())
+        if tensor is not None
     ]
     # autograd refuses to save tensors made in inference mode: copies take their place
-    borrowed = [
-        (part, name, tensor)
-        for part in module.modules()
-        for name, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False))
-        if tensor.is_inference()
+    borrowed = [(part, name, tensor) for part, name, tensor in held if tensor.is_inference()]
+    trained = [
+        tensor
+        for _, _, tensor in held
+        if isinstance(tensor, nn.Parameter) and tensor.requires_grad and not tensor.is_inference()
     ]
     try:
         for part in training:

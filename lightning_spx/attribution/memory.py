@@ -7,7 +7,7 @@ from torch import Tensor
 PIXELS_PER_CHUNK_ON_CPU = 2**19
 PIXELS_PER_CHUNK = 2**24
 # The first of several chunks on a GPU, from which the memory that a point takes is known
-FIRST_CHUNK = 8
+FIRST_CHUNK = 32
 # More than networks take for a pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
 BYTES_PER_PIXEL = 20_000
 

@@ -1,25 +1,16 @@
 """The kernels for a GPU, checked without one."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from lightning_spx.superpixels import slic
+from tests.interpreted import number_passed
 
 
 def test_the_interpreter_gives_what_tensors_give() -> None:
-    pytest.importorskip("triton", reason="Triton comes with torch on Linux")
-    # whether kernels are interpreted is decided when Triton is imported
-    cases = Path(__file__).with_name("kernel_cases.py")
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(cases)]
-    run = subprocess.run(
-        words, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout
-    assert "16 passed" in run.stdout
+    assert number_passed(Path(__file__).with_name("kernel_cases.py")) == 16
 
 
 def test_without_triton_tensors_take_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
