@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 OWN = "lightning_spx"
-COLOURS = {OWN: "#2a6f97", "forward and backward passes alone": "#b8b8b8"}
+COLOURS = {OWN: "#2a6f97", "forward and backward passes": "#b8b8b8"}
 PEER_COLOURS = ("#e07a1f", "#8e5572", "#4c956c", "#c1121f", "#b8a100", "#5c5c8a", "#7f8c9b")
 GROWTH = "growth over "
 MARKERS = {"adaptive": "s", "antithetic": "s", "captum": "^"}

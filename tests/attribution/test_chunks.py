@@ -219,7 +219,7 @@ def test_the_first_of_several_chunks_on_a_gpu_is_small(monkeypatch: pytest.Monke
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
     assert model.sizes == [100]
-    monkeypatch.setattr("lightning_spx.attribution.memory.BYTES_PER_PIXEL", 10**9)
+    monkeypatch.setattr("lightning_spx.attribution.chunks.surely_fitting", lambda point, free: 50)
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
-    assert model.sizes == [8, 92]
+    assert model.sizes == [32, 68]

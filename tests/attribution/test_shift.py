@@ -33,8 +33,9 @@ def test_the_gradient_is_that_of_an_addition() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_gpu_gives_the_same(layout: torch.memory_format) -> None:
-    values = torch.randn(7, 48, 31, 17, generator=torch.Generator().manual_seed(0))
-    bias = torch.arange(48.0)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_gpu_gives_the_same(layout: torch.memory_format, dtype: torch.dtype) -> None:
+    values = torch.randn(7, 48, 31, 17, generator=torch.Generator().manual_seed(0)).to(dtype)
+    bias = torch.arange(48.0).to(dtype)
     result = add_bias(values.cuda().contiguous(memory_format=layout), bias.cuda())
     assert torch.equal(result.cpu(), values + bias[:, None, None])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,14 @@ from lightning_spx.attribution import (
     saliency_map,
 )
 from lightning_spx.cli import main
-from lightning_spx.evaluation.benchmark.cases import FLOOR, Bench, num_evaluations, passes
+from lightning_spx.evaluation.benchmark.cases import (
+    FLOOR,
+    Bench,
+    gradients_section,
+    num_evaluations,
+    passes,
+    pooled_section,
+)
 from lightning_spx.evaluation.benchmark.exactness import path_errors, variance_ratios
 from lightning_spx.evaluation.benchmark.measure import OWN, measure, peak_mebibytes
 from lightning_spx.evaluation.benchmark.peers import (
@@ -32,6 +40,7 @@ from lightning_spx.evaluation.benchmark.peers import (
     spearman_loop,
     torchmetrics_ssim,
 )
+from lightning_spx.evaluation.benchmark.shares import gflop_of_a_gradient
 from lightning_spx.metrics import pair_distances, saliency_ssim
 from lightning_spx.superpixels import ScikitSlic, Slic, segment_pool
 from tests.attribution.cases import Net, images, relative, targets
@@ -126,7 +135,7 @@ def test_what_metrics_are_timed_against_gives_our_numbers() -> None:
 
 
 def bench_of(network: nn.Module) -> Bench:
-    return Bench(network, images(), {"Gradient": Gradient()}, {"Slic": Slic(4)}, [2], 1, silent)
+    return Bench(network, images(), {"Gradient": Gradient()}, {"Slic": Slic(4)}, [2], 1, 100, silent)
 
 
 def test_errors_are_those_against_a_thousand_evaluations() -> None:
@@ -151,6 +160,20 @@ def test_antithetic_pairs_have_no_variance_for_a_quadratic_model() -> None:
     assert (ratios < 1e-6).all()
 
 
+def test_what_evaluates_too_many_gradients_is_left_out() -> None:
+    bench = replace(bench_of(Net().eval()), methods={"few": Gradient(), "many": SmoothGrad(num_samples=60)})
+    assert {found.what for found in gradients_section(bench)} == {"few"}
+    assert {found.what for found in pooled_section(bench) if found.section == "S- maps"} == {"S-few"}
+
+
+def test_arithmetic_is_that_of_the_layers() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.Flatten(), nn.Linear(8 * 100, 5)).eval()
+    # two operations for each multiplication, forward and backward to the input
+    expected = 2 * 2 * (8 * 100 * 3 * 9 + 5 * 800) / 1e9
+    assert gflop_of_a_gradient(network, images(1)) == pytest.approx(expected)
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+
+
 def run(*words: str) -> None:
     main(["bench", *words])
 
@@ -162,14 +185,15 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
         "--batch_sizes=[1,2]",
         "--repeats=2",
         "--methods=[Gradient,{class_path: SmoothGrad, init_args: {num_samples: 2}}]",
-        "--sections=[segments,gradients,pooled,metrics,growth]",
+        "--sections=[segments,gradients,pooled,metrics,study,memory,growth,agreement]",
         "--num_noise_images=1",
         "--device=cpu",
         f"--out={tmp_path}/run",
     )
     run(*words)
     table = pd.read_csv(tmp_path / "run" / "benchmark.csv")
-    assert set(table["section"]) >= {"segments", "gradients", "pooling", "S- maps", "metrics", "growth over draws"}
+    timed = {"segments", "gradients", "after the gradients", "S- maps", "metrics", "study", "memory"}
+    assert set(table["section"]) == timed | {f"growth over {what}" for what in ("images", "draws", "segments")}
     assert (table["milliseconds"] > 0).all()
     smooth = table[(table["what"] == "SmoothGrad") & (table["batch"] == 2)]
     assert set(smooth["by"]) == {OWN, "captum", FLOOR}
@@ -179,6 +203,17 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
         "growth.png",
         "exactness.png",
     }
+    shares = pd.read_csv(tmp_path / "run" / "shares.csv")
+    gradients = table[(table["section"] == "gradients") & (table["by"] == OWN)].set_index(["what", "batch"])
+    for row in shares.to_dict("records"):
+        assert row["gradients"] == gradients.loc[(row["method"], row["batch"]), "milliseconds"]
+        assert row["share"] == pytest.approx(row["milliseconds"] / row["gradients"])
+    arithmetic = pd.read_csv(tmp_path / "run" / "arithmetic.csv")
+    assert (arithmetic["share"] == arithmetic["tflops"] / arithmetic["product_tflops"]).all()
+    agreement = pd.read_csv(tmp_path / "run" / "sections" / "agreement.csv").groupby("what")["largest_difference"].max()
+    assert agreement["fp64 and a plain loop in fp64"] < 1e-6
+    assert agreement["fp32 and a plain loop in fp32"] < 1e-3
+    assert 0 < agreement["bf16 and fp32"] < 0.5
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["network"] == "SmallResNet"
     printed = capsys.readouterr().out
@@ -194,9 +229,9 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--repeats=0"], "`batch_sizes` and `repeats` to be 1 or more, got [1, 8] and 0"),
-        (["--batch_sizes=[0]"], "got [0] and 5"),
-        (["--num_path_images=-1"], "`num_path_images` and `num_noise_images` to be 0 or more"),
+        (["--repeats=0"], "Expected `repeats` to be at least 1, got 0."),
+        (["--batch_sizes=[0]"], "Expected `batch_sizes` to be at least 1, got 0."),
+        (["--num_path_images=-1"], "Expected `num_path_images` to be at least 0, got -1."),
         (["--images=[nowhere.png]"], "found nothing at nowhere.png"),
         (["--sections=[everything]"], "everything"),
     ],

@@ -20,7 +20,7 @@ from lightning_spx.attribution import (
     saliency_map,
 )
 from lightning_spx.attribution.gradient import PIXELS_FOR_CHANNELS_LAST
-from lightning_spx.attribution.guards import explaining
+from lightning_spx.attribution.guards import Precision, explaining
 from lightning_spx.attribution.memory import largest_chunk
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure
 from lightning_spx.evaluation.benchmark.peers import (
@@ -39,9 +39,11 @@ from lightning_spx.evaluation.benchmark.peers import (
 from lightning_spx.metrics import pair_distances, saliency_ssim
 from lightning_spx.superpixels import Cached, Segmenter, Slic, segment_pool
 
-FLOOR = "forward and backward passes alone"
+FLOOR = "forward and backward passes"
+SEGMENTS, GRADIENTS, AFTER, WHOLE = "segments", "gradients", "after the gradients", "S- maps"
 NUM_MODELS = 4  # of MeGe
 MAPS_OF_METRICS = 32
+CHUNK_ON_GPU = 256  # of the passes alone; more gained nothing
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Bench:
         segmenters: by their names in tables.
         batch_sizes: numbers of images at a time.
         repeats: turns of each measurement.
+        max_evaluations: a call that evaluates more gradients is left out.
         progress: shows how far one is.
     """
 
@@ -64,6 +67,7 @@ class Bench:
     segmenters: Mapping[str, Segmenter]
     batch_sizes: list[int]
     repeats: int
+    max_evaluations: int
     progress: Callable[[Iterable[int], str], Iterable[int]]
 
     @property
@@ -118,14 +122,14 @@ def segments_section(bench: Bench) -> Iterator[Measurement]:
             calls: dict[str, Callable[[], object]] = {OWN: partial(segmenter, images)}
             if isinstance(segmenter, Slic):
                 calls[SCIKIT_IMAGE] = partial(scikit_slic, images, segmenter.n_segments, segmenter.compactness)
-            yield from bench.timed("segments", name, calls, size)
+            yield from bench.timed(SEGMENTS, name, calls, size)
             with TemporaryDirectory() as folder:
                 cached, index = Cached(segmenter, folder), torch.arange(size)
                 by_pixels, by_place = partial(cached, images), partial(cached.of_index, images, "bench", index)
                 # the two may not share their files' first writing
                 by_pixels(), by_place()
-                yield from bench.timed("segments", f"{name}, cached by pixels", {OWN: by_pixels}, size)
-                yield from bench.timed("segments", f"{name}, cached by place", {OWN: by_place}, size)
+                yield from bench.timed(SEGMENTS, f"{name}, cached by pixels", {OWN: by_pixels}, size)
+                yield from bench.timed(SEGMENTS, f"{name}, cached by place", {OWN: by_place}, size)
 
 
 def gradients_section(bench: Bench) -> Iterator[Measurement]:
@@ -135,23 +139,37 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
         target = bench.target(images)
         for name, method in bench.methods.items():
             evaluations = num_evaluations(method)
+            if evaluations * size > bench.max_evaluations:
+                continue
             calls: dict[str, Callable[[], object]] = {OWN: partial(method.attribute, bench.network, images, target)}
             peer = peer_of(method, bench.network)
             if peer is not None:
                 calls[peer[0]] = partial(peer[1], images, target)
             if evaluations:
-                calls[FLOOR] = partial(passes, bench.network, images, evaluations)
-            yield from bench.timed("gradients", name, calls, size, evaluations)
+                calls[FLOOR] = partial(passes, bench.network, images, evaluations, precision_of(method))
+            yield from bench.timed(GRADIENTS, name, calls, size, evaluations)
 
 
-def passes(network: nn.Module, images: Tensor, evaluations: int) -> None:
-    """Run as many forward and backward passes to the input as a method has to, and nothing else."""
-    chunk = min(largest_chunk(images[0]), evaluations * len(images))
-    many = chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
+def precision_of(method: Attribution) -> Precision:
+    """Return in which precision a method, or the one that it is made of, evaluates gradients.
+
+    Example:
+        >>> precision_of(SmoothGrad(Gradient(precision="bf16")))
+        'bf16'
+    """
+    precision: Precision = getattr(getattr(method, "base", method), "precision", "fp32")
+    return precision
+
+
+def passes(network: nn.Module, images: Tensor, evaluations: int, precision: Precision = "fp32") -> None:
+    """Run the network forward and backward to the input as often as a method has to, and nothing else."""
+    at_once = CHUNK_ON_GPU if images.device.type == "cuda" else largest_chunk(images[0])
+    chunk = min(at_once, evaluations * len(images))
+    many = images.device.type == "cpu" and chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
     layout = torch.channels_last if many else torch.contiguous_format
     points = images.repeat(-(-chunk // len(images)), 1, 1, 1)[:chunk].contiguous(memory_format=layout)
     left = evaluations * len(images)
-    with explaining(network, images.device, "fp32") as model:
+    with explaining(network, images.device, precision) as model:
         while left > 0:
             variable = points[:left].requires_grad_()
             torch.autograd.grad(model(variable)[:, 0].sum(), variable)
@@ -166,25 +184,27 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
         target = bench.target(images)
         for name, segmenter in bench.segmenters.items():
             attribution = torch.randn(images.shape, device=images.device)
-            yield from bench.timed(
-                "pooling", f"{name} + pooling + map", {OWN: partial(s_map, segmenter, images, attribution)}, size
-            )
+            call = partial(s_map, segmenter, images, attribution)
+            yield from bench.timed(AFTER, f"{name}, pooling, map", {OWN: call}, size)
             with TemporaryDirectory() as folder:
                 warm = Cached(segmenter, folder)
                 warm(images)
                 call = partial(s_map, warm, images, attribution)
-                yield from bench.timed("pooling", f"{name}, cached + pooling + map", {OWN: call}, size)
+                yield from bench.timed(AFTER, f"{name} cached, pooling, map", {OWN: call}, size)
         slic = next((each for each in bench.segmenters.values() if isinstance(each, Slic)), None)
         if slic is None:
             continue
         for name, method in bench.methods.items():
+            evaluations = num_evaluations(method)
+            if evaluations * size > bench.max_evaluations:
+                continue
             calls: dict[str, Callable[[], object]] = {
                 OWN: partial(s_method, method, bench.network, slic, images, target)
             }
             peer = peer_of(method, bench.network)
             if peer is not None and not isinstance(method, GradCAM):
                 calls[POOLING_PEER] = partial(peer_map, peer[1], slic, images, target)
-            yield from bench.timed("S- maps", f"S-{name}", calls, size, num_evaluations(method))
+            yield from bench.timed(WHOLE, f"S-{name}", calls, size, evaluations)
 
 
 def s_map(segmenter: Segmenter, images: Tensor, attribution: Tensor) -> Tensor:

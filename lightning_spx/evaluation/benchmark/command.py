@@ -15,6 +15,7 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution
 from lightning_spx.evaluation.benchmark.agreement import map_agreement
 from lightning_spx.evaluation.benchmark.cases import (
+    GRADIENTS,
     Bench,
     gradients_section,
     metrics_section,
@@ -24,6 +25,7 @@ from lightning_spx.evaluation.benchmark.cases import (
 from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_errors, variance_ratios
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
 from lightning_spx.evaluation.benchmark.measure import Measurement
+from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.input_images import find_images, read_images
 from lightning_spx.evaluation.named_models import NamedNetwork
@@ -55,6 +57,7 @@ def bench(
     image_size: int = 224,
     batch_sizes: list[int] | None = None,
     repeats: int = 5,
+    max_evaluations: int = 400,
     num_path_images: int = 0,
     num_noise_images: int = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -75,6 +78,7 @@ def bench(
         image_size: side of the images in pixels.
         batch_sizes: numbers of images at a time; by default 1 and 8.
         repeats: how often each call is timed after one to warm up; medians and quartiles are shown.
+        max_evaluations: a call that evaluates more gradients than these, images times draws or steps, is left out.
         num_path_images: images on which integrated gradients are compared with 1000 evaluations; 0 for none.
         num_noise_images: images on which SmoothGrad is.
         device: `auto` takes a GPU if there is one.
@@ -82,20 +86,25 @@ def bench(
         out: folder; by default under `runs/`, named by the settings, so that the same command goes on with it.
 
     Returns:
-        The folder, with `benchmark.csv`, `exactness.csv`, `agreement.csv`, `figures/` and `run.json`.
+        The folder, with `benchmark.csv`, `shares.csv`, `arithmetic.csv`, `exactness.csv`, `figures/`, `run.json`, and
+        each section's own file under `sections/`.
 
     Raises:
         FileNotFoundError: a photo is not there.
         ValueError: a setting is out of its range.
     """
     sizes = sorted(set(batch_sizes or [1, 8]))
-    if not methods or not superpixels or min(sizes) < 1 or repeats < 1:
-        raise ValueError(
-            f"Expected `methods` and `superpixels` to name one at least each, `batch_sizes` and `repeats` to be 1 or "
-            f"more, got {sizes} and {repeats}."
-        )
-    if min(num_path_images, num_noise_images) < 0:
-        raise ValueError("Expected `num_path_images` and `num_noise_images` to be 0 or more, got a negative number.")
+    if not methods or not superpixels:
+        raise ValueError("Expected `methods` and `superpixels` to name one at least each, got none.")
+    for setting, value, lowest in (
+        ("batch_sizes", min(sizes), 1),
+        ("repeats", repeats, 1),
+        ("max_evaluations", max_evaluations, 1),
+        ("num_path_images", num_path_images, 0),
+        ("num_noise_images", num_noise_images, 0),
+    ):
+        if value < lowest:
+            raise ValueError(f"Expected `{setting}` to be at least {lowest}, got {value}.")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("Expected `device` to be one that is there, got cuda without a GPU.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
@@ -111,6 +120,7 @@ def bench(
         segmenters=unique_names(superpixels),
         batch_sizes=sizes,
         repeats=repeats,
+        max_evaluations=max_evaluations,
         progress=_progress,
     )
     timed = Bench(**{**vars(shared), "images": shared.images[: max(*sizes, 2)]})
@@ -122,6 +132,7 @@ def bench(
     if len(table):
         print_table(console, benchmark_table(table))
         _draw(run, "times", times_figure(table), endings)
+        _say_shares(run, record, timed, table, console)
     if "growth" in parts:
         _draw(run, "growth", growth_figure(table), endings)
     if "agreement" in sections:
@@ -134,6 +145,25 @@ def bench(
             )
     _exactness(run, record, shared, num_path_images, num_noise_images, endings, console)
     return run.path
+
+
+def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataFrame, console: Console) -> None:
+    after = shares(table)
+    write_atomic(run.path / "shares.csv", partial(after.to_csv, index=False))
+    for row in after.to_dict("records"):
+        console.print(
+            f"{row['what']}: {row['milliseconds']:.3g} ms per image, {row['share']:.2%} on top of {row['method']} "
+            f"(batch {row['batch']})"
+        )
+    if not (table["section"] == GRADIENTS).any():
+        return
+    used = _kept(run, record, "arithmetic", partial(arithmetic, timed, table))
+    write_atomic(run.path / "arithmetic.csv", partial(used.to_csv, index=False))
+    for row in used.to_dict("records"):
+        console.print(
+            f"{row['method']} (batch {row['batch']}): {row['tflops']:.3g} TFLOP/s, {row['share']:.1%} of a matrix "
+            f"product in {row['precision']}"
+        )
 
 
 def _exactness(

@@ -1,7 +1,10 @@
 """Time calls in turns, and find the most memory that one of them holds."""
 
+import ctypes
+import gc
 import re
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -113,6 +116,11 @@ def peak_mebibytes(call: Call, device: torch.device) -> float | None:
 
     Of a GPU the allocator's count; of the CPU the process's resident memory, which Linux alone can tell.
     """
+    # garbage that is collected, or memory that is found free, during the call would hide as much of what it takes
+    gc.collect()
+    release = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if release is not None:
+        release(0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)

@@ -1,0 +1,92 @@
+"""What the times say together: what comes after the gradients, and how much of the device the gradients use."""
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lightning_spx.attribution.guards import Precision, explaining
+from lightning_spx.evaluation.benchmark.cases import AFTER, GRADIENTS, Bench, precision_of
+from lightning_spx.evaluation.benchmark.measure import OWN, seconds
+
+MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the product that says what a device can do
+TURNS = 5
+
+
+def shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Say what segments, pooling and map take on top of the gradients, for every method and batch that was timed.
+
+    Args:
+        table: rows of `Measurement.row`.
+
+    Returns:
+        Columns `what`, `method`, `batch`, `milliseconds` per image, `gradients` (milliseconds per image) and `share`.
+
+    Example:
+        >>> row = dict(section="gradients", what="Gradient", by=OWN, batch=8, milliseconds=100.0)
+        >>> rows = [row, {**row, "section": "after the gradients", "what": "Slic", "milliseconds": 5.0}]
+        >>> shares(pd.DataFrame(rows))["share"].tolist()
+        [0.05]
+    """
+    own = table[table["by"] == OWN]
+    after = own[own["section"] == AFTER][["what", "batch", "milliseconds"]]
+    gradients = own[own["section"] == GRADIENTS][["what", "batch", "milliseconds"]]
+    gradients = gradients.rename(columns={"what": "method", "milliseconds": "gradients"})
+    both = after.merge(gradients, on="batch")
+    both["share"] = both["milliseconds"] / both["gradients"]
+    return both[["what", "method", "batch", "milliseconds", "gradients", "share"]]
+
+
+def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
+    """Compare the arithmetic of the gradients with a large matrix product of the same precision on the same device.
+
+    Returns:
+        Columns `method`, `batch`, `precision`, `gflop` of one gradient, `tflops` reached, `product_tflops` and `share`.
+    """
+    gflop = gflop_of_a_gradient(bench.network, bench.images[:1])
+    rows = []
+    own = table[(table["by"] == OWN) & (table["section"] == GRADIENTS) & (table["evaluations"] > 0)]
+    products: dict[Precision, float] = {}
+    for row in own.to_dict("records"):
+        precision = precision_of(bench.methods[str(row["what"])])
+        if precision not in products:
+            products[precision] = product_tflops(bench.device, precision)
+        reached = gflop * row["evaluations"] / row["milliseconds"]
+        rows.append(
+            {
+                "method": row["what"],
+                "batch": row["batch"],
+                "precision": precision,
+                "gflop": gflop,
+                "tflops": reached,
+                "product_tflops": products[precision],
+                "share": reached / products[precision],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def gflop_of_a_gradient(network: nn.Module, image: Tensor) -> float:
+    """Count the multiplications and additions of a forward and a backward pass to the input, in thousands of millions.
+
+    Args:
+        network: any.
+        image: `(1, C, H, W)`.
+
+    Example:
+        >>> gflop_of_a_gradient(nn.Sequential(nn.Flatten(), nn.Linear(1000, 1000)), torch.zeros(1, 1, 1, 1000))
+        0.004
+    """
+    counter = FlopCounterMode(display=False)
+    with explaining(network, image.device, "fp32") as model, counter:
+        torch.autograd.backward(model(image.clone().requires_grad_()).sum())
+    return counter.get_total_flops() / 1e9
+
+
+def product_tflops(device: torch.device, precision: Precision) -> float:
+    """Return what the device reaches in a product of two large matrices, in million millions of operations a second."""
+    size = MATRIX.get(device.type, 2048)
+    matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    seconds(lambda: matrix @ matrix, device)
+    fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(TURNS))
+    return float(2 * size**3 / fastest / 1e12)
