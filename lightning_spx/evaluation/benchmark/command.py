@@ -141,7 +141,8 @@ def bench(
             cosine = rows["cosine"].quantile([0.5, 0.05]).tolist()
             largest = rows["largest_difference"].max()
             console.print(
-                f"S-SmoothGrad, {what}: cosine {cosine[0]:.5f} (5 %: {cosine[1]:.5f}), at most {largest:.1e} apart"
+                f"S-SmoothGrad, {what}: cosine {cosine[0]:.5f} (5 %: {cosine[1]:.5f}), at most {largest:.1e} apart",
+                soft_wrap=True,
             )
     _exactness(run, record, shared, num_path_images, num_noise_images, endings, console)
     return run.path
@@ -153,7 +154,8 @@ def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataF
     for row in after.to_dict("records"):
         console.print(
             f"{row['what']}: {row['milliseconds']:.3g} ms per image, {row['share']:.2%} on top of {row['method']} "
-            f"(batch {row['batch']})"
+            f"(batch {row['batch']})",
+            soft_wrap=True,
         )
     if not (table["section"] == GRADIENTS).any():
         return
@@ -162,7 +164,8 @@ def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataF
     for row in used.to_dict("records"):
         console.print(
             f"{row['method']} (batch {row['batch']}): {row['tflops']:.3g} TFLOP/s, {row['share']:.1%} of a matrix "
-            f"product in {row['precision']}"
+            f"product in {row['precision']}",
+            soft_wrap=True,
         )
 
 
@@ -177,7 +180,8 @@ def _exactness(
         ratios = _kept(run, record, "variance", lambda: variance_ratios(shared, noise).to_frame())["variance_ratio"]
         console.print(
             f"variance of a pair of draws, antithetic over independent: median {ratios.median():.3f} "
-            f"({ratios.min():.3f} to {ratios.max():.3f}, {len(ratios)} images)"
+            f"({ratios.min():.3f} to {ratios.max():.3f}, {len(ratios)} images)",
+            soft_wrap=True,
         )
     if errors:
         table = pd.concat(errors)
@@ -186,7 +190,8 @@ def _exactness(
             low, middle, high = rows["error"].quantile([0.05, 0.5, 0.95])
             console.print(
                 f"{method}, {what}: {rows['evaluations'].mean():.1f} evaluations, error {middle:.3f} "
-                f"({low:.3f} to {high:.3f}) of {len(rows)} images"
+                f"({low:.3f} to {high:.3f}) of {len(rows)} images",
+                soft_wrap=True,
             )
         _draw(run, "exactness", exactness_figure(table), endings)
 
