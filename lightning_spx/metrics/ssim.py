@@ -1,23 +1,21 @@
 """Structural similarity (SSIM) of saliency maps, one value per image."""
 
-import math
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.ssim_tensors import WINDOW
 
 Preset = Literal["unit", "signed", "signed_symmetric"]
 
-SIGMA = 1.5
-RADIUS = 5  # scikit-image cuts the window at 3.5 standard deviations: int(3.5 * 1.5 + 0.5)
-WINDOW = 2 * RADIUS + 1
-K1, K2 = 0.01, 0.03
-_GAUSSIAN = [math.exp(-(x**2) / (2 * SIGMA**2)) for x in range(-RADIUS, RADIUS + 1)]
-WEIGHTS = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
+SIGNED_AT_ONCE = 64  # images that are held in double precision
 
 
 def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") -> Tensor:
@@ -27,7 +25,8 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     out, as in `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`;
     each image is compared alone, whatever else is in the batch (Wang et al. 2004, equation 13). A constant or all-zero
     map is an ordinary map; a NaN makes the value of its own image NaN and of no other. Computed in float64: in single
-    precision two flat maps are already off by 2e-5.
+    precision two flat maps are already off by 2e-5. On a CPU it is compiled if the optional package `numba` is there
+    (`pip install lightning_spx[fast]`), except where gradients are wanted.
 
     Args:
         saliency: maps; for `"unit"` of shape (N,H,W) in [0, 1], else signed attributions (N,C,H,W) of any scale.
@@ -56,14 +55,10 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     if preset == "unit":
         _check_unit_range(saliency, "saliency")
         _check_unit_range(reference, "reference")
-    size = _images_per_chunk(saliency, saliency[:1].numel())
-    values = []
-    for first, second in zip(torch.split(saliency, size), torch.split(reference, size), strict=True):
-        if preset == "unit":
-            values.append(_ssim(first.double(), second.double(), torch.ones_like(first[:, 0, 0], dtype=torch.float64)))
-        else:
-            values.append(_signed_ssim(first.double(), second.double(), symmetric=preset == "signed_symmetric"))
-    return torch.cat(values).float()
+        return _values(saliency[None], reference[None], [(0, 0)], torch.ones_like(saliency[:, 0, 0]))[0].float()
+    parts = zip(torch.split(saliency, SIGNED_AT_ONCE), torch.split(reference, SIGNED_AT_ONCE), strict=True)
+    symmetric = preset == "signed_symmetric"
+    return torch.cat([_signed_ssim(one.double(), other.double(), symmetric=symmetric) for one, other in parts]).float()
 
 
 def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
@@ -87,11 +82,8 @@ def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
     _check_window(maps)
     if others is not None:
         check_same_shape(maps, others, "(M,N,H,W)")
-    size = _images_per_chunk(maps, maps[:, :1].numel())
-    parts = torch.split(maps, size, dim=1)
-    other_parts = parts if others is None else torch.split(others, size, dim=1)
-    chunks = [_pair_chunk(*pair, same=others is None) for pair in zip(parts, other_parts, strict=True)]
-    return torch.cat(chunks, dim=1).float()
+    pairs = list(combinations(range(len(maps)), 2))
+    return _values(maps, others, pairs, torch.ones_like(maps[0, :, 0, 0])).float()
 
 
 class SaliencySSIM(ImageMean):
@@ -133,64 +125,31 @@ def _signed_ssim(first: Tensor, second: Tensor, *, symmetric: bool) -> Tensor:
     if symmetric:
         data_range = torch.maximum(data_range, _extent(first))
     channels = first.shape[1]
-    values = _ssim(first.flatten(0, 1), second.flatten(0, 1), data_range.repeat_interleave(channels))
+    flat = first.flatten(0, 1)[None], second.flatten(0, 1)[None]
+    values = _values(*flat, [(0, 0)], data_range.repeat_interleave(channels))[0]
     difference = (first - second).flatten(1).abs().amax(dim=1)
     # Constants of another scale agree up to rounding once they are divided by their norms.
     constant = torch.where(difference.isnan(), difference, (difference < 1e-12).double())
     return torch.where(data_range == 0, constant, values.view(-1, channels).mean(dim=1))
 
 
-def _pair_chunk(maps: Tensor, others: Tensor, *, same: bool) -> Tensor:
-    first = maps.double()
-    first_mean, first_square = _window_mean(first), _window_mean(first * first)
-    second = first if same else others.double()
-    second_mean = first_mean if same else _window_mean(second)
-    second_square = first_square if same else _window_mean(second * second)
-    data_range = torch.ones_like(first[0, :, 0, 0])
-    values = [
-        _combine(
-            first_mean[i],
-            second_mean[j],
-            first_square[i] + second_square[j],
-            _window_mean(first[i] * second[j]),
-            data_range,
-        )
-        for i, j in combinations(range(len(first)), 2)
-    ]
-    return torch.stack(values)
+def _values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
+    """SSIM of pairs of (M,N,H,W), the fastest way there is for them."""
+    wanted = torch.is_grad_enabled() and (maps.requires_grad or (others is not None and others.requires_grad))
+    compiled = _compiled() if maps.device.type == "cpu" and not wanted else None
+    return (compiled or ssim_tensors.pair_values)(maps, others, pairs, data_range)
 
 
-def _ssim(first: Tensor, second: Tensor, data_range: Tensor) -> Tensor:
-    # Variances enter SSIM only as their sum, so four windowed means do instead of five.
-    means = _window_mean(torch.stack([first, second, first * first + second * second, first * second]))
-    return _combine(means[0], means[1], means[2], means[3], data_range)
-
-
-def _combine(mean_x: Tensor, mean_y: Tensor, square_sum: Tensor, product: Tensor, data_range: Tensor) -> Tensor:
-    c1, c2 = ((k * data_range).square()[:, None, None] for k in (K1, K2))
-    mean_product, mean_squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    luminance = (2 * mean_product + c1) / (mean_squares + c1)
-    structure = (2 * (product - mean_product) + c2) / (square_sum - mean_squares + c2)
-    return (luminance * structure).mean(dim=(1, 2))
-
-
-def _window_mean(maps: Tensor) -> Tensor:
-    # Eleven shifted additions per direction. On a CPU this is faster than a convolution and than a product with a
-    # banded matrix, and unlike those it is never run in TF32 or under autocast.
-    for dim in (-2, -1):
-        length = maps.shape[dim] - WINDOW + 1
-        result = maps.narrow(dim, 0, length) * WEIGHTS[0]
-        for offset, weight in enumerate(WEIGHTS[1:], start=1):
-            result.add_(maps.narrow(dim, offset, length), alpha=weight)
-        maps = result
-    return maps
-
-
-def _images_per_chunk(maps: Tensor, values_per_image: int) -> int:
-    # Measured: on a CPU twice as many can cost three times as much, because the memory is then mapped anew for each
-    # chunk. A GPU wants few, large kernels.
-    values = 2**15 if maps.device.type == "cpu" else 2**24
-    return max(1, values // max(1, values_per_image))
+@cache
+def _compiled() -> Callable[[Tensor, Tensor | None, Sequence[tuple[int, int]], Tensor], Tensor] | None:
+    """The compiled version, if numba is there; looked for at the first call, because importing it takes a second."""
+    try:
+        from lightning_spx.metrics.ssim_compiled import pair_values
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return pair_values
 
 
 def _unit_norm(maps: Tensor) -> Tensor:
@@ -215,7 +174,8 @@ def _check_window(maps: Tensor) -> None:
 
 def _check_unit_range(maps: Tensor, name: str) -> None:
     # An interpolated map may leave the range by a rounding error.
-    if ((maps < -1e-3) | (maps > 1 + 1e-3)).any():
+    low, high = maps.flatten(1).aminmax(dim=1)
+    if ((low < -1e-3) | (high > 1 + 1e-3)).any():
         raise ValueError(
             f"Expected `{name}` to lie in [0, 1], got values from {maps.min().item():.4g} to {maps.max().item():.4g}; "
             "scale it with `saliency_map`, or use the preset 'signed'."

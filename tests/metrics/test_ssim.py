@@ -8,10 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_spx.metrics import SaliencySSIM, map_distance, pair_distances, saliency_ssim
+from lightning_spx.metrics import SaliencySSIM, map_distance, pair_distances, saliency_ssim, ssim_compiled, ssim_tensors
 from lightning_spx.metrics import ssim as ssim_module
 from lightning_spx.metrics.ssim import Preset
 from tests.metrics.reference_ssim import reference_ssim
+
+
+@pytest.fixture(autouse=True, params=["compiled", "tensors"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "tensors":
+        monkeypatch.setattr(ssim_module, "_compiled", lambda: None)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -133,9 +139,32 @@ def test_result_does_not_depend_on_the_batch_or_the_chunk(monkeypatch: pytest.Mo
     first, second = random_maps(9, 20, 24, 0), random_maps(9, 20, 24, 1)
     whole = saliency_ssim(first, second)
     alone = torch.cat([saliency_ssim(a[None], b[None]) for a, b in zip(first, second, strict=True)])
-    monkeypatch.setattr(ssim_module, "_images_per_chunk", lambda maps, values_per_image: 2)
+    monkeypatch.setattr(ssim_tensors, "_images_per_chunk", lambda maps: 2)
     assert torch.equal(whole, alone)
     assert torch.equal(whole, saliency_ssim(first, second))
+
+
+def test_signed_maps_do_not_depend_on_how_many_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = torch.randn(2, 5, 3, 16, 16, generator=generator(0))
+    whole = saliency_ssim(first, second, "signed")
+    monkeypatch.setattr(ssim_module, "SIGNED_AT_ONCE", 2)
+    assert torch.equal(whole, saliency_ssim(first, second, "signed"))
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_loops_and_tensors_give_the_same_pairs(others: bool) -> None:
+    first, second = torch.rand(2, 3, 5, 17, 23, generator=generator(0))
+    ranges = torch.rand(5, generator=generator(1))
+    pairs = [(0, 1), (0, 2), (1, 2), (2, 2)]
+    arguments = (first, second if others else None, pairs, ranges)
+    torch.testing.assert_close(
+        ssim_compiled.pair_values(*arguments), ssim_tensors.pair_values(*arguments), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_it_can_be_differentiated() -> None:
+    first, second = torch.rand(2, 2, 12, 13, dtype=torch.float64, generator=generator(0))
+    assert torch.autograd.gradcheck(saliency_ssim, (first.requires_grad_(), second), eps=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
