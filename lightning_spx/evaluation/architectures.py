@@ -78,7 +78,7 @@ def architectures(
     study = Study(
         run=run,
         record=record,
-        drawn=DrawnImages(known.images, label, known.index, known.mask),
+        drawn=DrawnImages(known.images, label, known.index, known.mask, known.source),
         settings=settings,
         target=target,
     )

@@ -23,12 +23,14 @@ class DrawnImages:
         label: (N,).
         index: (N,) numbers in the test set, or under `folds` in the training pool.
         mask: (N, H, W) bool of the object, or None.
+        source: says what the images were taken from, so that segments can be kept by their numbers; empty: not known.
     """
 
     images: Tensor
     label: Tensor
     index: Tensor
     mask: Tensor | None = None
+    source: str = ""
 
     def held_out(self, split: Split, num_models: int) -> Tensor | None:
         """Which model did not train on which image, (M, N) bool; None where no model saw any of them."""
@@ -45,11 +47,13 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImage
     Raises:
         ValueError: there are fewer images, or an image is not in [0, 1].
     """
-    source = data.pool() if data.plan == "folds" else data.test()
+    kind, source = ("pool", data.pool()) if data.plan == "folds" else ("test", data.test())
     positions = stratified_draw(source.labels, num_images, seed).tolist()
     items = [source[position] for position in track(positions, "images", disable=not is_writer(), transient=True)]
     images, mask = stacked(items)
-    return DrawnImages(images, torch.stack([item["label"] for item in items]), torch.tensor(positions), mask)
+    label = torch.stack([item["label"] for item in items])
+    name = f"{type(data).__name__} {data.fingerprint()} {kind}"
+    return DrawnImages(images, label, torch.tensor(positions), mask, name)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:

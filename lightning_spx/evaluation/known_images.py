@@ -25,6 +25,7 @@ class KnownImages:
         num_classes: of the labels; 0 without.
         fingerprint: differs when the images do.
         mask: (N, H, W) bool of the object, or None.
+        source: as of `DrawnImages`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class KnownImages:
     num_classes: int
     fingerprint: str
     mask: Tensor | None = None
+    source: str = ""
 
 
 def images_of(
@@ -57,7 +59,14 @@ def images_of(
         return KnownImages(name, found.images, torch.arange(len(found.images)), None, 0, digest)
     drawn = draw_images(data, num_images, seed)
     return KnownImages(
-        data.name, drawn.images, drawn.index, drawn.label, data.num_classes, data.fingerprint(), drawn.mask
+        name=data.name,
+        images=drawn.images,
+        index=drawn.index,
+        label=drawn.label,
+        num_classes=data.num_classes,
+        fingerprint=data.fingerprint(),
+        mask=drawn.mask,
+        source=drawn.source,
     )
 
 

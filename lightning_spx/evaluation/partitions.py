@@ -9,7 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.superpixels import Segmenter, blur_like, borrow, grid_like, num_segments, segment_pool, voronoi_like
+from lightning_spx.superpixels import (
+    Cached,
+    Segmenter,
+    blur_like,
+    borrow,
+    grid_like,
+    num_segments,
+    segment_pool,
+    voronoi_like,
+)
 
 PIXEL = "pixel"
 
@@ -126,10 +135,26 @@ def make_partitions(
     return partitions
 
 
-def segment_images(segmenters: Mapping[str, Segmenter], images: Tensor, batch_size: int) -> dict[str, Tensor]:
-    """Segment all images with every segmenter, once; returns (N, H, W) per name."""
-    starts = range(0, len(images), batch_size)
-    return {
-        name: torch.cat([segmenter(images[start : start + batch_size]).cpu() for start in starts])
-        for name, segmenter in segmenters.items()
-    }
+def segment_images(
+    segmenters: Mapping[str, Segmenter], images: Tensor, batch_size: int, source: str = "", index: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Segment all images with every segmenter, once.
+
+    Args:
+        segmenters: by name; those that are `Cached` know images of a `source` by their places in it.
+        images: (N, 3, H, W).
+        batch_size: images at a time.
+        source: what the images were taken from, as for `Cached.of_index`; empty if that is not known.
+        index: (N,) the images' places in it.
+
+    Returns:
+        (N, H, W) by name.
+    """
+
+    def segment(segmenter: Segmenter, here: slice) -> Tensor:
+        if isinstance(segmenter, Cached) and source and index is not None:
+            return segmenter.of_index(images[here], source, index[here]).cpu()
+        return segmenter(images[here]).cpu()
+
+    batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+    return {name: torch.cat([segment(segmenter, here) for here in batches]) for name, segmenter in segmenters.items()}

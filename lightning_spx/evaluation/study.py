@@ -109,7 +109,10 @@ class Study:
         images.check_pairs()
         self.record.lap("predict")
         if not self._partitions:
-            self._segments = segment_images(self.settings.segmenters, self.drawn.images, self.settings.batch_size)
+            drawn = self.drawn
+            self._segments = segment_images(
+                self.settings.segmenters, drawn.images, self.settings.batch_size, drawn.source, drawn.index
+            )
             self._partitions = make_partitions(self._segments, self.drawn.index, permutation, self.settings.seed)
             self.record.lap("segment")
         for block in missing:

@@ -1,5 +1,7 @@
 """Partitions, nulls and the derangement."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightning_spx.evaluation.partitions import derangement, make_partitions, permute_pixels, segment_images
-from lightning_spx.superpixels import Grid, Voronoi, num_segments, segment_pool
+from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
 
 
 @given(st.integers(2, 300), st.integers(0, 2**31))
@@ -65,3 +67,19 @@ def test_pooling_uses_each_images_segments_for_every_model() -> None:
     pooled = own.pool(attributions[:, 1:3].flatten(0, 1), slice(1, 3)).view(2, 2, 3, 16, 16)
     for model in range(2):
         assert torch.equal(pooled[model], segment_pool(attributions[model, 1:3], segments["Voronoi"][1:3]))
+
+
+def test_cached_segments_of_a_known_source_are_found_by_their_places(tmp_path: Path) -> None:
+    images = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    segmenters = {"cached": Cached(Slic(n_segments=4), tmp_path), "grid": Grid(4)}
+    index = torch.tensor([5, 9, 7])
+    found = segment_images(segmenters, images, 2, "photos test", index)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"5", "9", "7"}
+    assert torch.equal(found["cached"], Slic(n_segments=4)(images))
+    assert torch.equal(found["grid"], Grid(4)(images))
+    again = segment_images(segmenters, images[[2, 0]], 1, "photos test", index[[2, 0]])
+    assert torch.equal(again["cached"], found["cached"][[2, 0]])
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+    # photos without a place are known by their pixels
+    segment_images(segmenters, images, 2)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6
