@@ -102,6 +102,7 @@ def cheaper_methods(config: Path) -> str:
 
 def test_no_configuration_is_left_out() -> None:
     assert {path.parent.name for path in CONFIGS.rglob("*.yaml")} == {
+        "bench",
         "fit",
         "roar",
         "stability",
@@ -201,3 +202,17 @@ def test_a_roar_configuration_runs(config: Path, tmp_path: Path, monkeypatch: py
     methods = [method["class_path"] for method in content(config)["methods"]]
     assert list(results["method"].unique()) == ["none", "random", "sobel", *methods]
     assert results["value"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("config", configs("bench"), ids=lambda path: path.stem)
+def test_a_bench_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = content(config)
+    words = ["--network.network=SmallResNet", "--network.network.width=4", "--image_size=16", "--device=cpu"]
+    words += ["--batch_sizes=[1,2]", "--repeats=1", cheaper_methods(config)]
+    words += [f"--{name}=1" for name in ("num_path_images", "num_noise_images") if settings.get(name)]
+    main(["bench", f"--config={config}", *words, "--out=run"])
+    found = {path.stem for path in Path("run/sections").iterdir()}
+    assert found >= set(settings["sections"])
+    assert ({"path", "noise", "variance"} <= found) == ("num_path_images" in settings)
+    assert (Path("run/figures/exactness.png").is_file()) == ("num_path_images" in settings)

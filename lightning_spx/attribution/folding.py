@@ -122,6 +122,7 @@ class NormalisationFolding:
             observation = _Observation()
             with observation:
                 yield
+            observation.release()
             # not where it was cut short, as by the end of memory
             self._observation = observation
         elif self._pairs:
@@ -178,11 +179,14 @@ class _Observation(TorchFunctionMode):
             self._outputs[id(result)] = _Output(result, ref(result), arguments, result.dtype)
         return result
 
+    def release(self) -> None:
+        """Let go of the results, which the backward pass frees one after the other."""
+        for output in self._outputs.values():
+            output.tensor = None
+
     def pairs(self) -> dict[int, Folded]:
         """Return what can be folded, by the place of the convolution's weight."""
         calls = [id(output.arguments["weight"]) for output in self._outputs.values()]
-        for output in self._outputs.values():
-            output.tensor = None
         return {
             id(output.arguments["weight"]): folded(output.arguments, output.normalisation, output.dtype)
             for output in self._outputs.values()

@@ -192,7 +192,7 @@ def gradients_at(
             layout = _fastest_layout(inputs, precision, folding)
             as_it_is = folding.num_folded == 0 and layout is torch.contiguous_format
             # nothing is observed for the last chunk
-            evaluation = nullcontext() if ended and as_it_is else folding.evaluation()
+            evaluation = nullcontext() if ended and folding.num_folded == 0 else folding.evaluation()
             try:
                 return input_gradient(model, inputs, chosen, precision, layout, check, evaluation)
             except RuntimeError as error:

@@ -24,7 +24,9 @@ def add_to_channels(values: Tensor, bias: Tensor) -> None:
     across = min(BLOCK, triton.next_power_of_2(columns))
     down = BLOCK // across
     grid = (triton.cdiv(rows, down), triton.cdiv(columns, across))
-    add_to_block[grid](values, bias, rows, columns, channels, BY_ROW=by_row, DOWN=down, ACROSS=across)
+    # kernels run on the current device, which need not be that of the values
+    with torch.cuda.device(values.get_device()):
+        add_to_block[grid](values, bias, rows, columns, channels, BY_ROW=by_row, DOWN=down, ACROSS=across)
 
 
 @kernel

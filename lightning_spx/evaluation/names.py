@@ -16,25 +16,34 @@ def unique_names(items: Sequence[T]) -> dict[str, T]:
         ValueError: two items are equal.
 
     Example:
+        >>> from lightning_spx.attribution import Gradient, SmoothGrad
         >>> from lightning_spx.superpixels import Grid, Slic
         >>> list(unique_names([Slic(), Grid(16), Grid(64)]))
         ['Slic', 'Grid(n_segments=16)', 'Grid(n_segments=64)']
+        >>> list(unique_names([SmoothGrad(), SmoothGrad(Gradient(precision="bf16"))]))
+        ['SmoothGrad(base=Gradient(precision=fp32))', 'SmoothGrad(base=Gradient(precision=bf16))']
     """
     named: dict[str, T] = {}
     for item in items:
-        namesakes = [other for other in items if type(other) is type(item)]
-        name = type(item).__name__
-        if len(namesakes) > 1 and is_dataclass(item):
-            differing = [
-                f"{field.name}={getattr(item, field.name)}"
-                for field in fields(item)
-                if any(getattr(other, field.name) != getattr(item, field.name) for other in namesakes)
-            ]
-            name = f"{name}({','.join(differing)})" if differing else name
+        name = _told_apart(item, items)
         if name in named:
             raise ValueError(f"Expected different items in a list, got {name} twice.")
         named[name] = item
     return named
+
+
+def _told_apart(item: object, among: Sequence[object]) -> str:
+    """An object's class, with the settings in which objects of the same class differ from it."""
+    name = type(item).__name__
+    namesakes = [other for other in among if type(other) is type(item)]
+    if not is_dataclass(item):
+        return name
+    differing = []
+    for field in fields(item):
+        own, values = getattr(item, field.name), [getattr(other, field.name) for other in namesakes]
+        if any(value != own for value in values):
+            differing.append(f"{field.name}={_told_apart(own, values) if is_dataclass(own) else own}")
+    return f"{name}({','.join(differing)})" if differing else name
 
 
 def reseed(method: Attribution, offset: int) -> Attribution:

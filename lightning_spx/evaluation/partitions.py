@@ -136,7 +136,12 @@ def make_partitions(
 
 
 def segment_images(
-    segmenters: Mapping[str, Segmenter], images: Tensor, batch_size: int, source: str = "", index: Tensor | None = None
+    segmenters: Mapping[str, Segmenter],
+    images: Tensor,
+    batch_size: int,
+    device: torch.device,
+    source: str = "",
+    index: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Segment all images with every segmenter, once.
 
@@ -144,17 +149,18 @@ def segment_images(
         segmenters: by name; those that are `Cached` know images of a `source` by their places in it.
         images: (N, 3, H, W).
         batch_size: images at a time.
+        device: where those segmenters compute that can.
         source: what the images were taken from, as for `Cached.of_index`; empty if that is not known.
         index: (N,) the images' places in it.
 
     Returns:
-        (N, H, W) by name.
+        (N, H, W) by name, on the CPU.
     """
 
     def segment(segmenter: Segmenter, here: slice) -> Tensor:
         if isinstance(segmenter, Cached) and source and index is not None:
-            return segmenter.of_index(images[here], source, index[here]).cpu()
-        return segmenter(images[here]).cpu()
+            return segmenter.of_index(images[here].to(device), source, index[here]).cpu()
+        return segmenter(images[here].to(device)).cpu()
 
     batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
     return {name: torch.cat([segment(segmenter, here) for here in batches]) for name, segmenter in segmenters.items()}

@@ -111,7 +111,12 @@ class Study:
         if not self._partitions:
             drawn = self.drawn
             self._segments = segment_images(
-                self.settings.segmenters, drawn.images, self.settings.batch_size, drawn.source, drawn.index
+                self.settings.segmenters,
+                drawn.images,
+                self.settings.batch_size,
+                self.settings.device,
+                drawn.source,
+                drawn.index,
             )
             self._partitions = make_partitions(self._segments, self.drawn.index, permutation, self.settings.seed)
             self.record.lap("segment")

@@ -39,7 +39,7 @@ def benchmark_table(table: pd.DataFrame) -> Table:
                 str(row["what"]),
                 str(row["by"]),
                 str(row["batch"]),
-                f"{row['milliseconds']:.3g} [{row['quartile_low']:.3g}, {row['quartile_high']:.3g}]",
+                f"{_short(row['milliseconds'])} [{_short(row['quartile_low'])}, {_short(row['quartile_high'])}]",
                 "" if row["by"] == OWN else f"{row['milliseconds'] / own:.2f}",
                 "" if memory is None or math.isnan(memory) else f"{memory:.0f}",
                 str(row["evaluations"] or ""),
@@ -63,6 +63,8 @@ def times_figure(table: pd.DataFrame) -> Figure:
     if rows.empty:
         rows = table
     rows = rows[rows["batch"] == rows.groupby(["section", "what"])["batch"].transform("max")]
+    sections = list(rows["section"].unique())
+    rows = rows.sort_values("section", key=lambda names: names.map(sections.index), kind="stable")
     labels, places, position = [], [], 0.0
     figure = Figure(figsize=(9, 1.2 + 0.26 * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -70,23 +72,29 @@ def times_figure(table: pd.DataFrame) -> Figure:
     colours = COLOURS | {by: PEER_COLOURS[place % len(PEER_COLOURS)] for place, by in enumerate(peers)}
     named: set[str] = set()
     for (section, what), group in rows.groupby(["section", "what"], sort=False):
-        labels.append(f"{section}: {what}")
+        batch = int(group["batch"].iloc[0])
+        labels.append(f"{section}: {what}" + (f", {batch} images" if batch > 1 else ""))
         places.append(position + (len(group) - 1) / 2)
         for row in group.to_dict("records"):
             by, value = str(row["by"]), float(row["milliseconds"])
             axes.barh(position, value, 0.85, color=colours[by], label=None if by in named else by)
             axes.hlines(position, row["quartile_low"], row["quartile_high"], color="black", linewidth=1.2)
-            axes.annotate(f" {value:.3g}", (max(value, row["quartile_high"]), position), va="center", fontsize=7)
+            axes.annotate(f" {_short(value)}", (max(value, row["quartile_high"]), position), va="center", fontsize=7)
             named.add(by)
             position += 1
         position += 0.6
     axes.set_yticks(places, labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    axes.set_xlim(right=axes.get_xlim()[1] * 1.6)
+    # room for the numbers
+    axes.set_xlim(right=axes.get_xlim()[1] * 3)
     axes.set_xlabel("milliseconds per image (median, line: quartiles)")
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3, frameon=False)
     return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def growth_figure(table: pd.DataFrame) -> Figure:
@@ -134,9 +142,7 @@ def exactness_figure(errors: pd.DataFrame) -> Figure:
     for axes, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods, strict=True):
         for place, (what, rows) in enumerate(errors[errors["method"] == method].groupby("what", sort=False)):
             low, middle, high = rows["error"].quantile([0.05, 0.5, 0.95])
-            marker = (
-                "s" if "adaptive" in str(what) or "antithetic" in str(what) else "^" if "captum" in str(what) else "o"
-            )
+            marker = next((sign for word, sign in MARKERS.items() if word in str(what)), "o")
             axes.errorbar(
                 rows["evaluations"].mean(),
                 middle,

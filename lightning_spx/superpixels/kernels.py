@@ -30,7 +30,9 @@ def slic_segments(lab: Tensor, grid: CellGrid, weight: float, min_size: int, max
     Returns:
         `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
     """
-    return connected(nearest_cells(lab, grid, weight, max_num_iter), min_size)
+    # kernels run on the current device, which need not be that of the images
+    with torch.cuda.device(lab.get_device()):
+        return connected(nearest_cells(lab, grid, weight, max_num_iter), min_size)
 
 
 def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:

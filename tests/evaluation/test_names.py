@@ -43,8 +43,10 @@ def test_namesakes_are_told_apart_by_the_settings_that_differ() -> None:
 
 def test_a_nested_method_is_part_of_the_name() -> None:
     plain, mixed = unique_names([SmoothGrad(), SmoothGrad(Gradient(precision="bf16"))])
-    assert plain != mixed
-    assert "precision='bf16'" in mixed
+    assert plain == "SmoothGrad(base=Gradient(precision=fp32))"
+    assert mixed == "SmoothGrad(base=Gradient(precision=bf16))"
+    other = unique_names([SmoothGrad(), SmoothGrad(SmoothGrad())])
+    assert list(other) == ["SmoothGrad(base=Gradient)", "SmoothGrad(base=SmoothGrad)"]
 
 
 @pytest.mark.parametrize(

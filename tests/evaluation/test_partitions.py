@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from lightning_spx.evaluation.partitions import derangement, make_partitions, permute_pixels, segment_images
 from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
 
+CPU = torch.device("cpu")
+
 
 @given(st.integers(2, 300), st.integers(0, 2**31))
 def test_a_derangement_leaves_no_image_in_its_place(num_images: int, seed: int) -> None:
@@ -44,7 +46,7 @@ def test_a_permutation_depends_on_image_and_model_and_not_on_the_batch() -> None
 
 def test_every_control_has_the_images_own_number_of_segments() -> None:
     images = torch.rand(4, 3, 16, 16)
-    segments = segment_images({"Voronoi": Voronoi(13), "Grid": Grid(9)}, images, batch_size=3)
+    segments = segment_images({"Voronoi": Voronoi(13), "Grid": Grid(9)}, images, batch_size=3, device=CPU)
     partitions = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)
     names = [partition.name for partition in partitions]
     controls = ["grid", "voronoi", "borrowed", "blur"]
@@ -61,7 +63,7 @@ def test_every_control_has_the_images_own_number_of_segments() -> None:
 
 def test_pooling_uses_each_images_segments_for_every_model() -> None:
     images = torch.rand(4, 3, 16, 16)
-    segments = segment_images({"Voronoi": Voronoi(13)}, images, batch_size=2)
+    segments = segment_images({"Voronoi": Voronoi(13)}, images, batch_size=2, device=CPU)
     own = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)[1]
     attributions = torch.randn(2, 4, 3, 16, 16)
     pooled = own.pool(attributions[:, 1:3].flatten(0, 1), slice(1, 3)).view(2, 2, 3, 16, 16)
@@ -73,13 +75,13 @@ def test_cached_segments_of_a_known_source_are_found_by_their_places(tmp_path: P
     images = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
     segmenters = {"cached": Cached(Slic(n_segments=4), tmp_path), "grid": Grid(4)}
     index = torch.tensor([5, 9, 7])
-    found = segment_images(segmenters, images, 2, "photos test", index)
+    found = segment_images(segmenters, images, 2, CPU, "photos test", index)
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"5", "9", "7"}
     assert torch.equal(found["cached"], Slic(n_segments=4)(images))
     assert torch.equal(found["grid"], Grid(4)(images))
-    again = segment_images(segmenters, images[[2, 0]], 1, "photos test", index[[2, 0]])
+    again = segment_images(segmenters, images[[2, 0]], 1, CPU, "photos test", index[[2, 0]])
     assert torch.equal(again["cached"], found["cached"][[2, 0]])
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
     # photos without a place are known by their pixels
-    segment_images(segmenters, images, 2)
+    segment_images(segmenters, images, 2, CPU)
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6

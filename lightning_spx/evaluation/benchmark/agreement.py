@@ -54,7 +54,7 @@ def map_agreement(bench: Bench) -> pd.DataFrame:
     rows = []
     for what, (one, other) in comparisons.items():
         difference = (one - other).abs().flatten(1).amax(1)
-        cosine = torch.cosine_similarity(one.flatten(1), other.flatten(1))
+        cosine = torch.cosine_similarity(one.flatten(1).double(), other.flatten(1).double())
         rows += [
             {"what": what, "image": image, "largest_difference": float(each), "cosine": float(alike)}
             for image, (each, alike) in enumerate(zip(difference, cosine, strict=True))

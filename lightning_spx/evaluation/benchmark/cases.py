@@ -145,7 +145,8 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
             peer = peer_of(method, bench.network)
             if peer is not None:
                 calls[peer[0]] = partial(peer[1], images, target)
-            if evaluations:
+            # GradCAM goes back to its layer alone
+            if evaluations and not isinstance(method, GradCAM):
                 calls[FLOOR] = partial(passes, bench.network, images, evaluations, precision_of(method))
             yield from bench.timed(GRADIENTS, name, calls, size, evaluations)
 

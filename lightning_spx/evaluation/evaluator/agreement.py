@@ -58,7 +58,8 @@ class ExplainedImages:
         if images.shape[1] not in (1, 3):
             raise ValueError(f"Expected images of 1 or 3 channels, got {images.shape[1]}.")
         coloured = images.expand(-1, 3, -1, -1)
-        return cls(images, chosen.label, chosen.mask, segment_images(segmenters, coloured, batch_size), seed)
+        segments = segment_images(segmenters, coloured, batch_size, coloured.device)
+        return cls(images, chosen.label, chosen.mask, segments, seed)
 
     def partitions(self, controls: bool) -> list[Partition]:
         """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""

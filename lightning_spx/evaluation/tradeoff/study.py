@@ -65,7 +65,9 @@ class TradeoffStudy:
         if not missing:
             return
         known = self.known
-        segments = segment_images(self.segmenters, known.images, self.settings.batch_size, known.source, known.index)
+        segments = segment_images(
+            self.segmenters, known.images, self.settings.batch_size, self.device, known.source, known.index
+        )
         permutation = derangement(len(known.images), self.seed)
         partitions = make_partitions(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
