@@ -62,8 +62,8 @@ def times_figure(table: pd.DataFrame) -> Figure:
     rows = table[~table["section"].str.startswith(GROWTH) & ~table["section"].isin(["memory", "study"])]
     if rows.empty:
         rows = table
-    rows = rows[rows["batch"] == rows.groupby(["section", "what"])["batch"].transform("max")]
     sections = list(rows["section"].unique())
+    rows = rows[rows["batch"] == rows.groupby(["section", "what"])["batch"].transform("max")]
     rows = rows.sort_values("section", key=lambda names: names.map(sections.index), kind="stable")
     labels, places, position = [], [], 0.0
     figure = Figure(figsize=(9, 1.2 + 0.26 * len(rows)), layout="constrained")
