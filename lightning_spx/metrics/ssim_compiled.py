@@ -74,6 +74,35 @@ def _ssim(image: Values, other: Values, weight: Values, own: Values, others: Val
 ssim = compiled(_ssim)
 
 
+def _values(
+    first: Values,
+    second: Values,
+    same: bool,
+    pairs: NDArray[np.int64],
+    weight: Values,
+    ranges: Values,
+    begin: int,
+    end: int,
+    found: Values,
+) -> None:
+    models, _, height, width = first.shape
+    own = np.empty((models, 2, height - WINDOW + 1, width - WINDOW + 1))
+    others = own if same else np.empty((len(second), 2, height - WINDOW + 1, width - WINDOW + 1))
+    for image in range(begin, end):
+        for model in range(models):
+            moments(first[model, image], weight, own[model, 0], own[model, 1])
+        if not same:
+            for model in range(len(second)):
+                moments(second[model, image], weight, others[model, 0], others[model, 1])
+        c1, c2 = (K1 * ranges[image]) ** 2, (K2 * ranges[image]) ** 2
+        for pair in range(len(pairs)):
+            i, j = pairs[pair]
+            found[pair, image] = ssim(first[i, image], second[j, image], weight, own[i], others[j], c1, c2)
+
+
+values = compiled(_values)
+
+
 def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
     """SSIM of pairs; arguments and values as for the function of the same name on tensors, which are on the CPU.
 
@@ -84,30 +113,18 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
     """
     first = _array(maps)
     second = first if others is None else _array(others)
-    of_image = partial(_values_of_image, first, second, pairs, data_range.double().tolist())
-    with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-        values = list(pool.map(of_image, range(maps.shape[1])))
-    return torch.tensor(values, dtype=torch.float64).reshape(maps.shape[1], len(pairs)).T
+    number = maps.shape[1]
+    chosen, ranges = np.array(pairs, dtype=np.int64).reshape(-1, 2), data_range.detach().double().numpy()
+    found = np.empty((len(pairs), number))
+    # one call for each thread: calls cost more than small maps
+    edges = np.linspace(0, number, min(torch.get_num_threads(), max(1, number)) + 1).astype(int)
+    part = partial(values, first, second, others is None, chosen, WEIGHT, ranges)
+    with ThreadPoolExecutor(max_workers=len(edges) - 1) as pool:
+        list(pool.map(lambda begin, end: part(begin, end, found), edges[:-1], edges[1:]))
+    return torch.from_numpy(found)
 
 
 def _array(maps: Tensor) -> Values:
     known = maps if maps.dtype in (torch.float32, torch.float64) else maps.double()
     array: Values = known.detach().contiguous().numpy()
     return array
-
-
-def _values_of_image(
-    first: Values, second: Values, pairs: Sequence[tuple[int, int]], data_range: Sequence[float], image: int
-) -> list[float]:
-    own = _moments_of(first[:, image])
-    others = own if second is first else _moments_of(second[:, image])
-    c1, c2 = (K1 * data_range[image]) ** 2, (K2 * data_range[image]) ** 2
-    return [ssim(first[i, image], second[j, image], WEIGHT, own[i], others[j], c1, c2) for i, j in pairs]
-
-
-def _moments_of(maps: Values) -> NDArray[np.float64]:
-    number, height, width = maps.shape
-    found = np.empty((number, 2, height - WINDOW + 1, width - WINDOW + 1))
-    for image, (mean, square) in zip(maps, found, strict=True):
-        moments(image, WEIGHT, mean, square)
-    return found
