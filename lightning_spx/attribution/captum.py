@@ -79,7 +79,7 @@ class FromCaptum(Attribution):
 
     def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> Tensor:
         if self.seed is not None:
-            _seed_all(image_generators(images[:1], self.seed)[0].initial_seed())
+            _seed_all(next(image_generators(images[:1], self.seed)).initial_seed())
         state = _random_state(images.device)
         # an inference tensor becomes an ordinary one by cloning it outside inference mode
         variable, chosen = (

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from lightning_spx.attribution.finite import FiniteCheck, NonFiniteError
 from lightning_spx.attribution.memory import (
-    FIRST_CHUNK,
     allocated_so_far,
+    first_chunk,
     fitting_chunk,
     free_bytes,
     is_out_of_memory,
@@ -68,7 +68,7 @@ def in_chunks(
         certain = min(largest, surely_fitting(point, free_bytes(device)))
         # a few points need not be divided; of many, the first ones tell how much memory they take
         measured = _filled(waiting, stream, certain + 1) > certain
-        size = min(certain, FIRST_CHUNK) if measured else certain
+        size = min(certain, first_chunk(point)) if measured else certain
     before = allocated_so_far(device) if measured else 0
     while waiting:
         _filled(waiting, stream, size)

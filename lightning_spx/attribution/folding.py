@@ -4,7 +4,8 @@ A residual network on a GPU spends most of its time in these layers. Nothing of 
 explained, its calls of `conv2d` and `batch_norm` are answered by one convolution with other weights.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import getattr_static
@@ -44,33 +45,46 @@ class Folded(NamedTuple):
     bias: Tensor
 
 
-def folded(convolution: Mapping[str, Any], normalisation: Mapping[str, Any], dtype: torch.dtype) -> Folded:
-    """Fold a normalisation into a convolution.
+def folded(calls: Sequence[tuple[Mapping[str, Any], Mapping[str, Any], torch.dtype]]) -> list[Folded]:
+    """Fold normalisations into the convolutions before them.
 
     Args:
-        convolution: Arguments of `torch.conv2d` by name.
-        normalisation: Arguments of `batch_norm` by name.
-        dtype: In which the convolution computes.
+        calls: For each pair the arguments of `torch.conv2d` and of `batch_norm` by name, and the type in which the
+            convolution computes; all on one device.
 
     Example:
         >>> one = torch.ones(1)
-        >>> pair = folded({"weight": torch.ones(1, 1, 1, 1)}, {"running_mean": one, "running_var": 4 * one, "eps": 0},
-        ...               torch.float32)
+        >>> normalisation = {"running_mean": one, "running_var": 4 * one, "eps": 0}
+        >>> pair, = folded([({"weight": torch.ones(1, 1, 1, 1)}, normalisation, torch.float32)])
         >>> pair.weight.item(), pair.bias.item()
         (0.5, -0.5)
     """
-    weight, mean = convolution["weight"], normalisation["running_mean"]
-    scale = (normalisation["running_var"].detach().double() + normalisation.get("eps", 1e-5)).rsqrt()
-    if normalisation.get("weight") is not None:
-        scale = scale * normalisation["weight"].detach()
-    shift = -mean.detach().double()
-    if convolution.get("bias") is not None:
-        shift = shift + convolution["bias"].detach()
-    shift = shift * scale
-    if normalisation.get("bias") is not None:
-        shift = shift + normalisation["bias"].detach()
-    scaled = weight.detach() * scale[:, None, None, None].to(weight.dtype)
-    return Folded(weight, mean, scaled.to(dtype), shift.to(dtype))
+    means = [normalisation["running_mean"].detach() for _, normalisation, _ in calls]
+    lengths = [len(mean) for mean in means]
+
+    def joined(values: Iterable[Tensor | None], otherwise: float) -> Tensor:
+        # all channels of the network in one vector: a GPU would wait for the launches of each pair's arithmetic
+        pairs = zip(values, means, strict=True)
+        parts = [torch.full_like(mean, otherwise) if value is None else value.detach() for value, mean in pairs]
+        return torch.cat(parts).double()
+
+    epsilon = torch.tensor([normalisation.get("eps", 1e-5) for _, normalisation, _ in calls], dtype=torch.float64)
+    variance = joined((normalisation["running_var"] for _, normalisation, _ in calls), 1.0)
+    variance = variance + epsilon.repeat_interleave(torch.tensor(lengths)).to(variance.device)
+    scale = variance.rsqrt() * joined((normalisation.get("weight") for _, normalisation, _ in calls), 1.0)
+    shift = joined((convolution.get("bias") for convolution, _, _ in calls), 0.0) - joined(means, 0.0)
+    shift = shift * scale + joined((normalisation.get("bias") for _, normalisation, _ in calls), 0.0)
+    return [
+        Folded(
+            convolution["weight"],
+            normalisation["running_mean"],
+            (convolution["weight"].detach() * scales[:, None, None, None].to(convolution["weight"].dtype)).to(dtype),
+            shifts.to(dtype),
+        )
+        for (convolution, normalisation, dtype), scales, shifts in zip(
+            calls, torch.split(scale, lengths), torch.split(shift, lengths), strict=True
+        )
+    ]
 
 
 class NormalisationFolding:
@@ -186,14 +200,20 @@ class _Observation(TorchFunctionMode):
 
     def pairs(self) -> dict[int, Folded]:
         """Return what can be folded, by the place of the convolution's weight."""
-        calls = [id(output.arguments["weight"]) for output in self._outputs.values()]
-        return {
-            id(output.arguments["weight"]): folded(output.arguments, output.normalisation, output.dtype)
+        uses = Counter(id(output.arguments["weight"]) for output in self._outputs.values())
+        calls = [
+            (output.arguments, output.normalisation, output.dtype)
             for output in self._outputs.values()
             if output.normalisation is not None
             and output.uses == 1
             and output.kept() is None
-            and calls.count(id(output.arguments["weight"])) == 1
+            and uses[id(output.arguments["weight"])] == 1
+        ]
+        devices = dict.fromkeys(convolution["weight"].device for convolution, _, _ in calls)
+        return {
+            id(pair.original): pair
+            for device in devices
+            for pair in folded([call for call in calls if call[0]["weight"].device == device])
         }
 
 

@@ -6,8 +6,9 @@ from torch import Tensor
 # A CPU that runs out of memory often kills the process instead of raising, and gains nothing from large batches.
 PIXELS_PER_CHUNK_ON_CPU = 2**19
 PIXELS_PER_CHUNK = 2**24
-# The first of several chunks on a GPU, from which the memory that a point takes is known
-FIRST_CHUNK = 32
+# Of the first of several chunks on a GPU, from which the memory that a point takes is known. Fewer would take as long:
+# that of launching the kernels.
+PIXELS_IN_FIRST_CHUNK = 2**22
 # More than networks take for a pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
 BYTES_PER_PIXEL = 20_000
 
@@ -21,6 +22,16 @@ def largest_chunk(point: Tensor) -> int:
     """
     budget = PIXELS_PER_CHUNK_ON_CPU if point.device.type == "cpu" else PIXELS_PER_CHUNK
     return max(1, budget // point[0].numel())
+
+
+def first_chunk(point: Tensor) -> int:
+    """Return the number of points of the first of several chunks on a GPU, from the pixels of one.
+
+    Example:
+        >>> first_chunk(torch.zeros(3, 224, 224))
+        83
+    """
+    return max(1, PIXELS_IN_FIRST_CHUNK // point[0].numel())
 
 
 def surely_fitting(point: Tensor, free: int) -> int:

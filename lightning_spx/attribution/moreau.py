@@ -90,7 +90,7 @@ class MoreauGrad(Attribution):
             raise ValueError(
                 f"Expected `segments` of shape {(len(inputs), *inputs.shape[2:])}, got {tuple(segments.shape)}."
             )
-        generators = image_generators(inputs, self.seed)
+        generators = list(image_generators(inputs, self.seed))
         delta = torch.zeros_like(inputs, dtype=torch.float32)
         result = torch.zeros_like(delta)
         length = self.step_size * self.smoothing

@@ -220,6 +220,7 @@ def test_the_first_of_several_chunks_on_a_gpu_is_small(monkeypatch: pytest.Monke
     Gradient().attribute(model, images(100).cuda(), targets(100))
     assert model.sizes == [100]
     monkeypatch.setattr("lightning_spx.attribution.chunks.surely_fitting", lambda point, free: 50)
+    monkeypatch.setattr("lightning_spx.attribution.chunks.first_chunk", lambda point: 32)
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
     assert model.sizes == [32, 68]
