@@ -29,7 +29,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4
 
 clean:
 	rm -rf .venv runs

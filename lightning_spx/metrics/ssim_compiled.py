@@ -21,6 +21,7 @@ Values = NDArray[np.floating[Any]]
 # `nogil`: threads work on several images at once; `cache`: compiled once for all processes; a division by zero is a NaN
 compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
 WEIGHT = np.array(WEIGHTS)
+VALUES_PER_THREAD = 2**17
 
 
 def _moments(image: Values, weight: Values, mean: Values, square: Values) -> None:
@@ -116,11 +117,15 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
     number = maps.shape[1]
     chosen, ranges = np.array(pairs, dtype=np.int64).reshape(-1, 2), data_range.detach().double().numpy()
     found = np.empty((len(pairs), number))
-    # one call for each thread: calls cost more than small maps
-    edges = np.linspace(0, number, min(torch.get_num_threads(), max(1, number)) + 1).astype(int)
     part = partial(values, first, second, others is None, chosen, WEIGHT, ranges)
-    with ThreadPoolExecutor(max_workers=len(edges) - 1) as pool:
-        list(pool.map(lambda begin, end: part(begin, end, found), edges[:-1], edges[1:]))
+    # one call for each thread, as calls cost more than small maps; and for few values no thread, which costs more too
+    parts = min(torch.get_num_threads(), number, found.size * maps.shape[2:].numel() // VALUES_PER_THREAD)
+    if parts < 2:
+        part(0, number, found)
+    else:
+        edges = np.linspace(0, number, parts + 1).astype(int)
+        with ThreadPoolExecutor(max_workers=parts) as pool:
+            list(pool.map(lambda begin, end: part(begin, end, found), edges[:-1], edges[1:]))
     return torch.from_numpy(found)
 
 

@@ -24,7 +24,7 @@ from lightning_spx.evaluation.benchmark.cases import (
 )
 from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_errors, variance_ratios
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
-from lightning_spx.evaluation.benchmark.measure import Measurement
+from lightning_spx.evaluation.benchmark.measure import Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.input_images import find_images, read_images
@@ -125,7 +125,9 @@ def bench(
     )
     timed = Bench(**{**vars(shared), "images": shared.images[: max(*sizes, 2)]})
     parts = {section: partial(_rows, function, timed) for section, function in TIMED.items() if section in sections}
-    table = pd.concat([_kept(run, record, section, part) for section, part in parts.items()] or [pd.DataFrame()])
+    with objects_set_aside():
+        tables = [_kept(run, record, section, part) for section, part in parts.items()]
+    table = pd.concat(tables or [pd.DataFrame()])
     write_atomic(run.path / "benchmark.csv", partial(table.to_csv, index=False))
     endings = formats or ["png"]
     console = Console()

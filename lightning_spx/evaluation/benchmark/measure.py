@@ -6,7 +6,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,17 @@ def seconds(call: Call, device: torch.device) -> float:
     call()
     _wait(device)
     return time.perf_counter() - start
+
+
+@contextmanager
+def objects_set_aside() -> Iterator[None]:
+    """Have `peak_mebibytes` look for garbage among objects made from now on: of all, it may take half a second."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def peak_mebibytes(call: Call, device: torch.device) -> float | None:

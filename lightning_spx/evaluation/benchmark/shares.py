@@ -1,5 +1,8 @@
 """What the times say together: what comes after the gradients, and how much of the device the gradients use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -87,9 +90,24 @@ def gflop_of_a_gradient(network: nn.Module, image: Tensor) -> float:
 
 
 def product_tflops(device: torch.device, precision: Precision) -> float:
-    """Return what the device reaches in a product of two large matrices, in million millions of operations a second."""
+    """Return what the device reaches in a product of two large matrices, in million millions of operations a second.
+
+    On a GPU float32 is rounded to TF32 where convolutions round it (`torch.backends.cudnn.allow_tf32`).
+    """
     size = MATRIX.get(device.type, 2048)
     matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    seconds(lambda: matrix @ matrix, device)
-    fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(TURNS))
+    with _rounded_as_in_convolutions(device):
+        seconds(lambda: matrix @ matrix, device)
+        fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(TURNS))
     return float(2 * size**3 / fastest / 1e12)
+
+
+@contextmanager
+def _rounded_as_in_convolutions(device: torch.device) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if torch.backends.cudnn.allow_tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
