@@ -5,18 +5,21 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import FiniteCheck, require_finite
 from lightning_spx.attribution.folding import NormalisationFolding
-from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled
+from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled, module_of
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 
 # Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, as the weights are laid out
 # anew for every chunk.
 PIXELS_FOR_CHANNELS_LAST = 2**18
+# Two, because some models squeeze the batch away where it has one image
+POINTS_OBSERVED = 2
+NORMALISATIONS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 Check = Callable[[Tensor, str], None]
 
@@ -143,7 +146,8 @@ def gradients_at(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    From the second chunk on, batch normalisations are folded into the convolutions before them. Large chunks on a CPU,
+    Where there are several chunks, batch normalisations are folded into the convolutions before them, as the model is
+    seen to use them with two of the points. Large chunks on a CPU,
     and bfloat16 on a GPU where no such normalisation is left, have their channels side by side (`torch.channels_last`),
     in which convolutions compute faster. A model that cannot do with either (`view` on a feature map) is evaluated as
     it is. Between two chunks nothing waits for the device.
@@ -182,27 +186,43 @@ def gradients_at(
         yield from stream
         ended = True
 
-    # what was compiled would be taken apart again by looking at its calls
-    folding = NormalisationFolding(enabled=not is_compiled(model))
+    folding: NormalisationFolding | None = None
     refused = False
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
-        nonlocal refused
+        nonlocal folding, refused
+        if folding is None:
+            # one chunk alone would not pay for being looked at
+            folding = NormalisationFolding() if ended else _observed(model, inputs[:POINTS_OBSERVED], precision)
         if not refused:
             layout = _fastest_layout(inputs, precision, folding)
-            as_it_is = folding.num_folded == 0 and layout is torch.contiguous_format
-            # nothing is observed for the last chunk
-            evaluation = nullcontext() if ended and folding.num_folded == 0 else folding.evaluation()
             try:
-                return input_gradient(model, inputs, chosen, precision, layout, check, evaluation)
+                return input_gradient(model, inputs, chosen, precision, layout, check, folding.evaluation())
             except RuntimeError as error:
-                if as_it_is or is_out_of_memory(error):
+                if (folding.num_folded == 0 and layout is torch.contiguous_format) or is_out_of_memory(error):
                     raise
             refused = True
             check.belongs_to([])
         return input_gradient(model, inputs, chosen, precision, check=check)
 
     yield from in_chunks(method, evaluate, watched(), target, chunk_size, check)
+
+
+def _observed(model: Model, images: Tensor, precision: Precision) -> NormalisationFolding:
+    if is_compiled(model):
+        # what was compiled would be taken apart again by looking at its calls
+        return NormalisationFolding()
+    module = module_of(model)
+    if module is not None and not any(isinstance(part, NORMALISATIONS) for part in module.modules()):
+        return NormalisationFolding(num_left=0)
+    try:
+        with explaining(model, images.device, precision) as network:
+            return NormalisationFolding.observed(network, images)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        # what is wrong with the model, if anything, its evaluation tells
+        return NormalisationFolding()
 
 
 def _fastest_layout(inputs: Tensor, precision: Precision, folding: NormalisationFolding) -> torch.memory_format:

@@ -1,0 +1,170 @@
+"""What a model does with the results of its convolutions, found by looking at one evaluation."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from inspect import getattr_static
+from typing import Any, NamedTuple
+from weakref import ref
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+from torch.nn.functional import batch_norm
+from torch.overrides import TorchFunctionMode
+
+Arguments = dict[str, Any]
+CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+NORMALISATION = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+# questions about a tensor that leave its values alone
+HARMLESS = {Tensor.dim, Tensor.size, *(getattr_static(Tensor, name).__get__ for name in ("shape", "ndim", "dtype"))}
+
+
+class Pair(NamedTuple):
+    """A convolution of which nothing but the normalisation after it sees the result.
+
+    Args:
+        convolution: Arguments of `torch.conv2d` but the input.
+        normalisation: Arguments of `batch_norm` but the input.
+        dtype: In which the convolution computes.
+    """
+
+    convolution: Arguments
+    normalisation: Arguments
+    dtype: torch.dtype
+
+
+def observed_pairs(model: Callable[[Tensor], Tensor], images: Tensor) -> tuple[list[Pair], int]:
+    """Evaluate a model, and find the convolutions that are used once and only by one normalisation by constants.
+
+    Two witnesses have to agree: the calls that Python sees, and the graph of the gradient, in which also those appear
+    that Python does not see.
+
+    Args:
+        model: In evaluation mode, its parameters constants.
+        images: `(N, C, H, W)`.
+
+    Returns:
+        The pairs, and the number of normalisations by constants that are in none.
+
+    Example:
+        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
+        >>> pairs, num_left = observed_pairs(network, torch.rand(1, 3, 8, 8))
+        >>> len(pairs), num_left
+        (1, 0)
+    """
+    observation = _Observation()
+    observation.look(model, images.detach().clone().requires_grad_())
+    pairs = observation.pairs()
+    return pairs, observation.num_normalisations - len(pairs)
+
+
+@dataclass
+class _Output:
+    tensor: Tensor | None
+    kept: "ref[Tensor]"
+    arguments: Arguments
+    dtype: torch.dtype
+    uses: int = 0
+    normalisation: Arguments | None = None
+    normalised: Node | None = None
+    alone: bool = False
+
+
+class _Observation(TorchFunctionMode):
+    """Notes what is done with the results of convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outputs: dict[int, _Output] = {}
+        self.num_normalisations = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Arguments | None = None
+    ) -> object:
+        kwargs = kwargs or {}
+        normalisation = by_constants(func, args, kwargs)
+        self.num_normalisations += normalisation is not None
+        seen = [] if func in HARMLESS else [self._outputs.get(id(each)) for each in tensors((*args, *kwargs.values()))]
+        result = func(*args, **kwargs)
+        for output in seen:
+            if output is not None:
+                output.uses += 1
+                output.normalisation = normalisation
+                output.normalised = result.grad_fn if normalisation is not None else None
+        if func is torch.conv2d and isinstance(result, Tensor):
+            arguments = named(CONVOLUTION, args, kwargs)
+            del arguments["input"]
+            # held while the model runs, so that no other tensor gets its place in memory, which it is known by
+            self._outputs[id(result)] = _Output(result, ref(result), arguments, result.dtype)
+        return result
+
+    def look(self, model: Callable[[Tensor], Tensor], variable: Tensor) -> None:
+        """Evaluate the model, and note which results the gradient passes on its way from the normalisation alone."""
+        with torch.enable_grad(), self:
+            result = model(variable)
+        entered, reached = _edges(result.grad_fn) if isinstance(result, Tensor) else (Counter(), set())
+        for output in self._outputs.values():
+            tensor = output.tensor
+            if tensor is not None and tensor.grad_fn is not None and tensor._version == 0:
+                output.alone = entered[tensor.grad_fn] == 1 and output.normalised in reached
+            output.tensor = output.normalised = None
+
+    def pairs(self) -> list[Pair]:
+        """Return what belongs together; called when nothing but the model itself can still hold a result."""
+        calls = Counter(id(output.arguments["weight"]) for output in self._outputs.values())
+        return [
+            Pair(output.arguments, output.normalisation, output.dtype)
+            for output in self._outputs.values()
+            if output.normalisation is not None
+            and output.uses == 1
+            and output.alone
+            and output.kept() is None
+            and calls[id(output.arguments["weight"])] == 1
+        ]
+
+
+def _edges(root: Node | None) -> tuple[Counter[Node], set[Node]]:
+    """How often each node of a graph is entered, and all its nodes."""
+    entered: Counter[Node] = Counter()
+    waiting = [] if root is None else [root]
+    reached = set(waiting)
+    while waiting:
+        for node, _ in waiting.pop().next_functions:
+            if node is None:
+                continue
+            entered[node] += 1
+            if node not in reached:
+                reached.add(node)
+                waiting.append(node)
+    return entered, reached
+
+
+def by_constants(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Arguments) -> Arguments | None:
+    """Return the arguments but the first of a call that normalises by constants; None for any other call."""
+    if func is not batch_norm:
+        return None
+    given = named(NORMALISATION, args, kwargs)
+    # a reference to it would keep it alive
+    del given["input"]
+    constant = given.get("running_mean") is not None and given.get("running_var") is not None
+    return given if constant and not given.get("training") else None
+
+
+def named(names: Iterable[str], args: tuple[Any, ...], kwargs: Arguments) -> Arguments:
+    """Return the arguments of a call by name.
+
+    Example:
+        >>> named(("input", "bias"), (1,), {"bias": 2})
+        {'input': 1, 'bias': 2}
+    """
+    return dict(zip(names, args, strict=False)) | kwargs
+
+
+def tensors(values: Iterable[object]) -> Iterator[Tensor]:
+    """Yield the tensors among values and in lists and tuples among them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from tensors(value)
