@@ -28,7 +28,7 @@ def image_generators(images: Tensor, seed: int) -> Iterator[torch.Generator]:
         True
     """
     # a GPU writes ten times faster to memory that cannot be moved
-    host = torch.empty(images.shape, dtype=torch.float32, pin_memory=images.device.type == "cuda")
+    host = torch.empty(images.shape, dtype=torch.float32, device="cpu", pin_memory=images.device.type == "cuda")
     for values in host.copy_(images.detach()).numpy():
         digest = hashlib.sha256(f"{seed}:".encode() + values.tobytes()).digest()
         generator = torch.Generator(images.device)

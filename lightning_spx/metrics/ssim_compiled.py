@@ -18,10 +18,21 @@ from lightning_spx.metrics.ssim_tensors import K1, K2, WEIGHTS, WINDOW
 
 Values = NDArray[np.floating[Any]]
 
-# `nogil`: threads work on several images at once; `cache`: compiled once for all processes; a division by zero is a NaN
-compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True, error_model="numpy")
 WEIGHT = np.array(WEIGHTS)
 VALUES_PER_THREAD = 2**17
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function; where there is a place to keep it, once for all processes.
+
+    numba compiles it anew when this file changes, and not when a constant changes that it imports.
+    """
+    try:
+        result: Callable[..., Any] = njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:
+        # neither the package's folder nor the user's can be written to
+        result = njit(nogil=True, error_model="numpy")(function)
+    return result
 
 
 def _moments(image: Values, weight: Values, mean: Values, square: Values) -> None:

@@ -31,6 +31,8 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
         >>> pair_values(maps, None, [(0, 1)], torch.ones(1))
         tensor([[1.]], dtype=torch.float64)
     """
+    if not pairs or not maps.shape[1]:
+        return maps.new_zeros(len(pairs), maps.shape[1], dtype=torch.float64)
     size = _images_per_chunk(maps)
     chunks = []
     for start in range(0, maps.shape[1], size):
@@ -39,7 +41,7 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
         second = first if others is None else others[:, here].double()
         alone = len(pairs) == 1
         chunks.append(_one_pair(first, second, pairs[0], ranges) if alone else _all(first, second, pairs, ranges))
-    return torch.cat(chunks, dim=1) if chunks else maps.new_zeros(len(pairs), 0, dtype=torch.float64)
+    return torch.cat(chunks, dim=1)
 
 
 def _one_pair(first: Tensor, second: Tensor, pair: tuple[int, int], data_range: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lightning_spx import __version__
-from lightning_spx.superpixels.cache_entry import entry, read_entry, spots
-from lightning_spx.superpixels.cache_space import CacheSpace
+from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums, read_entry
+from lightning_spx.superpixels.cache_space import space_of
 from lightning_spx.superpixels.image_file import eight_bit, image_key, write_whole
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
@@ -32,8 +32,8 @@ class Cached(Segmenter):
     Args:
         segmenter: What computes the segments: a dataclass, because its `repr` stands for its settings.
         root: Folder of the files; made when needed, may be deleted at any time.
-        max_bytes: Size that the folder may have; beyond it the files that were written first are removed. A file takes
-            one or two bytes for each pixel.
+        max_bytes: Size that these files may have; beyond it those that were written first are removed, and no others. A
+            file takes one or two bytes for each pixel.
 
     Raises:
         TypeError: If `segmenter` is not a dataclass.
@@ -52,12 +52,10 @@ class Cached(Segmenter):
     segmenter: Segmenter
     root: str | Path
     max_bytes: int = 2**34
-    _space: CacheSpace = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check the settings."""
         check_at_least("max_bytes", self.max_bytes, minimum=1)
-        object.__setattr__(self, "_space", CacheSpace(Path(self.root), self.max_bytes))
         if not is_dataclass(self.segmenter):
             raise TypeError(f"Expected `segmenter` to be a dataclass, got {type(self.segmenter).__name__}.")
 
@@ -83,12 +81,13 @@ class Cached(Segmenter):
         check_images(images)
         folder = self.folder
         # one image after the other: rounded and hashed while it is in the processor's cache
-        return self._found(images, [folder / image_key(image) for image in images.cpu()])
+        return self._found(images, [folder / f"{image_key(image)}{SUFFIX}" for image in images.cpu()])
 
     def of_index(self, images: Tensor, data: str, index: Tensor) -> Tensor:
         """Return the segments of images that are known by their places in a data set, without hashing their pixels.
 
-        A file also holds 64 values of its image; where they are others than the given image's, it is computed anew.
+        A file also holds a checksum of every third row of its image; where it is another than the given image's, the
+        segments are computed anew.
 
         Args:
             images: `(N, 3, H, W)`, RGB in [0, 1], not augmented.
@@ -111,20 +110,22 @@ class Cached(Segmenter):
             ...     Cached(Slic(), root).of_index(images, "photos, test part", torch.tensor([7, 3])).shape
             torch.Size([2, 16, 16])
         """
+        if not images.is_floating_point():
+            raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
         if index.shape != images.shape[:1]:
             raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
         height, width = images.shape[-2:]
         folder = self.folder / f"{_digest(data)}_{height}x{width}"
-        return self._found(images, [folder / str(number) for number in index.tolist()])
+        return self._found(images, [folder / f"{number}{SUFFIX}" for number in index.tolist()])
 
     def _found(self, images: Tensor, paths: Sequence[Path]) -> Tensor:
         height, width = images.shape[-2:]
-        values = spots(images)
+        checksums = image_checksums(images)
         segments = np.empty((len(images), height, width), dtype=np.int64)
         # one position for each unknown image, however often the batch holds it
         unknown: dict[Path, int] = {}
         for position, path in enumerate(paths):
-            known = None if path in unknown else read_entry(path, (height, width), values[position])
+            known = None if path in unknown else read_entry(path, (height, width), checksums[position])
             if known is None:
                 unknown.setdefault(path, position)
             else:
@@ -133,11 +134,12 @@ class Cached(Segmenter):
             rounded = eight_bit(images[list(unknown.values())]).float() / 255
             computed = self.segmenter(rounded)
             check_segments(computed)
+            space = space_of(Path(self.root).absolute(), self.max_bytes)
             labels_of = dict(zip(unknown, computed.cpu().numpy(), strict=True))
             for path, labels in labels_of.items():
-                content = entry(labels, values[unknown[path]])
+                content = entry(labels, checksums[unknown[path]])
                 write_whole(path, content)
-                self._space.added(len(content))
+                space.added(len(content))
             for position, path in enumerate(paths):
                 if path in labels_of:
                     segments[position] = labels_of[path]

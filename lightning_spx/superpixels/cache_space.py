@@ -1,10 +1,19 @@
 """Keeps a folder of cached files below a size."""
 
+import os
+import re
 import time
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from lightning_spx.superpixels.cache_entry import SUFFIX
 
 STALE_SECONDS = 3600  # a temporary file this old belongs to a writer that was killed
 ROOM = 0.9  # what is left of the allowed size after old files were removed
+# of settings, and in it of images known by their places; files that were written, and are being written
+FOLDERS = re.compile("[0-9a-f]{16}"), re.compile(r"[0-9a-f]{16}_\d+x\d+")
+FILE = re.compile(rf"\w+\{SUFFIX}|\.[0-9a-f]{{32}}\.tmp")
 
 
 class CacheSpace:
@@ -18,12 +27,13 @@ class CacheSpace:
 
     Example:
         >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     space = CacheSpace(Path(folder), max_bytes=100)
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     space, folder = CacheSpace(Path(root), max_bytes=100), Path(root) / "0123456789abcdef"
+        ...     folder.mkdir()
         ...     for number in range(3):
-        ...         _ = (Path(folder) / str(number)).write_bytes(bytes(40))
+        ...         _ = (folder / f"{number}.segments").write_bytes(bytes(40))
         ...         space.added(40)
-        ...     len(list(Path(folder).iterdir()))
+        ...     len(list(folder.iterdir()))
         2
     """
 
@@ -41,18 +51,16 @@ class CacheSpace:
 
     def _tidy(self) -> int:
         files = []
-        for path in self.root.rglob("*"):
+        for path in _own_files(self.root):
             try:
                 state = path.stat()
             except FileNotFoundError:
                 # another process tidies too
                 continue
-            if not path.is_file():
-                continue
-            if path.suffix == ".tmp" and state.st_mtime < time.time() - STALE_SECONDS:
-                path.unlink(missing_ok=True)
-            elif path.suffix != ".tmp":
+            if path.suffix == SUFFIX:
                 files.append((state.st_mtime_ns, state.st_size, path))
+            elif state.st_mtime < time.time() - STALE_SECONDS:
+                path.unlink(missing_ok=True)
         total = sum(size for _, size, _ in files)
         if total <= self.max_bytes:
             return total
@@ -62,3 +70,22 @@ class CacheSpace:
             path.unlink(missing_ok=True)
             total -= size
         return total
+
+
+@cache
+def space_of(root: Path, max_bytes: int) -> CacheSpace:
+    """Return what counts the files of a folder in this process, the same for all who write there.
+
+    Args:
+        root: The folder, absolute.
+        max_bytes: Size that it may have.
+    """
+    return CacheSpace(root, max_bytes)
+
+
+def _own_files(root: Path) -> Iterator[Path]:
+    # others may keep files in the folder, and a folder that disappears meanwhile is passed over
+    for folder, below, names in os.walk(root):
+        depth = len(Path(folder).relative_to(root).parts)
+        below[:] = [name for name in below if depth < len(FOLDERS) and FOLDERS[depth].fullmatch(name)]
+        yield from (Path(folder, name) for name in names if depth and FILE.fullmatch(name))

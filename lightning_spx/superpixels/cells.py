@@ -107,7 +107,8 @@ def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float
         place = (y - candidate[:, 3]).square() * weight + (x - candidate[:, 4]).square() * weight
         distance = light + green_red + blue_yellow + place
         nearest = torch.where(distance < best, number, nearest)
-        best = torch.minimum(best, distance)
+        # not `minimum`, which a NaN of a weight that underflows would win
+        best = torch.where(distance < best, distance, best)
     return nearest
 
 

@@ -16,8 +16,18 @@ SHARES, ROOTS = cielab_tables()
 HALF = 2 ** (ROOT_BITS - 1)
 INFINITY = np.float32(np.inf)
 
-# `nogil`: threads segment several images at once; `cache`: compiled once for all processes
-compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = njit(nogil=True, cache=True)
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function; where there is a place to keep it, once for all processes.
+
+    numba compiles it anew when this file changes, and not when a constant changes that it imports.
+    """
+    try:
+        result: Callable[..., Any] = njit(nogil=True, cache=True)(function)
+    except RuntimeError:
+        # neither the package's folder nor the user's can be written to
+        result = njit(nogil=True)(function)
+    return result
 
 
 def _lab(pixels: NDArray[np.uint8], shares: NDArray[np.int32], roots: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """SLIC super-pixels, batched, on the images' device."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
@@ -88,18 +89,16 @@ class Slic(Segmenter):
             ValueError: If `images` are not RGB in [0, 1].
         """
         pixels = eight_bit(images)
+        if not len(pixels):
+            return torch.zeros_like(pixels[:, 0], dtype=torch.int64)
         if self.sigma > 0:
             pixels = (_smoothed(images, self.sigma) * 255).round().to(torch.uint8)
         on_cpu = images.device.type == "cpu"
         compiled = _compiled() if on_cpu else None
         if compiled is None:
-            at_once = 1 if on_cpu else max(1, PIXELS_AT_ONCE // images[0, 0].numel())
-            parts = torch.split(pixels, at_once)
+            parts = torch.split(pixels, 1 if on_cpu else max(1, PIXELS_AT_ONCE // images[0, 0].numel()))
             kernels = _kernels() if images.device.type == "cuda" else None
-            if kernels is None:
-                return torch.cat([self.segment(part) for part in parts])
-            scaled = self._scaled(*images.shape[-2:])
-            return torch.cat([kernels(cielab(part), *scaled, self.max_num_iter) for part in parts])
+            return self._by_kernels(kernels, parts) if kernels else torch.cat([self.segment(part) for part in parts])
         grid, weight, min_size = self._scaled(*images.shape[-2:])
         one = partial(
             compiled,
@@ -111,8 +110,7 @@ class Slic(Segmenter):
         )
         # it releases the interpreter lock; one thread in a DataLoader's worker
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
-            labels = list(pool.map(one, pixels.contiguous().numpy()))
-        return torch.from_numpy(np.stack(labels)) if labels else torch.zeros_like(pixels[:, 0], dtype=torch.int64)
+            return torch.from_numpy(np.stack(list(pool.map(one, pixels.contiguous().numpy()))))
 
     def segment(self, pixels: Tensor) -> Tensor:
         """Return the segments of 8-bit images by tensor operations alone, without a look at their values.
@@ -127,6 +125,15 @@ class Slic(Segmenter):
         """
         grid, weight, min_size = self._scaled(*pixels.shape[-2:])
         return connected(nearest_cells(cielab(pixels), grid, weight, self.max_num_iter), min_size)
+
+    def _by_kernels(self, kernels: Callable[..., Tensor], parts: Sequence[Tensor]) -> Tensor:
+        scaled = self._scaled(*parts[0].shape[-2:])
+        try:
+            return torch.cat([kernels(cielab(part), *scaled, self.max_num_iter) for part in parts])
+        except RuntimeError as error:
+            # Triton needs a C compiler, which it misses only now
+            warnings.warn(f"Slic goes on without its kernels, slower. {error}", stacklevel=3)
+        return torch.cat([self.segment(part) for part in parts])
 
     def _scaled(self, height: int, width: int) -> tuple[CellGrid, float, int]:
         """The cells, the weight of a squared pixel in steps of CIELAB, and the size of a fragment."""

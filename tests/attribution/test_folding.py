@@ -165,7 +165,9 @@ class Redrawn(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         gate = inputs.mean() * torch.arange(4.0, device=inputs.device)
         weight: Tensor = self.conv.weight
-        bias, scale, shift = self.conv.bias, self.norm.weight, self.norm.bias
+        bias: Tensor | None = self.conv.bias
+        scale: Tensor = self.norm.weight
+        shift: Tensor = self.norm.bias
         if self.way == "written":
             with torch.no_grad():
                 shift.copy_(gate)

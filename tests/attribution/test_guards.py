@@ -1,6 +1,6 @@
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import lightning as pl
 import pytest
@@ -211,6 +211,14 @@ def test_a_distributed_model_gives_the_same_and_trains_on(method: Attribution) -
     assert not seen
     handle.remove()
     wrapped(images()).sum().backward()
+
+
+def test_parameters_of_a_script_are_constants_too() -> None:
+    trace: Callable[..., nn.Module] = torch.jit.trace
+    script = trace(Net().eval(), images())
+    with explaining(script, torch.device("cpu"), "fp32") as network:
+        assert not network(images()).requires_grad
+    assert all(parameter.requires_grad for parameter in script.parameters())
 
 
 def test_the_module_behind_a_callable_is_found() -> None:

@@ -51,6 +51,8 @@ def test_noise_belongs_to_image_and_seed() -> None:
     nearly = inputs.clone()
     nearly[0, 0, 0, 0] += 1e-3
     assert next(image_generators(nearly, 0)).initial_seed() != next(image_generators(inputs, 0)).initial_seed()
+    with torch.device("meta"):
+        assert next(image_generators(inputs, 0)).initial_seed() == next(image_generators(inputs, 0)).initial_seed()
     strided = inputs.to(memory_format=torch.channels_last)
     assert next(image_generators(strided, 0)).initial_seed() == next(image_generators(inputs, 0)).initial_seed()
 

@@ -15,6 +15,7 @@ from lightning_spx.attribution import (
     GradCAM,
     Gradient,
     IntegratedGradients,
+    MoreauGrad,
     SmoothGrad,
     VarGrad,
     input_gradient,
@@ -164,6 +165,25 @@ def test_what_evaluates_too_many_gradients_is_left_out() -> None:
     bench = replace(bench_of(Net().eval()), methods={"few": Gradient(), "many": SmoothGrad(num_samples=60)})
     assert {found.what for found in gradients_section(bench)} == {"few"}
     assert {found.what for found in pooled_section(bench) if found.section == "S- maps"} == {"S-few"}
+
+
+@pytest.mark.parametrize("method", ["SmoothGrad", "GradCAM", "AdaptiveIntegratedGradients"])
+def test_a_part_without_rows_is_no_end(method: str, tmp_path: Path) -> None:
+    words = [
+        "--network.network=lightning_spx.models.SmallResNet",
+        "--image_size=16",
+        "--batch_sizes=[1]",
+        "--repeats=1",
+    ]
+    words += [f"--methods=[{method}]", "--sections=[segments,gradients]", "--max_evaluations=10", "--device=cpu"]
+    for _ in range(2):
+        run(*words, f"--out={tmp_path}/run")
+        table = pd.read_csv(tmp_path / "run" / "benchmark.csv")
+        assert set(table["section"]) == {"segments"} | ({"gradients"} if method != "SmoothGrad" else set())
+
+
+def test_evaluations_of_every_step_count() -> None:
+    assert num_evaluations(MoreauGrad(num_steps=3, num_samples=5, average_last=1)) == 15
 
 
 def test_arithmetic_is_that_of_the_layers() -> None:

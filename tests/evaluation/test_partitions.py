@@ -76,7 +76,7 @@ def test_cached_segments_of_a_known_source_are_found_by_their_places(tmp_path: P
     segmenters = {"cached": Cached(Slic(n_segments=4), tmp_path), "grid": Grid(4)}
     index = torch.tensor([5, 9, 7])
     found = segment_images(segmenters, images, 2, CPU, "photos test", index)
-    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"5", "9", "7"}
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"5.segments", "9.segments", "7.segments"}
     assert torch.equal(found["cached"], Slic(n_segments=4)(images))
     assert torch.equal(found["grid"], Grid(4)(images))
     again = segment_images(segmenters, images[[2, 0]], 1, CPU, "photos test", index[[2, 0]])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_spx.metrics import SaliencySSIM, map_distance, pair_distances, saliency_ssim, ssim_compiled, ssim_tensors
 from lightning_spx.metrics import ssim as ssim_module
-from lightning_spx.metrics.ssim import Preset
+from lightning_spx.metrics.ssim import Preset, pairwise_ssim
 from tests.metrics.reference_ssim import reference_ssim
 
 
@@ -184,6 +184,20 @@ def test_autocast_changes_nothing() -> None:
 def test_no_image_gives_no_value() -> None:
     assert saliency_ssim(torch.rand(0, 16, 16), torch.rand(0, 16, 16)).shape == (0,)
     assert saliency_ssim(torch.rand(0, 3, 16, 16), torch.rand(0, 3, 16, 16), "signed").shape == (0,)
+
+
+def test_one_model_alone_has_no_pair() -> None:
+    assert pairwise_ssim(torch.rand(1, 3, 16, 16)).shape == (0, 3)
+
+
+def test_loops_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(**settings: object) -> Callable[[Callable[[], int]], Callable[[], int]]:
+        if settings.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(ssim_compiled, "njit", refusing)
+    assert ssim_compiled.compiled(lambda: 3)() == 3
 
 
 def test_pairs_equal_single_comparisons() -> None:

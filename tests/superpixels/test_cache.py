@@ -164,7 +164,7 @@ def test_an_image_is_found_by_its_place(images: Tensor, tmp_path: Path) -> None:
     assert calls == [4]
     assert torch.equal(first, SLIC(eight_bit(images).float() / 255))
     assert torch.equal(again, first[[2, 0]])
-    assert sorted(path.name for path in files(tmp_path)) == ["0", "2", "5", "9"]
+    assert sorted(path.name for path in files(tmp_path)) == ["0.segments", "2.segments", "5.segments", "9.segments"]
 
 
 def test_places_of_other_data_sizes_and_images_are_not_mistaken(images: Tensor, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_places_of_other_data_sizes_and_images_are_not_mistaken(images: Tensor, 
 
 
 def test_the_folder_stays_below_its_size(images: Tensor, tmp_path: Path) -> None:
-    one = len(entry(SLIC(images[:1])[0].numpy(), bytes(64)))
+    one = len(entry(SLIC(images[:1])[0].numpy(), 1))
     cached = Cached(Counting(), tmp_path, max_bytes=3 * one)
     for image in images:
         cached(image[None])
@@ -194,8 +194,42 @@ def test_the_folder_stays_below_its_size(images: Tensor, tmp_path: Path) -> None
     assert calls == [1]
 
 
+def test_only_its_own_files_are_removed(images: Tensor, tmp_path: Path) -> None:
+    others = [
+        tmp_path / name for name in ("photos.tar", "a/0.segments", "0123456789abcdef/notes", "0123456789abcdef.tmp")
+    ]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(5000))
+        os.utime(path, (0, 0))
+    Cached(SLIC, tmp_path, max_bytes=1)(images)
+    assert files(tmp_path) == sorted(others)
+
+
+def test_all_that_write_into_a_folder_keep_its_size_together(images: Tensor, tmp_path: Path) -> None:
+    one = len(entry(SLIC(images[:1])[0].numpy(), 1))
+    for n_segments in (5, 10, 15, 20):
+        Cached(Slic(n_segments), tmp_path, max_bytes=3 * one)(images[:1])
+        time.sleep(0.01)
+    assert sum(path.stat().st_size for path in files(tmp_path)) <= 3 * one
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_images_with_the_same_border_are_not_mistaken(size: int, tmp_path: Path) -> None:
+    first, second = torch.rand(2, 1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    second[..., 0] = first[..., 0]
+    near = first.clone()
+    near[..., size // 2 : size // 2 + 3, size // 3 : size // 3 + 3] = 0.5
+    for image in (first, second, near):
+        calls.clear()
+        Cached(Counting(), tmp_path).of_index(image, "photos", torch.tensor([0]))
+        assert calls == [1]
+
+
 def test_what_a_killed_writer_left_is_removed(images: Tensor, tmp_path: Path) -> None:
-    fresh, stale = tmp_path / ".fresh.tmp", tmp_path / ".stale.tmp"
+    folder = Cached(SLIC, tmp_path).folder
+    folder.mkdir()
+    fresh, stale = folder / f".{32 * 'f'}.tmp", folder / f".{32 * '5'}.tmp"
     fresh.write_bytes(b"half")
     stale.write_bytes(b"half")
     os.utime(stale, (0, 0))
@@ -208,11 +242,11 @@ def test_what_a_killed_writer_left_is_removed(images: Tensor, tmp_path: Path) ->
 def test_ids_of_any_number_are_kept(count: int, tmp_path: Path) -> None:
     labels = torch.arange(280 * 256).view(280, 256) % count
     path = tmp_path / "file"
-    path.write_bytes(entry(labels.numpy(), bytes(64)))
-    stored = read_entry(path, (280, 256), bytes(64))
+    path.write_bytes(entry(labels.numpy(), 7))
+    stored = read_entry(path, (280, 256), 7)
     assert stored is not None
     assert (stored == labels.numpy()).all()
-    assert len(path.read_bytes()) == 80 + labels.numel() * (1 if count <= 256 else 2 if count <= 2**16 else 4)
+    assert len(path.read_bytes()) == 20 + labels.numel() * (1 if count <= 256 else 2 if count <= 2**16 else 4)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

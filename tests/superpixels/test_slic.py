@@ -26,6 +26,8 @@ SETTINGS = [
     Slic(n_segments=5000),
     Slic(n_segments=40, compactness=100.0, sigma=0.8),
     Slic(n_segments=40, compactness=0.3, min_size_factor=3.0),
+    # so small that the weight of place is 0, which times infinity is no number
+    Slic(n_segments=8, compactness=1e-25),
 ]
 
 
@@ -153,3 +155,13 @@ def test_photos_have_the_same_segments_either_way(real_data: Path) -> None:
     segments = Slic(n_segments=200)(pixels / 255)
     assert torch.equal(segments, Slic(n_segments=200).segment(pixels))
     assert num_segments(segments).min() > 100
+
+
+def test_tensors_take_over_from_kernels_that_cannot_be_built() -> None:
+    def without_compiler(*arguments: object) -> Tensor:
+        raise RuntimeError("Failed to find C compiler.")
+
+    pixels = eight_bit(draw(2, 16, 20))
+    with pytest.warns(UserWarning, match=r"Slic goes on without its kernels, slower\. Failed to find C compiler"):
+        found = Slic()._by_kernels(without_compiler, [pixels])
+    assert torch.equal(found, Slic().segment(pixels))

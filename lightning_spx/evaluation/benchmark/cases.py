@@ -14,6 +14,7 @@ from lightning_spx.attribution import (
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    MoreauGrad,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
@@ -111,6 +112,8 @@ def num_evaluations(method: Attribution) -> int:
             return method.num_steps
         case SmoothGrad() | VarGrad() | SparsifiedSmoothGrad():
             return method.num_samples * num_evaluations(method.base)
+        case MoreauGrad():
+            return method.num_steps * method.num_samples
     return 0
 
 

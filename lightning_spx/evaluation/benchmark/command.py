@@ -24,7 +24,7 @@ from lightning_spx.evaluation.benchmark.cases import (
 )
 from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_errors, variance_ratios
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
-from lightning_spx.evaluation.benchmark.measure import Measurement, objects_set_aside
+from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.input_images import find_images, read_images
@@ -127,7 +127,8 @@ def bench(
     parts = {section: partial(_rows, function, timed) for section, function in TIMED.items() if section in sections}
     with objects_set_aside():
         tables = [_kept(run, record, section, part) for section, part in parts.items()]
-    table = pd.concat(tables or [pd.DataFrame()])
+    # what is empty says nothing of its columns' types
+    table = pd.concat([part for part in tables if len(part)] or [pd.DataFrame(columns=COLUMNS)])
     write_atomic(run.path / "benchmark.csv", partial(table.to_csv, index=False))
     endings = formats or ["png"]
     console = Console()
@@ -210,7 +211,7 @@ def _images(places: list[str] | None, image_size: int, count: int) -> Tensor:
 
 
 def _rows(function: Callable[[Bench], Iterator[Measurement]], timed: Bench) -> pd.DataFrame:
-    return pd.DataFrame([found.row() for found in function(timed)])
+    return pd.DataFrame([found.row() for found in function(timed)], columns=COLUMNS)
 
 
 def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[], pd.DataFrame]) -> pd.DataFrame:

@@ -16,6 +16,18 @@ import torch
 Call = Callable[[], object]
 MEBIBYTE = 2**20
 OWN = "lightning_spx"
+COLUMNS = [
+    "section",
+    "what",
+    "by",
+    "batch",
+    "milliseconds",
+    "quartile_low",
+    "quartile_high",
+    "peak_mib",
+    "evaluations",
+    "repeats",
+]
 
 
 @dataclass(frozen=True)

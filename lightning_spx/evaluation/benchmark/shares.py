@@ -15,6 +15,7 @@ from lightning_spx.evaluation.benchmark.measure import OWN, seconds
 
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the product that says what a device can do
 TURNS = 5
+ARITHMETIC = ["method", "batch", "precision", "gflop", "tflops", "product_tflops", "share"]
 
 
 def shares(table: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +70,7 @@ def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
                 "share": reached / products[precision],
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=ARITHMETIC)
 
 
 def gflop_of_a_gradient(network: nn.Module, image: Tensor) -> float:
