@@ -147,10 +147,10 @@ def gradients_at(
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
     Where there are several chunks, batch normalisations are folded into the convolutions before them, as the model is
-    seen to use them with two of the points. Large chunks on a CPU,
-    and bfloat16 on a GPU where no such normalisation is left, have their channels side by side (`torch.channels_last`),
-    in which convolutions compute faster. A model that cannot do with either (`view` on a feature map) is evaluated as
-    it is. Between two chunks nothing waits for the device.
+    seen to use them with two of the points. Large chunks on a CPU, and bfloat16 on a GPU where no such normalisation is
+    left, have their channels side by side (`torch.channels_last`), in which convolutions compute faster. Either changes
+    a gradient by as much as the precision rounds it. A model that cannot do with them (`view` on a feature map) is
+    evaluated as it is. Between two chunks nothing waits for the device.
 
     Args:
         method: Name of the attribution method, for messages.

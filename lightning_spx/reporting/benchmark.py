@@ -89,7 +89,7 @@ def times_figure(table: pd.DataFrame) -> Figure:
     # room for the numbers
     axes.set_xlim(right=axes.get_xlim()[1] * 3)
     axes.set_xlabel("milliseconds per image (median, line: quartiles)")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3, frameon=False)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
