@@ -29,7 +29,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 test: .venv/installed-dev
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 clean:
 	rm -rf .venv runs
