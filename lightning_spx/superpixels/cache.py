@@ -81,7 +81,9 @@ class Cached(Segmenter):
         check_images(images)
         folder = self.folder
         # one image after the other: rounded and hashed while it is in the processor's cache
-        return self._found(images, [folder / f"{image_key(image)}{SUFFIX}" for image in images.cpu()])
+        paths = [folder / f"{image_key(image)}{SUFFIX}" for image in images.cpu()]
+        # the name says all
+        return self._found(images, paths, checksums=[0] * len(paths))
 
     def of_index(self, images: Tensor, data: str, index: Tensor) -> Tensor:
         """Return the segments of images that are known by their places in a data set, without hashing their pixels.
@@ -116,11 +118,11 @@ class Cached(Segmenter):
             raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
         height, width = images.shape[-2:]
         folder = self.folder / f"{_digest(data)}_{height}x{width}"
-        return self._found(images, [folder / f"{number}{SUFFIX}" for number in index.tolist()])
+        paths = [folder / f"{number}{SUFFIX}" for number in index.tolist()]
+        return self._found(images, paths, image_checksums(images))
 
-    def _found(self, images: Tensor, paths: Sequence[Path]) -> Tensor:
+    def _found(self, images: Tensor, paths: Sequence[Path], checksums: Sequence[int]) -> Tensor:
         height, width = images.shape[-2:]
-        checksums = image_checksums(images)
         segments = np.empty((len(images), height, width), dtype=np.int64)
         # one position for each unknown image, however often the batch holds it
         unknown: dict[Path, int] = {}
