@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check lint types test clean
+.PHONY: demo check lint types test soak clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,10 @@ types: .venv/installed-dev
 
 test: .venv/installed-dev
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
+# what a night is for: many kills, long fuzzing, a cluster that loses workers
+soak: .venv/installed-dev
+	$(BIN)/pytest -m soak --timeout=3600
 
 clean:
 	rm -rf .venv runs
