@@ -19,6 +19,7 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
+from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.roar import roar
@@ -205,7 +206,7 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
         config=config,
     )
-    print(f"results: {folder}")
+    say(f"results: {folder}")
 
 
 def explain_parser() -> ArgumentParser:

@@ -1,6 +1,7 @@
 """Agreement between architectures: networks that a user names explain the same photos on one common grid."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,14 +10,17 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.drawn_images import DrawnImages
+from lightning_spx.evaluation.blocks import study_name
+from lightning_spx.evaluation.drawn_images import DrawnImages, draw_images
 from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.members import Member
 from lightning_spx.evaluation.named_models import NamedNetwork, name_models
 from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
-from lightning_spx.evaluation.stability_results import conclude
-from lightning_spx.evaluation.study import Study, StudySettings
+from lightning_spx.evaluation.run_folder import default_folder, important_settings, open_run_folder
+from lightning_spx.evaluation.shards import Shard
+from lightning_spx.evaluation.stability_results import conclude, explain_share
+from lightning_spx.evaluation.starts import Start
+from lightning_spx.evaluation.study import Round, Study, StudySettings
 
 DEFAULT_SIZE = 224
 SAME_PHOTOS = (
@@ -31,8 +35,9 @@ def architectures(
     networks: Sequence[NamedNetwork],
     images: Sequence[str] | None,
     image_size: int | None,
-    num_images: int,
+    shards: Sequence[Shard],
     target: Literal["label", "prediction"],
+    start: Start,
     loggers: Sequence[Logger],
     out: str | None,
     config: Mapping[str, Any],
@@ -48,8 +53,9 @@ def architectures(
         networks: two or more.
         images: photos: files, folders and patterns; None for `data`.
         image_size: side of the grid; None: the largest that a network takes.
-        num_images: images that are explained.
+        shards: of the images that are explained.
         target: explain the label or each network's prediction.
+        start: what of the work is done here.
         loggers: of the Trainer.
         out: run folder, or None for the default one.
         config: complete settings.
@@ -66,43 +72,58 @@ def architectures(
     sizes = [each.image_size for each in networks if each.image_size is not None]
     grid = image_size or max(sizes, default=DEFAULT_SIZE)
     models: dict[str, nn.Module] = dict(name_models([], None, networks))
-    known = images_of(data, images, grid, num_images, settings.seed)
-    check_outputs(models, known.images[:1], known.num_classes)
+    drawn, name, fingerprint, labelled = _images(
+        data, images, grid, sum(len(each.positions) for each in shards), settings.seed
+    )
+    check_outputs(models, drawn.read([0])[0], data.num_classes if labelled else 0)
 
-    run = open_run_folder(Path(out) if out else default_folder("stability", known.name, config), config)
-    identity = {"seed": settings.seed, "fingerprint": known.fingerprint, "weights": weights_hash(models)}
-    record = RunRecord.open(run, identity)
-    models = {name: model.to(settings.device) for name, model in models.items()}
-    probability = _mean_probability(models.values(), known.images, settings)
-    label = probability.argmax(1) if known.label is None else known.label
+    run = open_run_folder(Path(out) if out else default_folder("stability", name, config), config)
+    identity = {"seed": settings.seed, "fingerprint": fingerprint, "weights": weights_hash(models)}
+    record = RunRecord.open(run, identity, shared=not start.collects)
+    if not labelled:
+        on_device = (each.to(settings.device) for each in models.values())
+        drawn = replace(drawn, label=_mean_probability(on_device, drawn.read(range(len(drawn)))[0], settings).argmax(1))
+    members = [Member(0, number, number, None, name) for number, name in enumerate(models)]
+    settings_kept = important_settings(config)
     study = Study(
         run=run,
         record=record,
-        drawn=DrawnImages(known.images, label, known.index, known.mask, known.source),
+        drawn=drawn,
+        shards=shards,
+        rounds=[Round(members, lambda member: models[member.title], None, study_name(settings_kept, identity))],
         settings=settings,
         target=target,
     )
-    members = [Member(0, number, number, None, name) for number, name in enumerate(models)]
-    for name, each in zip(models, networks, strict=True):
-        facts = {"network": type(each.network).__name__, "image_size": each.image_size or known.images.shape[-1]}
-        record.content["models"][name] = facts
+    side = drawn.read([0])[0].shape[-1]
+    for title, each in zip(models, networks, strict=True):
+        facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
+        record.content["models"][title] = facts
     record.content["names"] = list(models)
     record.lap("models and predictions")
-    blocks = study.explain_repeat(0, members, lambda member: models[member.title], None)
-    side = known.images.shape[-1]
+    if not explain_share(study, start):
+        return run.path
     explained = {
         "prediction": "each network explains its own prediction",
-        "label": "all explain the label"
-        if known.label is not None
-        else "all explain the class of the highest mean probability",
+        "label": "all explain the label" if labelled else "all explain the class of the highest mean probability",
     }[target]
     said = [
         SAME_PHOTOS,
         f"Maps are gradients with respect to one grid of {side} x {side} pixels, which each network resizes to its own "
         f"size (bilinear, antialiased); {explained}.",
     ]
-    conclude(study, blocks, known.name, f"{len(models)} architectures", list(models), loggers, said)
+    conclude(study, name, f"{len(models)} architectures", list(models), loggers, said)
     return run.path
+
+
+def _images(
+    data: ImageDataModule, photos: Sequence[str] | None, grid: int, num_images: int, seed: int
+) -> tuple[DrawnImages, str, str, bool]:
+    """Return photos, which have no labels yet, or images of the data; name, fingerprint, and whether labelled."""
+    if not photos:
+        return draw_images(data, num_images, seed), data.name, data.fingerprint(), True
+    known = images_of(data, photos, grid, num_images, seed)
+    drawn = DrawnImages.of_tensor(known.images, torch.zeros(num_images, dtype=torch.int64))
+    return drawn, known.name, known.fingerprint, False
 
 
 def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: int) -> None:

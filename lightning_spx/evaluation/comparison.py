@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -43,18 +44,29 @@ class StudyImages:
     held_out: Tensor | None
     permutation: NDArray[np.int64]
 
-    def check_pairs(self) -> None:
-        """Raise a ValueError for a pair of models for which no image counts."""
-        for position, count in enumerate(self.counting().sum(1).tolist()):
+    def counting(self) -> Tensor:
+        """Which images count for which pair, (pairs, N)."""
+        if self.held_out is not None:
+            return counting_images(self.held_out)
+        return torch.ones(comb(len(self.preds), 2), len(self.index), dtype=torch.bool)
+
+
+def counting_images(held_out: Tensor) -> Tensor:
+    """Which images count for which pair of models, (pairs, N): those that exactly one of the two did not see.
+
+    Args:
+        held_out: (M, N) bool, which model did not train on which image.
+    """
+    pairs = combinations(range(len(held_out)), 2)
+    return torch.stack([held_out[first] ^ held_out[second] for first, second in pairs])
+
+
+def check_pairs(held_out: Tensor | None) -> None:
+    """Raise a ValueError for a pair of models for which no image of a study counts."""
+    if held_out is not None:
+        for position, count in enumerate(counting_images(held_out).sum(1).tolist()):
             if not count:
                 raise ValueError(f"Expected images that count for every pair of models, got none for pair {position}.")
-
-    def counting(self) -> Tensor:
-        """Which images count for which pair, (pairs, N): those that exactly one of the two models did not see."""
-        pairs = list(combinations(range(len(self.preds)), 2))
-        if self.held_out is None:
-            return torch.ones(len(pairs), len(self.index), dtype=torch.bool)
-        return torch.stack([self.held_out[first] ^ self.held_out[second] for first, second in pairs])
 
 
 def compare(

@@ -45,9 +45,8 @@ def draw_real(data: ImageDataModule, part: Part, num_images: int, seed: int) -> 
     own = np.flatnonzero(source.labels == DOMAIN[part])
     if num_images > own.size:
         raise ValueError(f"Expected `num_images` to be at most {own.size}, the images of {part}, got {num_images}.")
-    positions = own[stratified_draw(source.labels[own], num_images, seed)].tolist()
-    images, _ = stacked([source[position] for position in positions])
-    return DrawnImages(images, torch.ones(num_images, dtype=torch.long), torch.tensor(positions), None)
+    positions = own[stratified_draw(source.labels[own], num_images, seed)]
+    return DrawnImages(source.__getitem__, torch.from_numpy(positions), torch.ones(num_images, dtype=torch.long))
 
 
 def explained_part(module: nn.Module, part: Part, region: Region | None) -> PatchScore:

@@ -1,36 +1,59 @@
-"""Which images a study explains, and on which none or only some of its models were trained."""
+"""Which images a study explains, read a shard at a time, and which of its models were not trained on which."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
 from lightning_spx.data.labelled_images import Sample
-from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.processes import is_writer
 
 
 @dataclass(frozen=True)
 class DrawnImages:
-    """The images that every model of a study explains.
+    """The images that every model of a study explains; they are read when they are needed.
 
     Args:
-        images: (N, 3, H, W) in [0, 1].
-        label: (N,).
+        sample: gives the image of a number of `index`, as data sets do.
         index: (N,) numbers in the test set, or under `folds` in the training pool.
-        mask: (N, H, W) bool of the object, or None.
+        label: (N,).
+        has_mask: whether each image has a mask of its object.
         source: says what the images were taken from, so that segments can be kept by their numbers; empty: not known.
     """
 
-    images: Tensor
-    label: Tensor
+    sample: Callable[[int], Sample]
     index: Tensor
-    mask: Tensor | None = None
+    label: Tensor
+    has_mask: bool = False
     source: str = ""
+
+    @classmethod
+    def of_tensor(cls, images: Tensor, label: Tensor) -> Self:
+        """Take images (N, 3, H, W) that are in memory."""
+        return cls(lambda position: {"image": images[position]}, torch.arange(len(images)), label)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.index)
+
+    def read(self, positions: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Read the images at some positions of `index`.
+
+        Returns:
+            (n, 3, H, W) in [0, 1], and masks (n, H, W) bool where the images have them.
+
+        Raises:
+            ValueError: an image is not in [0, 1], or one has no mask where others have one.
+        """
+        images, mask = stacked([self.sample(int(self.index[position])) for position in positions])
+        if self.has_mask and mask is None:
+            raise ValueError("Expected a mask for each image, as for the first one, got images without.")
+        return images, mask if self.has_mask else None
 
     def held_out(self, split: Split, num_models: int) -> Tensor | None:
         """Which model did not train on which image, (M, N) bool; None where no model saw any of them."""
@@ -45,15 +68,15 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImage
     """Draw the images to explain, class by class: of the test set, or under `folds` of the training pool.
 
     Raises:
-        ValueError: there are fewer images, or an image is not in [0, 1].
+        ValueError: there are fewer images, or the first one is not in [0, 1].
     """
     kind, source = ("pool", data.pool()) if data.plan == "folds" else ("test", data.test())
-    positions = stratified_draw(source.labels, num_images, seed).tolist()
-    items = [source[position] for position in track(positions, "images", disable=not is_writer(), transient=True)]
-    images, mask = stacked(items)
-    label = torch.stack([item["label"] for item in items])
+    index = stratified_draw(source.labels, num_images, seed)
+    # what the first image cannot be, no image of the data set will be: better said before the study begins
+    has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
     name = f"{type(data).__name__} {data.fingerprint()} {kind}"
-    return DrawnImages(images, label, torch.tensor(positions), mask, name)
+    label = torch.from_numpy(source.labels[index])
+    return DrawnImages(source.__getitem__, torch.from_numpy(index), label, has_mask, name)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:

@@ -58,14 +58,15 @@ def images_of(
         name = found.paths[0].parent.name
         return KnownImages(name, found.images, torch.arange(len(found.images)), None, 0, digest)
     drawn = draw_images(data, num_images, seed)
+    found_images, mask = drawn.read(range(len(drawn)))
     return KnownImages(
         name=data.name,
-        images=drawn.images,
+        images=found_images,
         index=drawn.index,
         label=drawn.label,
         num_classes=data.num_classes,
         fingerprint=data.fingerprint(),
-        mask=drawn.mask,
+        mask=mask,
         source=drawn.source,
     )
 

@@ -1,7 +1,6 @@
 """Where the maps of each model lie, in the object's mask or beside it, beside chance and the controls."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,15 +10,9 @@ from torch import Tensor
 
 from lightning_spx.evaluation.comparison import VARIANTS, Magnitude, StudyImages, each_pooling
 from lightning_spx.evaluation.partitions import Partition
-from lightning_spx.evaluation.run_folder import RunFolder, file_name
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
 
 LOCALISATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
-
-
-def localisation_file(run: RunFolder, repeat: int, method: str) -> Path:
-    """Where a run keeps a method's values of localisation."""
-    return run.path / "localisation" / f"repeat{repeat}_{file_name(method)}.parquet"
 
 
 def localisation_values(

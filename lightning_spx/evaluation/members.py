@@ -14,7 +14,7 @@ from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.checkpoints import check_exists, read_state
-from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
 
 ModelFactory = Callable[[], LightningModule]
@@ -66,6 +66,11 @@ def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] |
     return [Member(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
 
 
+def checkpoint_file(member: Member, run: RunFolder) -> Path:
+    """The file of a model's weights: the given one, or that of its training."""
+    return member.checkpoint or run.path / "checkpoints" / f"{member.name}.ckpt"
+
+
 def obtain_checkpoint(
     member: Member, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
 ) -> Path:
@@ -81,10 +86,8 @@ def obtain_checkpoint(
         trainer: makes a Trainer.
         seed: of the study.
     """
-    if member.checkpoint is not None:
-        return member.checkpoint
-    checkpoint = run.path / "checkpoints" / f"{member.name}.ckpt"
-    if checkpoint.exists():
+    checkpoint = checkpoint_file(member, run)
+    if member.checkpoint is not None or checkpoint.exists():
         return checkpoint
     seed_everything(seed + member.number, workers=True, verbose=False)
     module = model()
@@ -109,13 +112,18 @@ def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
     Raises:
         FileNotFoundError: there is no such file.
     """
-    hashes = []
-    for member in members:
-        if member.checkpoint is not None:
-            check_exists(member.checkpoint)
-            with member.checkpoint.open("rb") as file:
-                hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return hashes
+    return [file_hash(member.checkpoint) for member in members if member.checkpoint is not None]
+
+
+def file_hash(checkpoint: Path) -> str:
+    """Return the SHA-256 of a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    check_exists(checkpoint)
+    with checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:

@@ -70,8 +70,13 @@ def is_control_of(name: str, superpixels: str) -> bool:
     return name.startswith("control:") and name.endswith(f"({superpixels})")
 
 
-def derangement(num_images: int, seed: int) -> NDArray[np.int64]:
-    """Draw a permutation of the images that leaves none in its place (one cycle; Sattolo 1986).
+def derangement(num_images: int, seed: int, shard: int = 0) -> NDArray[np.int64]:
+    """Draw a permutation of a shard's images that leaves none in its place (one cycle; Sattolo 1986).
+
+    Args:
+        num_images: of the shard.
+        seed: of the study.
+        shard: number of the shard.
 
     Raises:
         ValueError: with fewer than two images there is none.
@@ -82,7 +87,7 @@ def derangement(num_images: int, seed: int) -> NDArray[np.int64]:
     """
     if num_images < 2:
         raise ValueError(f"Expected `num_images` to be at least 2, so that images can be mismatched, got {num_images}.")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng((seed, shard))
     cycle = generator.permutation(num_images)
     permutation = np.empty(num_images, dtype=np.int64)
     permutation[cycle] = np.roll(cycle, -1)

@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 
 import lightning_spx
-from lightning_spx.evaluation.maps import is_writer
+from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_folder import RunFolder
 
 RECORD_FILE = "run.json"
@@ -25,20 +25,23 @@ class RunRecord:
     Args:
         run: the run's folder.
         content: what is known so far; plain values.
+        shared: other starts work on the run at the same time: what they do is not written down.
     """
 
-    def __init__(self, run: RunFolder, content: dict[str, Any]) -> None:
+    def __init__(self, run: RunFolder, content: dict[str, Any], shared: bool = False) -> None:
         self.run = run
         self.content = content
+        self.shared = shared
         self._last = time.perf_counter()
 
     @classmethod
-    def open(cls, run: RunFolder, identity: Mapping[str, object]) -> Self:
+    def open(cls, run: RunFolder, identity: Mapping[str, object], shared: bool = False) -> Self:
         """Start the record, or go on with that of an earlier start.
 
         Args:
             run: the run's folder.
             identity: what must be the same at every start, of the data above all; plain values.
+            shared: other starts work on the run at the same time.
 
         Raises:
             ValueError: the earlier start saw other data.
@@ -51,21 +54,26 @@ class RunRecord:
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
         kept = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
-        record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **provenance()})
-        record.save()
+        record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **provenance()}, shared)
+        if is_writer() and not (shared and path.is_file()):
+            run.write_json(RECORD_FILE, record.content)
         return record
 
     def lap(self, stage: str) -> None:
         """Add the seconds since the last lap to a stage, summed over the starts of the run, and save."""
+        self.count(stage)
+        self.save()
+
+    def count(self, stage: str) -> None:
+        """Do as `lap`, without saving."""
         now = time.perf_counter()
         seconds = self.content["seconds"]
         seconds[stage] = round(seconds.get(stage, 0.0) + now - self._last, 3)
         self._last = now
-        self.save()
 
     def save(self) -> None:
         """Write the record, whole."""
-        if is_writer():
+        if is_writer() and not self.shared:
             self.run.write_json(RECORD_FILE, self.content)
 
 

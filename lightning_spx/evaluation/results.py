@@ -1,10 +1,12 @@
 """Per-image values of a study -> `results.csv`: numbers with interval, floor, excess and gain over controls."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lightning_spx.evaluation.comparison import VARIANTS
 from lightning_spx.evaluation.partitions import PIXEL, is_control_of
@@ -13,9 +15,9 @@ from lightning_spx.evaluation.statistics import (
     Array,
     Draws,
     Flags,
-    bootstrap_weights,
     gain_over,
     interval,
+    weight_slabs,
     weighted_mean,
     weighted_mege,
     weighted_reco,
@@ -27,6 +29,7 @@ VALUES = [
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
 ]
 ALL_PAIRS = "all"
+K = TypeVar("K", bound=Hashable)
 OVER_IMAGES = "over images, for these models"
 OVER_REPEATS = "over repeats and images"
 
@@ -47,6 +50,26 @@ class Cell:
         return Cell(values, self.agree[:, here], self.differ[:, here], self.mean_segments)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The repeats, pairs and images that the per-image values of a study are of.
+
+    Args:
+        repeats: their numbers, sorted.
+        pairs: their names, sorted.
+        images: numbers in the data set, sorted.
+    """
+
+    repeats: NDArray[np.int64]
+    pairs: list[str]
+    images: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Layout":
+        """Return the layout of rows that are in memory."""
+        return cls(np.sort(rows["repeat"].unique()), sorted(rows["pair"].unique()), np.sort(rows["index"].unique()))
+
+
 def summarise(
     per_image: pd.DataFrame, *, dataset: str, models: str, num_resamples: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
@@ -62,44 +85,96 @@ def summarise(
     Returns:
         One row per number with the columns `KEYS` and `VALUES`; the distance rows become MeGe and ReCo.
     """
-    pairs = sorted(per_image["pair"].unique())
-    images = np.sort(per_image["index"].unique())
-    num_repeats = per_image["repeat"].nunique()
-    weights = bootstrap_weights(num_repeats, len(images), num_resamples, seed)
-    rows: list[dict[str, object]] = []
-    for method_key, of_method in per_image.groupby(["method", "metric", "setting"], sort=False):
-        method, metric, setting = (str(part) for part in method_key)
-        cells = {
-            (str(superpixels), str(magnitude)): cell_of(group, pairs, images)
-            for (superpixels, magnitude), group in of_method.groupby(["superpixels", "magnitude"], sort=False)
-        }
-        for name in ("mege", "reco") if metric == "distance" else (metric,):
-            # MeGe and ReCo are numbers of all pairs together
-            selections = [ALL_PAIRS] if metric == "distance" or len(pairs) == 1 else [ALL_PAIRS, *pairs]
-            for pair in selections:
-                chosen = cells if pair == ALL_PAIRS else {k: cell.pair(pairs.index(pair)) for k, cell in cells.items()}
-                for row in _rows(name, chosen, weights):
-                    row |= {"dataset": dataset, "models": models, "pair": pair, "method": method, "setting": setting}
-                    row["interval"] = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
-                    rows.append(row)
-    return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
+    layout = Layout.of(per_image)
+    rows = [
+        row
+        for (method, metric, setting), group in per_image.groupby(["method", "metric", "setting"], sort=False)
+        for row in summarise_metric(
+            [group], layout, str(method), str(metric), str(setting), num_resamples=num_resamples, seed=seed
+        )
+    ]
+    return results_table(rows, dataset, models)
 
 
-def cell_of(group: pd.DataFrame, pairs: list[str], images: np.ndarray) -> Cell:
-    """Lay the per-image values of one row of results out by repeat, pair and image."""
-    repeats = np.sort(group["repeat"].unique())
-    place = (
-        np.searchsorted(repeats, group["repeat"].to_numpy()),
-        np.searchsorted(pairs, group["pair"].to_numpy().astype(str)),
-        np.searchsorted(images, group["index"].to_numpy()),
-    )
-    shape = (len(repeats), len(pairs), len(images))
-    variants = {name: np.full(shape, np.nan) for name in VARIANTS}
-    for name, values in variants.items():
-        values[place] = group[name].to_numpy()
-    agree, differ = np.zeros(shape, bool), np.zeros(shape, bool)
-    agree[place], differ[place] = group["agree"].to_numpy(), group["differ"].to_numpy()
-    return Cell(variants, agree, differ, float(group["num_segments"].mean()))
+def summarise_metric(
+    frames: Iterable[pd.DataFrame],
+    layout: Layout,
+    method: str,
+    metric: str,
+    setting: str,
+    *,
+    num_resamples: int,
+    seed: int,
+) -> Iterator[dict[str, object]]:
+    """Summarise the per-image values of one metric of one method.
+
+    Args:
+        frames: their rows, some images at a time.
+        layout: of the study.
+        method: its name in tables.
+        metric: its name.
+        setting: of the metric.
+        num_resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Yields:
+        One row per number, without the columns `dataset` and `models`.
+    """
+    cells = cells_of(frames, layout)
+    pairs, num_repeats = layout.pairs, len(layout.repeats)
+    names = ("mege", "reco") if metric == "distance" else (metric,)
+    # MeGe and ReCo are numbers of all pairs together
+    selections = [ALL_PAIRS] if metric == "distance" or len(pairs) == 1 else [ALL_PAIRS, *pairs]
+    chosen = {
+        pair: cells if pair == ALL_PAIRS else {key: cell.pair(pairs.index(pair)) for key, cell in cells.items()}
+        for pair in selections
+    }
+    wanted = {
+        (name, pair, *key): (name, cell) for name in names for pair in selections for key, cell in chosen[pair].items()
+    }
+    draws = draws_of_all(wanted, weight_slabs(num_repeats, len(layout.images), num_resamples, seed))
+    for name in names:
+        for pair in selections:
+            own = {key: draws[name, pair, *key] for key in cells}
+            for row in _rows(name, chosen[pair], own):
+                row |= {"pair": pair, "method": method, "setting": setting}
+                row["interval"] = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
+                yield row
+
+
+def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: str) -> pd.DataFrame:
+    """Make the table of `results.csv` from the rows of `summarise_metric`."""
+    return pd.DataFrame([{"dataset": dataset, "models": models, **row} for row in rows], columns=[*KEYS, *VALUES])
+
+
+def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:
+    """Lay per-image values out by repeat, pair and image, for each (superpixels, magnitude).
+
+    Args:
+        frames: rows of one method, metric and setting, some images at a time.
+        layout: which repeats, pairs and images there are; where rows are missing, values are NaN.
+    """
+    shape = (len(layout.repeats), len(layout.pairs), len(layout.images))
+    cells: dict[tuple[str, str], Cell] = {}
+    sizes: dict[tuple[str, str], list[float]] = {}
+    for frame in frames:
+        for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
+            key = (str(superpixels), str(magnitude))
+            if key not in cells:
+                empty = {name: np.full(shape, np.nan) for name in VARIANTS}
+                cells[key] = Cell(empty, np.zeros(shape, bool), np.zeros(shape, bool), np.nan)
+                sizes[key] = [0.0, 0.0]
+            place = (
+                np.searchsorted(layout.repeats, group["repeat"].to_numpy()),
+                np.searchsorted(layout.pairs, group["pair"].to_numpy().astype(str)),
+                np.searchsorted(layout.images, group["index"].to_numpy()),
+            )
+            for name, values in cells[key].variants.items():
+                values[place] = group[name].to_numpy()
+            cells[key].agree[place], cells[key].differ[place] = group["agree"].to_numpy(), group["differ"].to_numpy()
+            sizes[key][0] += float(group["num_segments"].sum())
+            sizes[key][1] += len(group)
+    return {key: replace(cell, mean_segments=sizes[key][0] / sizes[key][1]) for key, cell in cells.items()}
 
 
 def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
@@ -109,6 +184,18 @@ def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
     if metric == "reco":
         return Draws(*(weighted_reco(cell.variants[name], cell.agree, cell.differ, weights) for name in VARIANTS))
     return Draws(*(weighted_mean(cell.variants[name], weights) for name in VARIANTS))
+
+
+def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -> dict[K, Draws]:
+    """Compute numbers and their nulls, each a metric and its cell, in the same resamples, some of these at a time."""
+    parts: dict[K, list[Draws]] = {key: [] for key in wanted}
+    for weights in slabs:
+        for key, (metric, cell) in wanted.items():
+            parts[key].append(draws_of(metric, cell, weights))
+    return {
+        key: Draws(*(np.concatenate([getattr(part, name) for part in own]) for name in VARIANTS))
+        for key, own in parts.items()
+    }
 
 
 def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:
@@ -126,8 +213,9 @@ def _counted(metric: str, cell: Cell) -> Flags:
     return used & (cell.agree | cell.differ) if metric == "reco" else used
 
 
-def _rows(metric: str, cells: dict[tuple[str, str], Cell], weights: Array) -> Iterable[dict[str, object]]:
-    draws = {key: draws_of(metric, cell, weights) for key, cell in cells.items()}
+def _rows(
+    metric: str, cells: Mapping[tuple[str, str], Cell], draws: Mapping[tuple[str, str], Draws]
+) -> Iterator[dict[str, object]]:
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         low, high = interval(draw.value)

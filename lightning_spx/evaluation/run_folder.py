@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from lightning_spx.evaluation.processes import is_writer
+
 CONFIG_FILE = "config.yaml"
 # settings that change no number, and may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
@@ -73,9 +75,18 @@ def default_folder(command: str, dataset: str, config: Mapping[str, Any]) -> Pat
         >>> default_folder("stability", "CIFAR10", {"seed": 0, "out": "x"}).as_posix()
         'runs/stability-CIFAR10-57692611'
     """
-    important = {name: str(value) for name, value in flatten(config).items() if not _is_unimportant(name)}
-    digest = hashlib.sha256(json.dumps(important, sort_keys=True).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(important_settings(config), sort_keys=True).encode()).hexdigest()[:8]
     return Path("runs") / f"{command}-{file_name(dataset)}-{digest}"
+
+
+def important_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that change numbers, by their dotted names.
+
+    Example:
+        >>> important_settings({"seed": 0, "data": {"root": "x"}, "out": "y"})
+        {'seed': '0', 'data.root': 'x'}
+    """
+    return {name: str(value) for name, value in flatten(config).items() if not _is_unimportant(name)}
 
 
 def file_name(name: str) -> str:
@@ -125,7 +136,7 @@ def open_run_folder(path: Path, config: Mapping[str, Any]) -> RunFolder:
     elif path.exists() and not all(_is_temporary(child) for child in path.iterdir()):
         raise ValueError(f"Expected `out` to be a new folder, an empty one or a run's, got {path}, which holds others.")
     run = RunFolder(path, config)
-    if not config_file.exists():
+    if not config_file.exists() and is_writer():
         run.write_text(CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=False))
     return run
 

@@ -1,7 +1,6 @@
 """Sanity checks: how far a map stays the same while its network forgets what it has learnt, layer after layer."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,6 @@ from lightning_spx.evaluation.members import Member
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import Partition
 from lightning_spx.evaluation.results import ALL_PAIRS
-from lightning_spx.evaluation.run_folder import RunFolder, file_name
 from lightning_spx.models import cascading_randomisation
 from lightning_spx.reporting import survives, without_controls
 
@@ -25,14 +23,8 @@ FULLY_RANDOMISED = "randomised=100%"
 GAIN = ["best_control", "gain", "gain_low", "gain_high"]
 
 
-def sanity_file(run: RunFolder, repeat: int, method: str) -> Path:
-    """Where a run keeps the values of a method's sanity checks."""
-    return run.path / "sanity" / f"repeat{repeat}_{file_name(method)}.parquet"
-
-
 def sanity_values(
     method: Attribution,
-    name: str,
     networks: Mapping[Member, nn.Module],
     attributions: Tensor,
     images: Tensor,
@@ -51,7 +43,6 @@ def sanity_values(
 
     Args:
         method: the attribution method.
-        name: of the method, for the progress bar.
         networks: the models.
         attributions: (M, N, 3, H, W) of the models as they are.
         images: (N, 3, H, W).
@@ -81,7 +72,6 @@ def sanity_values(
                 target[position],
                 batch_size=batch_size,
                 device=device,
-                description=f"{name}, {member.name}, {label}",
             )
             values = compare(
                 torch.stack([attributions[position], other]),

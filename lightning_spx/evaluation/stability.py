@@ -9,14 +9,18 @@ from torch import nn
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import BirdsDataModule, ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.architectures import architectures
-from lightning_spx.evaluation.comparison import Magnitude
+from lightning_spx.evaluation.blocks import study_name
+from lightning_spx.evaluation.comparison import Magnitude, check_pairs
+from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.discriminators import REAL_ABOVE, discriminator_facts, draw_real, explained_part
 from lightning_spx.evaluation.drawn_images import draw_images, keep_splits
 from lightning_spx.evaluation.members import (
     Member,
     ModelFactory,
     TrainerFactory,
+    checkpoint_file,
     checkpoint_hashes,
+    file_hash,
     load_checkpoint,
     members_of,
     obtain_checkpoint,
@@ -25,10 +29,13 @@ from lightning_spx.evaluation.members import (
 from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.processes import collect, num_processes, process_number, wait_for_all
 from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
-from lightning_spx.evaluation.stability_results import conclude
-from lightning_spx.evaluation.study import Study, StudySettings
+from lightning_spx.evaluation.run_folder import default_folder, important_settings, open_run_folder
+from lightning_spx.evaluation.shards import make_shards
+from lightning_spx.evaluation.stability_results import conclude, explain_share
+from lightning_spx.evaluation.starts import OF_STARTS, Launcher, Start
+from lightning_spx.evaluation.study import Round, Study, StudySettings
 from lightning_spx.metrics import Distance
 from lightning_spx.models import Part, Region
 from lightning_spx.superpixels import Segmenter
@@ -49,6 +56,7 @@ def stability(
     images: list[str] | None = None,
     image_size: int | None = None,
     num_images: int = 200,
+    shard_size: int = 64,
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
@@ -56,6 +64,9 @@ def stability(
     num_resamples: int = 2000,
     batch_size: int = 64,
     seed: int = 0,
+    unit: str | None = None,
+    launcher: Launcher = "local",
+    resources: dict[str, float] | None = None,
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -78,6 +89,9 @@ def stability(
         images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
         image_size: with `images`, side in pixels of the grid that all maps have; by default the largest of `models`.
         num_images: explained: test images, or under `folds` images of the training pool; drawn by class.
+        shard_size: images that are explained, compared and written together, at least; each image's null value and
+            borrowed segments are those of another one of its shard. Memory holds one shard; processes and units take
+            whole ones.
         repeats: independent splits and seeds; with three or more the intervals cover them.
         target: explain the logit of the label, or of each model's own prediction. Photos have no labels: the class of
             the highest mean probability over the models takes the place.
@@ -87,6 +101,10 @@ def stability(
         num_resamples: of the bootstrap.
         batch_size: images explained at a time.
         seed: of initial weights, noise, drawn images, controls and bootstrap (the split has the seed of `data`).
+        unit: do share i of n of the work, such as 2/16, and do not collect: train every n-th model and, once all models
+            are there, explain every n-th shard. None does all that is missing, and collects.
+        launcher: `local` does the work here; `ray` has each unit done by a task of a Ray cluster, on the same files.
+        resources: of each task of Ray, such as `{CPU: 4, GPU: 1}`; by default one CPU.
         out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
         config: complete settings to keep and compare when a run is taken up again; by default made from the others.
 
@@ -96,7 +114,9 @@ def stability(
     Raises:
         ValueError: a setting is out of its range, or differs from the run that the folder holds.
         FileNotFoundError: a file is not there.
+        ChildProcessError: units of Ray kept failing; names them.
     """
+    arguments = {name: value for name, value in locals().items() if name in stability.__annotations__}
     named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)
     if not named_methods or not named_segmenters or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
@@ -105,10 +125,16 @@ def stability(
         if value < least:
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
     if config is None:
-        given = {name: value for name, value in locals().items() if name in stability.__annotations__}
-        config = {name: plain(value) for name, value in given.items()}
+        config = {name: plain(value) for name, value in arguments.items()}
+    # who does the work is not a setting of the study
+    config = {name: value for name, value in config.items() if name not in OF_STARTS}
     lead = trainer()  # trains nothing: it knows the device and the loggers
-    device = lead.strategy.root_device
+
+    def again(unit: str) -> Path:
+        return stability(**{**arguments, "config": config, "unit": unit, "launcher": "local", "resources": None})
+
+    start = Start(unit, launcher, resources, again)
+    start.prepare(lead)
     settings = StudySettings(
         methods=named_methods,
         segmenters=named_segmenters,
@@ -116,16 +142,17 @@ def stability(
         distances=distances,
         shared_noise=noise == "shared",
         batch_size=batch_size,
-        device=device,
+        device=lead.strategy.root_device,
         seed=seed,
         sanity_stages=sanity_stages,
         num_resamples=num_resamples,
     )
+    shards = make_shards(num_images, shard_size, seed)
     if models or images:
         if checkpoints or part or repeats > 1:
             raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
         return architectures(
-            settings, data, models or [], images, image_size, num_images, target, lead.loggers, out, config
+            settings, data, models or [], images, image_size, shards, target, start, lead.loggers, out, config
         )
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
@@ -135,6 +162,10 @@ def stability(
     # whatever the data refuse, they refuse before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
     drawn = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
+    of_repeat = [[member for member in members if member.repeat == repeat] for repeat in range(repeats)]
+    held_out = [drawn.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
+    for flags in held_out:
+        check_pairs(flags)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
     identity = {
@@ -143,37 +174,53 @@ def stability(
         "splits": [split.sha256 for split in splits],
         "checkpoints": checkpoint_hashes(members),
     }
-    record = RunRecord.open(run, identity)
+    record = RunRecord.open(run, identity, shared=not start.collects)
     keep_splits(run.path / "splits.json", splits, data)
-    files = {member: obtain_checkpoint(member, run, data, model, trainer, seed) for member in members}
+    files = {member: checkpoint_file(member, run) for member in members}
+    start.hand_out(members, lambda member: not files[member].is_file())
+    for member in start.own(members):
+        obtain_checkpoint(member, run, data, model, trainer, seed)
+    wait_for_all()
     record.lap("train")
-    for member, file in files.items():
-        if member.name not in record.content["models"]:
-            record.content["models"][member.name] = (
-                discriminator_facts(member, file, run, data, model, part, batch_size, device)
+    if untrained := [member.name for member in members if not files[member].is_file()]:
+        say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
+        return run.path
+    weights = {member: file_hash(file) for member, file in files.items()}
+    if start.collects:
+        facts = {
+            member.name: (
+                discriminator_facts(member, files[member], run, data, model, part, batch_size, settings.device)
                 if part
-                else test_accuracy(member, file, run, data, model, device)
+                else test_accuracy(member, files[member], run, data, model, settings.device)
             )
-    record.lap("test accuracy")
+            for member in members[process_number() :: num_processes()]
+            if member.name not in record.content["models"]
+        }
+        for found in collect(facts):
+            record.content["models"] |= found
+        record.lap("test accuracy")
 
     def load(member: Member) -> nn.Module:
         module = load_checkpoint(files[member], model)
         return explained_part(module, part, region) if part else module
 
+    settings_kept = important_settings(config)
     study = Study(
         run=run,
         record=record,
         drawn=drawn,
+        shards=shards,
+        rounds=[
+            Round(own, load, flags, study_name(settings_kept, identity, [weights[member] for member in own]))
+            for own, flags in zip(of_repeat, held_out, strict=True)
+        ],
         settings=settings,
         target="output" if part else target,
         threshold=REAL_ABOVE,
         localisation_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
     )
-    blocks = []
-    for repeat, split in enumerate(splits):
-        own = [member for member in members if member.repeat == repeat]
-        blocks += study.explain_repeat(repeat, own, load, drawn.held_out(split, len(own)))
-    network = record.content["models"][members[0].name]["network"]
-    names = [f"model {number}" for number in range(len(members) // repeats)]
-    conclude(study, blocks, data.name, f"{len(names)} x {network}", names, lead.loggers)
+    if explain_share(study, start):
+        network = record.content["models"][members[0].name]["network"]
+        names = [f"model {number}" for number in range(len(members) // repeats)]
+        conclude(study, data.name, f"{len(names)} x {network}", names, lead.loggers)
     return run.path

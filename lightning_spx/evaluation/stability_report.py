@@ -1,6 +1,6 @@
 """What a stability study shows: tables on the console, figures in the run folder, both in the loggers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -35,7 +35,7 @@ from lightning_spx.superpixels import segment_pool
 def report_stability(
     run: RunFolder,
     results: pd.DataFrame,
-    per_image: pd.DataFrame,
+    blank: Mapping[tuple[str, str], float],
     methods: Sequence[str],
     names: Sequence[str],
     said: Sequence[str],
@@ -46,7 +46,7 @@ def report_stability(
     Args:
         run: holds the examples and receives `figures/`.
         results: the rows of `results.csv`.
-        per_image: the values behind them.
+        blank: share of compared pairs of maps that hold a constant one, by (method, superpixels).
         methods: names of the methods.
         names: of the models of one repeat.
         said: sentences for console and page, beside what the results say themselves.
@@ -67,8 +67,7 @@ def report_stability(
     if len(names) > 2:
         cells = pair_cells(results, "saliency_ssim", names)
         print_table(console, text_table(cells, "SSIM of saliency maps, pair by pair"))
-    blank = per_image.groupby(["method", "superpixels"], sort=False)["constant"].mean()
-    for key, share in blank[blank > 0].items():
+    for key, share in blank.items():
         console.print(f"{key}: {share:.1%} of the compared pairs of maps hold a constant map")
     for sentence in sanity_sentences(results):
         console.print(sentence, markup=False, highlight=False)

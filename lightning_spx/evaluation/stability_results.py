@@ -1,61 +1,107 @@
 """The per-image values of a finished stability study -> `results.csv`, figures, tables and loggers."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
-import pandas as pd
+import numpy as np
 from lightning.pytorch.loggers import Logger
 
-from lightning_spx.evaluation.blocks import Block, read_blocks
-from lightning_spx.evaluation.localisation import localisation_file
-from lightning_spx.evaluation.maps import is_writer
-from lightning_spx.evaluation.results import summarise
+from lightning_spx.evaluation.blocks import Block, Kind, read_rows
+from lightning_spx.evaluation.console import say
+from lightning_spx.evaluation.processes import is_writer, wait_for_all
+from lightning_spx.evaluation.results import Layout, results_table, summarise_metric
 from lightning_spx.evaluation.run_folder import write_atomic
-from lightning_spx.evaluation.sanity import sanity_file, without_gain
+from lightning_spx.evaluation.sanity import without_gain
 from lightning_spx.evaluation.stability_report import report_stability
+from lightning_spx.evaluation.starts import Start
 from lightning_spx.evaluation.study import Study
+
+
+def explain_share(study: Study, start: Start) -> bool:
+    """Explain what a start has to, or has to hand out, and say whether it is to conclude the study.
+
+    That is the one process that writes, of a start that collects.
+    """
+    shards = range(len(study.shards))
+    start.hand_out(shards, lambda number: bool(study.missing([number])))
+    study.explain(start.own(shards))
+    wait_for_all()
+    if not start.collects:
+        left = len(study.missing(shards))
+        then = f"{left} of {len(study.blocks())} blocks are left to others" if left else "all blocks are there"
+        say(f"Unit {start.unit} is done; {then}. The same command without `unit` does what is left, and collects.")
+    return start.collects and is_writer()
 
 
 def conclude(
     study: Study,
-    blocks: Sequence[Block],
     dataset: str,
     models: str,
     names: Sequence[str],
     loggers: Sequence[Logger],
     said: Sequence[str] = (),
 ) -> None:
-    """Summarise what a study has measured, in the process that writes.
+    """Summarise what a study has measured, by whichever starts.
 
     Args:
-        study: after its last repeat.
-        blocks: all of them.
+        study: all of whose blocks are on disk.
         dataset: name in tables.
         models: what they are, in tables.
         names: of the models of one repeat, in figures.
         loggers: of the Trainer; none is fine.
         said: sentences to print first and to keep for the page; none for a study whose page makes its own.
+
+    Raises:
+        ValueError: a block is damaged, or of other settings, data or weights; names its file.
     """
-    if not is_writer():
-        return
     run, settings = study.run, study.settings
-    per_image = read_blocks(run, blocks)
-    tables = [per_image]
-    places = [(block.repeat, block.method) for block in blocks]
+    kinds: list[Kind] = ["per_image"]
     if settings.sanity_stages:
-        tables.append(_read_all(sanity_file(run, *place) for place in places))
-    if study.drawn.mask is not None:
-        tables.append(_read_all(localisation_file(run, *place) for place in places))
-    summaries = [
-        summarise(rows, dataset=dataset, models=models, num_resamples=settings.num_resamples, seed=settings.seed)
-        for rows in tables
-    ]
-    results = without_gain(pd.concat(summaries, ignore_index=True))
+        kinds.append("sanity")
+    if study.drawn.has_mask:
+        kinds.append("localisation")
+    blocks = study.blocks()
+    for kind in kinds:
+        for block in blocks:
+            block.check(run, kind, study.rounds[block.repeat].name)
+    rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
+    results = without_gain(results_table(rows, dataset, models))
     write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))
     study.record.lap("summarise")
-    report_stability(run, results, per_image, list(settings.methods), names, said, loggers)
+    blank = _constant_shares(study, blocks)
+    report_stability(run, results, blank, list(settings.methods), names, said, loggers)
     study.record.lap("report")
+    study.record.save()
 
 
-def _read_all(paths: Iterable[Path]) -> pd.DataFrame:
-    return pd.concat(map(pd.read_parquet, paths), ignore_index=True)
+def _summarised(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
+    """Summarise method by method, metric by metric, reading the blocks of the method for each."""
+    index = np.sort(study.drawn.index.numpy())
+    repeats = np.unique([block.repeat for block in blocks])
+    for method in study.settings.methods:
+        paths = [block.path(study.run, kind) for block in blocks if block.method == method]
+        # every shard has all pairs and metrics
+        first = next(read_rows(paths[:1]))
+        layout = Layout(repeats, sorted(first["pair"].unique()), index)
+        for metric, setting in first[["metric", "setting"]].drop_duplicates().itertuples(index=False):
+            yield from summarise_metric(
+                read_rows(paths, metric, setting),
+                layout,
+                method,
+                metric,
+                setting,
+                num_resamples=study.settings.num_resamples,
+                seed=study.settings.seed,
+            )
+
+
+def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, str], float]:
+    """The share of compared pairs of maps of which one is constant, by (method, superpixels), where there are any."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for block in blocks:
+        for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):
+            for superpixels, constant in rows.groupby("superpixels", sort=False)["constant"]:
+                found = counts.setdefault((block.method, str(superpixels)), [0, 0])
+                found[0] += int(constant.sum())
+                found[1] += len(constant)
+    return {key: constant / total for key, (constant, total) in counts.items() if constant}

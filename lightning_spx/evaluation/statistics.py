@@ -4,7 +4,7 @@ Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N
 weights, so index 0 of any result is the number itself and the others are its bootstrap draws, all from one formula.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,38 @@ Flags = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
 MIN_REPEATS = 3  # below this the spread over repeats cannot be estimated, and the interval is over images alone
+SLAB_ELEMENTS = 2**22  # of the weights of some resamples: memory is the same however many images there are
 
 
-def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Array:
-    """Draw how often each image of each repeat counts in each resample.
+def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Iterator[Array]:
+    """Draw how often each image of each repeat counts in each resample, some resamples at a time.
 
     With three or more repeats a resample draws repeats, then images within each of them; with fewer it draws images,
     the same for all repeats.
+
+    Yields:
+        (b, num_repeats, num_images) counts, in the first resample all one; together 1 + num_resamples.
+    """
+    generator = np.random.default_rng(seed)
+    uniform = np.full(num_images, 1 / num_images)
+    drawn = np.ones((num_resamples, num_repeats), np.int64)
+    if num_repeats >= MIN_REPEATS:
+        drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
+    rows = max(1, SLAB_ELEMENTS // (num_repeats * num_images))
+    # of the number itself, which is no draw
+    unit = np.ones((1, num_repeats, num_images))
+    for start in range(0, max(num_resamples, 1), rows):
+        here = drawn[start : start + rows]
+        if num_repeats < MIN_REPEATS:
+            draws = generator.multinomial(num_images, uniform, size=len(here))[:, None].repeat(num_repeats, axis=1)
+        else:
+            # a repeat drawn twice gets two independent draws of images, which is one draw of twice as many
+            draws = generator.multinomial(here * num_images, uniform)
+        yield np.concatenate([unit, draws]) if start == 0 else draws.astype(np.float64)
+
+
+def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Array:
+    """Draw all resamples of `weight_slabs` at once.
 
     Returns:
         (1 + num_resamples, num_repeats, num_images) counts, the first of them all one.
@@ -31,16 +56,7 @@ def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, see
         >>> weights.shape, weights[0].tolist(), weights.sum((1, 2)).tolist()
         ((4, 1, 5), [[1.0, 1.0, 1.0, 1.0, 1.0]], [5.0, 5.0, 5.0, 5.0])
     """
-    generator = np.random.default_rng(seed)
-    uniform = np.full(num_images, 1 / num_images)
-    weights = np.ones((1 + num_resamples, num_repeats, num_images))
-    if num_repeats < MIN_REPEATS:
-        weights[1:] = generator.multinomial(num_images, uniform, size=num_resamples)[:, None]
-        return weights
-    drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
-    # a repeat drawn twice gets two independent draws of images, which is one draw of twice as many
-    weights[1:] = generator.multinomial(drawn * num_images, uniform)
-    return weights
+    return np.concatenate(list(weight_slabs(num_repeats, num_images, num_resamples, seed)))
 
 
 def weighted_mean(values: Array, weights: Array) -> Array:

@@ -1,12 +1,18 @@
-"""What a study does for each repeat: every model explains the same images once, and every pair is compared."""
+"""What a study does for each repeat: every model explains the same images once, and every pair is compared.
+
+Images go through in shards that know nothing of one another. So memory holds one shard, however many images there are,
+and any process on any machine can take any shard.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import attrgetter, mul
 from typing import Literal
 
-import pandas as pd
 import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
@@ -14,14 +20,16 @@ from lightning_spx.evaluation.blocks import Block
 from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.drawn_images import DrawnImages
 from lightning_spx.evaluation.examples import Examples, spread_positions
-from lightning_spx.evaluation.localisation import localisation_file, localisation_values
-from lightning_spx.evaluation.maps import explain, is_writer, predict
+from lightning_spx.evaluation.localisation import localisation_values
+from lightning_spx.evaluation.maps import explain, predict
 from lightning_spx.evaluation.members import Member
 from lightning_spx.evaluation.names import reseed
-from lightning_spx.evaluation.partitions import Partition, derangement, make_partitions, segment_images
+from lightning_spx.evaluation.partitions import Partition, make_partitions, segment_images
+from lightning_spx.evaluation.processes import is_writer, num_processes, process_number
 from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
-from lightning_spx.evaluation.sanity import sanity_file, sanity_values
+from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.evaluation.sanity import sanity_values
+from lightning_spx.evaluation.shards import Shard
 from lightning_spx.metrics import Distance
 from lightning_spx.superpixels import Segmenter
 
@@ -55,14 +63,50 @@ class StudySettings:
     num_resamples: int
 
 
+@dataclass(frozen=True)
+class Round:
+    """One repeat of a study with its models.
+
+    Args:
+        members: the models.
+        load: gives a model, in evaluation mode.
+        held_out: (M, N) which model did not train on which image, or None if no model saw any.
+        name: of settings, data and weights, kept with the values.
+    """
+
+    members: Sequence[Member]
+    load: Callable[[Member], nn.Module]
+    held_out: Tensor | None
+    name: str
+
+
+@dataclass(frozen=True)
+class ShardImages:
+    """A shard with its images in memory.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        mask: (n, H, W) bool, or None.
+        segments: (n, H, W) of each segmenter.
+        partitions: the poolings.
+    """
+
+    images: Tensor
+    mask: Tensor | None
+    segments: Mapping[str, Tensor]
+    partitions: Sequence[Partition]
+
+
 @dataclass
 class Study:
-    """A study with its images, and the segments that its repeats need only once.
+    """A study with its images and models.
 
     Args:
         run: receives the per-image values and the examples.
         record: receives the seconds of each stage.
         drawn: the images.
+        shards: of these images.
+        rounds: the repeats.
         settings: of the study.
         target: explain the label, each model's prediction, or the one output that each model has.
         threshold: between the two predictions of models with one output.
@@ -72,162 +116,166 @@ class Study:
     run: RunFolder
     record: RunRecord
     drawn: DrawnImages
+    shards: Sequence[Shard]
+    rounds: Sequence[Round]
     settings: StudySettings
     target: Literal["label", "prediction", "output"]
     threshold: float = 0.0
     localisation_setting: str = ""
-    _segments: dict[str, Tensor] = field(default_factory=dict)
-    _partitions: list[Partition] = field(default_factory=list)
+    _latest: dict[int, ShardImages] = field(default_factory=dict)
 
-    def explain_repeat(
-        self, repeat: int, members: Sequence[Member], load: Callable[[Member], nn.Module], held_out: Tensor | None
-    ) -> list[Block]:
-        """Explain and compare the models of a repeat, method by method; a finished block is not done again.
+    def blocks(self) -> list[Block]:
+        """List all blocks, method by method in each repeat."""
+        return [
+            Block(repeat, shard.number, method)
+            for repeat in range(len(self.rounds))
+            for method in self.settings.methods
+            for shard in self.shards
+        ]
 
-        Args:
-            repeat: its number.
-            members: the models.
-            load: gives a model, in evaluation mode; not called if nothing is left to do.
-            held_out: (M, N) which model did not train on which image, or None if no model saw any.
+    def missing(self, shards: Sequence[int]) -> list[Block]:
+        """List the blocks of some shards, by their numbers, that are still to be made."""
+        wanted = set(shards)
+        return [block for block in self.blocks() if block.shard in wanted and block.is_missing(self.run)]
 
-        Returns:
-            The repeat's blocks, all of them on disk.
-        """
-        blocks = [Block(repeat, name, len(members)) for name in self.settings.methods]
-        missing = [block for block in blocks if self._is_missing(block)]
-        if not missing:
-            return blocks
-        networks = {member: load(member).to(self.settings.device) for member in members}
+    def explain(self, shards: Sequence[int]) -> None:
+        """Explain and compare the models on some shards, shared out over the processes; finished blocks stay."""
+        blocks = self.missing(shards[process_number() :: num_processes()])
+        sizes = [len(self.shards[block.shard].positions) for block in blocks]
+        counts = [len(self.rounds[block.repeat].members) for block in blocks]
+        with _progress() as progress:
+            task = progress.add_task("explain", total=sum(map(mul, sizes, counts)))
+            for repeat, own in groupby(blocks, key=attrgetter("repeat")):
+                members, load = self.rounds[repeat].members, self.rounds[repeat].load
+                networks = {member: load(member).to(self.settings.device) for member in members}
+                for number, of_shard in groupby(
+                    sorted(own, key=lambda block: block.shard), key=lambda block: block.shard
+                ):
+                    advance = partial(progress.advance, task)
+                    self._explain_shard(self.shards[number], list(of_shard), networks, advance)
+                    self.record.save()
+
+    def _explain_shard(
+        self,
+        shard: Shard,
+        blocks: Sequence[Block],
+        networks: Mapping[Member, nn.Module],
+        advance: Callable[[int], object],
+    ) -> None:
+        here = self._read(shard)
+        settings, positions = self.settings, torch.from_numpy(shard.positions)
+        index, label = self.drawn.index[positions], self.drawn.label[positions]
         preds = torch.stack(
             [
-                predict(network, self.drawn.images, self.settings.batch_size, self.settings.device, self.threshold)
+                predict(
+                    network, here.images, settings.batch_size, settings.device, self.threshold, numbers=index.tolist()
+                )
                 for network in networks.values()
             ]
         )
-        permutation = derangement(len(self.drawn.images), self.settings.seed)
-        images = StudyImages(self.drawn.index, self.drawn.label, preds, held_out, permutation)
-        images.check_pairs()
-        self.record.lap("predict")
-        if not self._partitions:
-            drawn = self.drawn
-            self._segments = segment_images(
-                self.settings.segmenters,
-                drawn.images,
-                self.settings.batch_size,
-                self.settings.device,
-                drawn.source,
-                drawn.index,
-            )
-            self._partitions = make_partitions(self._segments, self.drawn.index, permutation, self.settings.seed)
-            self.record.lap("segment")
-        for block in missing:
-            method = self.settings.methods[block.method]
-            attributions = self._attributions(method, block.method, networks, preds)
-            self.record.lap(f"explain {block.method}")
+        self.record.count("predict")
+        of_round = self.rounds[blocks[0].repeat]
+        held_out = None if of_round.held_out is None else of_round.held_out[:, positions]
+        known = StudyImages(index, label, preds, held_out, shard.permutation)
+        target = [None if self.target == "output" else label if self.target == "label" else own for own in preds]
+        first = next(iter(networks)).number
+        for block in blocks:
+            method = settings.methods[block.method]
+            attributions = self._attributions(method, networks, here.images, target, advance)
+            self.record.count(f"explain {block.method}")
             values = compare(
                 attributions,
-                self._partitions,
-                images,
-                magnitudes=self.settings.magnitudes,
-                distances=self.settings.distances,
+                here.partitions,
+                known,
+                magnitudes=settings.magnitudes,
+                distances=settings.distances,
                 non_negative=method.non_negative,
-                seed=self.settings.seed,
-                model_offset=next(iter(networks)).number,
+                seed=settings.seed,
+                model_offset=first,
             )
-            localised = self._localisation(method, block, attributions, images, next(iter(networks)).number)
-            sanity = (
-                self._sanity(method, block.method, networks, attributions, images)
-                if self.settings.sanity_stages
-                else None
+            # the others first: the values per image say that all of the block's files are there
+            if settings.sanity_stages:
+                sanity = sanity_values(
+                    method,
+                    networks,
+                    attributions,
+                    here.images,
+                    target,
+                    here.partitions,
+                    known,
+                    num_stages=settings.sanity_stages,
+                    magnitudes=settings.magnitudes,
+                    shared_noise=settings.shared_noise,
+                    batch_size=settings.batch_size,
+                    device=settings.device,
+                    seed=settings.seed,
+                )
+                block.write(self.run, "sanity", sanity, of_round.name)
+                self.record.count(f"sanity {block.method}")
+            if here.mask is not None:
+                localised = localisation_values(
+                    attributions,
+                    here.partitions,
+                    known,
+                    here.mask,
+                    magnitudes=settings.magnitudes,
+                    non_negative=method.non_negative,
+                    setting=self.localisation_setting,
+                    seed=settings.seed,
+                    model_offset=first,
+                )
+                block.write(self.run, "localisation", localised, of_round.name)
+            if block.repeat == 0 and shard.number == 0:
+                self._examples(here, attributions).save(Examples.path(self.run, block.method))
+            block.write(self.run, "per_image", values, of_round.name)
+            self.record.count(f"compare {block.method}")
+
+    def _read(self, shard: Shard) -> ShardImages:
+        """Read and segment the images of a shard, unless the last repeat has ended with it."""
+        if shard.number not in self._latest:
+            self._latest.clear()
+            settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
+            images, mask = self.drawn.read(shard.positions.tolist())
+            segments = segment_images(
+                settings.segmenters, images, settings.batch_size, settings.device, self.drawn.source, index
             )
-            if is_writer():
-                # the others first: a block on disk says that all of its method's files are there
-                if sanity is not None:
-                    rows = sanity.assign(method=block.method, repeat=repeat)
-                    write_atomic(sanity_file(self.run, repeat, block.method), partial(rows.to_parquet, index=False))
-                if localised is not None:
-                    rows = localised.assign(method=block.method, repeat=repeat)
-                    path = localisation_file(self.run, repeat, block.method)
-                    write_atomic(path, partial(rows.to_parquet, index=False))
-                if repeat == 0:
-                    self._examples(attributions).save(Examples.path(self.run, block.method))
-                block.write(self.run, values)
-            self.record.lap(f"compare {block.method}")
-        return blocks
-
-    def _is_missing(self, block: Block) -> bool:
-        localised = self.drawn.mask is None or localisation_file(self.run, block.repeat, block.method).is_file()
-        return block.is_missing(self.run) or not localised
-
-    def _target(self, preds: Tensor) -> Tensor | None:
-        """What a model with these predictions explains."""
-        return None if self.target == "output" else self.drawn.label if self.target == "label" else preds
-
-    def _localisation(
-        self, method: Attribution, block: Block, attributions: Tensor, images: StudyImages, model_offset: int
-    ) -> pd.DataFrame | None:
-        """Measure where the maps lie, unless there are no masks or it is on disk."""
-        if self.drawn.mask is None or localisation_file(self.run, block.repeat, block.method).is_file():
-            return None
-        return localisation_values(
-            attributions,
-            self._partitions,
-            images,
-            self.drawn.mask,
-            magnitudes=self.settings.magnitudes,
-            non_negative=method.non_negative,
-            setting=self.localisation_setting,
-            seed=self.settings.seed,
-            model_offset=model_offset,
-        )
+            partitions = make_partitions(segments, index, shard.permutation, settings.seed)
+            self._latest[shard.number] = ShardImages(images, mask, segments, partitions)
+            self.record.count("segment")
+        return self._latest[shard.number]
 
     def _attributions(
-        self, method: Attribution, name: str, networks: Mapping[Member, nn.Module], preds: Tensor
+        self,
+        method: Attribution,
+        networks: Mapping[Member, nn.Module],
+        images: Tensor,
+        target: Sequence[Tensor | None],
+        advance: Callable[[int], object],
     ) -> Tensor:
-        """Explain every image with every model: (M, N, 3, H, W), one gradient pass each, whatever is pooled later."""
+        """Explain every image with every model: (M, n, 3, H, W), one gradient pass each, whatever is pooled later."""
         return torch.stack(
             [
                 explain(
                     network,
                     method if self.settings.shared_noise else reseed(method, member.number),
-                    self.drawn.images,
-                    self._target(preds[position]),
+                    images,
+                    own,
                     batch_size=self.settings.batch_size,
                     device=self.settings.device,
-                    description=f"{name}, {member.name}",
+                    advance=advance,
                 )
-                for position, (member, network) in enumerate(networks.items())
+                for (member, network), own in zip(networks.items(), target, strict=True)
             ]
         )
 
-    def _sanity(
-        self,
-        method: Attribution,
-        name: str,
-        networks: Mapping[Member, nn.Module],
-        attributions: Tensor,
-        images: StudyImages,
-    ) -> pd.DataFrame:
-        values = sanity_values(
-            method,
-            name,
-            networks,
-            attributions,
-            self.drawn.images,
-            [self._target(preds) for preds in images.preds],
-            self._partitions,
-            images,
-            num_stages=self.settings.sanity_stages,
-            magnitudes=self.settings.magnitudes,
-            shared_noise=self.settings.shared_noise,
-            batch_size=self.settings.batch_size,
-            device=self.settings.device,
-            seed=self.settings.seed,
-        )
-        self.record.lap(f"sanity {name}")
-        return values
+    @staticmethod
+    def _examples(here: ShardImages, attributions: Tensor) -> Examples:
+        chosen = spread_positions(len(here.images))
+        segments = {name: segments[chosen] for name, segments in here.segments.items()}
+        return Examples(here.images[chosen], segments, attributions[:, chosen])
 
-    def _examples(self, attributions: Tensor) -> Examples:
-        chosen = spread_positions(len(self.drawn.images))
-        segments = {name: segments[chosen] for name, segments in self._segments.items()}
-        return Examples(self.drawn.images[chosen], segments, attributions[:, chosen])
+
+def _progress() -> Progress:
+    """A bar with the images that are done, times methods and models, and the time that is left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True, disable=not is_writer())

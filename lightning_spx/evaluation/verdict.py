@@ -11,8 +11,16 @@ import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.partitions import is_control_of
-from lightning_spx.evaluation.results import OVER_IMAGES, OVER_REPEATS, cell_of, controls_of, draws_of, summarise
-from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, bootstrap_weights, gain_over
+from lightning_spx.evaluation.results import (
+    OVER_IMAGES,
+    OVER_REPEATS,
+    Layout,
+    cells_of,
+    controls_of,
+    draws_of_all,
+    summarise,
+)
+from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, gain_over, weight_slabs
 
 # one-sided, as the 95 % interval of a gain has 2.5 % below it
 LEVEL = 0.025
@@ -99,15 +107,15 @@ def _verdict(
         return None
     best = candidates.iloc[int(candidates["gain"].astype(float).to_numpy().argmax())]
     superpixels, magnitude = str(best["superpixels"]), str(best["magnitude"])
-    pairs, images = sorted(reporting["pair"].unique()), np.sort(reporting["index"].unique())
-    num_repeats = reporting["repeat"].nunique()
-    weights = bootstrap_weights(num_repeats, len(images), num_resamples, seed)
+    layout = Layout.of(reporting)
+    num_repeats, num_images = len(layout.repeats), len(layout.images)
     names = reporting["superpixels"]
     wanted = (names == superpixels) | names.map(lambda name: is_control_of(str(name), superpixels))
-    draws = {
-        (str(name), str(order)): draws_of(str(best["metric"]), cell_of(group, pairs, images), weights)
-        for (name, order), group in reporting[wanted].groupby(["superpixels", "magnitude"], sort=False)
-    }
+    cells = cells_of([reporting[wanted]], layout)
+    draws = draws_of_all(
+        {key: (str(best["metric"]), cell) for key, cell in cells.items()},
+        weight_slabs(num_repeats, num_images, num_resamples, seed),
+    )
     own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
     gain = gain_over(own, controls)
     return Verdict(
@@ -120,7 +128,7 @@ def _verdict(
         best_control=gain.best_control,
         p_value=max(p_value_of(own.excess - control.excess) for control in controls.values()),
         excess=float(own.excess[0]),
-        num_images=len(images),
+        num_images=num_images,
         scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
     )
 

@@ -16,6 +16,7 @@ from lightning_spx.attribution.method import Model
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
+from lightning_spx.evaluation.drawn_images import DrawnImages
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.superpixels import Grid, Segmenter
@@ -113,6 +114,10 @@ def study(
         batch_size=batch_size,
         out=str(out),
     )
+
+
+def all_images(drawn: DrawnImages) -> Tensor:
+    return drawn.read(range(len(drawn)))[0]
 
 
 def results_of(folder: Path) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation import comparison
-from lightning_spx.evaluation.comparison import StudyImages, compare
+from lightning_spx.evaluation.comparison import StudyImages, check_pairs, compare
 from lightning_spx.evaluation.partitions import Partition, derangement, make_partitions, permute_pixels
 from lightning_spx.superpixels import Voronoi, segment_pool
 
@@ -121,7 +121,7 @@ def test_under_folds_only_images_that_one_of_the_pair_did_not_see_count() -> Non
 
 def test_a_pair_without_a_counting_image_is_refused() -> None:
     with pytest.raises(ValueError, match="images that count for every pair of models, got none for pair 0"):
-        study_images(torch.zeros(NUM_MODELS, NUM_IMAGES, dtype=torch.bool)).check_pairs()
+        check_pairs(torch.zeros(NUM_MODELS, NUM_IMAGES, dtype=torch.bool))
 
 
 def test_a_constant_map_is_counted() -> None:

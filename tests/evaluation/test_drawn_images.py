@@ -11,6 +11,7 @@ from lightning_spx.data import Split, SyntheticBirdsDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation.drawn_images import draw_images, keep_splits
+from tests.evaluation.small_study import all_images
 
 
 def birds(plan: Plan = "disjoint", num_parts: int = 2, seed: int = 0) -> SyntheticBirdsDataModule:
@@ -44,7 +45,7 @@ def test_test_images_are_drawn_class_by_class() -> None:
     drawn = draw_images(data, 10, seed=0)
     assert torch.bincount(drawn.label).tolist() == [5, 5]
     assert len(set(drawn.index.tolist())) == 10
-    for image, label, index in zip(drawn.images, drawn.label, drawn.index, strict=True):
+    for image, label, index in zip(all_images(drawn), drawn.label, drawn.index, strict=True):
         sample = data.test()[int(index)]
         assert torch.equal(image, sample["image"])
         assert label == sample["label"]
@@ -58,7 +59,7 @@ def test_the_seed_decides_which_images_are_drawn() -> None:
 def test_under_folds_images_of_the_pool_are_drawn() -> None:
     data = birds("folds", 3)
     drawn = draw_images(data, 25, seed=0)
-    assert torch.equal(drawn.images[4], data.pool()[int(drawn.index[4])]["image"])
+    assert torch.equal(all_images(drawn)[4], data.pool()[int(drawn.index[4])]["image"])
 
 
 def test_under_folds_each_image_is_held_out_by_the_one_model_that_did_not_train_on_it() -> None:

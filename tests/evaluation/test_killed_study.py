@@ -60,10 +60,10 @@ def finished_files(out: Path) -> dict[Path, int]:
         ("repeat0-model0.ckpt", "before", 0),
         ("repeat0-model0.ckpt", "after", 1),
         ("repeat0-model2.json", "after", 2),
-        ("repeat0_0-1_CountedGradient.parquet", "after", 5),
-        ("repeat0_1-2_SmoothGrad.parquet", "before", 10),
-        ("results.csv", "before", 11),
-        ("results.csv", "after", 11),
+        ("repeat0_shard0000_CountedGradient.parquet", "after", 4),
+        ("repeat0_shard0000_SmoothGrad.parquet", "before", 5),
+        ("results.csv", "before", 7),
+        ("results.csv", "after", 7),
     ],
 )
 def test_a_killed_study_goes_on_to_the_same_results(

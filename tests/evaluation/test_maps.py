@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, distributed, nn
 
 from lightning_spx.attribution import Attribution, Gradient
-from lightning_spx.evaluation.maps import explain, gather_images, own_share, predict
+from lightning_spx.evaluation.maps import explain_together, predict
+from lightning_spx.evaluation.processes import gather_images, own_share
 
 NUM_IMAGES = 7  # odd: the sampler of two processes repeats an image
 
@@ -24,7 +25,9 @@ def images() -> Tensor:
 
 def explain_all(method: Attribution) -> Tensor:
     target = torch.arange(NUM_IMAGES) % 5
-    return explain(network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain")
+    return explain_together(
+        network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain"
+    )
 
 
 def run_process(rank: int, folder: str) -> None:

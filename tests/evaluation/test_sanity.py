@@ -55,7 +55,7 @@ def test_rows_marks_and_values(finished: Path, tmp_path: Path) -> None:
     # the gradient's value by hand: every model against itself with all layers drawn anew
     values = []
     data = birds()
-    drawn = pd.read_parquet(folder / "sanity" / "repeat0_Gradient.parquet")
+    drawn = pd.read_parquet(folder / "sanity" / "repeat0_shard0000_Gradient.parquet")
     index = drawn["index"].unique().tolist()
     images = torch.stack([data.test()[position]["image"] for position in index])
     label = torch.tensor([int(data.test()[position]["label"]) for position in index])

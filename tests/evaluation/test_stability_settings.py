@@ -23,6 +23,7 @@ from tests.evaluation.small_study import (
     PASSES_PER_MODEL,
     CountedGradient,
     TrainedOn,
+    all_images,
     birds,
     checkpoints_of,
     classifier,
@@ -92,7 +93,7 @@ def test_shared_noise_changes_random_methods_alone(finished: Path, tmp_path: Pat
     models = [load_checkpoint(path, classifier) for path in checkpoints_of(finished)]
     for folder, seeds in ((own, (4, 5, 6)), (shared, (4, 4, 4))):
         maps = [
-            SmoothGrad(num_samples=2, seed=seed).attribute(model, drawn.images, drawn.label)
+            SmoothGrad(num_samples=2, seed=seed).attribute(model, all_images(drawn), drawn.label)
             for model, seed in zip(models, seeds, strict=True)
         ]
         assert pixel_value(folder, "SmoothGrad") == pytest.approx(mean_ssim(maps), abs=1e-4)
@@ -104,9 +105,9 @@ def test_the_prediction_can_be_explained_in_place_of_the_label(finished: Path, t
     folder = study(tmp_path / "run", methods=[Gradient()], checkpoints=files, target="prediction")
     drawn = draw_images(birds(), NUM_IMAGES, seed=0)
     models = [load_checkpoint(path, classifier) for path in files]
-    preds = [model(drawn.images).argmax(1) for model in models]
+    preds = [model(all_images(drawn)).argmax(1) for model in models]
     assert any((own != drawn.label).any() for own in preds)
-    maps = [Gradient().attribute(model, drawn.images, own) for model, own in zip(models, preds, strict=True)]
+    maps = [Gradient().attribute(model, all_images(drawn), own) for model, own in zip(models, preds, strict=True)]
     assert pixel_value(folder, "Gradient") == pytest.approx(mean_ssim(maps), abs=1e-5)
     assert pixel_value(folder, "Gradient") != pytest.approx(pixel_value(finished, "CountedGradient"), abs=1e-5)
 
@@ -119,13 +120,14 @@ def test_under_folds_only_images_that_one_of_a_pair_did_not_see_count(tmp_path: 
     held_out = drawn.held_out(data.split(), NUM_MODELS)
     assert held_out is not None
     for first, second in combinations(range(NUM_MODELS), 2):
-        rows = pd.read_parquet(folder / "per_image" / f"repeat0_{first}-{second}_Gradient.parquet")
+        rows = pd.read_parquet(folder / "per_image" / "repeat0_shard0000_Gradient.parquet")
+        rows = rows[rows["pair"] == f"{first}-{second}"]
         counting = set(drawn.index[held_out[first] ^ held_out[second]].tolist())
         assert 0 < len(counting) < 30
         assert set(rows.loc[rows["value"].notna(), "index"]) == counting
     models = [load_checkpoint(path, classifier) for path in checkpoints_of(folder)]
-    maps = torch.stack([magnitude(Gradient().attribute(model, drawn.images, drawn.label)) for model in models])
-    preds = torch.stack([model(drawn.images).argmax(1) for model in models])
+    maps = torch.stack([magnitude(Gradient().attribute(model, all_images(drawn), drawn.label)) for model in models])
+    preds = torch.stack([model(all_images(drawn)).argmax(1) for model in models])
     expected = float(mege(maps, preds, drawn.label, held_out, distance="l2"))
     assert pixel_value(folder, "Gradient", "mege", "distance=l2") == pytest.approx(expected, abs=1e-5)
     everything = float(mege(maps, preds, drawn.label, distance="l2"))
@@ -148,7 +150,7 @@ def test_three_repeats_have_splits_seeds_and_models_of_their_own(tmp_path: Path)
     results = results_of(folder)
     assert set(results["interval"]) == {"over repeats and images"}
     values = [
-        pd.read_parquet(folder / "per_image" / f"repeat{repeat}_0-1_CountedGradient.parquet").query(
+        pd.read_parquet(folder / "per_image" / f"repeat{repeat}_shard0000_CountedGradient.parquet").query(
             "superpixels == 'pixel' and metric == 'saliency_ssim'"
         )["value"]
         for repeat in range(3)
@@ -158,10 +160,12 @@ def test_three_repeats_have_splits_seeds_and_models_of_their_own(tmp_path: Path)
     # and so have their nulls: the models of the second repeat are the third and the fourth
     drawn = draw_images(birds(), NUM_IMAGES, seed=0)
     permuted = [
-        permute_pixels(Gradient().attribute(model, drawn.images, drawn.label), drawn.index.tolist(), number, seed=0)
+        permute_pixels(
+            Gradient().attribute(model, all_images(drawn), drawn.label), drawn.index.tolist(), number, seed=0
+        )
         for number, model in enumerate(load_checkpoint(file, classifier) for file in checkpoints_of(folder))
     ]
-    second = pd.read_parquet(folder / "per_image" / "repeat1_0-1_CountedGradient.parquet")
+    second = pd.read_parquet(folder / "per_image" / "repeat1_shard0000_CountedGradient.parquet")
     null = second.query("superpixels == 'pixel' and metric == 'saliency_ssim'")["permuted"]
     assert null.mean() == pytest.approx(mean_ssim(permuted[2:4]), abs=1e-5)
 

@@ -10,8 +10,8 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
-from lightning_spx.evaluation.maps import gather_images, num_processes, own_share
 from lightning_spx.evaluation.names import reseed
+from lightning_spx.evaluation.processes import gather_images, num_processes, own_share
 
 
 @dataclass(frozen=True)

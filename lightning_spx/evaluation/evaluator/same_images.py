@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, distributed
 
 from lightning_spx.evaluation.evaluator.batches import ADVICE, NamedBatch, describe
-from lightning_spx.evaluation.maps import num_processes
+from lightning_spx.evaluation.processes import num_processes
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from rich.progress import track
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.members import (
     Member,
     ModelFactory,
@@ -22,12 +21,14 @@ from lightning_spx.evaluation.members import (
 )
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.processes import is_writer, start_processes
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
 from lightning_spx.evaluation.roar.summary import roar_results
-from lightning_spx.evaluation.roar.units import list_units, share_of, train_unit
+from lightning_spx.evaluation.roar.units import list_units, train_unit
 from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
+from lightning_spx.evaluation.units import share_of
 from lightning_spx.superpixels import Segmenter
 
 COLLECT = "collect"
@@ -94,7 +95,7 @@ def roar(
             raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
     orders = list_orders(named_methods, segmenters, magnitude)
     units = list_units(orders, shares, num_seeds)
-    chosen = units if unit is None else [] if unit == COLLECT else share_of(units, unit)
+    chosen = units if unit is None else [] if unit == COLLECT else share_of(units, unit, COLLECT)
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in roar.__annotations__}
     # which share this process runs is not a setting of the study
@@ -104,6 +105,8 @@ def roar(
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
+    lead = trainer()  # trains nothing: it knows the device and the loggers
+    start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config)
     identity = {
         "seed": seed,
@@ -111,8 +114,7 @@ def roar(
         "splits": [data.split().sha256],
         "checkpoints": given,
     }
-    record = RunRecord.open(run, identity)
-    lead = trainer()  # trains nothing: it knows the device and the loggers
+    record = RunRecord.open(run, identity, shared=unit is not None and unit != COLLECT)
     if any(not each.path(run).is_file() for each in chosen):
         file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device

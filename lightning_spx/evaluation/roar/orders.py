@@ -16,8 +16,8 @@ from torch.nn.functional import conv2d, pad
 from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement
+from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like

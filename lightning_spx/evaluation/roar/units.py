@@ -12,9 +12,9 @@ from lightning import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
 from lightning_spx.data import ImageDataModule, RemovedPixels
-from lightning_spx.evaluation.maps import is_writer
 from lightning_spx.evaluation.members import ModelFactory, TrainerFactory
 from lightning_spx.evaluation.partitions import PIXEL
+from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, load_ranks
 from lightning_spx.evaluation.run_folder import RunFolder
 
@@ -59,23 +59,6 @@ def list_units(orders: Sequence[Order], percentages: Sequence[float], num_seeds:
     units = [Unit(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
     units += [Unit(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
     return units
-
-
-def share_of(units: Sequence[Unit], share: str) -> list[Unit]:
-    """Return the units of share i of n, as in "2/16".
-
-    Raises:
-        ValueError: it is no such share.
-
-    Example:
-        >>> units = list_units([Order("random", "pixel", "either")], [10.0], 2)
-        >>> [unit.seed for unit in share_of(units, "1/2")]
-        [0, 0]
-    """
-    number, slash, total = share.partition("/")
-    if not (slash and number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
-        raise ValueError(f"Expected `unit` to be a share such as '2/16', or 'collect', got {share!r}.")
-    return list(units)[int(number) - 1 :: int(total)]
 
 
 def train_unit(

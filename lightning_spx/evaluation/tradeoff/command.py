@@ -12,7 +12,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.known_images import images_of, weights_hash
-from lightning_spx.evaluation.maps import is_writer, predict
+from lightning_spx.evaluation.maps import predict
 from lightning_spx.evaluation.members import (
     ModelFactory,
     TrainerFactory,
@@ -23,6 +23,7 @@ from lightning_spx.evaluation.members import (
 from lightning_spx.evaluation.named_models import NamedNetwork, name_models
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
+from lightning_spx.evaluation.processes import is_writer, start_processes
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder
@@ -125,8 +126,9 @@ def tradeoff(
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
     known = images_of(data, images, image_size, num_images, seed)
-    run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     lead = trainer()  # trains nothing: it knows the device and the loggers
+    start_processes(lead)
+    run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     device = lead.strategy.root_device
     models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
     if len(models) < 2:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude
 from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.maps import gather_images, is_writer, own_share
 from lightning_spx.evaluation.partitions import Partition
+from lightning_spx.evaluation.processes import gather_images, is_writer, own_share
 from lightning_spx.metrics import fidelity_error, removal_ranks
 from lightning_spx.metrics.deletion import removal_area
 from lightning_spx.metrics.removal import substrate_of

@@ -14,9 +14,10 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.examples import Examples, spread_positions
 from lightning_spx.evaluation.known_images import KnownImages
-from lightning_spx.evaluation.maps import explain, is_writer
+from lightning_spx.evaluation.maps import explain_together
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
@@ -120,7 +121,7 @@ class TradeoffStudy:
         """Explain every image with every model, (M, N, 3, H, W), each model with noise of its own."""
         return torch.stack(
             [
-                explain(
+                explain_together(
                     model,
                     reseed(method, number),
                     self.known.images,

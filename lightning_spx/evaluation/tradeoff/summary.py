@@ -12,7 +12,8 @@ from lightning_spx.evaluation.results import (
     KEYS,
     OVER_IMAGES,
     VALUES,
-    cell_of,
+    Layout,
+    cells_of,
     controls_of,
     draws_of,
 )
@@ -57,11 +58,8 @@ def fidelity_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
 def stability_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
     """Return the draws of one method's SSIM with its nulls, over the images in the order of their index."""
     rows = rows[(rows["metric"] == STABILITY[0]) & (rows["setting"] == STABILITY[1])]
-    pairs, images = sorted(rows["pair"].unique()), np.sort(rows["index"].unique())
-    return {
-        (str(superpixels), str(order)): draws_of(STABILITY[0], cell_of(group, pairs, images), weights)
-        for (superpixels, order), group in rows.groupby(["superpixels", "magnitude"], sort=False)
-    }
+    cells = cells_of([rows], Layout.of(rows))
+    return {key: draws_of(STABILITY[0], cell, weights) for key, cell in cells.items()}
 
 
 def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resamples: int, seed: int) -> pd.DataFrame:
