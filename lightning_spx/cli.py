@@ -280,3 +280,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "bench": (bench_parser, run_bench),
     "report": (report_parser, run_report),
 }
+
+
+if __name__ == "__main__":  # for launchers that start modules, such as `torchrun -m lightning_spx.cli`
+    main()

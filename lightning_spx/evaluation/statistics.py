@@ -15,7 +15,7 @@ Flags = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
 MIN_REPEATS = 3  # below this the spread over repeats cannot be estimated, and the interval is over images alone
-SLAB_ELEMENTS = 2**22  # of the weights of some resamples: memory is the same however many images there are
+SLAB_ELEMENTS = 2**20  # of the weights of some resamples: memory is the same however many images there are
 
 
 def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Iterator[Array]:

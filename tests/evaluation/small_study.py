@@ -17,6 +17,7 @@ from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.drawn_images import DrawnImages
+from lightning_spx.evaluation.starts import Launcher
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.superpixels import Grid, Segmenter
@@ -91,6 +92,9 @@ def study(
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
     batch_size: int = BATCH_SIZE,
+    shard_size: int = 64,
+    unit: str | None = None,
+    launcher: Launcher = "local",
     callback: Callback | None = None,
 ) -> Path:
     def trainer() -> Trainer:
@@ -112,6 +116,9 @@ def study(
         noise=noise,
         num_resamples=50,
         batch_size=batch_size,
+        shard_size=shard_size,
+        unit=unit,
+        launcher=launcher,
         out=str(out),
     )
 

@@ -19,8 +19,8 @@ from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.roar.orders import Order, load_ranks, sobel
 from lightning_spx.evaluation.roar.summary import mean_interval, roar_results, roar_sentences
 from lightning_spx.evaluation.roar.units import UNTOUCHED, Unit, list_units
-from lightning_spx.evaluation.units import share_of
 from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.evaluation.units import share_of
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.superpixels import Grid, segment_pool
 from tests.evaluation.small_study import birds, checkpoints_of, classifier, quiet_trainer
