@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.checkpoints import check_exists, read_state
+from lightning_spx.evaluation.epochs import save_checkpoint, train
 from lightning_spx.evaluation.maps import is_writer
-from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+from lightning_spx.evaluation.run_folder import RunFolder
 
 ModelFactory = Callable[[], LightningModule]
 TrainerFactory = Callable[[], Trainer]
@@ -71,7 +71,7 @@ def obtain_checkpoint(
 ) -> Path:
     """Return the model's checkpoint, training it first unless it is there.
 
-    An unfinished model starts over: Lightning cannot take up the middle of an epoch bit for bit.
+    An unfinished model goes on from its last finished epoch, and becomes what it would have been.
 
     Args:
         member: which model.
@@ -84,22 +84,20 @@ def obtain_checkpoint(
     if member.checkpoint is not None:
         return member.checkpoint
     checkpoint = run.path / "checkpoints" / f"{member.name}.ckpt"
-    if checkpoint.exists():
-        return checkpoint
-    seed_everything(seed + member.number, workers=True, verbose=False)
-    module = model()
-    fitting = trainer()
-    fitting.loggers = [CSVLogger(run.path, name="training", version=member.name)]
-    began = time.perf_counter()
-    fitting.fit(module, datamodule=data.use_part(member.part, data.seed + member.repeat))
-
-    def save(path: Path) -> None:
-        fitting.save_checkpoint(path, weights_only=True)
-
+    last_epoch = checkpoint.with_suffix(".epoch")
+    if not checkpoint.exists():
+        own_seed = seed + member.number
+        seed_everything(own_seed, workers=True, verbose=False)
+        module, fitting = model(), trainer()
+        logger = CSVLogger(run.path, name="training", version=member.name)
+        part = data.use_part(member.part, data.seed + member.repeat)
+        seconds = train(module, fitting, part, logger, last_epoch, own_seed)
+        if is_writer():
+            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3)}
+            run.write_json(f"checkpoints/{member.name}.json", record)
+        save_checkpoint(fitting, checkpoint, weights_only=True)
     if is_writer():
-        record = {"epochs": fitting.current_epoch, "seconds": round(time.perf_counter() - began, 3)}
-        run.write_json(f"checkpoints/{member.name}.json", record)
-        write_atomic(checkpoint, save)
+        last_epoch.unlink(missing_ok=True)
     return checkpoint
 
 
