@@ -43,7 +43,7 @@ class EpochCheckpoint(Callback):
         self.seed = seed
         self.seconds = 0.0
         self._began = time.perf_counter()
-        self._restarts = False
+        self._metrics: dict[str, Tensor] | None = None
 
     def total_seconds(self) -> float:
         """Return the seconds of training, over all starts."""
@@ -51,10 +51,14 @@ class EpochCheckpoint(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file, unless it has just been read."""
-        if self._restarts:
-            # an epoch that starts is no epoch that goes on: counters begin at 0, and schedulers step at its end
-            trainer.fit_loop.restarting = False
-            self._restarts = False
+        if self._metrics is not None:
+            # this epoch starts and does not go on: its counters begin at 0, and schedulers step at its end
+            loops = trainer.fit_loop, trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.val_loop
+            for loop in loops:
+                loop.on_iteration_done()
+            # a scheduler or an early stop may look at what an earlier epoch has measured
+            trainer.callback_metrics.update(self._metrics)
+            self._metrics = None
         elif trainer.current_epoch > 0:
             save_checkpoint(trainer, self.file)
         self._seed(trainer)
@@ -78,10 +82,8 @@ class EpochCheckpoint(Callback):
         """Take it up again."""
         own = checkpoint[KEY]
         self.seconds = own["seconds"]
-        self._restarts = True
+        self._metrics = own["metrics"]
         trainer.should_stop = own["should_stop"]
-        # a scheduler or an early stop may look at what an earlier epoch has measured
-        trainer.callback_metrics.update(own["metrics"])
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and is_writer():
                 logger.experiment.metrics = own["logged"]
