@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.nn import functional
@@ -129,7 +129,7 @@ def start(
     folder: Path,
     *callbacks: Callback,
     make: Callable[[], LightningModule] = RandomModel,
-    data: SyntheticBirdsDataModule | None = None,
+    data: LightningDataModule | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[LightningModule, Trainer]:
     """Train as a study does, 4 epochs of 4 batches unless the settings say otherwise."""
