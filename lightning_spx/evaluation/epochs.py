@@ -21,7 +21,7 @@ from torch import Tensor
 
 from lightning_spx.evaluation.checkpoints import DAMAGED
 from lightning_spx.evaluation.maps import is_writer
-from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.run_folder import named_when_full, write_atomic
 
 KEY = "epochs"
 LOGGED = ("metrics.csv", "hparams.yaml")
@@ -133,7 +133,8 @@ def train(
         # it is in the checkpoint as far as it counts, and Lightning warns of deleting it
         for name in LOGGED:
             Path(logger.log_dir, name).unlink(missing_ok=True)
-    trainer.fit(module, datamodule=data, ckpt_path=file if known else None)
+    with named_when_full(Path(logger.log_dir)):
+        trainer.fit(module, datamodule=data, ckpt_path=file if known else None)
     return epochs.total_seconds()
 
 

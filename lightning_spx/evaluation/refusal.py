@@ -7,12 +7,13 @@ from argparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lightning_spx.attribution.memory import ONE_IMAGE, is_out_of_memory
+from lightning_spx.evaluation.run_folder import FULL
 
 # set to anything, it shows the traceback of every error
 TRACEBACK = "SPX_TRACEBACK"
 GO_ON = "and start the same command again: what is finished is kept."
 STEPS = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), f"Make room {GO_ON}"),
+    **dict.fromkeys(FULL, f"Make room {GO_ON}"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), f"Allow it, or name another folder, {GO_ON}"),
     errno.EIO: f"See to the disk {GO_ON}",
 }

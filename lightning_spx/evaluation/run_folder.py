@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,21 @@ from lightning_spx.evaluation.run_lock import LOCK_FILE, RunLock, lock_run
 CONFIG_FILE = "config.yaml"
 # settings that change no number, and may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
+# no room left, for this user, or in a single file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # for the line that says how to go on
 last_opened: ContextVar[Path | None] = ContextVar("last_opened", default=None)
+
+
+@contextmanager
+def named_when_full(path: Path) -> Iterator[None]:
+    """Name a file or folder in the error of a full disk, where whoever writes there has not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
