@@ -3,7 +3,6 @@
 import logging
 import sys
 import warnings
-from argparse import ArgumentError
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
 # imported whole so that YAML finds their classes by short names
@@ -21,6 +19,8 @@ from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
+from lightning_spx.evaluation.interruption import Interruptible
+from lightning_spx.evaluation.refusal import FORESEEN, TRACEBACK, is_foreseen, refusal
 from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.run_folder import write_atomic
@@ -109,27 +109,26 @@ def main(args: list[str] | None = None) -> None:
     words = sys.argv[1:] if args is None else args
     try:
         if words and words[0] in LightningCLI.subcommands():
-            LightningCLI(
-                LightningModule,
-                LightningDataModule,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                parser_kwargs={"exit_on_error": False},
-                save_config_callback=ConfigCallback,
-                # `test` does not replace what `fit` has kept
-                save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
-                args=args,
-            )
+            with Interruptible(words, lightning=True):
+                LightningCLI(
+                    LightningModule,
+                    LightningDataModule,
+                    subclass_mode_model=True,
+                    subclass_mode_data=True,
+                    parser_kwargs={"exit_on_error": False},
+                    save_config_callback=ConfigCallback,
+                    # `test` does not replace what `fit` has kept
+                    save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
+                    args=args,
+                )
         else:
-            run_command(words)
-    except (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError) as error:
-        sys.exit(refuse(error))
-
-
-def refuse(error: Exception) -> int:
-    """Print an error as one line and return the exit code of bad input."""
-    print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-    return 2
+            with Interruptible(words):
+                run_command(words)
+    except FORESEEN as error:
+        if not is_foreseen(error):
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        sys.exit(2)
 
 
 def run_command(words: list[str]) -> None:
@@ -140,6 +139,7 @@ def run_command(words: list[str]) -> None:
         prog="spx",
         version=__version__,
         description="Would another model have shown the same?",
+        epilog=f"With the environment variable {TRACEBACK}=1 an error shows where it was raised.",
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
     parsers = {name: make() for name, (make, _) in COMMANDS.items()}

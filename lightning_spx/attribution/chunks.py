@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_spx.attribution.finite import FiniteCheck, NonFiniteError
 from lightning_spx.attribution.memory import (
+    ONE_IMAGE,
     allocated_so_far,
     first_chunk,
     fitting_chunk,
@@ -80,14 +81,14 @@ def in_chunks(
             rows = evaluate(torch.cat([block for _, block in chunk]), chosen)
         except NonFiniteError as error:
             raise NonFiniteError(method, error.what, sorted({images[row] for row in error.images})) from None
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if len(images) == 1:
                 shape = "x".join(map(str, chunk[0][1].shape[1:]))
                 raise torch.OutOfMemoryError(
-                    f"{method}: expected enough memory for one {shape} image at a time, got: {error} "
-                    "Use smaller images, a smaller model or bf16."
+                    f"{method}: {ONE_IMAGE} {shape} image at a time, got: {str(error).rstrip('.') or 'none'}. "
+                    "Lower `image_size`, set `precision` of the method to bf16, or take a smaller model."
                 ) from error
         # the next attempt starts outside `except`, whose traceback would keep the failed attempt's tensors alive
         if check is not None:

@@ -11,6 +11,7 @@ PIXELS_PER_CHUNK = 2**24
 PIXELS_IN_FIRST_CHUNK = 2**22
 # More than networks take for a pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
 BYTES_PER_PIXEL = 20_000
+ONE_IMAGE = "expected enough memory for one"
 
 
 def largest_chunk(point: Tensor) -> int:
@@ -77,14 +78,14 @@ def free_bytes(device: torch.device) -> int:
     return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether a device or the CPU ran out of memory.
 
     Example:
         >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
         True
     """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
     message = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in message or "not enough memory" in message
-    )
+    return isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in message or "not enough memory" in message)

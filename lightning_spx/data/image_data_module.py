@@ -176,10 +176,11 @@ class ImageDataModule(LightningDataModule, ABC):
         )
         order_seed = int(np.random.SeedSequence((self.seed, self.part)).generate_state(1)[0])
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        epoch = self.trainer.current_epoch if self.trainer else 0
         return DataLoader(
             images,
             batch_size=self.batch_size,
-            sampler=EpochSampler(images, order_seed, num_processes, rank),
+            sampler=EpochSampler(images, order_seed, num_processes, rank, epoch),
             # a last batch of one image has no variance to normalise by
             drop_last=indices.size >= self.batch_size * num_processes,
             num_workers=self.num_workers,

@@ -64,10 +64,14 @@ class EpochSampler(DistributedSampler[int]):
         seed: seed of the order.
         num_replicas: number of processes that share the epoch.
         rank: the process.
+        epoch: the first one: workers read ahead before Lightning has named it, which matters to a run that restarts.
     """
 
-    def __init__(self, images: Dataset[Sample], seed: int, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self, images: Dataset[Sample], seed: int, num_replicas: int = 1, rank: int = 0, epoch: int = 0
+    ) -> None:
         super().__init__(images, num_replicas=num_replicas, rank=rank, shuffle=True, seed=seed)
+        self.set_epoch(epoch)
         if not isinstance(images, Sized):
             raise TypeError(f"Expected images that can be counted, got {type(images).__name__}.")
         self.num_images = len(images)

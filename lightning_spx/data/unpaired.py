@@ -110,10 +110,11 @@ class UnpairedDataModule(ImageDataModule):
         pairs = Pairs(self.pool(), self.train_indices(), (self.seed, self.part), training=True, augmented=self.augment)
         order_seed = int(np.random.SeedSequence((self.seed, self.part)).generate_state(1)[0])
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        epoch = self.trainer.current_epoch if self.trainer else 0
         return DataLoader(
             pairs,
             batch_size=self.batch_size,
-            sampler=EpochSampler(pairs, order_seed, num_processes, rank),
+            sampler=EpochSampler(pairs, order_seed, num_processes, rank, epoch),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

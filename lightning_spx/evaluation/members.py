@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.checkpoints import check_exists, read_state
+from lightning_spx.evaluation.epochs import save_checkpoint, train
 from lightning_spx.evaluation.processes import is_writer
-from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
+from lightning_spx.evaluation.run_folder import RunFolder
 
 ModelFactory = Callable[[], LightningModule]
 TrainerFactory = Callable[[], Trainer]
@@ -76,7 +76,7 @@ def obtain_checkpoint(
 ) -> Path:
     """Return the model's checkpoint, training it first unless it is there.
 
-    An unfinished model starts over: Lightning cannot take up the middle of an epoch bit for bit.
+    An unfinished model goes on from its last finished epoch, and becomes what it would have been.
 
     Args:
         member: which model.
@@ -87,22 +87,24 @@ def obtain_checkpoint(
         seed: of the study.
     """
     checkpoint = checkpoint_file(member, run)
-    if member.checkpoint is not None or checkpoint.exists():
+    if member.checkpoint is not None:
         return checkpoint
-    seed_everything(seed + member.number, workers=True, verbose=False)
-    module = model()
-    fitting = trainer()
-    fitting.loggers = [CSVLogger(run.path, name="training", version=member.name)]
-    began = time.perf_counter()
-    fitting.fit(module, datamodule=data.use_part(member.part, data.seed + member.repeat))
-
-    def save(path: Path) -> None:
-        fitting.save_checkpoint(path, weights_only=True)
-
+    last_epoch = checkpoint.with_suffix(".epoch")
+    if not checkpoint.exists():
+        own_seed = seed + member.number
+        seed_everything(own_seed, workers=True, verbose=False)
+        module, fitting = model(), trainer()
+        logger = CSVLogger(run.path, name="training", version=member.name)
+        part = data.use_part(member.part, data.seed + member.repeat)
+        seconds = train(module, fitting, part, logger, last_epoch, own_seed)
+        if is_writer():
+            record: dict[str, object] = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3)}
+            run.write_json(f"checkpoints/{member.name}.json", record)
+        save_checkpoint(fitting, checkpoint, weights_only=True)
+        if is_writer():
+            run.write_json(f"checkpoints/{member.name}.json", {**record, "sha256": file_hash(checkpoint)})
     if is_writer():
-        record = {"epochs": fitting.current_epoch, "seconds": round(time.perf_counter() - began, 3)}
-        run.write_json(f"checkpoints/{member.name}.json", record)
-        write_atomic(checkpoint, save)
+        last_epoch.unlink(missing_ok=True)
     return checkpoint
 
 
@@ -113,6 +115,29 @@ def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
         FileNotFoundError: there is no such file.
     """
     return [file_hash(member.checkpoint) for member in members if member.checkpoint is not None]
+
+
+def own_hash(member: Member, run: RunFolder) -> str:
+    """Return the SHA-256 of a model's checkpoint, which is the one that its training has written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file has changed since.
+    """
+    checkpoint = checkpoint_file(member, run)
+    found, recorded = file_hash(checkpoint), _training_record(member, run).get("sha256")
+    if recorded not in (None, found):
+        raise ValueError(
+            f"Expected {checkpoint} as its training has written it (SHA-256 {recorded}), got another file ({found}). "
+            "Remove it to train the model again."
+        )
+    return found
+
+
+def _training_record(member: Member, run: RunFolder) -> dict[str, object]:
+    path = run.path / "checkpoints" / f"{member.name}.json"
+    record: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return record
 
 
 def file_hash(checkpoint: Path) -> str:
@@ -166,10 +191,9 @@ def test_accuracy(
 
 def describe(member: Member, checkpoint: Path, run: RunFolder) -> dict[str, object]:
     """Say which model it is and how it was trained, as plain values."""
-    trained = run.path / "checkpoints" / f"{member.name}.json"
     known = {name: value for name, value in asdict(member).items() if name != "title"}
     return {
         **known,
         "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
-        **(json.loads(trained.read_text(encoding="utf-8")) if trained.is_file() else {}),
+        **_training_record(member, run),
     }

@@ -1,10 +1,13 @@
 """The folder of a run: created or taken up again, never mixed, and every file in it whole or absent."""
 
+import errno
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +15,26 @@ from typing import Any
 import yaml
 
 from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.run_lock import LOCK_FILE, RunLock, lock_run
 
 CONFIG_FILE = "config.yaml"
 # settings that change no number, and may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
+# no room left, for this user, or in a single file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# for the line that says how to go on
+last_opened: ContextVar[Path | None] = ContextVar("last_opened", default=None)
+
+
+@contextmanager
+def named_when_full(path: Path) -> Iterator[None]:
+    """Name a file or folder in the error of a full disk, where whoever writes there has not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -26,7 +45,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         write: writes the contents to the path that it is given.
 
     Raises:
-        OSError: whatever the writing raised (a full disk, say), with the temporary file gone and `path` as it was.
+        OSError: the file could not be written (a full disk, say): names it, and the temporary file is gone and `path`
+            as it was.
 
     Example:
         >>> import tempfile
@@ -43,6 +63,15 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        # writers name the temporary file, or none
+        reason = str(error) if error.errno is None else os.strerror(error.errno)
+        raise OSError(error.errno, reason, str(path)) from error
+    except RuntimeError as error:
+        # what `torch.save` says where the disk is full, whatever the disk has said
+        if "inline_container" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -54,10 +83,25 @@ class RunFolder:
     Args:
         path: the folder.
         config: the complete configuration of the run.
+        lock: keeps other processes out for as long as this object lasts.
     """
 
     path: Path
     config: Mapping[str, Any]
+    lock: RunLock | None = None
+
+    def unit(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+        """Keep other processes that share the run off one unit of it, or wait for them; see `RunLock.unit`."""
+        return nullcontext() if self.lock is None else self.lock.unit(name, wait=wait)
+
+    def take_alone(self) -> None:
+        """Keep all other processes out of a run that was shared until now.
+
+        Raises:
+            BlockingIOError: another process works in the folder; names it.
+        """
+        if self.lock is not None:
+            self.lock.take(shared=False)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, whole or not at all."""
@@ -100,14 +144,16 @@ def file_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def open_run_folder(path: Path, config: Mapping[str, Any]) -> RunFolder:
+def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = False) -> RunFolder:
     """Make a run's folder, or take up an earlier run with the same settings.
 
     Args:
         path: the folder; it must be absent, empty, or hold an earlier run of the same settings.
         config: the complete, plain (YAML) configuration.
+        shared: with other processes that share it too, each with its own units (`RunFolder.unit`).
 
     Raises:
+        BlockingIOError: another process works in the folder.
         ValueError: the folder holds something else, or an earlier run with a different setting (which is named).
         NotADirectoryError: `path` is a file.
 
@@ -122,23 +168,35 @@ def open_run_folder(path: Path, config: Mapping[str, Any]) -> RunFolder:
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"Expected `out` to be a folder, got the file {path}.")
-    settings = flatten(config)
+    # in this order: another process may be making the run right now
+    others = path.exists() and not all(_is_temporary(child) for child in path.iterdir())
     config_file = path / CONFIG_FILE
-    if config_file.exists():
-        earlier = flatten(read_config(config_file))
-        for name in sorted(settings.keys() | earlier.keys()):
-            before, now = earlier.get(name), settings.get(name)
-            if before != now and not _is_unimportant(name):
-                raise ValueError(
-                    f"Expected `{name}` to be {before} as in the earlier run {path}, got {now}. "
-                    "Take another `out` for a new run."
-                )
-    elif path.exists() and not all(_is_temporary(child) for child in path.iterdir()):
+    if others and not config_file.exists():
         raise ValueError(f"Expected `out` to be a new folder, an empty one or a run's, got {path}, which holds others.")
-    run = RunFolder(path, config)
-    if not config_file.exists() and is_writer():
-        run.write_text(CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=False))
+    # the other processes of a distributed run are guests of the first, which has the lock before it writes anything
+    run = RunFolder(path, config, lock_run(path, shared=shared) if is_writer() else None)
+    last_opened.set(path)
+    with run.unit(CONFIG_FILE, wait=True):
+        if config_file.exists():
+            _check_same(path, read_config(config_file), config)
+        elif is_writer():
+            run.write_text(CONFIG_FILE, yaml.safe_dump(dict(config), sort_keys=False))
+    if run.lock is not None and run.lock.exclusive:
+        for child in path.rglob(".*.part*"):
+            if _is_temporary(child):
+                child.unlink(missing_ok=True)
     return run
+
+
+def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise a ValueError that names the first setting that is not as in the earlier run."""
+    earlier, settings = flatten(before), flatten(now)
+    for name in sorted(settings.keys() | earlier.keys()):
+        if earlier.get(name) != settings.get(name) and not _is_unimportant(name):
+            raise ValueError(
+                f"Expected `{name}` to be {earlier.get(name)} as in the earlier run {path}, got {settings.get(name)}. "
+                "Take another `out` for a new run."
+            )
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -153,8 +211,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _is_temporary(path: Path) -> bool:
-    """Whether a start that was killed left the file, before it had a name of its own."""
-    return path.is_file() and path.name.startswith(".") and ".part" in path.suffixes
+    """Whether it is the lock, or a start that was killed left the file before it had a name of its own."""
+    return path.name == LOCK_FILE or (path.is_file() and path.name.startswith(".") and ".part" in path.suffixes)
 
 
 def _is_unimportant(name: str) -> bool:

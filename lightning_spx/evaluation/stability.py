@@ -20,10 +20,10 @@ from lightning_spx.evaluation.members import (
     TrainerFactory,
     checkpoint_file,
     checkpoint_hashes,
-    file_hash,
     load_checkpoint,
     members_of,
     obtain_checkpoint,
+    own_hash,
     test_accuracy,
 )
 from lightning_spx.evaluation.named_models import NamedNetwork
@@ -167,7 +167,9 @@ def stability(
     for flags in held_out:
         check_pairs(flags)
 
-    run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
+    run = open_run_folder(
+        Path(out) if out else default_folder("stability", data.name, config), config, shared=start.shares
+    )
     identity = {
         "seed": seed,
         "fingerprint": data.fingerprint(),
@@ -179,13 +181,14 @@ def stability(
     files = {member: checkpoint_file(member, run) for member in members}
     start.hand_out(members, lambda member: not files[member].is_file())
     for member in start.own(members):
-        obtain_checkpoint(member, run, data, model, trainer, seed)
+        with run.unit(member.name):
+            obtain_checkpoint(member, run, data, model, trainer, seed)
     wait_for_all()
     record.lap("train")
     if untrained := [member.name for member in members if not files[member].is_file()]:
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
-    weights = {member: file_hash(file) for member, file in files.items()}
+    weights = {member: own_hash(member, run) for member in members}
     if start.collects:
         facts = {
             member.name: (

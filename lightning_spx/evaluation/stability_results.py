@@ -1,6 +1,7 @@
 """The per-image values of a finished stability study -> `results.csv`, figures, tables and loggers."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import chain
 
 import numpy as np
@@ -24,13 +25,19 @@ def explain_share(study: Study, start: Start) -> bool:
     """
     shards = range(len(study.shards))
     start.hand_out(shards, lambda number: bool(study.missing([number])))
-    study.explain(start.own(shards))
+    own = start.own(shards)
+    with ExitStack() as locks:
+        for number in own:
+            locks.enter_context(study.run.unit(f"shard {number}"))
+        study.explain(own)
     wait_for_all()
     if not start.collects:
         left = len(study.missing(shards))
         then = f"{left} of {len(study.blocks())} blocks are left to others" if left else "all blocks are there"
         say(f"Unit {start.unit} is done; {then}. The same command without `unit` does what is left, and collects.")
-    return start.collects and is_writer()
+        return False
+    study.run.take_alone()
+    return is_writer()
 
 
 def conclude(

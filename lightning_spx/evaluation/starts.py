@@ -50,6 +50,11 @@ class Start:
         """Whether this start summarises what all of them have done."""
         return self.unit is None
 
+    @property
+    def shares(self) -> bool:
+        """Whether other starts may work on the run at the same time."""
+        return self.is_driver or not self.collects
+
     def prepare(self, trainer: Trainer) -> None:
         """Start the processes that a Trainer asks for.
 

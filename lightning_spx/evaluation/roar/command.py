@@ -101,35 +101,40 @@ def roar(
     # which share this process runs is not a setting of the study
     config = {name: value for name, value in config.items() if name != "unit"}
 
+    shared = unit is not None and unit != COLLECT  # with others, which do the rest
     base = Member(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
     lead = trainer()  # trains nothing: it knows the device and the loggers
     start_processes(lead)
-    run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config)
+    run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config, shared=shared)
     identity = {
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [data.split().sha256],
         "checkpoints": given,
     }
-    record = RunRecord.open(run, identity, shared=unit is not None and unit != COLLECT)
+    record = RunRecord.open(run, identity, shared=shared)
     if any(not each.path(run).is_file() for each in chosen):
-        file = obtain_checkpoint(base, run, data, model, trainer, seed)
+        # the others need these too, and wait for whoever makes them
+        with run.unit(base.name, wait=True):
+            file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device
         record.lap("train")
         record.content["models"][base.name] = test_accuracy(base, file, run, data, model, device)
         network = load_checkpoint(file, model).to(device)
         settings = {"batch_size": batch_size, "seed": seed}
-        rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
+        with run.unit("ranks", wait=True):
+            rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
         record.lap("rank pixels")
         colour = mean_colour(run, data, pool)
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
-            if not each.path(run).is_file():
-                train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
-                record.lap("retrain")
-    if unit is not None and unit != COLLECT:
+            with run.unit(each.name):
+                if not each.path(run).is_file():
+                    train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
+                    record.lap("retrain")
+    if shared:
         return run.path
     missing = [each.name for each in units if not each.path(run).is_file()]
     if missing:

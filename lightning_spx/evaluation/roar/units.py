@@ -1,7 +1,6 @@
 """The units of a remove-and-retrain study: one training each, resumable, and runnable alone on any machine."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lightning import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
 from lightning_spx.data import ImageDataModule, RemovedPixels
+from lightning_spx.evaluation.epochs import train
 from lightning_spx.evaluation.members import ModelFactory, TrainerFactory
 from lightning_spx.evaluation.partitions import PIXEL
 from lightning_spx.evaluation.processes import is_writer
@@ -98,17 +98,19 @@ def train_unit(
         RemovedPixels(data.test(), np.arange(images.num_test), ranks[kept:], count, colour, keep),
         data.seed + unit.seed,
     )
-    began = time.perf_counter()
-    seed_everything(seed + unit.seed, workers=True, verbose=False)
+    own_seed = seed + unit.seed
+    seed_everything(own_seed, workers=True, verbose=False)
     module = model()
-    fitting = trainer()
-    fitting.loggers = [CSVLogger(run.path, name="training", version=unit.name)]
-    fitting.fit(module, datamodule=own)
+    last_epoch = unit.path(run).with_suffix(".epoch")
+    seconds = train(
+        module, trainer(), own, CSVLogger(run.path, name="training", version=unit.name), last_epoch, own_seed
+    )
     module.eval()
     right = 0
     with torch.no_grad():
         for batch in own.test_dataloader():
             right += int((module(batch["image"].to(module.device)).argmax(1).cpu() == batch["label"]).sum())
     if is_writer():
-        record = {"accuracy": right / images.num_test, "seconds": round(time.perf_counter() - began, 1)}
+        record = {"accuracy": right / images.num_test, "seconds": round(seconds, 1)}
         run.write_json(f"units/{unit.name}.json", record)
+        last_epoch.unlink(missing_ok=True)

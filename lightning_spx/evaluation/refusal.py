@@ -1,0 +1,59 @@
+"""Errors of the input and of the machine, in one line; what else is raised is a bug, and keeps its traceback."""
+
+import errno
+import os
+from argparse import ArgumentError
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from lightning_spx.attribution.memory import ONE_IMAGE, is_out_of_memory
+from lightning_spx.evaluation.run_folder import FULL
+
+# set to anything, it shows the traceback of every error
+TRACEBACK = "SPX_TRACEBACK"
+GO_ON = "and start the same command again: what is finished is kept."
+STEPS = {
+    **dict.fromkeys(FULL, f"Make room {GO_ON}"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), f"Allow it, or name another folder, {GO_ON}"),
+    errno.EIO: f"See to the disk {GO_ON}",
+}
+# of RuntimeErrors alone some are the machine's
+FORESEEN = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError, MemoryError, RuntimeError)
+
+
+def is_foreseen(error: Exception) -> bool:
+    """Whether a line says enough of an error, unless the user asks for its traceback.
+
+    Example:
+        >>> is_foreseen(ValueError("Expected ...")), is_foreseen(RuntimeError("shapes do not match"))
+        (True, False)
+    """
+    foreseen = not isinstance(error, RuntimeError) or is_out_of_memory(error) or is_dead_worker(error)
+    return foreseen and TRACEBACK not in os.environ
+
+
+def is_dead_worker(error: RuntimeError) -> bool:
+    """Whether a process that loads images has died."""
+    return str(error).startswith("DataLoader worker")
+
+
+def refusal(error: Exception) -> str:
+    """Return the line that says what is wrong and what to do.
+
+    Example:
+        >>> refusal(OSError(errno.ENOSPC, "No space left on device", "run/results.csv"))[:70]
+        'Expected to use run/results.csv, got: No space left on device. Make ro'
+        >>> refusal(TypeError())
+        'TypeError'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        what = "the disk" if error.filename is None else error.filename
+        text = f"Expected to use {what}, got: {error.strerror}. {STEPS.get(error.errno or 0, '')}".strip()
+    elif is_out_of_memory(error):
+        # a method that cannot even take one image has said what to lower
+        step = "Then" if ONE_IMAGE in text else "Lower `batch_size`, or in training `data.batch_size`, and"
+        text = f"Out of memory: {text.rstrip('.')}. {step} {GO_ON.removeprefix('and ')}"
+    elif isinstance(error, RuntimeError) and is_dead_worker(error):
+        text = f"{text.rstrip('.')}. If it ran out of memory, lower `data.num_workers` or `data.batch_size`, {GO_ON}"
+    return text
