@@ -120,6 +120,8 @@ def die(number: signal.Signals, *, group: bool = False) -> None:
 
 
 def _run(words: list[str], log: Path, events: Events) -> None:
+    # as in a process that a shell has started, and not as its parent was
+    multiprocessing.set_start_method("fork", force=True)
     os.setsid()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
@@ -150,8 +152,8 @@ class Ended:
 
     @property
     def last(self) -> str:
-        """The last line."""
-        return self.lines[-1]
+        """The last line that is not empty: a progress bar that was open moves to a new one."""
+        return [line for line in self.lines if line.strip()][-1]
 
 
 def launch(words: list[str], log: Path, events: Events | None = None) -> multiprocessing.process.BaseProcess:
@@ -164,6 +166,8 @@ def launch(words: list[str], log: Path, events: Events | None = None) -> multipr
 def ended(process: multiprocessing.process.BaseProcess, log: Path) -> Ended:
     """Wait for the end."""
     process.join(timeout=180)
+    if process.exitcode is None:
+        process.kill()
     assert process.exitcode is not None, "the process hangs"
     return Ended(process.exitcode, log.read_text(errors="replace").splitlines())
 

@@ -1,0 +1,70 @@
+"""Ctrl-C and SIGTERM end a study at once, with nothing half written and one line that says how to go on."""
+
+import multiprocessing
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lightning_spx.evaluation.interruption import Interruptible
+from tests.faults.child import STAGES, assert_same_run, die, files_of, start
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_study_with_the_command_that_goes_on(
+    undisturbed: Path, tmp_path: Path, number: signal.Signals, stage: str
+) -> None:
+    out = tmp_path / "a run"
+    ended = start(out, partial(die, number), 5 if stage != "write" else 17, stage)
+    assert ended.code == 128 + number
+    command = f"spx stability --config {tmp_path}/config.yaml --out '{out}'"
+    assert ended.last == f"stopped by {number.name}: what is finished is kept in {out}; go on with: {command}"
+    assert not any("Traceback" in line for line in ended.lines)
+    assert not [path for path in files_of(out) if ".part" in path.name]
+    if stage == "train":
+        assert (out / "checkpoints" / "repeat0-model0.epoch").is_file()
+    if number == signal.SIGTERM and stage in ("train", "write"):
+        assert start(out).code == 0
+        assert_same_run(out, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_that_load_images_end_with_their_study(tmp_path: Path, number: signal.Signals) -> None:
+    fault = partial(die, number, group=True)
+    ended = start(tmp_path / "run", fault, 4, "train", "--data.init_args.num_workers=2")
+    assert ended.code == 128 + number
+    assert ended.last.startswith(f"stopped by {number.name}: what is finished is kept in")
+    assert not any("Traceback" in line or "DataLoader" in line for line in ended.lines)
+
+
+def test_a_signal_before_there_is_a_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended, Interruptible(["bench"]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 143
+
+
+def test_the_signals_are_given_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interruptible([]):
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def end_twice() -> None:
+    with Interruptible([]):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            # whatever would hang on the way out
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+
+
+def test_a_second_signal_ends_what_hangs_on_the_first() -> None:
+    process = multiprocessing.get_context("fork").Process(target=end_twice)
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGINT
