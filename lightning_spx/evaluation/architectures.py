@@ -70,7 +70,12 @@ def architectures(
     check_outputs(models, known.images[:1], known.num_classes)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", known.name, config), config)
-    identity = {"seed": settings.seed, "fingerprint": known.fingerprint, "weights": weights_hash(models)}
+    identity = {
+        "command": "stability",
+        "seed": settings.seed,
+        "fingerprint": known.fingerprint,
+        "weights": weights_hash(models),
+    }
     record = RunRecord.open(run, identity)
     models = {name: model.to(settings.device) for name, model in models.items()}
     probability = _mean_probability(models.values(), known.images, settings)

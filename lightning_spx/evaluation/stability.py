@@ -138,6 +138,7 @@ def stability(
 
     run = open_run_folder(Path(out) if out else default_folder("stability", data.name, config), config)
     identity = {
+        "command": "stability",
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [split.sha256 for split in splits],

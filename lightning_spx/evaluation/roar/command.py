@@ -106,13 +106,14 @@ def roar(
     given = checkpoint_hashes([base])
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config)
     identity = {
+        "command": "roar",
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [data.split().sha256],
         "checkpoints": given,
     }
+    lead = trainer()  # trains nothing: it knows the device and the loggers, and sets what the record says
     record = RunRecord.open(run, identity)
-    lead = trainer()  # trains nothing: it knows the device and the loggers
     if any(not each.path(run).is_file() for each in chosen):
         file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device
