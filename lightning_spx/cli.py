@@ -78,6 +78,11 @@ def main(args: list[str] | None = None) -> None:
             run_command(words)
     except (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError) as error:
         sys.exit(refuse(error))
+    except RuntimeError as error:
+        # of a network's operation, say, under `trainer.deterministic=true`: PyTorch names it
+        if "deterministic implementation" not in str(error):
+            raise
+        sys.exit(refuse(error))
 
 
 def refuse(error: Exception) -> int:

@@ -80,8 +80,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 return {name: file[name] for name in file.files}
         if path.suffix == ".npy":
             return {path.stem: np.load(path, allow_pickle=False)}
-        # the default reads two neighbouring numbers as one
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, float_precision="round_trip")
+        # the engine by default may read two neighbouring numbers as one
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, engine="pyarrow")
     except (ValueError, EOFError, BadZipFile) as error:
         raise ValueError(f"Expected numbers in {path}, got a damaged file: {error}") from error
     return {str(name): column.to_numpy() for name, column in table.items()}

@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -144,11 +144,12 @@ def _cpu_model() -> str:
 
 def _gpu() -> dict[str, object]:
     major, minor = torch.cuda.get_device_capability()
+    cudnn: Callable[[], int | None] = torch.backends.cudnn.version
     return {
         "count": torch.cuda.device_count(),
         "capability": f"{major}.{minor}",
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": cudnn(),
         "driver": _said(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]),
     }
 

@@ -43,7 +43,7 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
         raise FileNotFoundError(
             f"{error} Relative paths of a run start where it was started, and now in {Path.cwd()}."
         ) from error
-    if rank_zero_only.rank:
+    if getattr(rank_zero_only, "rank", 0):
         # of several processes one compares
         return True
     files = file_differences(first, second)
