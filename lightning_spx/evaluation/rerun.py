@@ -109,7 +109,7 @@ def _say(files: Mapping[str, str], causes: Mapping[str, tuple[str, str]], first:
     sentences = [f"{same}." if not differing else f"{differing} of {len(files)} files of numbers differ."]
     if not causes:
         sentences.append("The records of both runs name the same versions, machine, settings and data.")
-    console.print(" ".join(sentences), markup=False, highlight=False)
+    print(*sentences)
 
 
 def _table(title: str, headings: list[str]) -> Table:
