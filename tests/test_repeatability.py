@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import lightning_spx
 from lightning_spx.cli import main
 from lightning_spx.evaluation.differences import file_differences
 from tests.command_line import BIRDS, FIT, NETWORK, STABILITY, TRAINER, Captured, refusal
@@ -45,7 +46,8 @@ def run_all(folder: Path, hash_seed: str, workers: int) -> None:
     folder.mkdir()
     runs = [[*words, f"--data.num_workers={workers}", f"--out={name}"] for name, words in RUNS.items()]
     words = [sys.executable, "-c", PROGRAM, json.dumps(runs)]
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    root = str(Path(lightning_spx.__file__).parents[1])
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": root}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
