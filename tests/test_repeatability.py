@@ -96,11 +96,12 @@ def test_a_study_with_deterministic_algorithms_has_the_same_numbers_and_says_so(
 
 @pytest.mark.usefixtures("in_a_folder_of_its_own")
 def test_a_fit_with_deterministic_algorithms_repeats_its_weights() -> None:
+    evaluator = "--trainer.callbacks=lightning_spx.evaluation.SaliencyEvaluator"
     for name in ("first", "second"):
-        folder = f"--trainer.default_root_dir={name}"
-        main(["fit", *FIT, "--seed_everything=1", "--trainer.max_epochs=1", "--trainer.deterministic=true", folder])
+        words = ["--seed_everything=1", "--trainer.max_epochs=1", "--trainer.deterministic=true", evaluator]
+        main(["fit", *FIT, *words, "--trainer.logger=CSVLogger", f"--trainer.logger.save_dir={name}"])
     differences = file_differences(Path("first"), Path("second"))
-    assert [Path(name).suffix for name in differences] == [".ckpt"]
+    assert {Path(name).suffix for name in differences} == {".ckpt", ".csv"}
     assert set(differences.values()) == {""}
 
 
