@@ -17,11 +17,18 @@ from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
+from lightning_spx.evaluation.command_defaults import (
+    BENCH_DEFAULTS,
+    ROAR_DEFAULTS,
+    STABILITY_DEFAULTS,
+    TRADEOFF_DEFAULTS,
+)
 from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.interruption import Interruptible
 from lightning_spx.evaluation.refusal import FORESEEN, TRACEBACK, is_foreseen, refusal
 from lightning_spx.evaluation.report import report
+from lightning_spx.evaluation.rerun import rerun
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.run_folder import write_atomic
 from lightning_spx.evaluation.segment import segment_photos
@@ -30,58 +37,6 @@ from lightning_spx.evaluation.trainer_folder import trainer_folder
 from lightning_spx.reporting import log_config
 
 ROOMS = (attribution, data, models, superpixels)
-
-# the embedded default: no file, no download, minutes on two cores; configs/stability/synthetic.yaml spells it out
-STABILITY_DEFAULTS: dict[str, Any] = {
-    "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule", "init_args": {"plan": "disjoint"}},
-    "model": {
-        "class_path": "lightning_spx.models.ImageClassifier",
-        "init_args": {
-            "network": {"class_path": "lightning_spx.models.SmallResNet"},
-            "optimizer": {
-                "class_path": "torch.optim.SGD",
-                "init_args": {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.0005},
-            },
-        },
-    },
-    "trainer.max_epochs": 8,
-    "trainer.logger": False,
-    "trainer.enable_checkpointing": False,
-    "trainer.enable_model_summary": False,
-    "methods": [
-        {"class_path": "lightning_spx.attribution.Gradient"},
-        {"class_path": "lightning_spx.attribution.InputXGradient"},
-        {"class_path": "lightning_spx.attribution.IntegratedGradients", "init_args": {"num_steps": 20}},
-        {"class_path": "lightning_spx.attribution.SmoothGrad", "init_args": {"num_samples": 20}},
-    ],
-    "superpixels": [{"class_path": "lightning_spx.superpixels.Slic", "init_args": {"n_segments": 64}}],
-    "magnitudes": ["after", "before"],
-    "distances": ["l2", "spearman"],
-}
-TRADEOFF_DEFAULTS: dict[str, Any] = {
-    **{name: value for name, value in STABILITY_DEFAULTS.items() if name not in ("methods", "distances")},
-    "methods": STABILITY_DEFAULTS["methods"][::2],
-    "sizes": [16, 64],
-    "num_images": 100,
-}
-ROAR_DEFAULTS: dict[str, Any] = {
-    **{name: STABILITY_DEFAULTS[name] for name in STABILITY_DEFAULTS if name not in ("magnitudes", "distances")},
-    "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule"},
-    "methods": STABILITY_DEFAULTS["methods"][:1],
-    # a bar for each of many trainings would hide the one of the study
-    "trainer.enable_progress_bar": False,
-}
-BENCH_DEFAULTS: dict[str, Any] = {
-    "network.network": {"class_path": "torchvision.models.resnet50"},
-    "methods": [
-        {"class_path": "lightning_spx.attribution.Gradient"},
-        {"class_path": "lightning_spx.attribution.GradCAM"},
-        {"class_path": "lightning_spx.attribution.IntegratedGradients"},
-        {"class_path": "lightning_spx.attribution.SmoothGrad"},
-    ],
-    "superpixels": [{"class_path": "lightning_spx.superpixels.Slic"}],
-    "sections": ["segments", "metrics", "pooled", "gradients"],
-}
 
 
 class ConfigCallback(SaveConfigCallback):
@@ -270,6 +225,20 @@ def run_report(parser: ArgumentParser, settings: Namespace) -> None:
     print(f"report: {report(**vars(settings))}")
 
 
+def rerun_parser() -> ArgumentParser:
+    """Return the parser of `spx rerun`."""
+    parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder; compare all numbers.")
+    parser.add_argument("run", type=str, help="folder of a finished study.")
+    parser.add_function_arguments(rerun, skip={"run", "start"})
+    return parser
+
+
+def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
+    """Repeat a run; end with exit code 1 if a number differs."""
+    if not rerun(**vars(settings), start=run_command):
+        sys.exit(1)
+
+
 # each command: what makes its parser, and what runs its parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
     "stability": (stability_parser, partial(run_study, stability)),
@@ -279,6 +248,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "segment": (segment_parser, run_segment),
     "bench": (bench_parser, run_bench),
     "report": (report_parser, run_report),
+    "rerun": (rerun_parser, run_rerun),
 }
 
 

@@ -35,7 +35,8 @@ def in_chunks(
 ) -> Iterator[tuple[int, Tensor]]:
     """Evaluate points in chunks, halving the chunk for the rest of the stream when memory runs out.
 
-    On a GPU the first of several chunks is a small one, and the memory that it takes decides on the size of the others.
+    On a GPU the first of several chunks is a small one, and the memory that it takes decides on the size of the others;
+    not where algorithms must be deterministic, as the last bits of a result depend on how many are evaluated at once.
 
     Args:
         method: Name of the attribution method, for messages.
@@ -65,7 +66,9 @@ def in_chunks(
     device, largest = point.device, largest_chunk(point)
     size = chunk_size or largest
     measured = False
-    if chunk_size is None and device.type == "cuda":
+    if chunk_size is None and device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
+        size = first_chunk(point)
+    elif chunk_size is None and device.type == "cuda":
         certain = min(largest, surely_fitting(point, free_bytes(device)))
         # a few points need not be divided; of many, the first ones tell how much memory they take
         measured = _filled(waiting, stream, certain + 1) > certain

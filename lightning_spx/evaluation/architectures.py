@@ -78,7 +78,12 @@ def architectures(
     check_outputs(models, drawn.read([0])[0], data.num_classes if labelled else 0)
 
     run = open_run_folder(Path(out) if out else default_folder("stability", name, config), config, shared=start.shares)
-    identity = {"seed": settings.seed, "fingerprint": fingerprint, "weights": weights_hash(models)}
+    identity = {
+        "command": "stability",
+        "seed": settings.seed,
+        "fingerprint": fingerprint,
+        "weights": weights_hash(models),
+    }
     record = RunRecord.open(run, identity, shared=not start.collects)
     if not labelled:
         on_device = (each.to(settings.device) for each in models.values())

@@ -59,7 +59,8 @@ def reseed(method: Attribution, offset: int) -> Attribution:
     changes: dict[str, object] = {}
     for field in settings:
         value = getattr(method, field.name)
-        if field.name == "seed":
+        # a method of captum's that draws nothing has none
+        if field.name == "seed" and value is not None:
             changes["seed"] = value + offset
         elif isinstance(value, Attribution):
             changes[field.name] = reseed(value, offset)

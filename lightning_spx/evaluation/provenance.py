@@ -1,10 +1,11 @@
 """What `run.json` says of a run: enough to repeat it, and to see what could make a repetition differ."""
 
 import json
+import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,16 @@ from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_folder import RunFolder
 
 RECORD_FILE = "run.json"
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas")
+# numba (the extra `fast`) and triton compute segments and SSIM where they are installed, captum its own methods
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas", "pyarrow"),
+    *("pillow", "numba", "triton", "captum", "timm"),
+)
+# what changes the rounding, or how work is shared out, without a word in the configuration
+ENVIRONMENT = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"),
+    *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTHONHASHSEED"),
+)
 
 
 class RunRecord:
@@ -54,7 +64,13 @@ class RunRecord:
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
         kept = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
-        record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **provenance()}, shared)
+        now = provenance()
+        # a run may be taken up again elsewhere: its numbers then come from more than one place
+        before = {name: earlier[name] for name in now if name in earlier}
+        places = earlier.get("earlier_starts", [])
+        if before and before != now and before not in places:
+            places = [*places, before]
+        record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **now, "earlier_starts": places}, shared)
         if is_writer() and not (shared and path.is_file()):
             run.write_json(RECORD_FILE, record.content)
         return record
@@ -78,11 +94,16 @@ class RunRecord:
 
 
 def provenance() -> dict[str, object]:
-    """Return versions, the source's commit, and the machine.
+    """Return versions, the source's commit, the machine, and the settings of the process that change the rounding.
+
+    To be called after the Trainer is made, which chooses deterministic algorithms.
 
     Example:
-        >>> sorted(provenance())
-        ['commit', 'device', 'host', 'platform', 'python', 'threads', 'versions']
+        >>> here = provenance()
+        >>> sorted(here)[:8]
+        ['commit', 'cpu', 'deterministic', 'device', 'environment', 'gpu', 'host', 'platform']
+        >>> sorted(here)[8:]
+        ['precision', 'python', 'threads', 'versions']
     """
     return {
         "versions": {"lightning_spx": lightning_spx.__version__, **{name: _version(name) for name in PACKAGES}},
@@ -91,7 +112,20 @@ def provenance() -> dict[str, object]:
         "platform": platform.platform(),
         "host": platform.node(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "cpu": {"model": _cpu_model(), "instructions": torch.backends.cpu.get_cpu_capability()},
+        "gpu": _gpu() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
+        "deterministic": {
+            "algorithms": torch.are_deterministic_algorithms_enabled(),
+            "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        },
+        "precision": {
+            "float32_matmul": torch.get_float32_matmul_precision(),
+            "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        },
+        "environment": {name: os.environ.get(name) for name in ENVIRONMENT},
     }
 
 
@@ -104,7 +138,32 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """Commit of the package's checkout, or None for an installed package or without git."""
-    command = ["git", "-C", str(Path(lightning_spx.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    folder = str(Path(lightning_spx.__file__).parent)
+    return _said(["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"])
+
+
+def _cpu_model() -> str:
+    """Name of the processor: Linux knows it better than Python does."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text(encoding="utf-8", errors="replace").splitlines() if known.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpu() -> dict[str, object]:
+    major, minor = torch.cuda.get_device_capability()
+    cudnn: Callable[[], int | None] = torch.backends.cudnn.version
+    return {
+        "count": torch.cuda.device_count(),
+        "capability": f"{major}.{minor}",
+        "cuda": torch.version.cuda,
+        "cudnn": cudnn(),
+        "driver": _said(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]),
+    }
+
+
+def _said(command: list[str]) -> str | None:
+    """What a program prints, or None if it is not there or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -28,13 +28,20 @@ def is_foreseen(error: Exception) -> bool:
         >>> is_foreseen(ValueError("Expected ...")), is_foreseen(RuntimeError("shapes do not match"))
         (True, False)
     """
-    foreseen = not isinstance(error, RuntimeError) or is_out_of_memory(error) or is_dead_worker(error)
+    foreseen = not isinstance(error, RuntimeError) or any(
+        is_one(error) for is_one in (is_out_of_memory, is_dead_worker, is_not_deterministic)
+    )
     return foreseen and TRACEBACK not in os.environ
 
 
 def is_dead_worker(error: RuntimeError) -> bool:
     """Whether a process that loads images has died."""
     return str(error).startswith("DataLoader worker")
+
+
+def is_not_deterministic(error: RuntimeError) -> bool:
+    """Whether an operation, of a network say, cannot honour `trainer.deterministic=true`; PyTorch names it."""
+    return "deterministic implementation" in str(error)
 
 
 def refusal(error: Exception) -> str:

@@ -171,6 +171,7 @@ def stability(
         Path(out) if out else default_folder("stability", data.name, config), config, shared=start.shares
     )
     identity = {
+        "command": "stability",
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [split.sha256 for split in splits],

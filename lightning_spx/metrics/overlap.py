@@ -75,7 +75,8 @@ class TopKOverlap(ImageMean):
 
 def _membership(maps: Tensor, places: int) -> Tensor:
     values = maps.flatten(1).to(torch.promote_types(maps.dtype, torch.float32))
-    smallest = values.kthvalue(values.shape[1] - places + 1, dim=1, keepdim=True).values
+    # not `kthvalue`, which some releases of PyTorch refuse on a GPU where algorithms must be deterministic
+    smallest = values.topk(places, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
     above, tied = values > smallest, values == smallest
     share = (places - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
     membership = torch.where(tied, share, above.float())

@@ -34,8 +34,9 @@ def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
         upto = torch.arange(1, values.shape[1] + 1, dtype=torch.float64, device=values.device).expand(values.shape)
         below = upto - 1
     else:
-        counts = weights.double().gather(1, order)
-        upto = counts.cumsum(dim=1)
+        # added up as whole numbers: on a GPU the order of a sum of others may not be fixed
+        counts = weights.long().gather(1, order)
+        upto = counts.cumsum(dim=1).double()
         below = upto - counts
     differs = ordered[:, 1:] != ordered[:, :-1]
     edge = torch.ones_like(order[:, :1], dtype=torch.bool)

@@ -1,5 +1,6 @@
 """A network that takes images of one size, for images of another."""
 
+import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2 import functional
 
@@ -33,6 +34,35 @@ class AtSize(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return what the network returns for images `(N, C, H, W)` brought to its size."""
         size = [self.image_size, self.image_size]
-        inputs = images if list(images.shape[-2:]) == size else functional.resize(images, size, antialias=True)
+        if list(images.shape[-2:]) == size:
+            inputs = images
+        elif images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
+            # the gradient of resizing itself has no deterministic algorithm on a GPU
+            inputs = resized_by_products(images, self.image_size)
+        else:
+            inputs = functional.resize(images, size, antialias=True)
         outputs: Tensor = self.network(inputs)
         return outputs
+
+
+def resized_by_products(images: Tensor, image_size: int) -> Tensor:
+    """Resize images as two products with matrices, whose gradients are products as well.
+
+    Args:
+        images: `(N, C, H, W)`.
+        image_size: side in pixels.
+
+    Returns:
+        `(N, C, image_size, image_size)`: what `resize(images, antialias=True)` gives, to the rounding.
+
+    Example:
+        >>> resized_by_products(torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]]), 1)
+        tensor([[[[1.5000]]]])
+    """
+    # a column of a matrix is a line with a single one, resized; float64, so that neither autocast nor TF32 touches it
+    rows, columns = (
+        functional.resize(torch.eye(length, dtype=torch.float64)[None], [image_size, length], antialias=True)[0]
+        for length in images.shape[-2:]
+    )
+    resized: Tensor = rows.to(images.device) @ images.double() @ columns.T.to(images.device)
+    return resized.to(images.dtype)

@@ -1,5 +1,6 @@
 """The networks of CycleGAN: a residual generator and a discriminator of patches, for images in [0, 1]."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -29,14 +30,14 @@ class ResNetGenerator(nn.Module):
         _check(num_blocks=num_blocks, channels=channels)
         wide = 4 * channels
         self.layers = nn.Sequential(
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             *_normalised(nn.Conv2d(3, channels, 7)),
             *_normalised(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)),
             *_normalised(nn.Conv2d(2 * channels, wide, 3, stride=2, padding=1)),
             *(ResidualBlock(wide) for _ in range(num_blocks)),
             *_normalised(nn.ConvTranspose2d(wide, 2 * channels, 3, stride=2, padding=1, output_padding=1)),
             *_normalised(nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)),
-            nn.ReflectionPad2d(3),
+            ReflectionPad(3),
             nn.Conv2d(channels, 3, 7),
             nn.Tanh(),
         )
@@ -56,6 +57,44 @@ class ResNetGenerator(nn.Module):
         return (translated + 1) / 2
 
 
+class ReflectionPad(nn.ReflectionPad2d):
+    """Reflect features at their borders, also where algorithms must be deterministic.
+
+    Example:
+        >>> import torch
+        >>> ReflectionPad(1)(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0, 0]
+        tensor([4., 3., 4., 3.])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return features `(N, C, H, W)` with a border on each side."""
+        if input.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
+            return super().forward(input)
+        # the gradient of the other has no deterministic algorithm on a GPU
+        return reflected(input, self.padding[0])
+
+
+def reflected(features: Tensor, width: int) -> Tensor:
+    """Reflect features at their borders by copies, whose gradients are sums in a fixed order.
+
+    Args:
+        features: `(N, C, H, W)`.
+        width: of the border, below the sides.
+
+    Returns:
+        `(N, C, H + 2 width, W + 2 width)`.
+
+    Example:
+        >>> reflected(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), 1)[0, 0, 0]
+        tensor([4., 3., 4., 3.])
+    """
+    for dim in (2, 3):
+        before = features.narrow(dim, 1, width).flip(dim)
+        after = features.narrow(dim, features.shape[dim] - 1 - width, width).flip(dim)
+        features = torch.cat([before, features, after], dim)
+    return features
+
+
 class ResidualBlock(nn.Module):
     """Add to an image's features two instance-normalised 3 x 3 convolutions of them.
 
@@ -71,9 +110,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             *_normalised(nn.Conv2d(channels, channels, 3)),
-            nn.ReflectionPad2d(1),
+            ReflectionPad(1),
             nn.Conv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
         )

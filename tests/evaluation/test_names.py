@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from captum.attr import Saliency
 from torch import Tensor
 
 from lightning_spx.attribution import (
     Attribution,
+    FromCaptum,
     Gradient,
     InputXGradient,
     SmoothGrad,
@@ -68,7 +70,7 @@ def test_the_seeds_of_bases_are_shifted_too() -> None:
     assert reseed(VarGrad(base=SmoothGrad(seed=1), seed=10), 4) == VarGrad(base=SmoothGrad(seed=5), seed=14)
 
 
-@pytest.mark.parametrize("method", [Gradient(precision="bf16"), InputXGradient()])
+@pytest.mark.parametrize("method", [Gradient(precision="bf16"), InputXGradient(), FromCaptum(Saliency, seed=None)])
 def test_a_method_without_a_seed_stays_equal(method: Attribution) -> None:
     assert reseed(method, 3) == method
 

@@ -106,10 +106,11 @@ def roar(
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
-    lead = trainer()  # trains nothing: it knows the device and the loggers
+    lead = trainer()  # trains nothing: it knows the device and the loggers, and sets what the record says
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config, shared=shared)
     identity = {
+        "command": "roar",
         "seed": seed,
         "fingerprint": data.fingerprint(),
         "splits": [data.split().sha256],

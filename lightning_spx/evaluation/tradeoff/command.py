@@ -134,7 +134,13 @@ def tradeoff(
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
     models = {name: each.to(device) for name, each in models.items()}
-    record = RunRecord.open(run, {"seed": seed, "fingerprint": known.fingerprint, "weights": weights_hash(models)})
+    identity = {
+        "command": "tradeoff",
+        "seed": seed,
+        "fingerprint": known.fingerprint,
+        "weights": weights_hash(models),
+    }
+    record = RunRecord.open(run, identity)
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):

@@ -1,0 +1,51 @@
+"""What `run.json` says of the places that a run's numbers come from."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lightning_spx.evaluation import provenance
+from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.run_folder import open_run_folder
+
+
+def test_an_earlier_start_on_another_machine_stays_in_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run_folder(tmp_path / "run", {"seed": 0})
+    places: list[dict[str, object]] = [{"host": "a", "threads": 1}, {"host": "b", "threads": 1}]
+    for place in (places[0], places[0], places[1], places[0], places[1]):
+        monkeypatch.setattr(provenance, "provenance", lambda place=place: place)
+        RunRecord.open(run, {"seed": 0})
+    record = json.loads((run.path / "run.json").read_text())
+    assert record["host"] == "b"
+    assert record["earlier_starts"] == places
+
+
+def test_a_run_of_one_start_has_no_earlier_ones(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
+    assert record["earlier_starts"] == []
+    assert record["command"] == "stability"
+    assert record.keys() >= provenance.provenance().keys()
+
+
+def test_what_changes_the_rounding_is_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = provenance.provenance()
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setattr(provenance, "version", lambda name: "0.1")
+    after = provenance.provenance()
+    assert before["environment"] != after["environment"]
+    versions = after["versions"]
+    assert isinstance(versions, dict)
+    assert versions["numba"] == "0.1"
+
+
+def test_a_package_and_a_program_that_are_not_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(provenance, "PACKAGES", ("no-such-package",))
+    record = provenance.provenance()
+    versions = record["versions"]
+    assert isinstance(versions, dict)
+    assert versions["no-such-package"] is None
+    assert record["commit"] is None
