@@ -14,6 +14,7 @@ Distance = Literal["l2", "l2_raw", "l1", "spearman", "cosine", "ssim"]
 
 # Values of all models' maps that are held in float64 at once.
 CHUNK_VALUES = 2**22
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
@@ -164,8 +165,9 @@ def _segment_values(maps: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_segments(segments: Tensor, maps: Tensor) -> None:
-    if segments.is_floating_point() or segments.is_complex() or segments.dtype == torch.bool:
-        raise TypeError(f"Expected `segments` of an integer type, got {segments.dtype}.")
+    if not isinstance(segments, Tensor) or segments.dtype not in INTEGERS:
+        kind = segments.dtype if isinstance(segments, Tensor) else type(segments).__name__
+        raise TypeError(f"Expected `segments` of an integer type, got {kind}.")
     if segments.shape != maps.shape[1:]:
         raise ValueError(f"Expected `segments` of shape {tuple(maps.shape[1:])}, got {tuple(segments.shape)}.")
     if ((segments < 0) | (segments >= segments[:1].numel())).any():

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from lightning_spx.metrics.shapes import check_segments
+
 Substrate = Literal["black", "blur"] | tuple[float, float, float]
 # standard deviation of the blur as a share of the shorter side: 14 px at 224 px
 BLUR_SHARE = 1 / 16
@@ -30,7 +32,7 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
         Ranks, shape (N,H,W) int64: each of `0..HW-1` once in each image, or with segments `0..S-1`.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or `segments` have gaps or negative ids.
 
     Example:
         >>> removal_ranks(torch.tensor([[[0.1, 0.9, 0.5]]]), torch.zeros(1, 3, 1, 3))
@@ -108,10 +110,8 @@ def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None)
     expected = (len(images), *images.shape[2:])
     if saliency.shape != expected:
         raise ValueError(f"Expected `saliency` of shape {expected}, as the images, got {tuple(saliency.shape)}.")
-    if segments is not None and (segments.shape != expected or segments.dtype != torch.int64):
-        raise ValueError(
-            f"Expected `segments` of shape {expected} and type int64, got {tuple(segments.shape)}, {segments.dtype}."
-        )
+    if segments is not None:
+        check_segments(segments, expected)
 
 
 def without_value(saliency: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
-"""The check that every comparison of two maps begins with."""
+"""The checks of shapes and segments that metrics begin with."""
 
+import torch
 from torch import Tensor
 
 
@@ -26,3 +27,35 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
         )
     if 0 in first.shape[1:]:
         raise ValueError(f"Expected `saliency` to have at least one pixel, got shape {tuple(first.shape)}.")
+
+
+def check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless segments have ids `0..S-1` without gaps in each image, as a segmenter gives them.
+
+    Args:
+        segments: any tensor.
+        shape: the expected (N,H,W).
+
+    Raises:
+        ValueError: if shape, type or ids are other ones.
+
+    Example:
+        >>> import torch
+        >>> check_segments(torch.tensor([[[0, 1], [1, 2]]]), (1, 2, 2))
+    """
+    if not isinstance(segments, Tensor) or segments.shape != shape or segments.dtype != torch.int64:
+        got = f"{tuple(segments.shape)}, {segments.dtype}" if isinstance(segments, Tensor) else type(segments).__name__
+        raise ValueError(f"Expected `segments` of shape {shape} and type int64, got {got}.")
+    if not segments.numel():
+        return
+    ids = segments.flatten(1)
+    low, high = (int(value) for value in ids.aminmax())
+    # also bounds the table below
+    if low < 0 or high >= ids.shape[1]:
+        raise ValueError(
+            f"Expected `segments` to hold ids 0..S-1 without gaps, got ids from {low} to {high} on {ids.shape[1]} pixels."
+        )
+    present = torch.zeros(len(ids), high + 1, dtype=torch.bool, device=ids.device).scatter_(1, ids, True).sum(1)
+    wrong = torch.nonzero(present != ids.amax(1) + 1).flatten().tolist()
+    if wrong:
+        raise ValueError(f"Expected `segments` to hold ids 0..S-1 without gaps, got gaps in images {wrong}.")

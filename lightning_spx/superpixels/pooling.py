@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.segmenter import check_segments, num_segments
+from lightning_spx.superpixels.segmenter import check_segments, counts
 
 
 def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -40,7 +40,7 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
     check_pair(attribution, segments)
     values = attribution.flatten(2).double()
     ids = segments.flatten(1)[:, None].expand_as(values)
-    most = max(num_segments(segments).tolist(), default=0)
+    most = max(counts(segments).tolist(), default=0)
     pooled = values.new_zeros(*values.shape[:2], most).scatter_add(2, ids, values)
     if reduce == "mean":
         sizes = values.new_zeros(len(values), 1, most).scatter_add(2, ids[:, :1], torch.ones_like(values[:, :1]))
