@@ -39,8 +39,7 @@ def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
         `(H, W, 3)`, or `(H, W)` of grey.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values, which have no
-            range.
+        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values or CIELAB.
 
     Example:
         >>> import tempfile
@@ -75,6 +74,7 @@ def _eight_bit(image: Image.Image, file_format: str | None) -> Image.Image:
     # Pillow's own conversion takes every value above 255 for white
     if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(f"it holds 32-bit values (Pillow's mode {image.mode}), which have no range.")
+    # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
+    if image.mode in ("I", "F", "LAB"):
+        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
     return image
