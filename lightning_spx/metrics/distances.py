@@ -170,5 +170,7 @@ def _check_segments(segments: Tensor, maps: Tensor) -> None:
         raise TypeError(f"Expected `segments` of an integer type, got {kind}.")
     if segments.shape != maps.shape[1:]:
         raise ValueError(f"Expected `segments` of shape {tuple(maps.shape[1:])}, got {tuple(segments.shape)}.")
-    if ((segments < 0) | (segments >= segments[:1].numel())).any():
+    # in a type that holds the number of pixels
+    ids = segments.long()
+    if ((ids < 0) | (ids >= segments[:1].numel())).any():
         raise ValueError("Expected `segments` to hold ids from 0 to the number of segments minus 1.")
