@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from lightning_spx.metrics.shapes import check_segments
+from lightning_spx.metrics.shapes import check_real, check_segments
 
 Substrate = Literal["black", "blur"] | tuple[float, float, float]
 # standard deviation of the blur as a share of the shorter side: 14 px at 224 px
@@ -107,6 +107,7 @@ def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None)
     """Raise a ValueError unless maps and segments (N,H,W) are of images (N,C,H,W) with a pixel at least."""
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"Expected `images` of shape (N,C,H,W), got {tuple(images.shape)}.")
+    check_real(saliency, "saliency")
     expected = (len(images), *images.shape[2:])
     if saliency.shape != expected:
         raise ValueError(f"Expected `saliency` of shape {expected}, as the images, got {tuple(saliency.shape)}.")

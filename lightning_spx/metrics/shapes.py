@@ -4,6 +4,42 @@ import torch
 from torch import Tensor
 
 
+def check_real(maps: Tensor, name: str) -> None:
+    """Raise a TypeError unless maps are a tensor of real numbers.
+
+    Example:
+        >>> import torch
+        >>> check_real(torch.zeros(2, 4, 4), "saliency")
+    """
+    if not isinstance(maps, Tensor) or maps.is_complex():
+        kind = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
+        raise TypeError(f"Expected `{name}` to be a tensor of real numbers, got {kind}.")
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Bring rows whose squares would leave the range of float64 near 1, without rounding; others stay as they are.
+
+    Args:
+        values: shape (N,D).
+
+    Returns:
+        Shape (N,D), float64: each row times a power of two.
+
+    Example:
+        >>> import torch
+        >>> scaled(torch.tensor([[1e200, 2e200]], dtype=torch.float64)).square().sum().isfinite()
+        tensor(True)
+    """
+    if values.dtype != torch.float64 or not values.numel():
+        # the squares of all others stay within it
+        return values.double()
+    largest = values.abs().amax(dim=1, keepdim=True)
+    exponent = torch.frexp(largest).exponent.where(largest.isfinite(), 0)
+    # in two steps, for a power beyond the range
+    half = exponent // 2
+    return torch.ldexp(torch.ldexp(values, -half), half - exponent)
+
+
 def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
     """Raise unless two batches of maps have the same shape with the named dimensions.
 
@@ -13,12 +49,15 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
         dims: the expected dimensions by name, such as `"(N,H,W)"`.
 
     Raises:
+        TypeError: if one of them is no tensor of real numbers.
         ValueError: if the number of dimensions is another one, the shapes differ, or a map has no pixel.
 
     Example:
         >>> import torch
         >>> check_same_shape(torch.zeros(2, 4, 4), torch.zeros(2, 4, 4), "(N,H,W)")
     """
+    check_real(first, "saliency")
+    check_real(second, "reference")
     if first.ndim != len(dims.split(",")):
         raise ValueError(f"Expected `saliency` of shape {dims}, got {tuple(first.shape)}.")
     if first.shape != second.shape:

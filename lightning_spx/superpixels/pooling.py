@@ -21,7 +21,7 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
         reduce: `"mean"` or `"sum"` over the pixels of a segment.
 
     Returns:
-        `(N, C, H, W)` float32, constant on each segment.
+        `(N, C, H, W)` float32, constant on each segment; a value beyond its range is infinite.
 
     Raises:
         TypeError: If `attribution` is not floating point.
@@ -63,8 +63,9 @@ def check_pair(attribution: Tensor, segments: Tensor) -> None:
     Example:
         >>> check_pair(torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.int64))
     """
-    if not attribution.is_floating_point():
-        raise TypeError(f"Expected `attribution` to be floating point, got {attribution.dtype}.")
+    if not isinstance(attribution, Tensor) or not attribution.is_floating_point():
+        kind = attribution.dtype if isinstance(attribution, Tensor) else type(attribution).__name__
+        raise TypeError(f"Expected `attribution` to be floating point, got {kind}.")
     check_segments(segments)
     if attribution.ndim != 4 or (attribution.shape[0], *attribution.shape[2:]) != segments.shape:
         raise ValueError(

@@ -41,5 +41,5 @@ OTHERS: dict[str, Tensor] = {
     "a row less": GOOD[:, :-1].contiguous(),
     "an image less": GOOD[:1],
     "an image more": GOOD[:1].repeat(3, 1, 1),
-    "turned": QUARTERS[:, :4].T.repeat(2, 1, 1).contiguous(),
+    "turned": (QUARTERS[:, :4].T // 2).repeat(2, 1, 1),
 }

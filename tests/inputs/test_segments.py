@@ -92,7 +92,7 @@ def test_what_no_segmenter_gives_is_refused_by_every_function(name: str) -> None
 def test_segments_of_other_images_are_refused(name: str) -> None:
     for function, call in (STRICT | TOLERANT).items():
         # measured against true regions, it is these that do not fit
-        other = "`truth`" if "boundary" in function or "error" in function or "accuracy" in function else "`segments`"
+        other = "`truth`" if function in ("boundary_recall", "undersegmentation_error", "achievable_accuracy") else "`s"
         refused(lambda call=call: call(OTHERS[name]), other)
     refused(lambda: MOREAU.attribute(model, IMAGES, TARGET, OTHERS[name]), "`segments`")
 
