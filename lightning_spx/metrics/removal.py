@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from lightning_spx.metrics.shapes import check_real, check_segments
+from lightning_spx.metrics.shapes import check_real, check_segments, scaled
 
 Substrate = Literal["black", "blur"] | tuple[float, float, float]
 # standard deviation of the blur as a share of the shorter side: 14 px at 224 px
@@ -43,6 +43,8 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
     check_maps(saliency, images, segments)
     values = saliency.detach().double().flatten(1).nan_to_num(nan=0.0)
     if segments is not None:
+        # sums beyond the range would all be the same
+        values = scaled(values)
         ids = segments.flatten(1)
         most = int(ids.max()) + 1 if ids.numel() else 0
         total = values.new_zeros(len(values), most).scatter_add(1, ids, values)
