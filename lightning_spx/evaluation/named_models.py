@@ -87,7 +87,9 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
             ) from error
         if str(checkpoint) in str(error):
             raise
-        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {error}") from error
+        # a parser's reason has many lines
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {reason}") from error
 
 
 def _build(model: dict[str, object]) -> LightningModule:
