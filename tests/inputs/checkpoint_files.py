@@ -135,7 +135,9 @@ FOREIGN: dict[str, bytes] = {
 # what its settings say cannot be built, or must not be
 UNBUILDABLE: dict[str, bytes] = {
     "no settings": without("hyper_parameters"),
-    "an unknown class": with_part("hyper_parameters", {**content()["hyper_parameters"], "network": {"class_path": "a.B"}}),
+    "an unknown class": with_part(
+        "hyper_parameters", {**content()["hyper_parameters"], "network": {"class_path": "a.B"}}
+    ),
     "a command": with_part(
         "hyper_parameters",
         {

@@ -76,7 +76,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a document": (b"%PDF-1.4\n1 0 obj\n", ""),
     "a program for a printer": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 6\nshowpage\n", ""),
     "an icon": (saved(np.zeros((16, 16, 3), np.uint8), "ICO", sizes=[(16, 16)]), ""),
-    "a table of FITS": (b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =  8".ljust(80) + b"END".ljust(2720), ""),
+    "a table of FITS": (
+        b"SIMPLE  =                    T".ljust(80) + b"BITPIX  =  8".ljust(80) + b"END".ljust(2720),
+        "",
+    ),
     "an archive": (b"PK\x03\x04" + bytes(60), ""),
     "an array": (b"\x93NUMPY\x01\x00\x46\x00{'descr': '|u1', 'fortran_order': False, 'shape': (6, 9), }\n", ""),
     "noise": (np.random.default_rng(1).bytes(4096), ""),

@@ -79,7 +79,10 @@ REFUSED_MAPS: dict[str, tuple[str, bytes]] = {
     "a claim of 8 TB inside": (".npz", archive(("labels.npy", claim("(1000000, 1000000)")))),
     "zeros that unpack for ever": (".npz", archive(("labels.npy", claim("(9000, 9000)") + bytes(2**24)))),
     "numbers with a point inside": (".npz", archive(("labels.npy", array(LABELS.astype(np.float32))))),
-    "a wrong checksum inside": (".npz", GOOD[".npz"].replace(zlib.crc32(GOOD[".npy"]).to_bytes(4, "little"), b"\0\1\2\3")),
+    "a wrong checksum inside": (
+        ".npz",
+        GOOD[".npz"].replace(zlib.crc32(GOOD[".npy"]).to_bytes(4, "little"), b"\0\1\2\3"),
+    ),
     "a folder inside": (".npz", archive(("labels/", b""))),
     "a small picture": (".png", picture(LABELS[:3].astype(np.uint8))),
     "a turned picture": (".png", picture(LABELS.T.astype(np.uint8))),

@@ -87,7 +87,9 @@ CHANGING: dict[str, Answer] = {
     "a draw of torch": lambda _, logits, __: logits + torch.randn(1),
     "dropout that stays on": lambda _, logits, __: nn.functional.dropout(logits, 0.5, training=True),
     "a count of its calls": lambda self, logits, __: logits * (1 + self.calls),
-    "noise on its input": lambda self, logits, images: self.head(images.add(torch.rand(1)).mean((2, 3)) @ torch.ones(3, 4)),
+    "noise on its input": lambda self, logits, images: self.head(
+        images.add(torch.rand(1)).mean((2, 3)) @ torch.ones(3, 4)
+    ),
     "another number of classes": lambda self, logits, __: logits if self.calls % 2 else logits[:, :2],
 }
 # errors of its own

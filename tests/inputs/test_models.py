@@ -142,9 +142,7 @@ def test_logits_of_another_precision_are_explained(name: str) -> None:
     assert found.dtype == torch.float32
     assert relative(found, expected) < 0.01
     probability = target_probability(Classifier(PRECISE[name]), images(), TARGET)
-    torch.testing.assert_close(
-        probability, target_probability(Classifier(), images(), TARGET), rtol=0.02, atol=0.01
-    )
+    torch.testing.assert_close(probability, target_probability(Classifier(), images(), TARGET), rtol=0.02, atol=0.01)
 
 
 class Judged(LightningModule):
