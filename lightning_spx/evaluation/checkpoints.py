@@ -42,7 +42,7 @@ def check_resumable(checkpoint: Path, *, training: bool) -> None:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, no Lightning checkpoint, or holds weights alone and `training`.
     """
-    content = {"callbacks": {}, "loops": dict.fromkeys(LOOPS, {}), **_read(checkpoint)}
+    content = {"callbacks": {}, "loops": {name: {} for name in LOOPS}, **_read(checkpoint)}
     needed: dict[str, type] = {"pytorch-lightning_version": str, "epoch": int, "global_step": int}
     needed |= {"callbacks": dict, "loops": dict}
     if training:

@@ -49,8 +49,8 @@ def pair_distances(
     1 from any other map). `l2_raw`: Euclidean distance. `l1`: mean over pixels of the absolute difference. `cosine`:
     1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with `spearman`'s rho; 1 if a map is
     constant. `ssim`: 1 minus `saliency_ssim`, data range 1. A map with a NaN has distance NaN, and so has one with an
-    infinity under `l2`, `cosine` and `ssim`; under `l1` and `l2_raw` it is infinitely far away, as is one whose distance
-    is beyond float32, and under `spearman` an infinity is the first or the last value.
+    infinity under `l2`, `cosine` and `ssim`; under `l1` and `l2_raw` it is infinitely far away, as is one whose
+    distance is beyond float32, and under `spearman` an infinity is the first or the last value.
 
     `l1`, `spearman` and `ssim` are meant for saliency in [0, 1], `l2`, `l2_raw` and `cosine` for magnitudes before they
     are normalized; no scale is enforced. All is computed in float64 and rounded once, so that distances that are equal

@@ -92,7 +92,8 @@ def check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
     # also bounds the table below
     if low < 0 or high >= ids.shape[1]:
         raise ValueError(
-            f"Expected `segments` to hold ids 0..S-1 without gaps, got ids from {low} to {high} on {ids.shape[1]} pixels."
+            "Expected `segments` to hold ids 0..S-1 without gaps, "
+            f"got ids from {low} to {high} on {ids.shape[1]} pixels."
         )
     present = torch.zeros(len(ids), high + 1, dtype=torch.bool, device=ids.device).scatter_(1, ids, True).sum(1)
     wrong = torch.nonzero(present != ids.amax(1) + 1).flatten().tolist()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -147,7 +148,7 @@ def _borders(labels: Tensor) -> Tensor:
 def _overlaps(ids: Tensor, truth: Tensor) -> Tensor:
     """Pixels that each segment shares with each true label, (S, labels) float64."""
     # labels may be any numbers: a table up to the largest might not fit into memory
-    labels, place = truth.unique(return_inverse=True)
-    num_labels = len(labels)
-    counts = torch.bincount(ids.flatten() * num_labels + place.flatten(), minlength=(int(ids.max()) + 1) * num_labels)
+    labels, found = np.unique(truth.flatten().numpy(force=True), return_inverse=True)
+    place, num_labels = torch.from_numpy(found).to(ids.device), len(labels)
+    counts = torch.bincount(ids.flatten() * num_labels + place, minlength=(int(ids.max()) + 1) * num_labels)
     return counts.view(-1, num_labels).double()

@@ -6,6 +6,7 @@ import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ TRACE = "trace"  # a file that running the code of a checkpoint would leave in t
 class Payload:
     """What a malicious file holds: reading it makes a folder."""
 
-    def __init__(self, function: Any = os.mkdir, *arguments: object) -> None:
+    def __init__(self, function: Callable[..., object] = os.mkdir, *arguments: object) -> None:
         self.call = (function, arguments or (TRACE,))
 
-    def __reduce__(self) -> tuple[Any, tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         return self.call
 
 

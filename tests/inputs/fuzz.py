@@ -11,7 +11,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["lightning_spx", "PIL", "json", "zipfile", "numpy.lib"]):
+with atheris.instrument_imports(include=["lightning_spx", "PIL"]):
     from lightning_spx.data.folder_images import read_pixels
     from lightning_spx.data.split_plan import load_splits
     from lightning_spx.evaluation.checkpoints import read_state

@@ -20,10 +20,11 @@ FORMATS = (*LOSSLESS, "GIF", "JPEG", "WEBP")
 ORIENTATION = 0x0112
 
 
-def saved(pixels: NDArray[np.generic], file_format: str, **settings: Any) -> bytes:
+def saved(pixels: NDArray[np.generic], file_format: str, **settings: object) -> bytes:
     """An image file's bytes."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, file_format, **settings)
+    options: dict[str, Any] = settings
+    Image.fromarray(pixels).save(stream, file_format, **options)
     return stream.getvalue()
 
 
@@ -147,7 +148,7 @@ TURNS: dict[int, Callable[[Pixels], Pixels]] = {
 }
 
 
-def moving(file_format: str, **settings: Any) -> bytes:
+def moving(file_format: str, **settings: object) -> bytes:
     frames = [Image.fromarray(OTHER)]
     return saved(PIXELS, file_format, save_all=True, append_images=frames, **settings)
 
@@ -163,7 +164,7 @@ DEEP_COLOURS = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1]], axis=2)
 def palette() -> tuple[bytes, Pixels]:
     image = Image.fromarray(GREY % 4).convert("P")
     colours = [[10, 20, 30], [40, 50, 60], [70, 80, 90], [100, 110, 120]]
-    image.putpalette(sum(colours, []))
+    image.putpalette([level for colour in colours for level in colour])
     stream = io.BytesIO()
     image.save(stream, "PNG", transparency=1)
     return stream.getvalue(), np.array(colours, np.uint8)[GREY % 4]

@@ -36,6 +36,10 @@ def put(name: str, value: object) -> Callable[[dict[str, Any]], object]:
     return lambda entry: entry.update({name: value})
 
 
+def drop(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda entry: entry.pop(name)
+
+
 def put_index(value: object, place: int = 0) -> Callable[[dict[str, Any]], object]:
     return lambda entry: entry["parts"][0].__setitem__(place, value)
 
@@ -64,7 +68,7 @@ SPLIT_FILES: dict[str, bytes] = {
         for kind, value in KIND_OF_WRONG.items()
     },
     **{
-        f"without {name}": edited(lambda entry, name=name: entry.pop(name)).encode()
+        f"without {name}": edited(drop(name)).encode()
         for name in ("plan", "num_parts", "seed", "labels_hash", "num_images", "parts", "sha256")
     },
     "another seed": edited(put("seed", 7)).encode(),

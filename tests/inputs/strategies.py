@@ -1,12 +1,10 @@
 """What hypothesis makes inputs of."""
 
-from typing import Any
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 
-def examples(number: int) -> Any:
+def examples(number: int) -> settings:
     """Settings for a number of examples, the same ones in every run."""
     slow = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
     return settings(max_examples=number, deadline=None, derandomize=True, database=None, suppress_health_check=slow)

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def test_nothing_is_decoded_of_a_bomb(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("a wide PNG", "a wide JPEG", "a PNG where Pillow only warns"):
         path = tmp_path / "bomb.png"
         path.write_bytes(REFUSED[name][0])
-        refused(lambda path=path: read_pixels(path), f"{MAX_SIDE} and", str(MAX_PIXELS))
+        refused(partial(read_pixels, path), f"{MAX_SIDE} and", str(MAX_PIXELS))
 
 
 @pytest.mark.timeout(20)
@@ -73,7 +74,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "loop.png").symlink_to("loop.png")
     (tmp_path / "lost.png").symlink_to("nowhere.png")
     for name in ("pipe.png", "folder.png", "loop.png", "lost.png", "none.png"):
-        refused(lambda name=name: read_pixels(tmp_path / name), name)
+        refused(partial(read_pixels, tmp_path / name), name)
     refused(lambda: find_images([tmp_path / "pipe.png"]), "pipe.png")
 
 

@@ -1,6 +1,7 @@
 """Saliency maps: every metric gives a value that is right, none at all (NaN), or a line that names the map."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from lightning_spx.metrics import (
 )
 from lightning_spx.metrics.distances import Distance, pair_distances
 from lightning_spx.metrics.ranks import spearman
+from lightning_spx.metrics.ssim import Preset
 from tests.inputs.outcomes import refused
 from tests.inputs.saliency_maps import CONSTANT, NOT_FINITE, REFERENCE, SALIENCY, SCALED, WRONG, Measure
 from tests.inputs.strategies import examples
@@ -58,7 +60,7 @@ def distance(name: Distance) -> Measure:
     return measure
 
 
-def signed(preset: Any) -> Measure:
+def signed(preset: Preset) -> Measure:
     return lambda maps: saliency_ssim(maps[:, None], REFERENCE[:, None].to(maps.dtype), preset)
 
 
@@ -101,10 +103,10 @@ def test_what_is_not_finite_has_no_value_or_its_place_and_leaves_other_images_al
     has_nan = bool(maps.isnan().any())
     for function, measure in ALL.items():
         if function == "mass_accuracy" and bool((maps == -math.inf).any()):
-            refused(lambda measure=measure: measure(maps), "`saliency`", "-inf")
+            refused(partial(measure, maps), "`saliency`", "-inf")
             continue
         if function == "saliency_ssim" and not has_nan:
-            refused(lambda measure=measure: measure(maps), "`saliency`", "inf")
+            refused(partial(measure, maps), "`saliency`", "inf")
             continue
         found = measure(maps)
         torch.testing.assert_close(found[1], measure(SALIENCY)[1], rtol=1e-6, atol=0)
@@ -121,7 +123,7 @@ def test_what_is_not_finite_has_no_value_or_its_place_and_leaves_other_images_al
 @pytest.mark.parametrize("name", NOT_FINITE)
 def test_no_map_is_made_of_what_is_not_finite(name: str) -> None:
     for function in (saliency_map, magnitude):
-        refused(lambda function=function: function(NOT_FINITE[name][:, None]), "`attribution`", "positions [0]")
+        refused(partial(function, NOT_FINITE[name][:, None]), "`attribution`", "positions [0]")
 
 
 @pytest.mark.parametrize("name", CONSTANT)
@@ -132,8 +134,8 @@ def test_a_constant_map_scores_what_chance_does(name: str) -> None:
     torch.testing.assert_close(topk_overlap(maps, REFERENCE), torch.full((2,), 26 / 256))
     assert spearman(maps, REFERENCE).tolist() == [0.0, 0.0]
     assert distance("spearman")(maps).tolist() == [1.0, 1.0]
-    for measure in (mass_accuracy, pointing_game):
-        torch.testing.assert_close(measure(maps, MASK), torch.full((2,), SHARE))
+    for located in (mass_accuracy, pointing_game):
+        torch.testing.assert_close(located(maps, MASK), torch.full((2,), SHARE))
     assert mask_auc(maps, MASK).tolist() == [0.5, 0.5]
     # ties are broken by chance, the same one for every constant
     for measure in REMOVING.values():
@@ -152,11 +154,11 @@ def test_a_constant_map_scores_what_chance_does(name: str) -> None:
 def test_another_scale_changes_no_value_that_is_of_none(name: str) -> None:
     maps = SCALED[name]
     # a map that is that small keeps a few of its digits
-    tolerance = {"rtol": 1e-4, "atol": 1e-5} if "denormal" in name else {"rtol": 1e-6, "atol": 1e-7}
+    rtol, atol = (1e-4, 1e-5) if "denormal" in name else (1e-6, 1e-7)
     for function, measure in (NORMED | ORDERED | REMOVING).items():
         if function.startswith("topk") and maps.dtype == torch.float32 and name == "denormal":
-            tolerance = {"rtol": 0.05, "atol": 0.01}
-        torch.testing.assert_close(measure(maps), measure(SALIENCY), msg=f"{function}, {name}", **tolerance)
+            rtol, atol = 0.05, 0.01
+        torch.testing.assert_close(measure(maps), measure(SALIENCY), msg=f"{function}, {name}", rtol=rtol, atol=atol)
     torch.testing.assert_close(
         saliency_map(maps[:, None]).float(), saliency_map(SALIENCY[:, None]), rtol=1e-4, atol=1e-5
     )
@@ -185,7 +187,7 @@ def test_what_is_no_map_is_refused_by_name(name: str) -> None:
     # with one axis more: models, or channels
     if name != "two channels":
         for measure in (mege, reco):
-            refused(lambda measure=measure: measure(maps, CLASSES, CLASSES[0]), "`maps`")
+            refused(partial(measure, maps, CLASSES, CLASSES[0]), "`maps`")
         refused(lambda: pair_distances(maps, "l1"), "`maps`")
         refused(lambda: saliency_map(maps), "`attribution`")
     if name not in ("a row less", "an image less"):
@@ -221,7 +223,7 @@ def test_any_four_numbers_have_values_in_range_or_none(values: list[float]) -> N
         refused(lambda: saliency_map(maps[:, None]), "`attribution`")
         return
     saliency = saliency_map(maps[:, None])
-    assert 0 <= saliency.min()
+    assert saliency.min() >= 0
     assert saliency.max() <= 1
     reference = REFERENCE[:1]
     limits: dict[str, tuple[Tensor, float, float]] = {

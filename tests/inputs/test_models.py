@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor
 
-from lightning_spx.attribution import Gradient
+from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
@@ -39,9 +40,13 @@ TARGET = torch.tensor([0, 1, 2, 0])
 SALIENCY = torch.rand(4, 12, 12, generator=torch.Generator().manual_seed(2))
 SEGMENTS = torch.arange(4).repeat_interleave(36).view(1, 12, 12).repeat(4, 1, 1)
 Use = Callable[[Any], Any]
-ATTRIBUTED: dict[str, Use] = {
-    name_of(method): lambda model, method=method: method.attribute(model, images(), TARGET) for method in METHODS
-}
+
+
+def attributed(method: Attribution) -> Use:
+    return lambda model: method.attribute(model, images(), TARGET)
+
+
+ATTRIBUTED: dict[str, Use] = {name_of(method): attributed(method) for method in METHODS}
 MEASURED: dict[str, Use] = {
     "probability": lambda model: target_probability(model, images(), TARGET, 2),
     "deletion": lambda model: deletion(model, images(), TARGET, SALIENCY, 4),
@@ -62,14 +67,14 @@ def evaluated(model: Classifier, target: Tensor | None = TARGET) -> ModelMaps | 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_logits_is_refused(name: str) -> None:
     for use in (ATTRIBUTED | MEASURED).values():
-        refused(lambda use=use: use(Classifier(WRONG[name])), "Expected the model to return")
+        refused(partial(use, Classifier(WRONG[name])), "Expected the model to return")
     refused(lambda: evaluated(Classifier(WRONG[name])), "to return")
 
 
 @pytest.mark.parametrize("name", PACKED)
 def test_logits_among_other_things_are_taken_out_or_refused(name: str) -> None:
     for use in (ATTRIBUTED | MEASURED).values():
-        refused(lambda use=use: use(Classifier(PACKED[name])), "Expected the model to return a tensor of shape (N")
+        refused(partial(use, Classifier(PACKED[name])), "Expected the model to return a tensor of shape (N")
     found, expected = evaluated(Classifier(PACKED[name])), evaluated(Classifier())
     assert found is not None
     assert expected is not None
@@ -85,7 +90,7 @@ def test_logits_that_are_not_finite_are_refused_with_the_images(name: str) -> No
         assert set(caught.value.images) <= set(positions), function
         assert type(METHODS[list(ATTRIBUTED).index(function)]).__name__ in str(caught.value)
     for function, use in MEASURED.items():
-        message = refused(lambda use=use: use(Classifier(answer)), "finite model output")
+        message = refused(partial(use, Classifier(answer)), "finite model output")
         if function != "irof":
             # one image at a time there
             assert str(positions[0]) in message
@@ -95,7 +100,7 @@ def test_logits_that_are_not_finite_are_refused_with_the_images(name: str) -> No
 @pytest.mark.parametrize("name", NO_GRADIENT)
 def test_a_model_without_a_gradient_is_refused_where_one_is_needed(name: str) -> None:
     for use in ATTRIBUTED.values():
-        refused(lambda use=use: use(Classifier(NO_GRADIENT[name])), "model")
+        refused(partial(use, Classifier(NO_GRADIENT[name])), "model")
     for use in MEASURED.values():
         assert use(Classifier(NO_GRADIENT[name])).isfinite().all()
 
@@ -104,7 +109,7 @@ def test_a_gradient_that_is_not_finite_is_refused_with_method_and_images() -> No
     for function, use in ATTRIBUTED.items():
         if function != "GradCAM":
             # which looks at the gradient of a layer
-            message = refused(lambda use=use: use(Classifier(NAN_GRADIENT)), "finite")
+            message = refused(partial(use, Classifier(NAN_GRADIENT)), "finite")
             assert "[0, 1, 2, 3]" in message or "[0]" in message
     assert evaluated(Classifier(NAN_GRADIENT)) is None
 
@@ -152,10 +157,11 @@ class Judged(LightningModule):
         super().__init__()
         self.classifier = Classifier(answer)
 
-    def forward(self, batch: Tensor) -> Any:
-        return self.classifier(batch)
+    def forward(self, batch: Tensor) -> object:
+        answer: object = self.classifier(batch)
+        return answer
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: object, batch_idx: int) -> None:
         pass
 
 

@@ -1,6 +1,8 @@
 """Every public function of segments: refused by name, or the value that it has without the flaw."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +45,7 @@ def model(images: Tensor) -> Tensor:
     return images.square().mean((2, 3))
 
 
-def updated(metric: MeGe | ReCo, segments: Any) -> Tensor:
+def updated(metric: MeGe | ReCo, segments: Tensor) -> Tensor:
     metric.update(MAPS, RIGHT, RIGHT[0], None, segments)
     state = metric.total if isinstance(metric, MeGe) else torch.cat(list(metric.agree))
     return state.clone()
@@ -83,7 +85,7 @@ WITHOUT = {"deletion", "insertion", "removal_ranks", "pair_distances", "MeGe", "
 def test_what_no_segmenter_gives_is_refused_by_every_function(name: str) -> None:
     for function, call in (ALONE | STRICT | TOLERANT | PLACED).items():
         if name != "none" or function not in WITHOUT:
-            refused(lambda call=call: call(WRONG[name]), "`segments`")
+            refused(partial(call, WRONG[name]), "`segments`")
     if name != "none":
         refused(lambda: MOREAU.attribute(model, IMAGES, TARGET, WRONG[name]), "`segments`")  # type: ignore[arg-type]
 
@@ -93,14 +95,14 @@ def test_segments_of_other_images_are_refused(name: str) -> None:
     for function, call in (STRICT | TOLERANT).items():
         # measured against true regions, it is these that do not fit
         other = "`truth`" if function in ("boundary_recall", "undersegmentation_error", "achievable_accuracy") else "`s"
-        refused(lambda call=call: call(OTHERS[name]), other)
+        refused(partial(call, OTHERS[name]), other)
     refused(lambda: MOREAU.attribute(model, IMAGES, TARGET, OTHERS[name]), "`segments`")
 
 
 @pytest.mark.parametrize("name", LOOSE)
 def test_names_of_segments_matter_nowhere_or_are_refused(name: str) -> None:
     for call in (ALONE | STRICT | PLACED).values():
-        refused(lambda call=call: call(LOOSE[name]), "`segments`")
+        refused(partial(call, LOOSE[name]), "`segments`")
     for call in TOLERANT.values():
         assert torch.equal(call(LOOSE[name]), call(GOOD))
     if LOOSE[name].dtype == torch.int64:
@@ -120,11 +122,11 @@ def test_true_regions_are_refused_by_name_or_may_have_any_labels(name: str) -> N
             expected = {boundary_recall: torch.nan, undersegmentation_error: 0.0, achievable_accuracy: 1.0}[measure]
             torch.testing.assert_close(measure(GOOD, truth), torch.full((2,), expected), equal_nan=True)
         else:
-            refused(lambda measure=measure, truth=truth: measure(GOOD, truth), "`truth`")
+            refused(partial(measure, GOOD, truth), "`truth`")
 
 
 @pytest.mark.parametrize("name", ["none", "a list", "an array", "floating point", "complex", "a channel", "a number"])
-def test_label_maps_to_store_are_refused_by_name(name: str, tmp_path: Any) -> None:
+def test_label_maps_to_store_are_refused_by_name(name: str, tmp_path: Path) -> None:
     label_maps: Any = WRONG[name]
     refused(lambda: Precomputed(tmp_path).write(IMAGES, label_maps), "`label_maps`")
 

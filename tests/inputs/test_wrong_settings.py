@@ -1,6 +1,7 @@
 """Configurations with a value of another type: one line that names the setting, from every command."""
 
 import json
+from argparse import ArgumentError
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,16 @@ def networks_by_import_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def check(parse: Parse, settings: object, wrong: Wrong, capsys: Captured) -> None:
-    try:
+    if wrong.names[0] in FREE and isinstance(wrong.value, str):
+        return
+    # what `main` catches of a parser, and what it makes of it
+    with pytest.raises((ArgumentError, ValueError, TypeError, OSError)) as caught:
         parse(with_value(settings, wrong.keys, wrong.value))
-    except Exception as error:
-        # what `main` makes of it
-        assert refuse(error) == 2
-        printed = capsys.readouterr().err
-        assert printed.startswith("error: ")
-        assert len(printed.splitlines()) == 1
-        assert any(name in printed for name in wrong.names), (wrong, printed)
-    else:
-        assert wrong.names[0] in FREE, wrong
+    assert refuse(caught.value) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert len(printed.splitlines()) == 1
+    assert any(name in printed for name in wrong.names), (wrong, printed)
 
 
 @pytest.mark.parametrize("command", WITH_SETTINGS)

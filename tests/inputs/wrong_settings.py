@@ -58,9 +58,9 @@ def scalars(settings: object, keys: Keys = ()) -> Iterator[tuple[Keys, object]]:
         yield from scalars(value, (*keys, key))
 
 
-def with_value(settings: Any, keys: Keys, value: object) -> Any:
+def with_value(settings: object, keys: Keys, value: object) -> object:
     changed = copy.deepcopy(settings)
-    place = changed
+    place: Any = changed
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
@@ -83,9 +83,14 @@ def parser_of(command: str) -> Parse:
         make, _ = COMMANDS[command]
         own = make()
         return lambda settings: own.parse_object(settings)
-    kwargs = {"subclass_mode_model": True, "subclass_mode_data": True, "parser_kwargs": {"exit_on_error": False}}
     try:
-        Stopped(LightningModule, LightningDataModule, **kwargs)
+        Stopped(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            parser_kwargs={"exit_on_error": False},
+        )
     except StopIteration as stopped:
         parser = stopped.value
     return lambda settings: parser.parse_object({"subcommand": command, command: settings})

@@ -131,7 +131,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
     # a GPU may add in another order each time; a NaN is for others to refuse
     if apart > REPEATABLE * first.abs().max().item():
         raise ValueError(
-            f"Expected {name} to give the same images the same logits in every call, got ones that differ by {apart:.3g}: "
+            f"Expected {name} to give the same images the same logits in every call, got ones {apart:.3g} apart: "
             "switch off in evaluation mode what draws random numbers."
         )
 
