@@ -15,6 +15,7 @@ from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chu
 from lightning_spx.attribution.finite import require_finite
 from lightning_spx.attribution.gradient import explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators
 
@@ -59,7 +60,8 @@ class FromCaptum(Attribution):
 
         Raises:
             TypeError: If captum returns no tensor, and as in `Attribution.attribute`.
-            ValueError: If captum's result has another shape, `seed` is missing, and as in `Attribution.attribute`.
+            ValueError: If captum cannot explain the model, its result has another shape, `seed` is missing, and as in
+                `Attribution.attribute`.
         """
         inputs, target = checked(inputs, target)
 
@@ -86,7 +88,12 @@ class FromCaptum(Attribution):
             images.clone().requires_grad_(),
             None if target is None else target.to(images.device, copy=True),
         )
-        result = self.method(network).attribute(variable, target=chosen, **self.arguments)
+        try:
+            result = self.method(network).attribute(variable, target=chosen, **self.arguments)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise ValueError(f"Expected {self._name} to explain the model, got: {error}") from error
         if self.seed is None and _random_state(images.device) != state:
             raise ValueError(f"Expected `seed` to be an int for {self._name}, which draws random numbers, got None.")
         if not isinstance(result, Tensor):

@@ -37,7 +37,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
         Raw logits, `(N,)`, in float32 or better.
 
     Raises:
-        TypeError: If the output is not a tensor.
+        TypeError: If the output is not a floating point tensor.
         ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or not wanted.
 
     Example:
@@ -47,7 +47,9 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     output = model(inputs)
     if not isinstance(output, Tensor):
         raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
-    if output.ndim not in (1, 2) or len(output) != len(inputs):
+    if not output.is_floating_point():
+        raise TypeError(f"Expected the model to return floating point logits, got {output.dtype}.")
+    if output.ndim not in (1, 2) or len(output) != len(inputs) or 0 in output.shape[1:]:
         raise ValueError(
             f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
         )

@@ -29,6 +29,9 @@ class Attribution(ABC):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Explain the raw logit of `target`.
 
+        The model is taken at its word: each call's answer is explained, also where the same image would get another one
+        in the next call, and an error that the model raises itself passes through as it is.
+
         Args:
             model: Any callable from `(N, C, H, W)` to `(N, K)` or `(N,)`.
             inputs: Floating point images, `(N, C, H, W)`.
@@ -38,7 +41,7 @@ class Attribution(ABC):
             Signed attribution of the shape of `inputs`, detached, float32.
 
         Raises:
-            TypeError: If `inputs` is not a floating point tensor, `target` not int64 or the output not a tensor.
+            TypeError: If `inputs` is not a floating point tensor, `target` not int64 or the output not one either.
             ValueError: If a shape does not fit, `target` is out of range, or an output or gradient is NaN or infinite;
                 the message then names the method and the positions of the images in the batch.
         """

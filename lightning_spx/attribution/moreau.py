@@ -86,10 +86,8 @@ class MoreauGrad(Attribution):
             ValueError: As `Attribution.attribute`, and if `segments` does not fit `inputs`.
         """
         inputs, target = checked(inputs, target)
-        if segments is not None and segments.shape != (len(inputs), *inputs.shape[2:]):
-            raise ValueError(
-                f"Expected `segments` of shape {(len(inputs), *inputs.shape[2:])}, got {tuple(segments.shape)}."
-            )
+        if segments is not None:
+            _check_segments(segments, (len(inputs), *inputs.shape[2:]))
         generators = list(image_generators(inputs, self.seed))
         delta = torch.zeros_like(inputs, dtype=torch.float32)
         result = torch.zeros_like(delta)
@@ -129,3 +127,11 @@ class MoreauGrad(Attribution):
         # a norm grows with the root of its number of values, so the threshold does
         kept = (1 - threshold * (size / energy).sqrt()).clamp(min=0).nan_to_num(nan=0.0)
         return delta * kept.gather(1, ids).view_as(segments)[:, None].to(delta.dtype)
+
+
+def _check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
+    if not isinstance(segments, Tensor) or segments.shape != shape or segments.dtype != torch.int64:
+        got = f"{tuple(segments.shape)}, {segments.dtype}" if isinstance(segments, Tensor) else type(segments).__name__
+        raise ValueError(f"Expected `segments` of shape {shape} and type int64, got {got}.")
+    if ((segments < 0) | (segments >= segments[:1].numel())).any():
+        raise ValueError("Expected `segments` to hold ids from 0 to the number of segments minus 1.")

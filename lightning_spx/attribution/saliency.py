@@ -19,12 +19,14 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
         Non-negative magnitudes, `(N, H, W)`, float32 or better.
 
     Raises:
+        TypeError: If `attribution` is no tensor of real numbers.
         ValueError: If the shape is not `(N, C, H, W)`, `channels` is none of the names, or a value is not finite.
 
     Example:
         >>> magnitude(torch.tensor([[[[1.0]], [[-2.0]]]]))
         tensor([[[3.]]])
     """
+    _check_real(attribution, "attribution")
     if attribution.ndim != 4:
         raise ValueError(f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}.")
     values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
@@ -94,9 +96,16 @@ def is_constant(saliency: Tensor) -> Tensor:
         >>> is_constant(torch.tensor([[[1.0, 1.0]], [[0.0, 1.0]]]))
         tensor([ True, False])
     """
-    if saliency.ndim != 3:
+    _check_real(saliency, "saliency")
+    if saliency.ndim != 3 or 0 in saliency.shape[1:]:
         raise ValueError(f"Expected `saliency` of shape (N, H, W), got {tuple(saliency.shape)}.")
     return saliency.amin(dim=(1, 2)) == saliency.amax(dim=(1, 2))
+
+
+def _check_real(values: Tensor, name: str) -> None:
+    if not isinstance(values, Tensor) or values.is_complex():
+        kind = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise TypeError(f"Expected `{name}` to be a tensor of real numbers, got {kind}.")
 
 
 def _quantile(values: Tensor, q: float) -> Tensor:

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lightning_spx.data.bird_files import BirdPhoto, Box
-from lightning_spx.data.folder_images import UNREADABLE, read_pixels
+from lightning_spx.data.folder_images import read_pixels
+from lightning_spx.data.image_file import decode
 from lightning_spx.data.labelled_images import LabelledImages, Sample
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.splits import Indices
@@ -38,26 +38,27 @@ def mask_file(root: Path, name: str) -> Path:
 def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
     """Return a mask file as shares of annotators `(H, W)` in [0, 1], float32.
 
+    Photos are turned as their EXIF data says, and so is a mask by its own: a mask without any is that of its photo as
+    viewers show it.
+
     Args:
         path: an image file, 0 to 255.
-        size: height and width of the photo.
+        size: height and width of the photo, upright.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or has another size than its photo.
+        ValueError: it cannot be read, has another size than its photo, or holds nothing but 0 and 1.
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a mask at {path}, found none.")
-    try:
-        with Image.open(path) as file:
-            mask = np.array(file.convert("L"))
-    except UNREADABLE as error:
-        raise ValueError(f"Expected {path} to be a readable mask: {error}") from error
+    mask = decode(path, "L")
     if mask.shape != size:
         raise ValueError(
             f"Expected the mask {path} to have the size of its photo, {size[1]} x {size[0]}, "
             f"got {mask.shape[1]} x {mask.shape[0]}."
         )
+    if mask.max() == 1:
+        raise ValueError(f"Expected the mask {path} to be 255 on the object, got 1: multiply it by 255.")
     return torch.from_numpy(mask).float() / 255
 
 

@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from rich.progress import track
 from torch import Tensor
 
+from lightning_spx.data.image_file import decode
 from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.splits import Indices
 
 EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-# what Pillow raises on damaged files of these formats, and on those large enough to exhaust the memory
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 IN_MEMORY_BYTES = 2**30
 LONG_READ = 10_000
 
@@ -31,26 +29,21 @@ def read_image(path: Path, image_size: int) -> Tensor:
         image_size: side of the result in pixels; other sizes are resized and cropped to the centre.
 
     Raises:
-        ValueError: if the file cannot be read.
+        ValueError: if the file cannot be read, or is too large to be decoded.
     """
     return resize_and_crop(read_pixels(path), image_size)
 
 
 def read_pixels(path: Path) -> Tensor:
-    """Return the image of a file in its own size, `(3, H, W)` uint8, upright and in RGB.
+    """Return the image of a file in its own size, `(3, H, W)` uint8, upright and in RGB, as `image_file.decode` says.
 
     Args:
         path: an image file.
 
     Raises:
-        ValueError: if the file cannot be read.
+        ValueError: if the file cannot be read, or is too large to be decoded.
     """
-    try:
-        with Image.open(path) as image:
-            pixels = np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except UNREADABLE as error:
-        raise ValueError(f"Expected {path} to be a readable image: {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    return torch.from_numpy(decode(path, "RGB")).permute(2, 0, 1)
 
 
 class FolderImages(LabelledImages):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -153,16 +153,18 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged or edited, or was made for other labels.
+        ValueError: if the file is damaged or edited, was made for other labels, or holds parts that no plan makes.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected splits at {path}: write them with `save_splits` first.")
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text(encoding="utf-8"))
         splits = [_read_split(entry) for entry in entries]
         hashes = [entry["sha256"] for entry in entries]
-    except (KeyError, TypeError, ValueError) as error:
+        if not splits:
+            raise ValueError("it holds none")
+    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"Expected {path} to be a file of splits as `save_splits` writes it: {error!r}.") from error
     own_hash = labels_hash(labels)
     for number, (split, written) in enumerate(zip(splits, hashes, strict=True)):
@@ -174,6 +176,8 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
                 f"{split.num_images} labels of hash {split.labels_hash[:12]}, "
                 f"got {class_labels(labels).size} of hash {own_hash[:12]}."
             )
+        if split.num_images != class_labels(labels).size or not _is_possible(split):
+            raise ValueError(f"Expected {path} to hold indices of its images, but those of split {number} are others.")
     return splits
 
 
@@ -183,6 +187,27 @@ def _read_split(entry: dict[str, Any]) -> Split:
         num_parts=entry["num_parts"],
         seed=entry["seed"],
         labels_hash=entry["labels_hash"],
-        parts=tuple(np.asarray(part, dtype=np.int64) for part in entry["parts"]),
+        parts=tuple(_read_indices(part) for part in entry["parts"]),
         num_images=entry["num_images"],
     )
+
+
+def _read_indices(part: object) -> Indices:
+    # NumPy would round a number with a point, and read words
+    if not isinstance(part, list) or not all(type(index) is int for index in part):
+        raise TypeError("a part that is no list of integers")
+    return np.asarray(part, dtype=np.int64)
+
+
+def _is_possible(split: Split) -> bool:
+    """Whether the parts are of this plan: sorted indices of the pool, that no two of them share unless all are all."""
+    parts = split.parts
+    if split.plan not in get_args(Plan) or split.num_parts != len(parts) or not parts:
+        return False
+    ordered = all(part.size and bool((np.diff(part) > 0).all()) for part in parts)
+    if not ordered or any(part[0] < 0 or part[-1] >= split.num_images for part in parts):
+        return False
+    whole = np.concatenate(parts)
+    if split.plan == "all":
+        return all(part.size == split.num_images for part in parts)
+    return np.unique(whole).size == whole.size and (split.plan == "disjoint" or whole.size == split.num_images)

@@ -1,17 +1,11 @@
 """The weights in a Lightning checkpoint, or one line that says why there are none."""
 
-import pickle
-import struct
 from pathlib import Path
 from typing import Any
 
-import torch
+from lightning_spx.models.plain_file import read_plain
 
-# what `torch.load` raises on damaged files and on others than its own; found by feeding it such files
-DAMAGED = (
-    *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError),
-    *(LookupError, TypeError, AttributeError, AssertionError),
-)
+LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 
 
 def check_exists(checkpoint: Path) -> None:
@@ -33,13 +27,42 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or no Lightning checkpoint.
     """
+    state: dict[str, Any] = _read(checkpoint)["state_dict"]
+    return state
+
+
+def check_resumable(checkpoint: Path, *, training: bool) -> None:
+    """Refuse a file that a Trainer cannot go on from, before it tries.
+
+    Args:
+        checkpoint: a file that `fit` has saved.
+        training: whether training goes on, for which the optimisers' states are needed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no Lightning checkpoint, or holds weights alone and `training`.
+    """
+    content = {"callbacks": {}, "loops": {name: {} for name in LOOPS}, **_read(checkpoint)}
+    needed: dict[str, type] = {"pytorch-lightning_version": str, "epoch": int, "global_step": int}
+    needed |= {"callbacks": dict, "loops": dict}
+    if training:
+        needed |= {"optimizer_states": list, "lr_schedulers": list}
+    wrong = [name for name, kind in needed.items() if not isinstance(content.get(name), kind)]
+    if not wrong:
+        parts = {"optimizer_states": content["optimizer_states"]} if training else {}
+        parts["loops"] = [content["loops"].get(name) for name in LOOPS]
+        wrong = [name for name, each in parts.items() if not all(isinstance(part, dict) for part in each)]
+    if wrong:
+        use = "to train on from" if training else "of a Trainer"
+        raise ValueError(f"Expected a checkpoint {use}, got {checkpoint}, which holds no {' and no '.join(wrong)}.")
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
     check_exists(checkpoint)
     try:
-        content: object = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except DAMAGED as error:
-        raise ValueError(
-            f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {_reason(error)}"
-        ) from error
+        content = read_plain(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {error}") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         kind = f"a {type(content).__name__} without it"
         raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}, which holds {kind}.")
@@ -47,10 +70,4 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         kind = type(state).__name__
         raise ValueError(f"Expected the `state_dict` in {checkpoint} to be tensors by their names, got a {kind}.")
-    return state
-
-
-def _reason(error: Exception) -> str:
-    """Say in a line what is wrong; PyTorch does so somewhere below the advice to run the file's code."""
-    lines = [line for line in str(error).splitlines() if "unsupported" in line.lower()]
-    return " ".join((lines[0] if lines else str(error)).split())[:200]
+    return content

@@ -14,6 +14,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.data import Background
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.discriminators import load_cyclegan
@@ -32,6 +33,8 @@ from lightning_spx.superpixels import Segmenter, segment_pool
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
 PHOTOS_ON_A_PAGE = 5
+# what the code of a model, which may be anybody's, raises for images that it does not take
+REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
 
 def explain_images(
@@ -161,7 +164,14 @@ def _explain(
 ) -> tuple[ModelMaps, Tensor]:
     """Explain images with a model; returns its maps and the explained class of each."""
     explained = ExplainedModel(model, ImageScale(None, None))
-    logits = finite_logits(explained, images[:1])
+    try:
+        logits = finite_logits(explained, images[:1])
+    except NonFiniteError as error:
+        raise ValueError(f"Expected finite outputs of {name}, got NaN or infinity.") from error
+    except REFUSED_BY_MODEL as error:
+        raise ValueError(
+            f"Expected {name} to take photos of `image_size` {images.shape[-1]}, got {type(error).__name__}: {error}"
+        ) from error
     num_classes = logits.shape[1] if logits.ndim == 2 else 2
     is_score = isinstance(model, PatchScore)
     if is_score and target is not None:
@@ -173,7 +183,7 @@ def _explain(
         explained, methods, images, label, batch_size=batch_size, device=torch.device("cpu"), seed_offset=0
     )
     if maps is None:
-        raise ValueError(f"Expected finite outputs and gradients of {name}, got NaN or infinity.")
+        raise ValueError(f"Expected finite outputs and gradients of {name} for every photo, got NaN or infinity.")
     if is_score:
         # a score, not the logit of a probability
         scores = [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+from argparse import ArgumentError
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,18 +73,23 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
     if network is not None:
         # a copy, for the network may be that of several checkpoints
         return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
+    state = read_state(checkpoint)
     try:
         return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {error}") from error
-    except ValueError as error:
-        if any(name.startswith("generator_ab.") for name in read_state(checkpoint)):
+    except (ArgumentError, ImportError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if any(name.startswith("generator_ab.") for name in state):
             raise ValueError(
                 f"Expected a checkpoint of ImageClassifier, or `part` for one of CycleGAN, got {checkpoint}."
             ) from error
-        if "network=" not in str(error):
+        if "network=" in str(error):
+            raise ValueError(
+                f"Expected {checkpoint} to name its network, which it does not: give `network`."
+            ) from error
+        if str(checkpoint) in str(error):
             raise
-        raise ValueError(f"Expected {checkpoint} to name its network, which it does not: give `network`.") from error
+        # a parser's reason has many lines
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {reason}") from error
 
 
 def _build(model: dict[str, object]) -> LightningModule:

@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
-from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.shapes import check_real, check_same_shape, scaled
 from lightning_spx.metrics.ssim import pairwise_ssim
 
 Distance = Literal["l2", "l2_raw", "l1", "spearman", "cosine", "ssim"]
 
 # Values of all models' maps that are held in float64 at once.
 CHUNK_VALUES = 2**22
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
@@ -47,7 +48,9 @@ def pair_distances(
     `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map stays as it is (0 from another one,
     1 from any other map). `l2_raw`: Euclidean distance. `l1`: mean over pixels of the absolute difference. `cosine`:
     1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with `spearman`'s rho; 1 if a map is
-    constant. `ssim`: 1 minus `saliency_ssim`, data range 1. A map with a NaN has distance NaN.
+    constant. `ssim`: 1 minus `saliency_ssim`, data range 1. A map with a NaN has distance NaN, and so has one with an
+    infinity under `l2`, `cosine` and `ssim`; under `l1` and `l2_raw` it is infinitely far away, as is one whose
+    distance is beyond float32, and under `spearman` an infinity is the first or the last value.
 
     `l1`, `spearman` and `ssim` are meant for saliency in [0, 1], `l2`, `l2_raw` and `cosine` for magnitudes before they
     are normalized; no scale is enforced. All is computed in float64 and rounded once, so that distances that are equal
@@ -78,12 +81,15 @@ def pair_distances(
                 [2.]])
     """
     check_distance(distance)
+    check_real(maps, "maps")
     if maps.ndim != 4 or 0 in maps.shape[2:]:
         raise ValueError(f"Expected `maps` of shape (M,N,H,W) with at least one pixel, got {tuple(maps.shape)}.")
     if len(maps) < 2:
         raise ValueError(f"Expected `maps` of at least 2 models, got {len(maps)}.")
     if segments is not None:
         _check_segments(segments, maps)
+    if others is not None:
+        check_real(others, "others")
     if others is not None and others.shape != maps.shape:
         raise ValueError(f"Expected `others` of shape {tuple(maps.shape)}, got {tuple(others.shape)}.")
     if distance == "ssim":
@@ -125,11 +131,13 @@ def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tens
     """The part of the work that is done once per model: (N,D) to (N,D) in float64."""
     if distance == "spearman":
         return centered_ranks(values, weights)
-    values = values.double()
+    if distance == "cosine":
+        return scaled(values)
     if distance == "l2":
+        values = scaled(values)
         norm = _pixel_sum(values.square(), weights).sqrt()[:, None]
         return values / norm.masked_fill(norm == 0, 1.0)
-    return values
+    return values.double()
 
 
 def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
@@ -164,9 +172,12 @@ def _segment_values(maps: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_segments(segments: Tensor, maps: Tensor) -> None:
-    if segments.is_floating_point() or segments.is_complex() or segments.dtype == torch.bool:
-        raise TypeError(f"Expected `segments` of an integer type, got {segments.dtype}.")
+    if not isinstance(segments, Tensor) or segments.dtype not in INTEGERS:
+        kind = segments.dtype if isinstance(segments, Tensor) else type(segments).__name__
+        raise TypeError(f"Expected `segments` of an integer type, got {kind}.")
     if segments.shape != maps.shape[1:]:
         raise ValueError(f"Expected `segments` of shape {tuple(maps.shape[1:])}, got {tuple(segments.shape)}.")
-    if ((segments < 0) | (segments >= segments[:1].numel())).any():
+    # in a type that holds the number of pixels
+    ids = segments.long()
+    if ((ids < 0) | (ids >= segments[:1].numel())).any():
         raise ValueError("Expected `segments` to hold ids from 0 to the number of segments minus 1.")

@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.shapes import check_same_shape, scaled
 
 
 def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
@@ -27,7 +27,7 @@ def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
         tensor([0.7654])
     """
     check_same_shape(saliency, reference, "(N,H,W)")
-    first, second = (maps.detach().double().flatten(1) for maps in (saliency, reference))
+    first, second = (scaled(maps.detach().flatten(1)) for maps in (saliency, reference))
     apart = first / vector_norm(first, dim=1, keepdim=True) - second / vector_norm(second, dim=1, keepdim=True)
     distance: Tensor = vector_norm(apart, dim=1)
     return distance.float()

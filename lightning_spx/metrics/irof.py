@@ -6,6 +6,7 @@ from torch import Tensor
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.probability import Model, target_probability
 from lightning_spx.metrics.removal import removal_ranks, substrate_of, without_value
+from lightning_spx.metrics.shapes import check_real, check_segments
 
 
 def irof(
@@ -48,6 +49,8 @@ def irof(
     """
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    check_real(saliency, "saliency")
+    check_segments(segments, tuple(saliency.shape))
     areas = []
     # an axis of segments has as many points as the image has, so images go one at a time
     for position in range(len(images)):

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.ranks import average_ranks
+from lightning_spx.metrics.shapes import check_real, scaled
 
 
 def mass_accuracy(saliency: Tensor, mask: Tensor) -> Tensor:
@@ -29,6 +30,7 @@ def mass_accuracy(saliency: Tensor, mask: Tensor) -> Tensor:
     values, inside = _flat(saliency, mask)
     if bool((values < 0).any()):
         raise ValueError(f"Expected `saliency` to be non-negative, got {values[values < 0][0].item():.3g}.")
+    values = scaled(values)
     values = values.where((values != 0).any(dim=1, keepdim=True), 1.0)
     share = (values * inside).sum(dim=1) / values.sum(dim=1)
     return share.masked_fill(~inside.any(dim=1), torch.nan).float()
@@ -151,6 +153,7 @@ def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Check the shapes and return (N, HW) float64 values and bool mask; NaN stays NaN."""
     if mask.dtype != torch.bool:
         raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
+    check_real(saliency, "saliency")
     if saliency.ndim != 3 or 0 in saliency.shape[1:]:
         raise ValueError(f"Expected `saliency` of shape (N,H,W), got {tuple(saliency.shape)}.")
     if mask.shape != saliency.shape:

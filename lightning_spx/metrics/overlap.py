@@ -18,7 +18,7 @@ def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
 
     Args:
         saliency: maps, shape (N,H,W), any scale.
-        reference: the maps to compare with, shape (N,H,W).
+        reference: the maps to compare with, shape (N,H,W). An infinity is larger, or smaller, than all numbers.
         k: fraction of the pixels in the set, in (0, 1]; the number of places is `max(1, round(k * H * W))`.
 
     Returns:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.metrics.distances import Distance, pair_distances
+from lightning_spx.metrics.shapes import check_real
 
 
 def pair_sets(preds: Tensor, label: Tensor, held_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -95,6 +96,7 @@ def compare_models(
         >>> compare_models(torch.ones(2, 1, 4, 4), preds, label, None, "l1")
         (tensor([[0.]]), tensor([[True]]), tensor([[False]]))
     """
+    check_real(maps, "maps")
     agree, differ = pair_sets(preds, label, held_out)
     if maps.shape[:2] != preds.shape:
         raise ValueError(

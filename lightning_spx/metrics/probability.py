@@ -22,7 +22,7 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
         Probabilities, shape (N,), float32.
 
     Raises:
-        TypeError: if the model returns no tensor or `target` is not int64.
+        TypeError: if the model returns no floating point tensor or `target` is not int64.
         ValueError: if the model does not return shape (n,K), an output is not finite, or a target is no class.
 
     Example:
@@ -61,7 +61,9 @@ def evaluating(model: Model) -> Iterator[None]:
 def _probability(logits: Tensor, target: Tensor, start: int) -> Tensor:
     if not isinstance(logits, Tensor):
         raise TypeError(f"Expected the model to return a tensor of shape (N,K), got {type(logits).__name__}.")
-    if logits.ndim != 2 or len(logits) != len(target):
+    if not logits.is_floating_point():
+        raise TypeError(f"Expected the model to return floating point logits, got {logits.dtype}.")
+    if logits.ndim != 2 or len(logits) != len(target) or not logits.shape[1]:
         raise ValueError(f"Expected the model to return shape ({len(target)},K), got {tuple(logits.shape)}.")
     broken = ~logits.isfinite().all(1)
     if bool(broken.any()):

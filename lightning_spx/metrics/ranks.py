@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from lightning_spx.metrics.shapes import check_real
+
 
 def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Rank the values of each row from 1; tied values share the mean of the ranks they fill.
@@ -112,6 +114,8 @@ def spearman(first: Tensor, second: Tensor) -> Tensor:
         >>> spearman(torch.tensor([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]]), torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]))
         tensor([-1.,  0.], dtype=torch.float64)
     """
+    check_real(first, "first")
+    check_real(second, "second")
     if first.shape != second.shape:
         raise ValueError(f"Expected `second` of shape {tuple(first.shape)}, got {tuple(second.shape)}.")
     return cosine_similarity(centered_ranks(first.flatten(1)), centered_ranks(second.flatten(1)))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
+from lightning_spx.metrics.shapes import check_real, check_segments, scaled
+
 Substrate = Literal["black", "blur"] | tuple[float, float, float]
 # standard deviation of the blur as a share of the shorter side: 14 px at 224 px
 BLUR_SHARE = 1 / 16
@@ -30,7 +32,7 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
         Ranks, shape (N,H,W) int64: each of `0..HW-1` once in each image, or with segments `0..S-1`.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or `segments` have gaps or negative ids.
 
     Example:
         >>> removal_ranks(torch.tensor([[[0.1, 0.9, 0.5]]]), torch.zeros(1, 3, 1, 3))
@@ -41,6 +43,8 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
     check_maps(saliency, images, segments)
     values = saliency.detach().double().flatten(1).nan_to_num(nan=0.0)
     if segments is not None:
+        # sums beyond the range would all be the same
+        values = scaled(values)
         ids = segments.flatten(1)
         most = int(ids.max()) + 1 if ids.numel() else 0
         total = values.new_zeros(len(values), most).scatter_add(1, ids, values)
@@ -105,13 +109,12 @@ def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None)
     """Raise a ValueError unless maps and segments (N,H,W) are of images (N,C,H,W) with a pixel at least."""
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"Expected `images` of shape (N,C,H,W), got {tuple(images.shape)}.")
+    check_real(saliency, "saliency")
     expected = (len(images), *images.shape[2:])
     if saliency.shape != expected:
         raise ValueError(f"Expected `saliency` of shape {expected}, as the images, got {tuple(saliency.shape)}.")
-    if segments is not None and (segments.shape != expected or segments.dtype != torch.int64):
-        raise ValueError(
-            f"Expected `segments` of shape {expected} and type int64, got {tuple(segments.shape)}, {segments.dtype}."
-        )
+    if segments is not None:
+        check_segments(segments, expected)
 
 
 def without_value(saliency: Tensor) -> Tensor:

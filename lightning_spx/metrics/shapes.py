@@ -1,6 +1,43 @@
-"""The check that every comparison of two maps begins with."""
+"""The checks of shapes and segments that metrics begin with."""
 
+import torch
 from torch import Tensor
+
+
+def check_real(maps: Tensor, name: str) -> None:
+    """Raise a TypeError unless maps are a tensor of real numbers.
+
+    Example:
+        >>> import torch
+        >>> check_real(torch.zeros(2, 4, 4), "saliency")
+    """
+    if not isinstance(maps, Tensor) or maps.is_complex():
+        kind = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
+        raise TypeError(f"Expected `{name}` to be a tensor of real numbers, got {kind}.")
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Bring rows whose squares would leave the range of float64 near 1, without rounding; others stay as they are.
+
+    Args:
+        values: shape (N,D).
+
+    Returns:
+        Shape (N,D), float64: each row times a power of two.
+
+    Example:
+        >>> import torch
+        >>> scaled(torch.tensor([[1e200, 2e200]], dtype=torch.float64)).square().sum().isfinite()
+        tensor(True)
+    """
+    if values.dtype != torch.float64 or not values.numel():
+        # the squares of all others stay within it
+        return values.double()
+    largest = values.abs().amax(dim=1, keepdim=True)
+    exponent = torch.frexp(largest).exponent.where(largest.isfinite(), 0)
+    # in two steps, for a power beyond the range
+    half = exponent // 2
+    return torch.ldexp(torch.ldexp(values, -half), half - exponent)
 
 
 def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
@@ -12,12 +49,15 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
         dims: the expected dimensions by name, such as `"(N,H,W)"`.
 
     Raises:
+        TypeError: if one of them is no tensor of real numbers.
         ValueError: if the number of dimensions is another one, the shapes differ, or a map has no pixel.
 
     Example:
         >>> import torch
         >>> check_same_shape(torch.zeros(2, 4, 4), torch.zeros(2, 4, 4), "(N,H,W)")
     """
+    check_real(first, "saliency")
+    check_real(second, "reference")
     if first.ndim != len(dims.split(",")):
         raise ValueError(f"Expected `saliency` of shape {dims}, got {tuple(first.shape)}.")
     if first.shape != second.shape:
@@ -26,3 +66,36 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
         )
     if 0 in first.shape[1:]:
         raise ValueError(f"Expected `saliency` to have at least one pixel, got shape {tuple(first.shape)}.")
+
+
+def check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless segments have ids `0..S-1` without gaps in each image, as a segmenter gives them.
+
+    Args:
+        segments: any tensor.
+        shape: the expected (N,H,W).
+
+    Raises:
+        ValueError: if shape, type or ids are other ones.
+
+    Example:
+        >>> import torch
+        >>> check_segments(torch.tensor([[[0, 1], [1, 2]]]), (1, 2, 2))
+    """
+    if not isinstance(segments, Tensor) or segments.shape != shape or segments.dtype != torch.int64:
+        got = f"{tuple(segments.shape)}, {segments.dtype}" if isinstance(segments, Tensor) else type(segments).__name__
+        raise ValueError(f"Expected `segments` of shape {shape} and type int64, got {got}.")
+    if not segments.numel():
+        return
+    ids = segments.flatten(1)
+    low, high = (int(value) for value in ids.aminmax())
+    # also bounds the table below
+    if low < 0 or high >= ids.shape[1]:
+        raise ValueError(
+            "Expected `segments` to hold ids 0..S-1 without gaps, "
+            f"got ids from {low} to {high} on {ids.shape[1]} pixels."
+        )
+    present = torch.zeros(len(ids), high + 1, dtype=torch.bool, device=ids.device).scatter_(1, ids, True).sum(1)
+    wrong = torch.nonzero(present != ids.amax(1) + 1).flatten().tolist()
+    if wrong:
+        raise ValueError(f"Expected `segments` to hold ids 0..S-1 without gaps, got gaps in images {wrong}.")

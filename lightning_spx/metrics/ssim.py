@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.shapes import check_same_shape, scaled
 from lightning_spx.metrics.ssim_tensors import WINDOW
 
 Preset = Literal["unit", "signed", "signed_symmetric"]
@@ -58,7 +58,7 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
         return _values(saliency[None], reference[None], [(0, 0)], torch.ones_like(saliency[:, 0, 0]))[0].float()
     parts = zip(torch.split(saliency, SIGNED_AT_ONCE), torch.split(reference, SIGNED_AT_ONCE), strict=True)
     symmetric = preset == "signed_symmetric"
-    return torch.cat([_signed_ssim(one.double(), other.double(), symmetric=symmetric) for one, other in parts]).float()
+    return torch.cat([_signed_ssim(one, other, symmetric=symmetric) for one, other in parts]).float()
 
 
 def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
@@ -120,7 +120,7 @@ class SaliencySSIM(ImageMean):
 
 
 def _signed_ssim(first: Tensor, second: Tensor, *, symmetric: bool) -> Tensor:
-    first, second = _unit_norm(first), _unit_norm(second)
+    first, second = (_unit_norm(scaled(maps.flatten(1)).view_as(maps)) for maps in (first, second))
     data_range = _extent(second)
     if symmetric:
         data_range = torch.maximum(data_range, _extent(first))

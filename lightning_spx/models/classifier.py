@@ -188,6 +188,8 @@ class ImageClassifier(LightningModule):
 
     def _evaluate(self, batch: Batch, stage: str, accuracy: MulticlassAccuracy) -> None:
         loss, logits, label = self._step(batch)
-        accuracy.update(logits, label)
+        # the largest of logits that are not finite is no prediction: such an image counts as wrong
+        finite = logits.isfinite().all(1)
+        accuracy.update(logits.argmax(1).where(finite, (label + 1) % logits.shape[1]), label)
         self.log(f"{stage}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(label))
         self.log(f"{stage}/accuracy", accuracy, prog_bar=True, batch_size=len(label))

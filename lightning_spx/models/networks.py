@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from lightning_spx.models.plain_file import read_plain
+
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with batch normalisation and a shortcut (He et al. 2016, figure 5 left).
@@ -118,14 +120,10 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"Expected `weights` to be a file, found none at {path}.")
-    state: object
-    if path.suffix == ".safetensors":
-        # an optional package: only who has such a file needs it
-        from safetensors.torch import load_file
-
-        state = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = read_plain(path)
+    except ValueError as error:
+        raise ValueError(f"Expected `weights` to be a file of `network.state_dict()`, got {path}: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it.")
     mismatch = state_mismatch(network, state)

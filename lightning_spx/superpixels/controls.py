@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.superpixels.regular import grid_cells, voronoi_cells
-from lightning_spx.superpixels.segmenter import check_segments, num_segments
+from lightning_spx.superpixels.segmenter import check_segments, counts
 from lightning_spx.superpixels.setting import check_at_least
 
 
@@ -27,11 +27,11 @@ def grid_like(segments: Tensor) -> Tensor:
     """
     check_segments(segments)
     _, height, width = segments.shape
-    counts = num_segments(segments)
+    sizes = counts(segments)
     grids = torch.empty_like(segments)
     # Images of equal count share their grid
-    for count in set(counts.tolist()):
-        grids[counts == count] = grid_cells(height, width, count).to(segments.device)
+    for count in set(sizes.tolist()):
+        grids[sizes == count] = grid_cells(height, width, count).to(segments.device)
     return grids
 
 
@@ -67,7 +67,7 @@ def voronoi_like(segments: Tensor, seed: int, index: Tensor) -> Tensor:
         raise ValueError(f"Expected `index` to be non-negative, got {int(index.min())}.")
     _, height, width = segments.shape
     cells = torch.empty_like(segments, device="cpu")
-    for position, (count, image) in enumerate(zip(num_segments(segments).tolist(), index.tolist(), strict=True)):
+    for position, (count, image) in enumerate(zip(counts(segments).tolist(), index.tolist(), strict=True)):
         cells[position] = voronoi_cells(height, width, count, seed=(seed, image))
     return cells.to(segments.device)
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.segmenter import check_segments, num_segments
+from lightning_spx.superpixels.segmenter import check_segments, counts
 
 
 def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -21,7 +21,7 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
         reduce: `"mean"` or `"sum"` over the pixels of a segment.
 
     Returns:
-        `(N, C, H, W)` float32, constant on each segment.
+        `(N, C, H, W)` float32, constant on each segment; a value beyond its range is infinite.
 
     Raises:
         TypeError: If `attribution` is not floating point.
@@ -40,7 +40,7 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
     check_pair(attribution, segments)
     values = attribution.flatten(2).double()
     ids = segments.flatten(1)[:, None].expand_as(values)
-    most = max(num_segments(segments).tolist(), default=0)
+    most = max(counts(segments).tolist(), default=0)
     pooled = values.new_zeros(*values.shape[:2], most).scatter_add(2, ids, values)
     if reduce == "mean":
         sizes = values.new_zeros(len(values), 1, most).scatter_add(2, ids[:, :1], torch.ones_like(values[:, :1]))
@@ -63,8 +63,9 @@ def check_pair(attribution: Tensor, segments: Tensor) -> None:
     Example:
         >>> check_pair(torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.int64))
     """
-    if not attribution.is_floating_point():
-        raise TypeError(f"Expected `attribution` to be floating point, got {attribution.dtype}.")
+    if not isinstance(attribution, Tensor) or not attribution.is_floating_point():
+        kind = attribution.dtype if isinstance(attribution, Tensor) else type(attribution).__name__
+        raise TypeError(f"Expected `attribution` to be floating point, got {kind}.")
     check_segments(segments)
     if attribution.ndim != 4 or (attribution.shape[0], *attribution.shape[2:]) != segments.shape:
         raise ValueError(

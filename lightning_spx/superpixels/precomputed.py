@@ -1,18 +1,15 @@
 """Segments from files: for the label maps of any other tool."""
 
 import io
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lightning_spx.superpixels.image_file import image_key, write_whole
+from lightning_spx.superpixels.label_map import read_label_map
 from lightning_spx.superpixels.per_image import without_gaps
 from lightning_spx.superpixels.segmenter import Segmenter, check_images
 
@@ -24,9 +21,9 @@ class Precomputed(Segmenter):
     """Reads each image's segments from a file named after the image.
 
     The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (grey or
-    palette), looked for in this order: an `(H, W)` map of any integer ids, which are numbered anew without gaps. The
-    key belongs to the image as it reaches the segmenter, after resizing and cropping, so make the maps from the batches
-    of the data module and store them by `write`.
+    palette, turned as its EXIF data says), looked for in this order: an `(H, W)` map of any integer ids, which are
+    numbered anew without gaps. The key belongs to the image as it reaches the segmenter, after resizing and cropping,
+    so make the maps from the batches of the data module and store them by `write`.
 
     Args:
         root: Folder of the files.
@@ -63,9 +60,7 @@ class Precomputed(Segmenter):
         segments = torch.empty(num_images, height, width, dtype=torch.int64)
         for position, image in enumerate(images):
             path = self._find(image)
-            labels = read_label_map(path)
-            if labels.shape != (height, width):
-                raise ValueError(f"Expected a label map of shape {(height, width)} in {path}, got {labels.shape}.")
+            labels = read_label_map(path, (height, width))
             segments[position] = torch.from_numpy(without_gaps(labels))
         return segments.to(images.device)
 
@@ -84,8 +79,9 @@ class Precomputed(Segmenter):
             ValueError: If `images` are not RGB in [0, 1] or the shapes do not fit.
         """
         check_images(images)
-        if label_maps.is_floating_point() or label_maps.is_complex():
-            raise TypeError(f"Expected `label_maps` to be integers, got {label_maps.dtype}.")
+        if not isinstance(label_maps, Tensor) or label_maps.is_floating_point() or label_maps.is_complex():
+            kind = label_maps.dtype if isinstance(label_maps, Tensor) else type(label_maps).__name__
+            raise TypeError(f"Expected `label_maps` to be a tensor of integers, got {kind}.")
         if label_maps.shape != (len(images), *images.shape[2:]):
             raise ValueError(
                 f"Expected `label_maps` to have the (N, H, W) of `images`, "
@@ -108,40 +104,3 @@ class Precomputed(Segmenter):
             f"No label map {stem}{{{','.join(SUFFIXES)}}}. "
             f"Store one for each image by Precomputed({str(self.root)!r}).write(images, label_maps)."
         )
-
-
-def read_label_map(path: Path) -> NDArray[np.integer]:
-    """Read the one integer array of a `.npz`, `.npy` or `.png` file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The array as it was stored.
-
-    Raises:
-        ValueError: If the file cannot be read or holds something else.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "map.npy"
-        ...     np.save(path, np.array([[0, 1]]))
-        ...     read_label_map(path)
-        array([[0, 1]])
-    """
-    try:
-        if path.suffix == ".png":
-            with Image.open(path) as picture:
-                arrays = [np.asarray(picture)]
-        elif path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = list(archive.values())
-        else:
-            arrays = [np.load(path, allow_pickle=False)]
-    except (EOFError, OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"Expected a label map in {path}, but it cannot be read: {error}") from error
-    if len(arrays) != 1 or not np.issubdtype(arrays[0].dtype, np.integer):
-        found = ", ".join(str(array.dtype) for array in arrays)
-        raise ValueError(f"Expected one array of integers in {path}, got [{found}].")
-    return arrays[0]

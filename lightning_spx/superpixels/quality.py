@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
@@ -126,10 +127,9 @@ def compactness(segments: Tensor) -> Tensor:
 
 def _check(segments: Tensor, truth: Tensor) -> None:
     check_segments(segments)
-    if truth.shape != segments.shape or truth.dtype != torch.int64:
-        raise ValueError(
-            f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {truth.dtype} {tuple(truth.shape)}."
-        )
+    if not isinstance(truth, Tensor) or truth.shape != segments.shape or truth.dtype != torch.int64:
+        got = f"{truth.dtype} {tuple(truth.shape)}" if isinstance(truth, Tensor) else type(truth).__name__
+        raise ValueError(f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {got}.")
     if bool((truth < 0).any()):
         raise ValueError(f"Expected `truth` to be non-negative, got {int(truth.min())}.")
 
@@ -147,6 +147,8 @@ def _borders(labels: Tensor) -> Tensor:
 
 def _overlaps(ids: Tensor, truth: Tensor) -> Tensor:
     """Pixels that each segment shares with each true label, (S, labels) float64."""
-    num_labels = int(truth.max()) + 1
-    counts = torch.bincount(ids.flatten() * num_labels + truth.flatten(), minlength=(int(ids.max()) + 1) * num_labels)
+    # labels may be any numbers: a table up to the largest might not fit into memory
+    labels, found = np.unique(truth.flatten().numpy(force=True), return_inverse=True)
+    place, num_labels = torch.from_numpy(found).to(ids.device), len(labels)
+    counts = torch.bincount(ids.flatten() * num_labels + place, minlength=(int(ids.max()) + 1) * num_labels)
     return counts.view(-1, num_labels).double()

@@ -83,8 +83,9 @@ def check_segments(segments: Tensor) -> None:
         Traceback (most recent call last):
         ValueError: Expected `segments` to hold ids 0..S-1 without gaps, got 2 ids up to 2 in image 0.
     """
-    if segments.dtype != torch.int64:
-        raise ValueError(f"Expected `segments` to be int64, got {segments.dtype}.")
+    if not isinstance(segments, Tensor) or segments.dtype != torch.int64:
+        kind = segments.dtype if isinstance(segments, Tensor) else type(segments).__name__
+        raise ValueError(f"Expected `segments` to be int64, got {kind}.")
     if segments.ndim != 3 or 0 in segments.shape[1:]:
         raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}.")
     if len(segments) == 0:
@@ -98,7 +99,7 @@ def check_segments(segments: Tensor) -> None:
             f"got ids from {low} to {high} on {flat.shape[1]} pixels."
         )
     present = torch.zeros(len(flat), high + 1, dtype=torch.bool, device=flat.device).scatter_(1, flat, True).sum(1)
-    wrong = (present != num_segments(segments)).nonzero()
+    wrong = (present != counts(segments)).nonzero()
     if len(wrong):
         image = int(wrong[0])
         raise ValueError(
@@ -116,8 +117,22 @@ def num_segments(segments: Tensor) -> Tensor:
     Returns:
         `(N,)` int64.
 
+    Raises:
+        ValueError: If `segments` breaks its contract.
+
     Example:
         >>> num_segments(torch.tensor([[[0, 1], [1, 2]], [[0, 0], [0, 0]]]))
         tensor([3, 1])
+    """
+    check_segments(segments)
+    return counts(segments)
+
+
+def counts(segments: Tensor) -> Tensor:
+    """Return `num_segments` of segments that were checked already.
+
+    Example:
+        >>> counts(torch.tensor([[[0, 1], [1, 2]]]))
+        tensor([3])
     """
     return segments.flatten(1).amax(1) + 1

@@ -13,6 +13,10 @@ from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.processes import gather_images, num_processes, own_share
 
+# images that are evaluated twice, and by which part of the largest logit their two answers may differ
+REPEATED = 2
+REPEATABLE = 1e-3
+
 
 @dataclass(frozen=True)
 class ModelMaps:
@@ -52,6 +56,10 @@ def explain_model(
 
     Returns:
         The maps, or None if an output or gradient of the model is NaN or infinite, as after a training that diverged.
+
+    Raises:
+        TypeError: the model returns no logits.
+        ValueError: the logits have another shape, or other values in the next call.
     """
     share = own_share(len(images))
     parts: dict[str, list[Tensor]] = {}
@@ -62,6 +70,8 @@ def explain_model(
             batch = images[positions].to(device)
             chosen = None if label is None else label[positions].to(device)
             logits = finite_logits(model, batch)
+            if start == 0:
+                check_repeatable(model, batch[:REPEATED])
             binary = logits.ndim == 1
             preds = (logits > 0).long() if binary else logits.argmax(1)
             target = None if binary else preds if chosen is None else chosen
@@ -83,12 +93,47 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
     """Return the model's logits (N, K) or (N,), in evaluation mode and full precision.
 
     Raises:
+        TypeError: they are not floating point.
+        ValueError: they have another shape.
         NonFiniteError: one of them is NaN or infinite.
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
-        logits = explained(images).float()
+        logits = explained(images)
+    name = type(model.module).__name__
+    if not logits.is_floating_point():
+        raise TypeError(f"Expected {name} to return floating point logits, got {logits.dtype}.")
+    if logits.ndim not in (1, 2) or len(logits) != len(images) or 0 in logits.shape[1:]:
+        raise ValueError(
+            f"Expected {name} to return logits (N, K) or (N,) with N = {len(images)}, got {tuple(logits.shape)}."
+        )
     require_finite(logits[:, None], "model output")
-    return logits
+    return logits.float()
+
+
+def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
+    """Refuse a model that gives the same images another answer in the next call, as one with a draw in it does.
+
+    Args:
+        model: the model; it is left as it was.
+        images: (N, C, H, W) in [0, 1], a few.
+
+    Raises:
+        ValueError: two answers differ by more than a thousandth of the largest logit, or in shape.
+    """
+    with explaining(model, images.device, "fp32") as explained, torch.no_grad():
+        first, second = explained(images), explained(images)
+    name = type(model.module).__name__
+    if first.shape != second.shape:
+        raise ValueError(
+            f"Expected {name} to return the same shape in every call, got {tuple(first.shape)}, {tuple(second.shape)}."
+        )
+    apart = (first - second).abs().max().item() if first.numel() else 0.0
+    # a GPU may add in another order each time; a NaN is for others to refuse
+    if apart > REPEATABLE * first.abs().max().item():
+        raise ValueError(
+            f"Expected {name} to give the same images the same logits in every call, got ones {apart:.3g} apart: "
+            "switch off in evaluation mode what draws random numbers."
+        )
 
 
 def _probability(logits: Tensor, target: Tensor | None) -> Tensor:

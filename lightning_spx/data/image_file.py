@@ -1,0 +1,80 @@
+"""The pixels of an image file as a viewer shows them, or one line that says why there are none."""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+# by content, whatever the name ends with: other formats that Pillow knows run programs or read other files
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# what Pillow raises on damaged files of these formats, and on those large enough to exhaust the memory; found by
+# feeding it such files
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError),
+    *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, zlib.error, MemoryError),
+)
+MAX_SIDE = 20_000
+# where Pillow begins to warn of a decompression bomb
+MAX_PIXELS = 89_478_485
+# the shorter side is brought to the size of a batch's images, so a strip would become far larger than its file
+MAX_RATIO = 100
+
+
+def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
+    """Return the first frame of an image file, turned as its EXIF data says, at 8 bits.
+
+    Of 16 bits the upper eight are kept, transparency is dropped, and colours that have no red, green and blue (CMYK)
+    are converted without their profile, as Pillow does. Nothing is decoded of a file that says it is wider or higher
+    than 20,000 pixels, holds more than 89,478,485 of them, or is more than 100 times as long as it is wide.
+
+    Args:
+        path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
+        mode: colours, or one channel of grey.
+
+    Returns:
+        `(H, W, 3)`, or `(H, W)` of grey.
+
+    Raises:
+        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values or CIELAB.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "grey.png"
+        ...     Image.fromarray(np.array([[0, 0x80FF]], np.uint16)).save(path)
+        ...     decode(path, "L")
+        array([[  0, 128]], dtype=uint8)
+    """
+    try:
+        # a pipe of that name would be waited for
+        if not path.is_file():
+            raise FileNotFoundError("there is no such file.")
+        with Image.open(path, formats=FORMATS) as image:
+            _check_size(*image.size)
+            return np.array(_eight_bit(ImageOps.exif_transpose(image), image.format).convert(mode))
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"Expected {path} to be a readable image: {reason}") from error
+
+
+def _check_size(width: int, height: int) -> None:
+    longer, shorter = max(width, height), min(width, height)
+    if longer > MAX_SIDE or width * height > MAX_PIXELS or longer > MAX_RATIO * shorter:
+        raise ValueError(
+            f"it is {width} x {height} pixels, and a side may have {MAX_SIDE} and be {MAX_RATIO} times as long as the "
+            f"other, and all may be {MAX_PIXELS}."
+        )
+
+
+def _eight_bit(image: Image.Image, file_format: str | None) -> Image.Image:
+    # Pillow's own conversion takes every value above 255 for white
+    if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
+    if image.mode in ("I", "F", "LAB"):
+        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
+    return image
