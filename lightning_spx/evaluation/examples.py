@@ -39,7 +39,7 @@ class Examples:
         arrays |= {"images": self.images.numpy(), "attributions": self.attributions.numpy()}
 
         def write(part: Path) -> None:
-            np.savez_compressed(part, allow_pickle=False, **arrays)
+            np.savez_compressed(part, **arrays)
 
         write_atomic(path, write)
 

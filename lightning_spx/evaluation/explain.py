@@ -249,7 +249,7 @@ def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position:
     arrays |= {f"attribution/{name}": value[position].numpy() for name, value in found.attributions.items()}
     arrays |= {f"pixel/{name}": value for name, value in each.pixel.items()}
     arrays |= {f"pooled/{method}/{name}": value for method, of in each.pooled.items() for name, value in of.items()}
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    np.savez_compressed(path, **arrays)
 
 
 def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:

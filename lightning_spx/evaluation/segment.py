@@ -73,7 +73,7 @@ def segment_photos(
     write_atomic(
         run.path / "segments.npz",
         lambda path: np.savez_compressed(
-            path, allow_pickle=False, **{name: np.stack(each).astype(np.int32) for name, each in labels.items()}
+            path, **{name: np.stack(each).astype(np.int32) for name, each in labels.items()}
         ),
     )
     for start in range(0, len(photos.images), PHOTOS_ON_A_PAGE):

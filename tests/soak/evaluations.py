@@ -16,7 +16,7 @@ from lightning_spx.metrics import IROF, ROAD, Deletion, FidelityError, Insertion
 from lightning_spx.models import SeparationAUC
 from lightning_spx.reporting import map_panel, mege_table, partitions_figure, render_page, stability_bars
 from lightning_spx.superpixels import Cached, Precomputed, ScikitSlic, Segmenter, Slic, num_segments, segment_pool
-from tests.attribution.cases import METHODS, Net
+from tests.attribution.cases import METHODS
 from tests.metrics.test_contract import CASES
 from tests.reporting.cases import row, table
 from tests.reporting.test_page import page

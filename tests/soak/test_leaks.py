@@ -1,10 +1,11 @@
 """A process that evaluates again and again holds no more after the last evaluation than after the first ones."""
 
 import inspect
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import matplotlib.pyplot as plt
 import pytest
@@ -38,10 +39,11 @@ def leaks(grown: Held, evaluations: int) -> list[str]:
     return [f"{kind}: {getattr(grown, kind)}" for kind, limit in kinds.items() if getattr(grown, kind) >= limit]
 
 
-def public(room: Any, base: type) -> set[type]:
+def public(room: ModuleType, base: type) -> set[type]:
     """Classes that a room exports and that can be built."""
-    kinds = [getattr(room, name) for name in room.__all__]
-    return {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, base) and not inspect.isabstract(kind)}
+    exported = [getattr(room, name) for name in room.__all__]
+    kinds = {each for each in exported if isinstance(each, type) and issubclass(each, base)}
+    return {kind for kind in kinds if not inspect.isabstract(kind)}
 
 
 def test_every_method_segmenter_and_metric_is_among_those_that_are_repeated(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def keep_a_figure(kept: list[object]) -> None:
 
 
 def keep_a_file(kept: list[object]) -> None:
-    kept.append(Path(__file__).open())
+    kept.append(os.fdopen(os.open(__file__, os.O_RDONLY)))
 
 
 def keep_a_thread(kept: list[object]) -> None:

@@ -62,6 +62,6 @@ class PredictedMaps:
             plain = {key: value.cpu().numpy() for key, value in arrays.items()}
 
             def write(path: Path) -> None:
-                np.savez_compressed(path, allow_pickle=False, **plain)
+                np.savez_compressed(path, **plain)
 
             write_atomic(self.folder / "predictions" / f"batch_{name}.npz", write)
