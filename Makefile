@@ -3,8 +3,9 @@
 #   make check   installs into .venv and passes every check
 PYTHON ?= python3
 BIN := .venv/bin
+ROOMS := superpixels attribution metrics data models reporting evaluation
 
-.PHONY: demo check lint types test soak clean
+.PHONY: demo check lint types test soak versions api clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -34,6 +35,15 @@ test: .venv/installed-dev
 # what a night is for: many kills, long fuzzing, a cluster that loses workers
 soak: .venv/installed-dev
 	$(BIN)/pytest -m soak --timeout=3600
+	$(MAKE) versions
+
+# the tests with the lowest versions that pyproject.toml admits, and with the newest
+versions: .venv/installed-dev
+	$(BIN)/python -m tests.soak.versions both
+
+# the reference of all public names, from their docstrings: api/index.html
+api: .venv/installed-dev
+	$(BIN)/pdoc --docformat=google --output-directory=api $(ROOMS:%=lightning_spx.%) '!lightning_spx\.\w+\.\w+'
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs api

@@ -27,6 +27,11 @@ class PathIntegral(NamedTuple):
         num_evaluations: `(N,)` int64, gradient evaluations of each image.
         change: `(N,)` float32, how much the last doubling changed the map: the L2 norm of the difference divided by
             that of the map. The error that is left was about half of it on ImageNet photos.
+
+    Example:
+        >>> found = PathIntegral(torch.zeros(1, 3, 2, 2), torch.tensor([31]), torch.tensor([0.04]))
+        >>> found.num_evaluations.tolist()
+        [31]
     """
 
     attribution: Tensor

@@ -21,6 +21,13 @@ class Attribution(ABC):
 
     Attributes:
         non_negative: True if no result is below zero, so that pooling before or after the absolute value is the same.
+
+    Example:
+        >>> class Brightness(Attribution):
+        ...     def attribute(self, model, inputs, target):
+        ...         return inputs.detach().float()
+        >>> Brightness().attribute(lambda x: x.flatten(1), torch.full((1, 1, 1, 1), 0.5), torch.tensor([0]))
+        tensor([[[[0.5000]]]])
     """
 
     non_negative: ClassVar[bool] = False

@@ -48,6 +48,13 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it cannot be read, has another size than its photo, or holds nothing but 0 and 1.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (3, 2), 255).save(Path(folder, "mask.png"))
+        ...     read_mask(Path(folder, "mask.png"), (2, 3)).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a mask at {path}, found none.")

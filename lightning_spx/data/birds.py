@@ -47,6 +47,11 @@ class BirdsDataModule(ImageDataModule):
 
     Raises:
         ValueError: if a number is out of its range.
+
+    Example:
+        >>> birds = BirdsDataModule(root=Path("data/cub"), background="mean", classes=["Indigo_Bunting"])
+        >>> birds.image_size, birds.background
+        (224, 'mean')
     """
 
     def __init__(

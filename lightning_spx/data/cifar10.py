@@ -33,6 +33,11 @@ class CIFAR10DataModule(ImageDataModule):
 
     Raises:
         ValueError: if a number is out of its range.
+
+    Example:
+        >>> cifar = CIFAR10DataModule(root=Path("data"), plan="folds", num_parts=4)
+        >>> cifar.num_classes, cifar.class_names[2]
+        (10, 'bird')
     """
 
     def __init__(

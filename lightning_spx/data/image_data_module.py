@@ -38,6 +38,12 @@ class ImageDataModule(LightningDataModule, ABC):
 
     Raises:
         ValueError: if a number is out of its range.
+
+    Example:
+        >>> from lightning_spx.data.synthetic import SyntheticBirdsDataModule
+        >>> data = SyntheticBirdsDataModule(num_train=20, num_test=6, num_classes=2, val_fraction=0.2)
+        >>> isinstance(data, ImageDataModule), data.use_part(1).train_indices().size
+        (True, 8)
     """
 
     name: str

@@ -35,6 +35,18 @@ class ImageFolderDataModule(ImageDataModule):
 
     Raises:
         ValueError: if a number is out of its range.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as root:
+        ...     for stage in ("train", "test"):
+        ...         folder = Path(root, stage, "owl")
+        ...         folder.mkdir(parents=True)
+        ...         Image.new("RGB", (40, 30)).save(folder / "0.png")
+        ...     photos = ImageFolderDataModule(root=Path(root), image_size=24, plan="all")
+        ...     photos.class_names, photos.test()[0]["image"].shape
+        (['owl'], torch.Size([3, 24, 24]))
     """
 
     def __init__(

@@ -25,6 +25,11 @@ class Split:
         labels_hash: SHA-256 of the labels of the pool.
         parts: sorted indices per model: what it trains on, or under `folds` what it does not.
         num_images: images in the pool.
+
+    Example:
+        >>> split = make_split([0, 0, 1, 1], plan="disjoint", num_parts=2)
+        >>> [split.train_indices(part).size for part in range(2)]
+        [2, 2]
     """
 
     plan: Plan
@@ -135,6 +140,13 @@ def save_splits(splits: Sequence[Split], path: Path) -> None:
     Args:
         splits: one per repeat of a study.
         path: the file, replaced if it exists.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_splits([make_split([0, 1, 0, 1])], Path(folder, "splits.json"))
+        ...     sorted(json.loads(Path(folder, "splits.json").read_text())[0])
+        ['labels_hash', 'num_images', 'num_parts', 'parts', 'plan', 'seed', 'sha256']
     """
     content = [{**split._content(), "sha256": split.sha256} for split in splits]
     path = Path(path)
@@ -154,6 +166,14 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged or edited, was made for other labels, or holds parts that no plan makes.
+
+    Example:
+        >>> import tempfile
+        >>> split = make_split([0, 1, 0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_splits([split], Path(folder, "splits.json"))
+        ...     load_splits(Path(folder, "splits.json"), [0, 1, 0, 1]) == [split]
+        True
     """
     path = Path(path)
     if not path.is_file():

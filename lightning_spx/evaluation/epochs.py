@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from lightning_spx.evaluation.checkpoints import DAMAGED
 from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_folder import named_when_full, write_atomic
+from lightning_spx.models.plain_file import DAMAGED, read_plain
 
 KEY = "epochs"
 LOGGED = ("metrics.csv", "hparams.yaml")
@@ -144,7 +143,7 @@ def _is_usable(file: Path, module: LightningModule, seed: int) -> bool:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
         # what Lightning is to load runs no code
-        content: object = torch.load(file, map_location="cpu", weights_only=True)
+        content = read_plain(file)
     except (*DAMAGED, zipfile.BadZipFile) as error:
         reason = f"a damaged file ({' '.join(str(error).split())[:100]})"
     else:

@@ -115,6 +115,30 @@ def stability(
         ValueError: a setting is out of its range, or differs from the run that the folder holds.
         FileNotFoundError: a file is not there.
         ChildProcessError: units of Ray kept failing; names them.
+
+    Example:
+        >>> import contextlib, io, tempfile
+        >>> from lightning import Trainer
+        >>> from lightning_spx.attribution import Gradient
+        >>> from lightning_spx.data import SyntheticBirdsDataModule
+        >>> from lightning_spx.models import ImageClassifier, SmallResNet
+        >>> from lightning_spx.superpixels import Grid
+        >>> with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        ...     run = stability(
+        ...         data=SyntheticBirdsDataModule(num_train=20, num_test=8, num_classes=2, num_parts=2),
+        ...         model=lambda: ImageClassifier(SmallResNet(num_classes=2, width=4)),
+        ...         trainer=lambda: Trainer(accelerator="cpu", max_epochs=1, logger=False, enable_progress_bar=False),
+        ...         methods=[Gradient()],
+        ...         superpixels=[Grid(16)],
+        ...         magnitudes=["after"],
+        ...         distances=["l2"],
+        ...         num_images=4,
+        ...         num_resamples=20,
+        ...         out=folder,
+        ...     )
+        ...     files = sorted(path.name for path in run.glob("*.csv"))
+        >>> files
+        ['results.csv']
     """
     arguments = {name: value for name, value in locals().items() if name in stability.__annotations__}
     named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)

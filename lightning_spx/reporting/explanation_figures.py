@@ -33,6 +33,11 @@ class PhotoMaps:
         segments: (H, W) ids from 0 of each segmenter, by name.
         pixel: (H, W) saliency in [0, 1] of each method, by name.
         pooled: the same, pooled by each segmenter: `pooled[method][segmenter]`.
+
+    Example:
+        >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
+        >>> PhotoMaps("a.jpg", image, "owl", 0.5, {}, {"Gradient": one}, {}).caption
+        'owl, 0.50'
     """
 
     name: str

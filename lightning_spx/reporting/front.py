@@ -103,6 +103,14 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
     Args:
         results: rows of `results.csv`.
         front: rows of `front_figure`.
+
+    Example:
+        >>> key = dict(method="Gradient", superpixels="pixel", magnitude="either")
+        >>> results = pd.DataFrame([dict(key, pair="all", metric="saliency_ssim", setting="", value=0.2, ci_low=0.1,
+        ...     ci_high=0.3, gain_low=float("nan"), floor=0.1, excess=0.11)])
+        >>> front = pd.DataFrame([dict(key, mean_segments=64.0, on_front=True)])
+        >>> tradeoff_cells(results, front)["method"].tolist()
+        ['• Gradient']
     """
     own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
     lines = []

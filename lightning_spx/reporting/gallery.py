@@ -20,6 +20,11 @@ class MethodMaps:
     Args:
         pixel: (M, n, H, W) saliency in [0, 1] of M models for n photos.
         pooled: (M, n, H, W), constant on segments, by (segmenter, magnitude order).
+
+    Example:
+        >>> maps = np.ones((2, 1, 4, 4), np.float32)
+        >>> list(MethodMaps(maps, {("Slic", "after"): maps}).pooled)
+        [('Slic', 'after')]
     """
 
     pixel: NDArray[np.float32]
@@ -35,6 +40,12 @@ class Gallery:
         segments: (n, H, W) ids from 0 of each segmenter, by name.
         maps: of each method, by name.
         models: names of the M models.
+
+    Example:
+        >>> maps = {"Gradient": MethodMaps(np.ones((2, 1, 4, 4), np.float32), {})}
+        >>> ids = {"Slic": np.zeros((1, 4, 4), np.int64)}
+        >>> Gallery(np.ones((1, 4, 4, 3), np.float32), ids, maps, ["model 0", "model 1"]).photos.shape
+        (1, 4, 4, 3)
     """
 
     photos: NDArray[np.float32]

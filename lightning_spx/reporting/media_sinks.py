@@ -19,7 +19,14 @@ NUM_MASK_CLASSES = 127
 
 @rank_zero_only
 def log_picture(loggers: Sequence[Logger], name: str, picture: NDArray[np.uint8], step: int) -> None:
-    """Send a picture (H, W, 3) to W&B and TensorBoard; other loggers show none."""
+    """Send a picture (H, W, 3) to W&B and TensorBoard; other loggers show none.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log_picture([CSVLogger(folder)], "maps", np.zeros((8, 8, 3), np.uint8), step=7)
+    """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(name, [picture], step)
@@ -45,6 +52,14 @@ def log_segmented(
         segments: (n, H, W) of each segmenter, by name.
         captions: of the n images.
         step: of the Trainer.
+
+    Example:
+        >>> import tempfile
+        >>> import torch
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ids = {"Slic": torch.zeros(1, 8, 8, dtype=torch.int64)}
+        ...     log_segmented([CSVLogger(folder)], "segments", torch.rand(1, 3, 8, 8), ids, ["owl"], step=7)
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
@@ -116,6 +131,13 @@ def log_map_table(
         name: of the table.
         values: a row for each image; a missing value is an empty cell.
         pictures: (H, W, 3) of each image, by column; these come first.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     pictures = {"photo": [np.zeros((8, 8, 3), np.uint8)]}
+        ...     log_map_table([CSVLogger(folder)], "maps", pd.DataFrame({"ssim": [0.5]}), pictures)
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
@@ -138,6 +160,12 @@ def log_folder(loggers: Sequence[Logger], name: str, folder: Path) -> None:
         loggers: any.
         name: of the artifact; what W&B does not allow in it becomes a hyphen.
         folder: with files.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log_folder([CSVLogger(folder)], "results", Path(folder))
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):

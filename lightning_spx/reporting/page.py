@@ -33,6 +33,11 @@ class Page:
         facts: provenance, by name.
         config: the configuration as YAML.
         record: all of the provenance, as JSON.
+
+    Example:
+        >>> results = pd.DataFrame(columns=["pair", "metric", "setting"])
+        >>> Page("birds", ["Stable."], results, {}, None, {"seed": "0"}, "seed: 0", "{}").verdicts
+        ['Stable.']
     """
 
     title: str

@@ -18,6 +18,12 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
         results: rows with the metric `roar_accuracy` or `kar_accuracy`.
         chance: accuracy of guessing.
         title: above the panels.
+
+    Example:
+        >>> rows = [dict(method=method, superpixels="pixel", setting=f"percentage={percentage}", value=0.5,
+        ...     ci_low=0.4, ci_high=0.6) for method, percentage in (("none", 0), ("random", 30), ("Gradient", 30))]
+        >>> removal_curves(pd.DataFrame(rows), chance=0.1, title="birds").axes[0].get_title()
+        'Gradient'
     """
     rows = results.assign(percentage=results["setting"].str.partition("=")[2].astype(float))
     clean = rows[rows["method"] == "none"]

@@ -9,20 +9,50 @@ from matplotlib.figure import Figure
 
 
 def log_config(loggers: Sequence[Logger], config: Mapping[str, object]) -> None:
-    """Send the complete configuration to every logger."""
+    """Send the complete configuration to every logger.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = CSVLogger(folder)
+        ...     log_config([logger], {"seed": 3})
+        ...     logger.experiment.hparams
+        {'seed': 3}
+    """
     for logger in loggers:
         logger.log_hyperparams(dict(config))
 
 
 def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float], step: int | None = None) -> None:
-    """Send numbers to every logger; keys are grouped by their slashes."""
+    """Send numbers to every logger; keys are grouped by their slashes.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = CSVLogger(folder)
+        ...     log_scalars([logger], {"val/mege/Gradient": 0.5}, step=7)
+        ...     logger.experiment.metrics
+        [{'val/mege/Gradient': 0.5, 'step': 7}]
+    """
     for logger in loggers:
         logger.log_metrics(dict(scalars), step)
 
 
 @rank_zero_only
 def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: int | None = None) -> None:
-    """Send the numbers at the end of a run: to the summary of W&B, and to every other logger as numbers."""
+    """Send the numbers at the end of a run: to the summary of W&B, and to every other logger as numbers.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = CSVLogger(folder)
+        ...     log_summary([logger], {"mege": 0.5}, step=7)
+        ...     logger.experiment.metrics
+        [{'mege': 0.5, 'step': 7}]
+    """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             logger.experiment.summary.update(dict(values))
@@ -32,7 +62,14 @@ def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: in
 
 @rank_zero_only
 def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None:
-    """Send a table to W&B, the only one of Lightning's loggers that shows tables; a missing value is an empty cell."""
+    """Send a table to W&B, the only one of Lightning's loggers that shows tables; a missing value is an empty cell.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:  # a logger without tables is left alone
+        ...     log_table([CSVLogger(folder)], "stability", pd.DataFrame({"value": [0.5]}))
+    """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             # NaN is no valid JSON, and in a column of texts it is no text either
@@ -41,7 +78,14 @@ def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None
 
 @rank_zero_only
 def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
-    """Send a figure to W&B and TensorBoard."""
+    """Send a figure to W&B and TensorBoard; other loggers show none.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log_figure([CSVLogger(folder)], "stability", Figure())
+    """
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure(name, figure)
@@ -53,6 +97,18 @@ def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Tell every logger that the run ended well, so that it writes what it still holds."""
+    """Tell every logger that the run ended well, so that it writes what it still holds.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = CSVLogger(folder)
+        ...     log_scalars([logger], {"mege": 0.5}, step=7)
+        ...     finish([logger])
+        ...     Path(logger.log_dir, "metrics.csv").read_text().split()
+        ['mege,step', '0.5,7']
+    """
     for logger in loggers:
         logger.finalize("success")

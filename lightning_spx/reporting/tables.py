@@ -104,12 +104,23 @@ def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
 
 
 def method_name(row: pd.Series) -> str:
-    """Name a row's method as the tables do: pooled methods carry the prefix `S-`."""
+    """Name a row's method as the tables do: pooled methods carry the prefix `S-`.
+
+    Example:
+        >>> method_name(pd.Series({"method": "Gradient", "superpixels": "Slic"}))
+        'S-Gradient'
+    """
     return str(row["method"]) if row["superpixels"] == "pixel" else f"S-{row['method']}"
 
 
 def verdict(row: pd.Series) -> str:
-    """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row."""
+    """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row.
+
+    Example:
+        >>> row = dict(metric="mege", superpixels="Slic", gain_low=0.1, floor=0.2, excess=0.3)
+        >>> verdict(pd.Series(row)), verdict(pd.Series({**row, "gain_low": -0.1}))
+        ('gain', 'no gain over smoothing')
+    """
     if row["metric"] == "sanity_ssim":
         return SURVIVES if survives(row) else ""
     if row["superpixels"] == "pixel":

@@ -26,8 +26,8 @@ def cielab_tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
     Example:
         >>> shares, roots = cielab_tables()
-        >>> shares[:, :, 255].sum(1), roots[65535]
-        (array([65534, 65535, 65531]), np.int32(16384))
+        >>> shares[:, :, 255].sum(1).tolist(), int(roots[65535])
+        ([65534, 65535, 65531], 16384)
     """
     level = np.arange(256) / 255
     linear = np.where(level > 0.04045, ((level + 0.055) / 1.055) ** 2.4, level / 12.92)

@@ -207,7 +207,8 @@ def unite_rows(
     beside = same & (pixel % width > 0)
     before = beside & (label == tl.load(labels + pixel - 1, mask=beside, other=-1))
     before = before & (label == tl.load(labels + pixel - 1 - width, mask=before, other=-1))
-    unite(parent, pixel, pixel - width, same & ~before)
+    # where both are, the pixel before unites them; it is in `same`, so this is `same` without it
+    unite(parent, pixel, pixel - width, same ^ before)
 
 
 @kernel
