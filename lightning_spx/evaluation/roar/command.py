@@ -104,7 +104,8 @@ def roar(
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
-    run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config)
+    folder = Path(out) if out else default_folder("roar", data.name, config)
+    run = open_run_folder(folder, config, shared=unit not in (None, COLLECT))
     identity = {
         "seed": seed,
         "fingerprint": data.fingerprint(),
@@ -114,19 +115,22 @@ def roar(
     record = RunRecord.open(run, identity)
     lead = trainer()  # trains nothing: it knows the device and the loggers
     if any(not each.path(run).is_file() for each in chosen):
-        file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device
-        record.lap("train")
-        record.content["models"][base.name] = test_accuracy(base, file, run, data, model, device)
-        network = load_checkpoint(file, model).to(device)
-        settings = {"batch_size": batch_size, "seed": seed}
-        rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
-        record.lap("rank pixels")
+        # of several shares the first does this, and the others wait for it
+        with run.unit(base.name, wait=True):
+            file = obtain_checkpoint(base, run, data, model, trainer, seed)
+            record.lap("train")
+            record.content["models"][base.name] = test_accuracy(base, file, run, data, model, device)
+            network = load_checkpoint(file, model).to(device)
+            settings = {"batch_size": batch_size, "seed": seed}
+            rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
+            record.lap("rank pixels")
         colour = mean_colour(run, data, pool)
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
-            if not each.path(run).is_file():
-                train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
-                record.lap("retrain")
+            with run.unit(each.name):
+                if not each.path(run).is_file():
+                    train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
+                    record.lap("retrain")
     if unit is not None and unit != COLLECT:
         return run.path
     missing = [each.name for each in units if not each.path(run).is_file()]
