@@ -56,7 +56,8 @@ def test_training_without_enough_memory_names_the_setting(tmp_path: Path, fault:
     assert ended.code == 2
     assert ended.last.startswith("error: Out of memory: ")
     assert ended.last.endswith(
-        "Lower `batch_size`, or in training `data.batch_size`, and start the same command again: what is finished is kept."
+        "Lower `batch_size`, or in training `data.batch_size`, "
+        "and start the same command again: what is finished is kept."
     )
     assert not any("Traceback" in line for line in ended.lines)
 
@@ -84,7 +85,8 @@ def test_a_chunk_without_enough_memory_is_halved_until_it_fits(error: type[Excep
     small = Small(most, error)
     for method in (Gradient(), IntegratedGradients(num_steps=5)):
         whole = method.attribute(Small(9999, error), images, target)
-        assert torch.equal(method.attribute(small, images, target), whole)
+        # steps are summed chunk by chunk, so the last bit may differ
+        torch.testing.assert_close(method.attribute(small, images, target), whole)
     assert max(small.seen) > most
 
 
