@@ -9,8 +9,8 @@ import wandb
 import yaml
 
 from lightning_spx.cli import main
-from lightning_spx.evaluation.starts import OF_STARTS
 from lightning_spx.data import SyntheticBirdsDataModule
+from lightning_spx.evaluation.starts import OF_STARTS
 from lightning_spx.models import ImageClassifier
 from tests.command_line import FIT, STABILITY, Captured, printed
 from tests.reporting.cases import offline_config

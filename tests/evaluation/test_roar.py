@@ -71,7 +71,7 @@ def test_every_seed_of_a_part_trains_and_tests_on_removed_pixels_only(
 ) -> None:
     shares: list[float] = []
 
-    def fit(_: Trainer, model: LightningModule, datamodule: SyntheticBirdsDataModule) -> None:
+    def fit(_: Trainer, model: LightningModule, datamodule: SyntheticBirdsDataModule, ckpt_path: Path | None) -> None:
         for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):
             flat = torch.cat([batch["image"] for batch in loader]).flatten(2)
             # the colour of a removed pixel is that of most pixels

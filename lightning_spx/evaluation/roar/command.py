@@ -14,6 +14,7 @@ from lightning_spx.evaluation.members import (
     Member,
     ModelFactory,
     TrainerFactory,
+    checkpoint_file,
     checkpoint_hashes,
     load_checkpoint,
     obtain_checkpoint,
@@ -123,7 +124,6 @@ def roar(
             file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device
         record.lap("train")
-        record.content["models"][base.name] = test_accuracy(base, file, run, data, model, device)
         network = load_checkpoint(file, model).to(device)
         settings = {"batch_size": batch_size, "seed": seed}
         with run.unit("ranks", wait=True):
@@ -141,6 +141,10 @@ def roar(
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         raise ValueError(f"Expected all {len(units)} units in {run.path / 'units'}, missing {missing[:NAMED]}{more}.")
+    made = checkpoint_file(base, run)
+    if made.is_file() and base.name not in record.content["models"]:
+        facts = test_accuracy(base, made, run, data, model, lead.strategy.root_device)
+        record.content["models"][base.name] = facts
     if is_writer():
         first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
         results = roar_results(run, units, data.name, str(first["network"]), images.num_test, removal)
