@@ -1,6 +1,6 @@
 """Feeds a reader with files that grow out of good ones, for as long as it is told: `python -m tests.inputs.fuzz`.
 
-Run as a process of its own, because atheris watches every branch of what it imports and never returns.
+Run as a process of its own, because atheris watches the branches of what it imports, and never returns.
 """
 
 import sys
@@ -9,31 +9,43 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
-
-with atheris.instrument_imports(include=["lightning_spx", "PIL"]):
-    from lightning_spx.data.folder_images import read_pixels
-    from lightning_spx.data.split_plan import load_splits
-    from lightning_spx.evaluation.checkpoints import read_state
-    from lightning_spx.superpixels.label_map import read_label_map
-
-from tests.inputs import checkpoint_files, image_files, label_maps, split_files
-from tests.inputs.outcomes import refused_or
-
 # what reads a file, its ending, and good files to begin with
-READERS: dict[str, tuple[Callable[[Path], object], str, list[bytes]]] = {
-    "image": (read_pixels, ".png", [*image_files.WHOLE.values(), *(each[1] for each in image_files.DEFINED.values())]),
-    "npy": (lambda path: read_label_map(path, label_maps.SHAPE), ".npy", [label_maps.GOOD[".npy"]]),
-    "npz": (lambda path: read_label_map(path, label_maps.SHAPE), ".npz", [label_maps.GOOD[".npz"]]),
-    "png": (lambda path: read_label_map(path, label_maps.SHAPE), ".png", [label_maps.GOOD[".png"]]),
-    "checkpoint": (read_state, ".ckpt", [checkpoint_files.WHOLE, checkpoint_files.OLD]),
-    "splits": (lambda path: load_splits(path, split_files.LABELS), ".json", [split_files.WHOLE.encode()]),
-}
+Reader = tuple[Callable[[Path], object], str, list[bytes]]
+
+
+def readers() -> dict[str, Reader]:
+    """Import the readers, which must not be imported before atheris watches."""
+    import atheris
+
+    with atheris.instrument_imports(include=["lightning_spx.data", "lightning_spx.superpixels", "PIL"]):
+        from lightning_spx.data.folder_images import read_pixels
+        from lightning_spx.data.split_plan import load_splits
+        from lightning_spx.evaluation.checkpoints import read_state
+        from lightning_spx.superpixels.label_map import read_label_map
+    from tests.inputs import checkpoint_files, image_files, label_maps, split_files
+
+    def label_map(path: Path) -> object:
+        return read_label_map(path, label_maps.SHAPE)
+
+    def splits(path: Path) -> object:
+        return load_splits(path, split_files.LABELS)
+
+    images = [*image_files.WHOLE.values(), *(content for _, content, _ in image_files.DEFINED.values())]
+    return {
+        "image": (read_pixels, ".png", images),
+        **{suffix.removeprefix("."): (label_map, suffix, [content]) for suffix, content in label_maps.GOOD.items()},
+        "checkpoint": (read_state, ".ckpt", [checkpoint_files.WHOLE, checkpoint_files.OLD]),
+        "splits": (splits, ".json", [split_files.WHOLE.encode()]),
+    }
 
 
 def fuzz(name: str, seconds: int) -> None:
     """Try files until the time is over; ends the process, with another code than 0 if one ends in anything else."""
-    read, suffix, seeds = READERS[name]
+    import atheris
+
+    read, suffix, seeds = readers()[name]
+    from tests.inputs.outcomes import refused_or
+
     folder = Path(tempfile.mkdtemp())
     corpus = folder / "corpus"
     corpus.mkdir()

@@ -17,6 +17,7 @@ from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, I
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model
 from lightning_spx.metrics import deletion, insertion, irof, road
 from lightning_spx.metrics.probability import target_probability
+from lightning_spx.models import ImageClassifier
 from lightning_spx.superpixels import Grid
 from tests.attribution.cases import METHODS, name_of, relative
 from tests.evaluation.evaluator_cases import QUIET, loader
@@ -148,6 +149,18 @@ def test_logits_of_another_precision_are_explained(name: str) -> None:
     assert relative(found, expected) < 0.01
     probability = target_probability(Classifier(PRECISE[name]), images(), TARGET)
     torch.testing.assert_close(probability, target_probability(Classifier(), images(), TARGET), rtol=0.02, atol=0.01)
+
+
+def test_an_image_without_finite_logits_counts_as_misclassified(monkeypatch: pytest.MonkeyPatch) -> None:
+    # the largest of NaN is the first, which would be a hit for class 0
+    classifier = ImageClassifier(Classifier(NOT_FINITE["NaN for one image"][0]), mean=(0.0,) * 3, std=(1.0,) * 3)
+    preds = Classifier()(images()).argmax(1)
+    monkeypatch.setattr(classifier, "log", lambda *_, **__: None)
+    classifier.test_step({"image": images(), "label": preds}, 0)
+    assert classifier.test_accuracy.compute() == 0.75
+    classifier.test_accuracy.reset()
+    classifier.test_step({"image": images()[1:2], "label": torch.tensor([0])}, 0)
+    assert classifier.test_accuracy.compute() == 0
 
 
 class Judged(LightningModule):

@@ -83,11 +83,12 @@ WITHOUT = {"deletion", "insertion", "removal_ranks", "pair_distances", "MeGe", "
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_no_segmenter_gives_is_refused_by_every_function(name: str) -> None:
+    segments: Any = WRONG[name]
     for function, call in (ALONE | STRICT | TOLERANT | PLACED).items():
         if name != "none" or function not in WITHOUT:
             refused(partial(call, WRONG[name]), "`segments`")
     if name != "none":
-        refused(lambda: MOREAU.attribute(model, IMAGES, TARGET, WRONG[name]), "`segments`")  # type: ignore[arg-type]
+        refused(lambda: MOREAU.attribute(model, IMAGES, TARGET, segments), "`segments`")
 
 
 @pytest.mark.parametrize("name", OTHERS)
