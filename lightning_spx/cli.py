@@ -33,6 +33,7 @@ from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.run_folder import write_atomic
 from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.evaluation.tradeoff import tradeoff
+from lightning_spx.evaluation.trainer_cli import TrainerCLI
 from lightning_spx.evaluation.trainer_folder import trainer_folder
 from lightning_spx.reporting import log_config
 
@@ -65,7 +66,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         if words and words[0] in LightningCLI.subcommands():
             with Interruptible(words, lightning=True):
-                LightningCLI(
+                TrainerCLI(
                     LightningModule,
                     LightningDataModule,
                     subclass_mode_model=True,
@@ -140,6 +141,8 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     """Build the parts of a study from parsed settings and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    # a process that dies takes the others with it, and this is who says so
+    logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
     # a remark on each of k trainings, and one of a library on another, that the user can do nothing about
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")

@@ -32,13 +32,14 @@ def predict(
         (N,) int64 on the CPU.
 
     Raises:
-        ValueError: an output is NaN or infinite; names the images.
+        TypeError: the model returns no floating point tensor.
+        ValueError: its output has another shape, or is NaN or infinite; names the images.
     """
     model.eval()
     results = []
     for positions in batches(len(images), batch_size):
         with torch.no_grad():
-            logits = model(images[positions].to(device))
+            logits = _checked(model, model(images[positions].to(device)), len(positions))
         broken = ~logits.isfinite().flatten(1).all(1) if logits.ndim > 1 else ~logits.isfinite()
         if broken.any():
             names = range(len(images)) if numbers is None else numbers
@@ -49,6 +50,20 @@ def predict(
         preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
         results.append(preds.cpu())
     return torch.cat(results)
+
+
+def _checked(model: nn.Module, logits: object, num_images: int) -> Tensor:
+    name = type(model).__name__
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
+    # one column would always be the highest
+    if logits.ndim not in (1, 2) or len(logits) != num_images or (logits.ndim == 2 and logits.shape[1] < 2):
+        raise ValueError(
+            f"Expected {name} to return logits (N, K), K at least 2, or (N,) with N = {num_images}, "
+            f"got {tuple(logits.shape)}."
+        )
+    return logits
 
 
 def explain(

@@ -72,3 +72,31 @@ class NanForTheThird(nn.Module):
 def test_a_nan_in_the_output_names_the_image() -> None:
     with pytest.raises(ValueError, match=r"finite outputs of NanForTheThird, got NaN or infinity for images \[2\]"):
         predict(NanForTheThird(), images(), 2, torch.device("cpu"))
+
+
+class Returns(nn.Module):
+    """Return the same, whatever the images are."""
+
+    def __init__(self, output: object) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, batch: Tensor) -> object:
+        return self.output
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "got"),
+    [
+        ((torch.zeros(2, 5),), TypeError, "floating point logits, got tuple"),
+        (None, TypeError, "floating point logits, got NoneType"),
+        (torch.zeros(2, 5, dtype=torch.bool), TypeError, r"floating point logits, got torch\.bool"),
+        (torch.zeros(4, 5), ValueError, r"with N = 2, got \(4, 5\)"),
+        (torch.zeros(2, 5, 1), ValueError, r"with N = 2, got \(2, 5, 1\)"),
+        (torch.zeros(2, 1), ValueError, r"K at least 2, .* got \(2, 1\)"),
+        (torch.zeros(()), ValueError, r"with N = 2, got \(\)"),
+    ],
+)
+def test_what_is_no_logits_is_refused(output: object, error: type[Exception], got: str) -> None:
+    with pytest.raises(error, match=f"Expected Returns to return .*{got}"):
+        predict(Returns(output), images(), 2, torch.device("cpu"))
