@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -35,7 +35,9 @@ class Examples:
 
     def save(self, path: Path) -> None:
         """Write the examples to a compressed `.npz` file, whole or not at all."""
-        arrays = {f"segments/{name}": value.numpy().astype(np.int32) for name, value in self.segments.items()}
+        arrays: dict[str, Any] = {
+            f"segments/{name}": value.numpy().astype(np.int32) for name, value in self.segments.items()
+        }
         arrays |= {"images": self.images.numpy(), "attributions": self.attributions.numpy()}
 
         def write(part: Path) -> None:
