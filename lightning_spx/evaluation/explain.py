@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -243,7 +243,7 @@ def _scope(region: Region | None) -> str:
 
 def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position: int) -> None:
     found, classes = maps
-    arrays: dict[str, NDArray[np.generic]] = {"image": each.photo.transpose(2, 0, 1)}
+    arrays: dict[str, Any] = {"image": each.photo.transpose(2, 0, 1)}
     arrays |= {"target": classes[position].numpy(), "probability": np.array(each.probability)}
     arrays |= {f"segments/{name}": ids for name, ids in each.segments.items()}
     arrays |= {f"attribution/{name}": value[position].numpy() for name, value in found.attributions.items()}

@@ -4,7 +4,7 @@ import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -70,12 +70,8 @@ def segment_photos(
             rows.append({**row, "milliseconds": round(milliseconds, 2)})
     table = pd.DataFrame(rows)
     write_atomic(run.path / "segments.csv", partial(table.to_csv, index=False))
-    write_atomic(
-        run.path / "segments.npz",
-        lambda path: np.savez_compressed(
-            path, **{name: np.stack(each).astype(np.int32) for name, each in labels.items()}
-        ),
-    )
+    maps: dict[str, Any] = {name: np.stack(each).astype(np.int32) for name, each in labels.items()}
+    write_atomic(run.path / "segments.npz", lambda path: np.savez_compressed(path, **maps))
     for start in range(0, len(photos.images), PHOTOS_ON_A_PAGE):
         here = slice(start, start + PHOTOS_ON_A_PAGE)
         shown = photos.images[here].permute(0, 2, 3, 1).numpy()

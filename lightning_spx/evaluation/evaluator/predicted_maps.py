@@ -1,6 +1,7 @@
 """Maps of predicted classes, beside the predictions and in files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lightning import LightningModule
@@ -59,7 +60,7 @@ class PredictedMaps:
             outputs["saliency"] = maps
         if self.folder is not None:
             arrays = {"logits": logits, **maps, **{f"segments/{key}": value for key, value in segments.items()}}
-            plain = {key: value.cpu().numpy() for key, value in arrays.items()}
+            plain: dict[str, Any] = {key: value.cpu().numpy() for key, value in arrays.items()}
 
             def write(path: Path) -> None:
                 np.savez_compressed(path, **plain)
