@@ -58,7 +58,7 @@ def bin_folder(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel: Path) -> None:
-    files = [path for path in (ROOT / "lightning_spx").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    files = [path for path in (ROOT / "lightning_spx").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     sources = {path.relative_to(ROOT).as_posix() for path in files}
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == sources
