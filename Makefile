@@ -17,6 +17,10 @@ ROOMS := superpixels attribution metrics data models reporting evaluation
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+.venv/installed-soak: .venv/installed-soak
+	$(BIN)/python -m pip install --quiet --editable '.[dev,soak]'
+	touch $@
+
 demo: .venv/installed
 	$(BIN)/spx stability --config configs/stability/synthetic.yaml
 
@@ -33,7 +37,7 @@ test: .venv/installed-dev
 	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
 
 # what a night is for: many kills, long fuzzing, a cluster that loses workers
-soak: .venv/installed-dev
+soak: .venv/installed-soak
 	$(BIN)/pytest -m soak --timeout=3600
 	$(MAKE) versions
 

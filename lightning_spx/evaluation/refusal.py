@@ -5,6 +5,7 @@ import os
 from argparse import ArgumentError
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import distributed
 
 from lightning_spx.attribution.memory import ONE_IMAGE, is_out_of_memory
 from lightning_spx.evaluation.run_folder import FULL
@@ -29,7 +30,7 @@ def is_foreseen(error: Exception) -> bool:
         (True, False)
     """
     foreseen = not isinstance(error, RuntimeError) or any(
-        is_one(error) for is_one in (is_out_of_memory, is_dead_worker, is_not_deterministic)
+        is_one(error) for is_one in (is_out_of_memory, is_dead_worker, is_not_deterministic, is_left_alone)
     )
     return foreseen and TRACEBACK not in os.environ
 
@@ -42,6 +43,11 @@ def is_dead_worker(error: RuntimeError) -> bool:
 def is_not_deterministic(error: RuntimeError) -> bool:
     """Whether an operation, of a network say, cannot honour `trainer.deterministic=true`; PyTorch names it."""
     return "deterministic implementation" in str(error)
+
+
+def is_left_alone(error: RuntimeError) -> bool:
+    """Whether another process of a distributed run has ended; gloo says so in words alone."""
+    return isinstance(error, distributed.DistError) or ("gloo" in str(error) and "by peer" in str(error))
 
 
 def refusal(error: Exception) -> str:
@@ -63,4 +69,6 @@ def refusal(error: Exception) -> str:
         text = f"Out of memory: {text.rstrip('.')}. {step} {GO_ON.removeprefix('and ')}"
     elif isinstance(error, RuntimeError) and is_dead_worker(error):
         text = f"{text.rstrip('.')}. If it ran out of memory, lower `data.num_workers` or `data.batch_size`, {GO_ON}"
+    elif isinstance(error, RuntimeError) and is_left_alone(error):
+        text = f"Another process of this run has ended ({text[:100]}). See what it says, {GO_ON}"
     return text

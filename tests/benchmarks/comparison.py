@@ -1,0 +1,65 @@
+"""Time of what a study does after the gradients: `python -m tests.benchmarks.comparison [models] [pixels] [threads]`.
+
+Prints milliseconds per image and method: eleven poolings (by pixel, by segments in two orders, and four controls in two
+orders), each with its two nulls, for every pair of models.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from math import comb
+
+import torch
+
+from lightning_spx.evaluation.comparison import StudyImages, compare
+from lightning_spx.evaluation.partitions import derangement, make_partitions
+from lightning_spx.superpixels import Slic
+
+NUM_IMAGES = 8
+TURNS = 3
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """Median of a few turns, per image."""
+    call()
+    taken = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        call()
+        taken.append(1000 * (time.perf_counter() - began) / NUM_IMAGES)
+    return statistics.median(taken)
+
+
+def main(num_models: int = 8, side: int = 224, num_threads: int = 1) -> None:
+    """Print the times of segments, controls and comparison."""
+    torch.set_num_threads(num_threads)
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(NUM_IMAGES, 3, side // 8, side // 8, generator=generator)
+    images = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear").clamp(0, 1)
+    attributions = torch.randn(num_models, NUM_IMAGES, 3, side, side, generator=generator)
+    index, permutation = torch.arange(NUM_IMAGES), derangement(NUM_IMAGES, 0)
+    preds = torch.zeros(num_models, NUM_IMAGES, dtype=torch.int64)
+    known = StudyImages(index, preds[0], preds, None, permutation)
+    segments = {"Slic": Slic(n_segments=200)(images)}
+    partitions = make_partitions(segments, index, permutation, 0)
+    print(f"{num_models} models, {comb(num_models, 2)} pairs, {side} px, {num_threads} threads, ms per image")
+    print(f"  Slic {milliseconds(lambda: Slic(n_segments=200)(images)):9.1f}")
+    print(f"  controls {milliseconds(lambda: make_partitions(segments, index, permutation, 0)):5.1f}")
+
+    def compared() -> object:
+        return compare(
+            attributions,
+            partitions,
+            known,
+            magnitudes=["after", "before"],
+            distances=["l2"],
+            non_negative=False,
+            seed=0,
+        )
+
+    print(f"  compare {milliseconds(compared):6.1f} for each method")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
