@@ -47,15 +47,9 @@ class UnpairedDataModule(ImageDataModule):
         ValueError: if a number is out of its range.
 
     Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as root:
-        ...     for stage in ("trainA", "trainB", "testA", "testB"):
-        ...         Path(root, stage).mkdir()
-        ...         Image.new("RGB", (40, 30)).save(Path(root, stage, "0.png"))
-        ...     pairs = UnpairedDataModule(root=Path(root), image_size=32)
-        ...     sorted(next(iter(pairs.test_dataloader())))
-        ['image_a', 'image_b', 'index_a', 'index_b']
+        >>> pairs = UnpairedDataModule(root=Path("data/horse2zebra"), image_size=128)
+        >>> pairs.name, pairs.class_names
+        ('horse2zebra', ['A', 'B'])
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def test_methods_segmenters_and_metrics_keep_nothing_of_an_evaluation(tmp_path: 
 @pytest.mark.filterwarnings("ignore")
 @evaluations(short=8)
 def test_figures_pages_and_plots_keep_nothing(number: int) -> None:
-    grown = added(show, number, warm_up=max(4, number // 10))
+    grown = added(show, number, warm_up=max(len(METRICS), number // 10))
     assert not leaks(grown, number), grown
     assert plt.get_fignums() == []
 
