@@ -6,8 +6,12 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from hypothesis import settings
 
 matplotlib.use("Agg")
+# a deadline is a timed test, and processes on few cores keep each other waiting
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # the tests' tensors are small: a second thread costs them more than it brings, much more beside another process
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start: other numbers of threads add up in other orders

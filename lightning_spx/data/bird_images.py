@@ -51,6 +51,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
 
     Example:
         >>> import tempfile
+        >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("L", (3, 2), 255).save(Path(folder, "mask.png"))
         ...     read_mask(Path(folder, "mask.png"), (2, 3)).tolist()

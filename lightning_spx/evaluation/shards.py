@@ -37,7 +37,7 @@ def make_shards(num_images: int, shard_size: int, seed: int) -> list[Shard]:
 
     Example:
         >>> [shard.positions.tolist() for shard in make_shards(5, shard_size=2, seed=0)]
-        [[1, 2, 4], [0, 3]]
+        [[2, 3, 4], [0, 1]]
         >>> make_shards(5, shard_size=64, seed=0)[0].positions.tolist()
         [0, 1, 2, 3, 4]
     """

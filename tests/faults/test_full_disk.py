@@ -29,7 +29,7 @@ def fail(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("size", "named"),
-    [(300, "run.json"), (3000, "repeat0-model0"), (20_000, "figures|examples|per_image")],
+    [(300, "run.json"), (3000, "repeat0-model0"), (20_000, "figures|examples|per_image|localisation")],
 )
 def test_no_room_for_a_file_is_a_line_that_names_it(undisturbed: Path, tmp_path: Path, size: int, named: str) -> None:
     out = tmp_path / "run"
