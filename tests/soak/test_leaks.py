@@ -64,9 +64,7 @@ def test_methods_segmenters_and_metrics_keep_nothing_of_an_evaluation(tmp_path: 
     assert not leaks(grown, number), grown
 
 
-@pytest.mark.skipif(
-    Version(matplotlib.__version__) < Version("3.11"), reason="before 3.11 it keeps some hundred objects of each figure"
-)
+@pytest.mark.skipif(Version(matplotlib.__version__) < Version("3.11"), reason="it keeps objects of each figure")
 @pytest.mark.filterwarnings("ignore")
 @evaluations(short=8)
 def test_figures_pages_and_plots_keep_nothing(number: int) -> None:
