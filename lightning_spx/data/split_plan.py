@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, get_args
 
 import numpy as np
@@ -151,7 +152,7 @@ def save_splits(splits: Sequence[Split], path: Path) -> None:
     content = [{**split._content(), "sha256": split.sha256} for split in splits]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
     temporary.write_text(json.dumps(content))
     os.replace(temporary, path)
 

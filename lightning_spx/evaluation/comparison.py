@@ -15,7 +15,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.evaluation.partitions import Partition, permute_pixels
-from lightning_spx.metrics import Distance, pair_distances, pair_sets, topk_overlap
+from lightning_spx.metrics import Distance, pair_distances, pair_sets
+from lightning_spx.metrics.overlap import pairwise_overlap
 from lightning_spx.metrics.ssim import pairwise_ssim
 
 Magnitude = Literal["after", "before"]
@@ -201,7 +202,7 @@ def _pair_values(
 
     result = {
         ("saliency_ssim", ""): of_sides(1, pairwise_ssim),
-        ("topk_overlap", f"k={TOP_K}"): of_sides(1, _pairwise_overlap),
+        ("topk_overlap", f"k={TOP_K}"): of_sides(1, partial(pairwise_overlap, k=TOP_K)),
     }
     for distance in distances:
         kind = 0 if distance in MAGNITUDE_DISTANCES else 1
@@ -212,8 +213,3 @@ def _pair_values(
 
 def _distances(maps: Tensor, others: Tensor | None, distance: Distance, segments: Tensor | None) -> Tensor:
     return pair_distances(maps, distance, segments, others)
-
-
-def _pairwise_overlap(maps: Tensor, others: Tensor | None) -> Tensor:
-    second = maps if others is None else others
-    return torch.stack([topk_overlap(maps[i], second[j], k=TOP_K) for i, j in combinations(range(len(maps)), 2)])

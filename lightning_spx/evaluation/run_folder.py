@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import yaml
@@ -57,7 +58,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last: writers such as matplotlib choose the format by it
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # processes on two machines, or in two containers, may have the same number
+    temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
     try:
         write(temporary)
         with temporary.open("rb") as handle:

@@ -1,5 +1,7 @@
 """Overlap of the most salient pixels of two maps, one value per image."""
 
+from itertools import combinations
+
 import torch
 from torch import Tensor
 
@@ -38,6 +40,38 @@ def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
     places = max(1, round(k * saliency.shape[1] * saliency.shape[2]))
     shared = _membership(saliency, places) * _membership(reference, places)
     return (shared.sum(dim=1, dtype=torch.float64) / places).float()
+
+
+def pairwise_overlap(saliency: Tensor, reference: Tensor | None = None, k: float = 0.1) -> Tensor:
+    """Compute `topk_overlap` of every pair of models, with the set of each map made once.
+
+    Args:
+        saliency: maps of the models, shape (M,N,H,W), any scale.
+        reference: the second side of each pair, of the same shape; None compares `saliency` with itself.
+        k: fraction of the pixels in the set, in (0, 1].
+
+    Returns:
+        Values in [0, 1], shape (pairs,N), float32, pairs in the order of `itertools.combinations(range(M), 2)`.
+
+    Raises:
+        ValueError: if the shapes do not fit or `k` is not in (0, 1].
+
+    Example:
+        >>> import torch
+        >>> maps = torch.tensor([[[[4.0, 3.0], [2.0, 1.0]]], [[[1.0, 2.0], [3.0, 4.0]]], [[[4.0, 1.0], [3.0, 2.0]]]])
+        >>> pairwise_overlap(maps, k=0.5).flatten()
+        tensor([0.0000, 0.5000, 0.5000])
+    """
+    _check_k(k)
+    second = saliency if reference is None else reference
+    check_same_shape(saliency, second, "(M,N,H,W)")
+    places = max(1, round(k * saliency.shape[2] * saliency.shape[3]))
+    members = [_membership(each, places) for each in saliency]
+    of_others = members if reference is None else [_membership(each, places) for each in second]
+    shared = [
+        (members[i] * of_others[j]).sum(dim=1, dtype=torch.float64) for i, j in combinations(range(len(saliency)), 2)
+    ]
+    return (torch.stack(shared) / places).float()
 
 
 class TopKOverlap(ImageMean):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lightning_spx.metrics import TopKOverlap, topk_overlap
+from lightning_spx.metrics.overlap import pairwise_overlap
 
 
 def possible_sets(values: list[float], places: int) -> list[set[int]]:
@@ -109,3 +110,18 @@ def test_wrong_shapes_are_refused() -> None:
         topk_overlap(torch.rand(4, 4), torch.rand(4, 4))
     with pytest.raises(ValueError, match="Expected `reference` to have the shape"):
         topk_overlap(torch.rand(1, 4, 4), torch.rand(1, 4, 5))
+
+
+@pytest.mark.parametrize("num_models", [2, 4])
+@pytest.mark.parametrize("with_others", [False, True])
+def test_all_pairs_at_once_are_the_pairs_one_by_one(num_models: int, with_others: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    maps, others = torch.randint(0, 9, (2, num_models, 3, 6, 5), generator=generator).float().unbind()
+    second = others if with_others else maps
+    expected = [topk_overlap(maps[i], second[j], k=0.3) for i, j in combinations(range(num_models), 2)]
+    assert torch.equal(pairwise_overlap(maps, others if with_others else None, k=0.3), torch.stack(expected))
+
+
+def test_pairs_of_models_of_other_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`reference` to have the shape of `saliency`, \(2, 3, 4, 4\)"):
+        pairwise_overlap(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 5))
