@@ -3,6 +3,8 @@
 #   make check   installs into .venv and passes every check
 PYTHON ?= python3
 BIN := .venv/bin
+# some tests wait for processes of their own: one more than there are cores, and no more memory than 5 take
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 ROOMS := superpixels attribution metrics data models reporting evaluation
 
 .PHONY: demo check lint types test soak versions api clean
@@ -34,7 +36,7 @@ types: .venv/installed-dev
 	$(BIN)/mypy
 
 test: .venv/installed-dev
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 # what a night is for: many kills, long fuzzing, a cluster that loses workers
 soak: .venv/installed-soak

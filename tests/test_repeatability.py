@@ -33,6 +33,7 @@ PLACES = {
     "tradeoff": {"results.csv", "front.csv", "checkpoints", "examples", "per_image"},
     "roar": {"results.csv", "checkpoints", "ranks"},
 }
+OTHERS = [name for name in PLACES if name != "stability"]
 PROGRAM = """
 import json, sys
 from lightning_spx.cli import main
@@ -82,7 +83,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.mark.usefixtures("in_a_folder_of_its_own")
-@pytest.mark.parametrize("study", list(RUNS))
+@pytest.mark.parametrize("study", ["stability", *(pytest.param(name, marks=pytest.mark.soak) for name in OTHERS)])
 def test_a_study_with_deterministic_algorithms_has_the_same_numbers_and_says_so(
     processes: tuple[Path, Path], study: str
 ) -> None:

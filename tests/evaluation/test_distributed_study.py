@@ -12,7 +12,9 @@ import torch
 from lightning import Trainer
 from torch import distributed
 
+import lightning_spx
 from lightning_spx.attribution import Gradient, SmoothGrad
+from lightning_spx.cli import main
 from lightning_spx.evaluation.processes import collect, start_processes
 from tests.evaluation.small_study import NUM_IMAGES, checkpoints_of, results_of, study
 
@@ -83,21 +85,18 @@ num_resamples: 20
 """
 
 
-def run_command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    spx = [sys.executable, "-m", "lightning_spx.cli", "stability", "--config", str(folder / "study.yaml")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*spx, *words], capture_output=True, text=True, env=environment, cwd=folder, timeout=300)
-
-
-def test_the_command_trains_and_explains_on_two_devices(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(COMMAND)
-    done = run_command(tmp_path, "--out", "two", "--trainer.devices", "2")
+def test_the_command_trains_and_explains_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(COMMAND)
+    words = ["stability", "--config=study.yaml"]
+    # a program of its own, which Lightning starts a second time
+    spx = [sys.executable, "-m", "lightning_spx.cli", *words, "--out=two", "--trainer.devices=2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lightning_spx.__file__).parents[1])}
+    done = subprocess.run(spx, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("results: two") == 1
-    files = checkpoints_of(tmp_path / "two")
+    files = checkpoints_of(Path("two"))
     assert len(files) == 2
-    given = f"[{','.join(map(str, files))}]"
-    again = run_command(tmp_path, "--out", "one", "--checkpoints", given)
-    assert again.returncode == 0, again.stderr
-    own, expected = (results_of(tmp_path / name) for name in ("two", "one"))
+    main([*words, "--out=one", f"--checkpoints=[{','.join(map(str, files))}]"])
+    own, expected = results_of(Path("two")), results_of(Path("one"))
     pd.testing.assert_frame_equal(own, expected, rtol=0, atol=1e-6)

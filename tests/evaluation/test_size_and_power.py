@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
@@ -11,7 +12,8 @@ from lightning_spx.evaluation.partitions import Partition, derangement, make_par
 from lightning_spx.evaluation.results import summarise
 from lightning_spx.superpixels import Slic, segment_pool
 
-NUM_REPETITIONS = 200
+# the first is what `make test` has time for, the second is for `make soak`
+repetitions = pytest.mark.parametrize("number", [60, pytest.param(200, marks=pytest.mark.soak)])
 SIZE = 32
 
 
@@ -61,7 +63,7 @@ def rows_of_a_study(attributions: Tensor, partitions: list[Partition], seed: int
     return results[results["superpixels"] == "Slic"]
 
 
-def share_of_gains(kind: str, num_images: int, num_repetitions: int = NUM_REPETITIONS) -> dict[tuple[str, str], float]:
+def share_of_gains(kind: str, num_images: int, num_repetitions: int) -> dict[tuple[str, str], float]:
     """Share of repetitions in which each row, by metric and magnitude, claims a gain."""
     gains: dict[tuple[str, str], list[bool]] = {}
     for repetition in range(num_repetitions):
@@ -83,16 +85,19 @@ def share_of_gains(kind: str, num_images: int, num_repetitions: int = NUM_REPETI
 METRICS = ("saliency_ssim", "topk_overlap", "mege")
 
 
-def test_independent_noise_is_no_gain() -> None:
-    shares = share_of_gains("noise", num_images=48)
+@repetitions
+def test_independent_noise_is_no_gain(number: int) -> None:
+    shares = share_of_gains("noise", num_images=48, num_repetitions=number)
     assert all(shares[metric, order] <= 0.05 for metric in METRICS for order in ("after", "before")), shares
 
 
-def test_a_signal_on_the_segments_is_a_gain() -> None:
-    shares = share_of_gains("segments", num_images=48, num_repetitions=100)
+@repetitions
+def test_a_signal_on_the_segments_is_a_gain(number: int) -> None:
+    shares = share_of_gains("segments", num_images=48, num_repetitions=number)
     assert all(shares[metric, "after"] >= 0.9 for metric in METRICS), shares
 
 
-def test_a_smooth_signal_is_no_gain() -> None:
-    shares = share_of_gains("smooth", num_images=48)
+@repetitions
+def test_a_smooth_signal_is_no_gain(number: int) -> None:
+    shares = share_of_gains("smooth", num_images=48, num_repetitions=number)
     assert all(shares[metric, order] <= 0.05 for metric in METRICS for order in ("after", "before")), shares
