@@ -19,7 +19,7 @@ ROOMS := superpixels attribution metrics data models reporting evaluation
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-.venv/installed-soak: .venv/installed-soak
+.venv/installed-soak: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev,soak]'
 	touch $@
 

@@ -27,7 +27,7 @@ from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.interruption import Interruptible
 from lightning_spx.evaluation.refusal import FORESEEN, TRACEBACK, is_foreseen, refusal
-from lightning_spx.evaluation.report import report
+from lightning_spx.evaluation.report import RESULTS_FILE, report
 from lightning_spx.evaluation.rerun import rerun
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.run_folder import write_atomic
@@ -164,7 +164,7 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
         config=config,
     )
-    say(f"results: {folder}")
+    say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
 
 
 def explain_parser() -> ArgumentParser:

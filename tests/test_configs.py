@@ -14,6 +14,7 @@ from PIL import Image
 
 from lightning_spx import attribution
 from lightning_spx.cli import main
+from tests.command_line import Captured, refusal
 from tests.data.bird_folder import make_birds
 from tests.data.test_unpaired import make_domains
 
@@ -140,6 +141,25 @@ def test_pretrained_architectures_are_compared(tmp_path: Path, monkeypatch: pyte
     results = pd.read_csv("run/results.csv")
     assert set(results["pair"]) == {"all", "0-1", "0-2", "1-2"}
     assert list(json.loads(Path("run/run.json").read_text())["models"]) == ["lite0", "lite1", "lite2"]
+
+
+def test_imagenet_on_eight_architectures_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    config = CONFIGS / "stability" / "imagenet.yaml"
+    make_folders(tmp_path, num_classes=4)
+    words = ["stability", f"--config={config}", "--data.root=.", "--trainer.strategy=auto", *QUIET]
+    # its networks are built as they are; what is missing is the first one's weights
+    assert "weights/resnet50.pth" in refusal(capsys, words)
+    small = {"class_path": "SmallResNet", "init_args": {"num_classes": 4, "width": 4}}
+    models = [{**each, "network": small, "weights": None} for each in content(config)["models"]]
+    words += [f"--models={json.dumps(models)}", "--num_images=4", "--num_resamples=20", "--data.image_size=32"]
+    main([*words, cheaper_methods(config), "--out=run"])
+    results = pd.read_csv("run/results.csv")
+    assert results["pair"].nunique() == 1 + 28
+    assert list(results["method"].unique()) == [method["class_path"] for method in content(config)["methods"]]
 
 
 @pytest.mark.parametrize(

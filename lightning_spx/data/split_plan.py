@@ -153,8 +153,14 @@ def save_splits(splits: Sequence[Split], path: Path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
-    temporary.write_text(json.dumps(content))
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(json.dumps(content))
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load_splits(path: Path, labels: ArrayLike) -> list[Split]:

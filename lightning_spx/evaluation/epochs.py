@@ -18,7 +18,7 @@ from lightning import Callback, LightningDataModule, LightningModule, Trainer, s
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
-from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.processes import agreed, is_writer
 from lightning_spx.evaluation.run_folder import named_when_full, write_atomic
 from lightning_spx.models.plain_file import DAMAGED, read_plain
 
@@ -127,7 +127,7 @@ def train(
     # Lightning has no other way to come before the callbacks that the user has named
     vars(trainer)["callbacks"].insert(0, epochs)
     trainer.loggers = [logger]
-    known = file.is_file() and _is_usable(file, module, seed)
+    known = agreed(file.is_file() and _is_usable(file, module, seed))
     if is_writer():
         # it is in the checkpoint as far as it counts, and Lightning warns of deleting it
         for name in LOGGED:

@@ -1,10 +1,10 @@
 """The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
@@ -14,9 +14,11 @@ from rich.progress import track
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.checkpoints import check_exists, read_state
 from lightning_spx.evaluation.epochs import save_checkpoint, train
-from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.processes import agreed, is_writer
+from lightning_spx.evaluation.provenance import provenance, read_json
 from lightning_spx.evaluation.run_folder import RunFolder
 
+PLACE = "place"
 ModelFactory = Callable[[], LightningModule]
 TrainerFactory = Callable[[], Trainer]
 
@@ -90,7 +92,7 @@ def obtain_checkpoint(
     if member.checkpoint is not None:
         return checkpoint
     last_epoch = checkpoint.with_suffix(".epoch")
-    if not checkpoint.exists():
+    if not agreed(checkpoint.exists()):
         own_seed = seed + member.number
         seed_everything(own_seed, workers=True, verbose=False)
         module, fitting = model(), trainer()
@@ -98,7 +100,7 @@ def obtain_checkpoint(
         part = data.use_part(member.part, data.seed + member.repeat)
         seconds = train(module, fitting, part, logger, last_epoch, own_seed)
         if is_writer():
-            record: dict[str, object] = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3)}
+            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3), PLACE: provenance()}
             run.write_json(f"checkpoints/{member.name}.json", record)
         save_checkpoint(fitting, checkpoint, weights_only=True)
         if is_writer():
@@ -134,10 +136,15 @@ def own_hash(member: Member, run: RunFolder) -> str:
     return found
 
 
-def _training_record(member: Member, run: RunFolder) -> dict[str, object]:
+def training_place(member: Member, run: RunFolder) -> dict[str, object]:
+    """Say where a model was trained, as `provenance` does; empty for a given one."""
+    place: dict[str, object] = _training_record(member, run).get(PLACE, {})
+    return place
+
+
+def _training_record(member: Member, run: RunFolder) -> dict[str, Any]:
     path = run.path / "checkpoints" / f"{member.name}.json"
-    record: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return record
+    return read_json(path) if path.is_file() else {}
 
 
 def file_hash(checkpoint: Path) -> str:
@@ -195,5 +202,5 @@ def describe(member: Member, checkpoint: Path, run: RunFolder) -> dict[str, obje
     return {
         **known,
         "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
-        **_training_record(member, run),
+        **{name: value for name, value in _training_record(member, run).items() if name != PLACE},
     }

@@ -57,7 +57,7 @@ def is_writer() -> bool:
 def wait_for_all() -> None:
     """Return when every process has called this, however long that takes."""
     if num_processes() > 1:
-        distributed.barrier(_patient_group())
+        distributed.barrier(_patient_group(distributed.group.WORLD))
 
 
 def collect(value: T) -> list[T]:
@@ -70,13 +70,23 @@ def collect(value: T) -> list[T]:
     if num_processes() == 1:
         return [value]
     values: list[T | None] = [None] * num_processes()
-    distributed.all_gather_object(values, value, _patient_group())
+    distributed.all_gather_object(values, value, _patient_group(distributed.group.WORLD))
     return [each for each in values if each is not None]
 
 
+def agreed(value: T) -> T:
+    """Return the value of the first process, where each has looked at files that another one may be writing.
+
+    Example:
+        >>> agreed(True)
+        True
+    """
+    return collect(value)[0]
+
+
 @cache
-def _patient_group() -> distributed.ProcessGroup:
-    """All processes, over sockets: the strategy's own group gives up after half an hour."""
+def _patient_group(world: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
+    """All processes of a world, over sockets: the strategy's own group gives up after half an hour."""
     group = distributed.new_group(backend="gloo", timeout=PATIENCE)
     if not isinstance(group, distributed.ProcessGroup):
         raise TypeError(f"Expected a group of all processes, got {group}.")
@@ -113,7 +123,7 @@ def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
         all_values = [torch.empty_like(values) for _ in range(num_processes())]
         all_places = [torch.empty_like(place) for _ in range(num_processes())]
         # the strategy's own group may know devices only
-        group = _patient_group() if values.device.type == "cpu" else None
+        group = _patient_group(distributed.group.WORLD) if values.device.type == "cpu" else None
         distributed.all_gather(all_values, values.contiguous(), group)
         distributed.all_gather(all_places, place, group)
         values, place = torch.cat(all_values), torch.cat(all_places)

@@ -42,6 +42,8 @@ class RunRecord:
         self.run = run
         self.content = content
         self.shared = shared
+        # where this start runs, whatever the record says of others
+        self.place = provenance()
         self._last = time.perf_counter()
 
     @classmethod
@@ -57,23 +59,30 @@ class RunRecord:
             ValueError: the earlier start saw other data.
         """
         path = run.path / RECORD_FILE
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        earlier = read_json(path) if path.is_file() else {}
         for name, value in identity.items():
             if earlier.get(name, value) != value:
                 raise ValueError(
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
-        kept = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
-        now = provenance()
+        kept: dict[str, Any] = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
+        record = cls(run, {}, shared)
+        now = record.place
         # a run may be taken up again elsewhere: its numbers then come from more than one place
         before = {name: earlier[name] for name in now if name in earlier}
         places = earlier.get("earlier_starts", [])
-        if before and before != now and before not in places:
-            places = [*places, before]
-        record = cls(run, {"models": {}, "seconds": {}, **kept, **identity, **now, "earlier_starts": places}, shared)
+        record.content = {"models": {}, "seconds": {}, **kept, **identity, **now, "earlier_starts": places}
+        if before:
+            record.add_place(before)
         if is_writer() and not (shared and path.is_file()):
             run.write_json(RECORD_FILE, record.content)
         return record
+
+    def add_place(self, place: Mapping[str, object]) -> None:
+        """Name where another start has made some of the numbers, unless that is here or known."""
+        places = self.content["earlier_starts"]
+        if place and place != self.place and place not in places:
+            self.content["earlier_starts"] = [*places, dict(place)]
 
     def lap(self, stage: str) -> None:
         """Add the seconds since the last lap to a stage, summed over the starts of the run, and save."""
@@ -91,6 +100,17 @@ class RunRecord:
         """Write the record, whole."""
         if is_writer() and not self.shared:
             self.run.write_json(RECORD_FILE, self.content)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run; one that holds no object raises a ValueError that names it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"Expected a run's record in {path}, got {type(content).__name__}.")
+    return content
 
 
 def provenance() -> dict[str, object]:

@@ -18,6 +18,7 @@ STEPS = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), f"Allow it, or name another folder, {GO_ON}"),
     errno.EIO: f"See to the disk {GO_ON}",
 }
+LONGEST = 2000
 # of RuntimeErrors alone some are the machine's
 FORESEEN = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError, MemoryError, RuntimeError)
 
@@ -60,6 +61,8 @@ def refusal(error: Exception) -> str:
         'TypeError'
     """
     text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > LONGEST:  # what a parser says of a network may hold all of its layers
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     if isinstance(error, OSError) and error.strerror:
         what = "the disk" if error.filename is None else error.filename
         text = f"Expected to use {what}, got: {error.strerror}. {STEPS.get(error.errno or 0, '')}".strip()

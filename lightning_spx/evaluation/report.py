@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.blocks import files_of, read_rows
 from lightning_spx.evaluation.examples import Examples
 from lightning_spx.evaluation.provenance import RECORD_FILE
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, file_name, write_atomic
 from lightning_spx.evaluation.sanity import sanity_sentences
-from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts
+from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.superpixels import segment_pool
 
@@ -94,22 +95,20 @@ def read_page(folder: Path) -> Page:
     )
 
 
-def _per_image(folder: Path) -> pd.DataFrame:
-    paths = sorted((folder / "per_image").glob("*.parquet"))
-    return pd.concat([pd.read_parquet(path) for path in paths] or [pd.DataFrame()], ignore_index=True)
-
-
 def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
-    per_image = _per_image(folder)
-    if per_image.empty:
+    values = folder / "per_image"
+    files = {method: files_of(values, str(method)) for method in results["method"].unique()} if values.is_dir() else {}
+    if not any(files.values()):
         return ["The values per image are not in the run folder, so there is no verdict."]
-    repeats = per_image["repeat"].nunique()
+    repeats = len({repeat for own in files.values() for repeat in own.values()})
     num_models = max(1, len(record["models"])) // repeats
     sentences = []
     for metric in METRIC_WORDS:
         settings = results.loc[results["metric"] == metric, "setting"].unique()
         for setting in settings[:1]:
-            found = verdicts(per_image, metric, str(setting), seed=int(record["seed"]))
+            # one number of one method in memory at a time
+            rows = (pd.concat(read_rows(list(own), metric, str(setting))) for own in files.values() if own)
+            found = verdicts_of(rows, seed=int(record["seed"]))
             sentences.append(sentence(found, metric, num_models))
     return [*_notes(folder), *sentences, *sanity_sentences(results)]
 

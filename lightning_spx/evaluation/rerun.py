@@ -1,6 +1,5 @@
 """A study, repeated from its folder: are the numbers the same, and if not, what could be the cause?"""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.differences import file_differences, record_differences
-from lightning_spx.evaluation.provenance import RECORD_FILE
+from lightning_spx.evaluation.provenance import RECORD_FILE, read_json
 from lightning_spx.evaluation.report import RESULTS_FILE
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
 
@@ -37,6 +36,7 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
     first = Path(run)
     second = Path(out) if out else Path(f"{first.resolve()}-rerun")
     words = words_of(first, second)
+    was_there = (second / RESULTS_FILE).is_file()
     try:
         start(words)
     except FileNotFoundError as error:
@@ -49,6 +49,8 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
     files = file_differences(first, second)
     causes = record_differences(read_record(first), read_record(second))
     _say(files, causes, first, second)
+    if was_there:
+        print(f"Nothing was computed again: {second} was finished before. Take another `out` to repeat the run now.")
     return not any(files.values())
 
 
@@ -83,14 +85,7 @@ def words_of(run: Path, out: Path) -> list[str]:
 
 def read_record(run: Path) -> dict[str, Any]:
     """Read what `run.json` says of a run; a file that is none raises a ValueError that names it."""
-    path = run / RECORD_FILE
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
-    if not isinstance(record, dict):
-        raise ValueError(f"Expected a run's record in {path}, got {type(record).__name__}.")
-    return record
+    return read_json(run / RECORD_FILE)
 
 
 def _say(files: Mapping[str, str], causes: Mapping[str, tuple[str, str]], first: Path, second: Path) -> None:

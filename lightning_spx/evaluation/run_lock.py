@@ -96,6 +96,8 @@ class RunLock:
                     f"Expected {what} to be used by one process at a time, got {self._holder(unit)}. "
                     "Wait for it, end it, or take another `out`."
                 ) from error
+            except OSError as error:  # of a file system that has none
+                raise OSError(error.errno, f"{error.strerror}: it cannot be locked", self._file.name) from error
 
     def _note(self, what: str) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

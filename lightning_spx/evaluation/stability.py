@@ -25,11 +25,12 @@ from lightning_spx.evaluation.members import (
     obtain_checkpoint,
     own_hash,
     test_accuracy,
+    training_place,
 )
 from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
-from lightning_spx.evaluation.processes import collect, num_processes, process_number, wait_for_all
+from lightning_spx.evaluation.processes import agreed, collect, num_processes, process_number, wait_for_all
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.run_folder import default_folder, important_settings, open_run_folder
 from lightning_spx.evaluation.shards import make_shards
@@ -86,7 +87,8 @@ def stability(
         region: of the discriminator's patches, first row, first column, last row, last column; by default the mean
             score of all patches is explained.
         models: compare these networks with their weights instead of training: agreement between architectures.
-        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
+        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'. All of
+            them are held in memory; images of `data` are read shard by shard.
         image_size: with `images`, side in pixels of the grid that all maps have; by default the largest of `models`.
         num_images: explained: test images, or under `folds` images of the training pool; drawn by class.
         shard_size: images that are explained, compared and written together, at least; each image's null value and
@@ -204,16 +206,20 @@ def stability(
     record = RunRecord.open(run, identity, shared=not start.collects)
     keep_splits(run.path / "splits.json", splits, data)
     files = {member: checkpoint_file(member, run) for member in members}
+    wait_for_all()  # a refusal of the one that has the lock is one of all
     start.hand_out(members, lambda member: not files[member].is_file())
     for member in start.own(members):
         with run.unit(member.name):
+            wait_for_all()
             obtain_checkpoint(member, run, data, model, trainer, seed)
     wait_for_all()
     record.lap("train")
-    if untrained := [member.name for member in members if not files[member].is_file()]:
+    if untrained := agreed([member.name for member in members if not files[member].is_file()]):
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
     weights = {member: own_hash(member, run) for member in members}
+    for member in members:
+        record.add_place(training_place(member, run))
     if start.collects:
         facts = {
             member.name: (

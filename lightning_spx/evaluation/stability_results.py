@@ -70,7 +70,7 @@ def conclude(
     blocks = study.blocks()
     for kind in kinds:
         for block in blocks:
-            block.check(run, kind, study.rounds[block.repeat].name)
+            study.record.add_place(block.check(run, kind, study.rounds[block.repeat].name))
     rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
     results = without_gain(results_table(rows, dataset, models))
     write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))

@@ -210,7 +210,7 @@ class Study:
                     device=settings.device,
                     seed=settings.seed,
                 )
-                block.write(self.run, "sanity", sanity, of_round.name)
+                block.write(self.run, "sanity", sanity, of_round.name, self.record.place)
                 self.record.count(f"sanity {block.method}")
             if here.mask is not None:
                 localised = localisation_values(
@@ -224,10 +224,10 @@ class Study:
                     seed=settings.seed,
                     model_offset=first,
                 )
-                block.write(self.run, "localisation", localised, of_round.name)
+                block.write(self.run, "localisation", localised, of_round.name, self.record.place)
             if block.repeat == 0 and shard.number == 0:
                 self._examples(here, attributions).save(Examples.path(self.run, block.method))
-            block.write(self.run, "per_image", values, of_round.name)
+            block.write(self.run, "per_image", values, of_round.name, self.record.place)
             self.record.count(f"compare {block.method}")
 
     def _read(self, shard: Shard) -> ShardImages:

@@ -4,7 +4,7 @@ The best of many rows looks better than it is on the images that it was chosen o
 p-values are corrected after Holm (1979).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -84,16 +84,28 @@ def verdicts(
         One verdict for each method, in their order; none if there are fewer than 8 images or no S- rows.
     """
     rows = per_image[(per_image["metric"] == metric) & (per_image["setting"] == setting)]
-    images = np.sort(rows["index"].unique())
-    if len(images) < LEAST_IMAGES:
-        return []
-    chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
-    halves = rows.assign(choosing=rows["index"].isin(chosen_half))
-    of_methods = [
-        _verdict(str(method), of_method[of_method["choosing"]], of_method[~of_method["choosing"]], num_resamples, seed)
-        for method, of_method in halves.groupby("method", sort=False)
-    ]
-    found = [verdict for verdict in of_methods if verdict is not None]
+    return verdicts_of((of_method for _, of_method in rows.groupby("method", sort=False)), num_resamples, seed)
+
+
+def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed: int = 0) -> list[Verdict]:
+    """Do as `verdicts`, with the rows of one metric and setting given method by method.
+
+    Args:
+        methods: the rows of each method, not empty; one is looked at before the next one is asked for.
+        num_resamples: of the bootstrap.
+        seed: of the halves and of the bootstrap.
+    """
+    found: list[Verdict] = []
+    for rows in methods:
+        images = np.sort(rows["index"].unique())
+        if len(images) < LEAST_IMAGES:
+            continue
+        chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+        choosing = rows["index"].isin(chosen_half)
+        name = str(rows["method"].iloc[0])
+        verdict = _verdict(name, rows[choosing], rows[~choosing], num_resamples, seed)
+        if verdict is not None:
+            found.append(verdict)
     corrected = holm([verdict.p_value for verdict in found])
     return [replace(verdict, p_value=p_value) for verdict, p_value in zip(found, corrected, strict=True)]
 

@@ -100,3 +100,24 @@ def test_the_command_trains_and_explains_on_two_devices(tmp_path: Path, monkeypa
     main([*words, "--out=one", f"--checkpoints=[{','.join(map(str, files))}]"])
     own, expected = results_of(Path("two")), results_of(Path("one"))
     pd.testing.assert_frame_equal(own, expected, rtol=0, atol=1e-6)
+
+
+SMALL = [
+    *("--data=SyntheticBirdsDataModule", "--data.num_train=40", "--data.num_test=16", "--data.num_classes=2"),
+    *("--data.batch_size=8", "--model.network.num_classes=2", "--model.network.width=4"),
+    *("--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.devices=2"),
+]
+STUDIES = {
+    "roar": ["--percentages=[50]", "--num_seeds=1"],
+    "tradeoff": ["--num_images=7", "--sizes=[16]", "--num_steps=2", "--num_resamples=20"],
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_the_other_studies_run_on_two_devices(tmp_path: Path, study: str) -> None:
+    words = [sys.executable, "-m", "lightning_spx.cli", study, *SMALL, *STUDIES[study], "--out=run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lightning_spx.__file__).parents[1])}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert results_of(tmp_path / "run")["value"].notna().any()

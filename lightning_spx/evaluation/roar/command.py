@@ -22,7 +22,7 @@ from lightning_spx.evaluation.members import (
 )
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
-from lightning_spx.evaluation.processes import is_writer, start_processes
+from lightning_spx.evaluation.processes import is_writer, start_processes, wait_for_all
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
@@ -128,13 +128,15 @@ def roar(
         settings = {"batch_size": batch_size, "seed": seed}
         with run.unit("ranks", wait=True):
             rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
+            colour = mean_colour(run, data, pool)
         record.lap("rank pixels")
-        colour = mean_colour(run, data, pool)
+        wait_for_all()  # until who writes has written
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
             with run.unit(each.name):
                 if not each.path(run).is_file():
                     train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
                     record.lap("retrain")
+    wait_for_all()
     if shared:
         return run.path
     missing = [each.name for each in units if not each.path(run).is_file()]

@@ -1,5 +1,6 @@
 """The orders in which pixels are removed: by chance, by Sobel edges, by maps of methods, pooled ones and controls."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement
-from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.processes import is_writer, wait_for_all
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
@@ -147,6 +148,8 @@ def rank_images(
             files[order][rows] = removal_ranks(scores[order], photos, seed).numpy()
     for order, path in parts.items():
         files[order].flush()
+        with path.open("rb") as handle:
+            os.fsync(handle.fileno())
         path.replace(order.path(run))
 
 
@@ -207,7 +210,7 @@ def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
 def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return the mean of the training images, computed once and kept in the run folder."""
     path = run.path / "ranks" / "mean.npy"
-    if not path.is_file():
+    if not path.is_file() and is_writer():
         total = torch.zeros(3, dtype=torch.float64)
         for index in track(pool.tolist(), "mean colour", transient=True):
             total += data.pool()[index]["image"].double().mean((1, 2))
@@ -217,5 +220,6 @@ def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) 
             np.save(part, mean, allow_pickle=False)
 
         write_atomic(path, write)
+    wait_for_all()
     red, green, blue = np.load(path, allow_pickle=False).tolist()
     return red, green, blue
