@@ -17,12 +17,14 @@ NUM_EVENTS = {"train": 12, "explain": 6, "write": 91, "report": 32}
 
 
 def finished(out: Path) -> dict[Path, int]:
-    """Models and values of images, with the time they were written at."""
+    """Models and blocks, with the time they were written at."""
     return {path: (out / path).stat().st_mtime_ns for path in files_of(out) if is_finished(path)}
 
 
 def is_finished(path: Path) -> bool:
-    return path.suffix in (".ckpt", ".parquet") and not path.name.startswith(".")
+    # where masks lie is written before the block, which says that both are there
+    whole = path.suffix == ".ckpt" or path.parent.name == "per_image"
+    return whole and not path.name.startswith(".")
 
 
 def kill_and_go_on(out: Path, undisturbed: Path, moments: list[tuple[str, int]]) -> int:
