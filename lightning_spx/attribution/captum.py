@@ -61,7 +61,8 @@ class FromCaptum(Attribution):
         Raises:
             TypeError: If captum returns no tensor, and as in `Attribution.attribute`.
             ValueError: If captum cannot explain the model, its result has another shape, `seed` is missing, and as in
-                `Attribution.attribute`.
+                `Attribution.attribute`. Also for a RuntimeError of the model itself that it raises in captum's hands
+                and not in the call on the images before; that error is the cause.
         """
         inputs, target = checked(inputs, target)
 

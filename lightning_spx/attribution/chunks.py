@@ -37,6 +37,7 @@ def in_chunks(
 
     On a GPU the first of several chunks is a small one, and the memory that it takes decides on the size of the others;
     not where algorithms must be deterministic, as the last bits of a result depend on how many are evaluated at once.
+    Where memory runs out the chunk is halved there too, and these bits may differ from a run in which it did not.
 
     Args:
         method: Name of the attribution method, for messages.

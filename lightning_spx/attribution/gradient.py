@@ -92,9 +92,7 @@ def differentiate(logits: Tensor, variable: Tensor, check: Check = require_finit
     # the logit of an image depends on no other image, so the gradient of the sum holds the gradient of each
     gradient = torch.autograd.grad(logits.sum(), variable, allow_unused=True)[0] if logits.requires_grad else None
     if gradient is None:
-        raise ValueError(
-            "Expected a model whose output is a differentiable function of its input, got one that is not."
-        )
+        raise ValueError("Expected a model whose output is a differentiable function of its input, got another one.")
     check(gradient, "gradient")
     return gradient.detach().float()
 

@@ -37,7 +37,8 @@ class Attribution(ABC):
         """Explain the raw logit of `target`.
 
         The model is taken at its word: each call's answer is explained, also where the same image would get another one
-        in the next call, and an error that the model raises itself passes through as it is.
+        in the next call, and an error that the model raises itself passes through as it is. Two do not: where memory
+        runs out, fewer images are tried first; and `FromCaptum` cannot always tell a RuntimeError from one of captum's.
 
         Args:
             model: Any callable from `(N, C, H, W)` to `(N, K)` or `(N,)`.

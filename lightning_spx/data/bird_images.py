@@ -47,7 +47,8 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, has another size than its photo, or holds nothing but 0 and 1.
+        ValueError: it cannot be read, has another size than its photo, or holds nothing but 0 and 1; or it has 16 bits
+            and nothing above 255.
 
     Example:
         >>> import tempfile

@@ -18,8 +18,8 @@ UNREADABLE = (
     *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, zlib.error, MemoryError),
 )
 MAX_SIDE = 20_000
-# where Pillow begins to warn of a decompression bomb
-MAX_PIXELS = 89_478_485
+# where Pillow itself refuses a decompression bomb; it warns from half of that
+MAX_PIXELS = 2 * 89_478_485
 # the shorter side is brought to the size of a batch's images, so a strip would become far larger than its file
 MAX_RATIO = 100
 
@@ -27,9 +27,10 @@ MAX_RATIO = 100
 def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
     """Return the first frame of an image file, turned as its EXIF data says, at 8 bits.
 
-    Of 16 bits the upper eight are kept, transparency is dropped, and colours that have no red, green and blue (CMYK)
-    are converted without their profile, as Pillow does. Nothing is decoded of a file that says it is wider or higher
-    than 20,000 pixels, holds more than 89,478,485 of them, or is more than 100 times as long as it is wide.
+    Of 16 bits the upper eight are kept, and grey whose largest value is 1 to 255 is refused. Transparency is dropped,
+    and colours that have no red, green and blue (CMYK) are converted without their profile, as Pillow does. Nothing is
+    decoded of a file that says it is wider or higher than 20,000 pixels, holds more than 178,956,970 of them, or is
+    more than 100 times as long as it is wide.
 
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
@@ -39,7 +40,8 @@ def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
         `(H, W, 3)`, or `(H, W)` of grey.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values or CIELAB.
+        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values, CIELAB
+            or 16-bit grey from 0 to 255.
 
     Example:
         >>> import tempfile
@@ -73,7 +75,10 @@ def _check_size(width: int, height: int) -> None:
 def _eight_bit(image: Image.Image, file_format: str | None) -> Image.Image:
     # Pillow's own conversion takes every value above 255 for white
     if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        grey = np.asarray(image)
+        if 0 < grey.max() <= 255:
+            raise ValueError(f"it holds 16-bit grey of at most {grey.max()}, which is black: save it with 8 bits.")
+        return Image.fromarray((grey >> 8).astype(np.uint8))
     # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
     if image.mode in ("I", "F", "LAB"):
         raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")

@@ -150,7 +150,7 @@ class MaskAUC(ImageMean):
 
 
 def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Check the shapes and return (N, HW) float64 values and bool mask; NaN stays NaN."""
+    """Check the shapes and return (N, HW) values, as they are, and bool mask."""
     if mask.dtype != torch.bool:
         raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
     check_real(saliency, "saliency")
@@ -160,4 +160,4 @@ def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"Expected `mask` to have the shape of `saliency`, {tuple(saliency.shape)}, got {tuple(mask.shape)}."
         )
-    return saliency.detach().double().flatten(1), mask.flatten(1)
+    return saliency.detach().flatten(1), mask.flatten(1)

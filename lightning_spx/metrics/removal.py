@@ -41,7 +41,7 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
         tensor([[[1, 1, 0]]])
     """
     check_maps(saliency, images, segments)
-    values = saliency.detach().double().flatten(1).nan_to_num(nan=0.0)
+    values = saliency.detach().flatten(1).nan_to_num(nan=0.0)
     if segments is not None:
         # sums beyond the range would all be the same
         values = scaled(values)

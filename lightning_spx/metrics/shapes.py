@@ -17,27 +17,34 @@ def check_real(maps: Tensor, name: str) -> None:
 
 
 def scaled(values: Tensor) -> Tensor:
-    """Bring rows whose squares would leave the range of float64 near 1, without rounding; others stay as they are.
+    """Bring float64 rows near 1 by a power of two, which rounds nothing, so that squares stay within the range.
 
     Args:
-        values: shape (N,D).
+        values: shape (N,D), of any real type; the squares of types other than float64 stay within it anyway, and these
+            are only converted.
 
     Returns:
-        Shape (N,D), float64: each row times a power of two.
+        Shape (N,D), float64: float64 rows with their largest value in [0.5, 1), and rows with a NaN or an infinity as
+        they are.
 
     Example:
         >>> import torch
-        >>> scaled(torch.tensor([[1e200, 2e200]], dtype=torch.float64)).square().sum().isfinite()
-        tensor(True)
+        >>> scaled(torch.tensor([[2.0**700, -(2.0**699)], [3.0, 0.0]], dtype=torch.float64))
+        tensor([[ 0.5000, -0.2500],
+                [ 0.7500,  0.0000]], dtype=torch.float64)
     """
     if values.dtype != torch.float64 or not values.numel():
-        # the squares of all others stay within it
         return values.double()
     largest = values.abs().amax(dim=1, keepdim=True)
     exponent = torch.frexp(largest).exponent.where(largest.isfinite(), 0)
     # in two steps, for a power beyond the range
     half = exponent // 2
-    return torch.ldexp(torch.ldexp(values, -half), half - exponent)
+    return values * _power_of_two(-half) * _power_of_two(half - exponent)
+
+
+def _power_of_two(exponent: Tensor) -> Tensor:
+    # written into the bits, as `ldexp` of older releases computes the power in float32
+    return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
 def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:

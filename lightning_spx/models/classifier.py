@@ -190,6 +190,6 @@ class ImageClassifier(LightningModule):
         loss, logits, label = self._step(batch)
         # the largest of logits that are not finite is no prediction: such an image counts as wrong
         finite = logits.isfinite().all(1)
-        accuracy.update(logits.argmax(1).where(finite, (label + 1) % logits.shape[1]), label)
+        accuracy.update(logits.argmax(1).where(finite, -1), label)
         self.log(f"{stage}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(label))
         self.log(f"{stage}/accuracy", accuracy, prog_bar=True, batch_size=len(label))

@@ -17,7 +17,7 @@ from lightning_spx.data.folder_images import read_image, read_pixels
 from lightning_spx.data.image_file import MAX_PIXELS, MAX_SIDE
 from lightning_spx.evaluation.input_images import find_images, read_images
 from tests.command_line import Captured, refusal
-from tests.inputs.image_files import DEFINED, GREY, ORIENTATION, PIXELS, REFUSED, TURNS, WHOLE, saved
+from tests.inputs.image_files import DEFINED, GREY, ORIENTATION, PIXELS, REFUSED, TURNS, WHOLE, png, saved
 from tests.inputs.outcomes import refused, refused_or
 from tests.inputs.strategies import damaged, examples
 
@@ -61,10 +61,33 @@ def test_nothing_is_decoded_of_a_bomb(tmp_path: Path, monkeypatch: pytest.Monkey
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
-    for name in ("a wide PNG", "a wide JPEG", "a PNG where Pillow only warns"):
-        path = tmp_path / "bomb.png"
+    path = tmp_path / "bomb.png"
+    for name in ("a wide PNG", "a wide JPEG", "a long strip"):
         path.write_bytes(REFUSED[name][0])
         refused(partial(read_pixels, path), f"{MAX_SIDE} and", str(MAX_PIXELS))
+    for name in ("a large PNG", "a PNG where Pillow refuses"):
+        path.write_bytes(REFUSED[name][0])
+        refused(partial(read_pixels, path), "decompression bomb")
+    # Pillow's limit can be lifted, ours stays
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    refused(partial(read_pixels, path), "13378 x 13377", str(MAX_PIXELS))
+
+
+def test_a_photo_of_as_many_pixels_as_pillow_admits_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class DecodedError(Exception):
+        pass
+
+    def decoded(_: Image.Image) -> None:
+        raise DecodedError
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert 2 * Image.MAX_IMAGE_PIXELS == MAX_PIXELS
+    path = tmp_path / "large.png"
+    for width, height in ((10_000, 9_000), (MAX_SIDE, MAX_PIXELS // MAX_SIDE)):
+        path.write_bytes(png(width, height))
+        with pytest.raises(DecodedError):
+            read_pixels(path)
 
 
 @pytest.mark.timeout(20)
@@ -113,6 +136,21 @@ def test_a_mask_of_the_photo_as_it_is_stored_is_refused(tmp_path: Path) -> None:
 def test_a_mask_of_zeros_and_ones_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mask.png").write_bytes(saved(GREY % 2, "PNG"))
     refused(lambda: read_mask(tmp_path / "mask.png", (6, 9)), "mask.png", "multiply it by 255")
+
+
+@pytest.mark.parametrize("largest", [1, 255])
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_a_mask_of_16_bits_that_holds_8_is_refused_and_not_empty(
+    file_format: str, largest: int, tmp_path: Path
+) -> None:
+    inside = (GREY > 99).astype(np.uint16)
+    path = tmp_path / "mask.png"
+    path.write_bytes(saved(inside * np.uint16(largest), file_format))
+    refused(lambda: read_mask(path, (6, 9)), "mask.png", f"at most {largest}")
+    path.write_bytes(saved(inside * np.uint16(65_535), file_format))
+    assert np.array_equal(read_mask(path, (6, 9)).numpy(), inside.astype(np.float32))
+    path.write_bytes(saved(inside * np.uint16(0), file_format))
+    assert not read_mask(path, (6, 9)).any()
 
 
 def check_damaged(content: bytes, folder: Path) -> None:

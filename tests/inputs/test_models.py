@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,6 +164,16 @@ def test_an_image_without_finite_logits_counts_as_misclassified(monkeypatch: pyt
     assert classifier.test_accuracy.compute() == 0
 
 
+def test_an_image_without_a_finite_logit_counts_as_misclassified_where_there_is_one_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits = torch.tensor([[1.0], [torch.nan], [2.0], [torch.inf]])
+    classifier = ImageClassifier(Classifier(lambda *_: logits), mean=(0.0,) * 3, std=(1.0,) * 3)
+    monkeypatch.setattr(classifier, "log", lambda *_, **__: None)
+    classifier.test_step({"image": images(), "label": torch.zeros(4, dtype=torch.int64)}, 0)
+    assert classifier.test_accuracy.compute() == 0.5
+
+
 class Judged(LightningModule):
     """A model of anybody's in a Trainer."""
 
@@ -178,23 +189,23 @@ class Judged(LightningModule):
         pass
 
 
-def judge(answer: Answer) -> None:
-    evaluator = SaliencyEvaluator(superpixels=[Grid(4)], num_images=6, num_resamples=20)
+def judge(answer: Answer, out: Path) -> None:
+    evaluator = SaliencyEvaluator(superpixels=[Grid(4)], num_images=6, num_resamples=20, out=out)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         Trainer(**QUIET, callbacks=[evaluator]).test(Judged(answer), loader(normalise=False), verbose=False)
 
 
 @pytest.mark.parametrize("name", ["none", "a row less", "another axis", "whole numbers"])
-def test_the_callback_names_the_module_whose_answer_is_wrong(name: str) -> None:
-    message = refused(lambda: judge(WRONG[name]), "return")
+def test_the_callback_names_the_module_whose_answer_is_wrong(name: str, tmp_path: Path) -> None:
+    message = refused(lambda: judge(WRONG[name], tmp_path), "return")
     assert "Judged" in message or "the model's `forward`" in message
 
 
-def test_the_callback_warns_of_what_is_not_finite_and_evaluates_nothing() -> None:
+def test_the_callback_warns_of_what_is_not_finite_and_evaluates_nothing(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="an output or gradient of the model is NaN or infinite: not evaluated"):
-        judge(NOT_FINITE["NaN for all"][0])
+        judge(NOT_FINITE["NaN for all"][0], tmp_path)
 
 
-def test_the_callback_names_a_module_that_answers_otherwise_each_time() -> None:
-    refused(lambda: judge(CHANGING["a draw of torch"]), "Judged", "in every call")
+def test_the_callback_names_a_module_that_answers_otherwise_each_time(tmp_path: Path) -> None:
+    refused(lambda: judge(CHANGING["a draw of torch"], tmp_path), "Judged", "in every call")

@@ -25,9 +25,12 @@ ROOT = Path(__file__).parents[2]
 EXTRAS = ("captum", "docs", "fast", "peers", "pretrained", "timm")
 TESTS = (
     "lightning_spx",  # every docstring's example
-    *(f"tests/{room}" for room in ("attribution", "superpixels", "metrics", "data", "models", "reporting")),
+    *(f"tests/{room}" for room in ("attribution", "superpixels", "metrics", "data", "models", "reporting", "inputs")),
     *(f"tests/evaluation/test_{name}.py" for name in ("stability", "saliency_evaluator", "explain", "report")),
-    *(f"tests/test_{name}.py" for name in ("cli", "cli_refusals", "optional_imports", "api", "wandb_sweep")),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("cli", "cli_refusals", "optional_imports", "api", "determinism", "wandb_sweep")
+    ),
     "tests/soak/test_leaks.py",
 )
 
