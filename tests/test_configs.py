@@ -150,7 +150,7 @@ def test_imagenet_on_eight_architectures_is_explained(
     monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
     config = CONFIGS / "stability" / "imagenet.yaml"
     make_folders(tmp_path, num_classes=4)
-    words = ["stability", f"--config={config}", "--data.root=.", "--trainer.strategy=auto", *QUIET]
+    words = ["stability", f"--config={config}", "--data.root=.", *QUIET]
     # its networks are built as they are; what is missing is the first one's weights
     assert "weights/resnet50.pth" in refusal(capsys, words)
     small = {"class_path": "SmallResNet", "init_args": {"num_classes": 4, "width": 4}}

@@ -29,7 +29,7 @@ def start_processes(trainer: Trainer) -> None:
         ValueError: its strategy starts processes for each training and ends them after it.
     """
     launcher = trainer.strategy.launcher
-    if launcher is None:
+    if launcher is None or trainer.world_size == 1:
         return
     if isinstance(launcher, _MultiProcessingLauncher):
         raise ValueError(

@@ -63,7 +63,7 @@ class Start:
         """
         if self.launcher == "local":
             start_processes(trainer)
-        elif trainer.strategy.launcher is not None:
+        elif trainer.world_size > 1:
             raise ValueError(
                 f"Expected one device for each unit of `launcher` ray, got {trainer.world_size}. "
                 "Give `trainer.devices` 1; the units are what is spread."

@@ -16,6 +16,7 @@ import lightning_spx
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.cli import main
 from lightning_spx.evaluation.processes import collect, start_processes
+from lightning_spx.evaluation.starts import Start
 from tests.evaluation.small_study import NUM_IMAGES, checkpoints_of, results_of, study
 
 METHODS = [Gradient(), SmoothGrad(num_samples=2)]
@@ -69,6 +70,13 @@ def test_a_strategy_that_ends_its_processes_after_each_training_is_refused() -> 
     trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False, barebones=True)
     with pytest.raises(ValueError, match=r"Expected `trainer.strategy` to have processes that last"):
         start_processes(trainer)
+
+
+def test_one_process_of_such_a_strategy_needs_no_others() -> None:
+    trainer = Trainer(accelerator="cpu", devices=1, strategy="ddp", logger=False, barebones=True)
+    start_processes(trainer)
+    assert not distributed.is_initialized()
+    Start(None, "ray", {"CPU": 2}, str).prepare(trainer)
 
 
 COMMAND = """
