@@ -82,7 +82,10 @@ def test_a_group_of_processes_killed_at_a_random_time(undisturbed: Path, tmp_pat
         process = launch(words, log)
         process.join(timeout=draw.uniform(0, duration))
         if process.exitcode is None and process.pid is not None:
-            os.killpg(process.pid, signal.SIGKILL)
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # so early that it has no group of its own yet
+                process.kill()
         if ended(process, log).code == 0:
             break
     last = ended(launch(words, log), log)
