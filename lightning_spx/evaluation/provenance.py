@@ -35,7 +35,7 @@ class RunRecord:
     Args:
         run: the run's folder.
         content: what is known so far; plain values.
-        shared: other starts work on the run at the same time: what they do is not written down.
+        shared: other starts work on the run at the same time; their seconds are not written down, their places are.
     """
 
     def __init__(self, run: RunFolder, content: dict[str, Any], shared: bool = False) -> None:

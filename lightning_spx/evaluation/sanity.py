@@ -1,6 +1,6 @@
 """Sanity checks: how far a map stays the same while its network forgets what it has learnt, layer after layer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,7 @@ def sanity_values(
     batch_size: int,
     device: torch.device,
     seed: int,
+    advance: Callable[[int], object],
 ) -> pd.DataFrame:
     """Compare each network's maps with those of the same network with ever more layers randomised.
 
@@ -55,6 +56,7 @@ def sanity_values(
         batch_size: images at a time.
         device: of the models.
         seed: of the new weights.
+        advance: is told the number of images of each batch that is done.
 
     Returns:
         Rows as `compare` gives them, of the metric `sanity_ssim`, with the model's number as the pair and the share of
@@ -72,6 +74,7 @@ def sanity_values(
                 target[position],
                 batch_size=batch_size,
                 device=device,
+                advance=advance,
             )
             values = compare(
                 torch.stack([attributions[position], other]),

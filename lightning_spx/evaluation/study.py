@@ -144,7 +144,7 @@ class Study:
         sizes = [len(self.shards[block.shard].positions) for block in blocks]
         counts = [len(self.rounds[block.repeat].members) for block in blocks]
         with _progress() as progress:
-            task = progress.add_task("explain", total=sum(map(mul, sizes, counts)))
+            task = progress.add_task("explain", total=sum(map(mul, sizes, counts)) * (1 + self.settings.sanity_stages))
             for repeat, own in groupby(blocks, key=attrgetter("repeat")):
                 members, load = self.rounds[repeat].members, self.rounds[repeat].load
                 networks = {member: load(member).to(self.settings.device) for member in members}
@@ -209,6 +209,7 @@ class Study:
                     batch_size=settings.batch_size,
                     device=settings.device,
                     seed=settings.seed,
+                    advance=advance,
                 )
                 block.write(self.run, "sanity", sanity, of_round.name, self.record.place)
                 self.record.count(f"sanity {block.method}")
