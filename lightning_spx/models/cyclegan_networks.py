@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lightning_spx.models.memory_format import in_training_format
+
 
 class ResNetGenerator(nn.Module):
     """Translate images by strided convolutions, residual blocks and transposed convolutions, instance-normalised.
@@ -53,7 +55,7 @@ class ResNetGenerator(nn.Module):
             raise ValueError(
                 f"Expected images with sides divisible by 4, got {images.shape[-2]} x {images.shape[-1]} pixels."
             )
-        translated: Tensor = self.layers(2 * images - 1)
+        translated: Tensor = self.layers(2 * in_training_format(images, self) - 1)
         return (translated + 1) / 2
 
 
@@ -169,7 +171,7 @@ class PatchDiscriminator(nn.Module):
                 f"Expected images of at least {smallest} pixels for {self.num_layers} strided layers, "
                 f"got {images.shape[-2]} x {images.shape[-1]}."
             )
-        scores: Tensor = self.layers(2 * images - 1)
+        scores: Tensor = self.layers(2 * in_training_format(images, self) - 1)
         return scores
 
 

@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ from torch import nn
 from torchvision.transforms.v2 import functional
 
 from lightning_spx.models import Normalize, SmallResNet, cifar_resnet18, pretrained
+from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
+from lightning_spx.models.memory_format import in_training_format
 from lightning_spx.models.networks import state_mismatch
 from lightning_spx.models.schedule import warmup_cosine
 
@@ -41,6 +44,46 @@ def test_a_shortcut_carries_the_input_past_a_silent_block() -> None:
     block.load_state_dict(state, strict=False)
     features = torch.randn(1, 4, 8, 8)
     torch.testing.assert_close(block(features), features.relu())
+
+
+@pytest.mark.parametrize("width", range(1, 17))
+def test_weights_learn_from_the_gradients_of_double_precision(width: int) -> None:
+    torch.manual_seed(width)
+    network = SmallResNet(num_classes=3, width=width)
+    images, label = torch.rand(6, 3, 12, 10), torch.arange(6) % 3
+    exact = copy.deepcopy(network).double()
+    for one, pixels in ((network, images), (exact, images.double())):
+        torch.autograd.backward(nn.functional.cross_entropy(one(pixels), label))
+    for (name, own), right in zip(network.named_parameters(), exact.parameters(), strict=True):
+        assert own.grad is not None, name
+        assert right.grad is not None, name
+        torch.testing.assert_close(own.grad.double(), right.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [SmallResNet(width=4), PatchDiscriminator(channels=4), ResNetGenerator(num_blocks=1, channels=4)],
+    ids=lambda network: type(network).__name__,
+)
+def test_images_do_not_choose_the_memory_format_in_which_weights_learn(network: nn.Module) -> None:
+    images = torch.rand(2, 3, 32, 32).to(memory_format=torch.channels_last)
+    formats = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            # no gradient is asked for here, and none computed
+            layer.register_forward_pre_hook(
+                lambda layer, inputs: formats.extend([inputs[0].is_contiguous(), layer.weight.is_contiguous()])
+            )
+    with torch.no_grad():
+        network(images)
+    assert formats
+    assert all(formats)
+
+
+def test_images_that_are_explained_keep_their_memory_format() -> None:
+    network = SmallResNet(width=4).requires_grad_(False)
+    images = torch.rand(2, 3, 8, 8).to(memory_format=torch.channels_last)
+    assert in_training_format(images, network) is images
 
 
 @pytest.mark.parametrize("name", ["num_classes", "width"])
