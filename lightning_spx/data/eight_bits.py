@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from PIL.ExifTags import Base as Tag
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 # of 16 bits: numbers of 8, 10, 12 and 14 bits that no one scaled do not reach it
@@ -48,13 +49,14 @@ def numbers_of(image: Image.Image) -> Numbers:
             raise ValueError("it holds signed numbers, whose brightness is not defined: save it with 8 bits, unsigned.")
         # of planes Pillow's own reader takes bytes as they are
         turned = white_is_zero or tags.get(Tag.FillOrder) == BITS_FROM_THE_RIGHT
-        in_planes = tags.get(Tag.PlanarConfiguration) == IN_PLANES and image.tile[0][0] == "raw"
+        in_planes = tags.get(Tag.PlanarConfiguration) == IN_PLANES and {each[0] for each in image.tile} == {"raw"}
         if in_planes and (turned or set(tags.get(Tag.BitsPerSample, (1,))) != {8}):
             raise ValueError("it holds planes of other than 8 bits, which Pillow mixes up: save it interleaved.")
-    if image.format not in ("PNG", "PPM", "TIFF"):
+    # one without pixels is refused when it is decoded
+    if not isinstance(image, ImageFile) or image.format not in ("PNG", "PPM", "TIFF") or not image.tile:
         return Numbers(255, white_is_zero)
     decoder, arguments = image.tile[0][0], image.tile[0][3]
-    kind, *others = (arguments,) if isinstance(arguments, str) else arguments
+    kind, *others = arguments if isinstance(arguments, tuple) else (arguments or "",)
     if decoder.startswith("ppm"):
         return Numbers(int(others[-1]), white_is_zero)
     return Numbers(4095 if ";12" in kind else 65_535 if ";16" in kind else 255, white_is_zero)

@@ -14,10 +14,14 @@ from lightning_spx.data.splits import Plan
 class ImageFolderDataModule(ImageDataModule):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` where there is no `test`.
 
-    Images are turned as their EXIF data says, converted to RGB at 8 bits (the first frame of a moving one), and resized
-    and cropped to a central square where their size differs. One with more than 20,000 pixels a side or 178,956,970 in
-    all, or with a side more than 100 times as long as the other, is unreadable. All are read once at the start, so that
-    no split holds an image that cannot be read; sets that fit in 1 GiB stay in memory.
+    Images are turned as their EXIF data says, converted to RGB at 8 bits (the first frame of a moving one, the colours
+    of transparent pixels as they are stored), and resized and cropped to a central square where their size differs. One
+    with more than 20,000 pixels a side or 178,956,970 in all, or with a side more than 100 times as long as the other,
+    is unreadable. All are read once at the start, so that no split holds an image that cannot be read; sets that fit in
+    1 GiB stay in memory.
+
+    Files count by their endings or, without one, by content. What is left out of a class, such as images in folders
+    below it, is counted in one warning.
 
     Args:
         root: folder that holds `train` and `test` or `val`.

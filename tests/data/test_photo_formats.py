@@ -67,14 +67,14 @@ def deep(largest: int, order: str = "<", values: NDArray[np.float64] = RAMP) -> 
     return of(largest, values).astype(f"{order}u2").tobytes()
 
 
-WHITE_IS_ZERO = {"photometric": 0}
+WHITE_IS_ZERO = 0
 AS_BRIGHT = {
     "8 bits": tiff(of(255).astype(np.uint8).tobytes(), 8),
-    "8 bits, white is zero": tiff((255 - of(255)).astype(np.uint8).tobytes(), 8, **WHITE_IS_ZERO),
+    "8 bits, white is zero": tiff((255 - of(255)).astype(np.uint8).tobytes(), 8, photometric=WHITE_IS_ZERO),
     "12 bits": tiff(packed(of(4095), 12), 12),
     "16 bits": tiff(deep(65_535), 16),
     "16 bits, the highest first": tiff(deep(65_535, ">"), 16, ">"),
-    "16 bits, white is zero": tiff(deep(65_535, values=1 - RAMP), 16, **WHITE_IS_ZERO),
+    "16 bits, white is zero": tiff(deep(65_535, values=1 - RAMP), 16, photometric=WHITE_IS_ZERO),
     "a PNG of 16 bits": png(of(65_535), 0),
     "a PGM of 12 bits, which says so": b"P5 8 6 4095\n" + deep(4095, ">"),
     "a plain PGM of 10 bits": b"P2 8 6 1023\n" + " ".join(f"{number:.0f}" for number in of(1023).ravel()).encode(),
@@ -97,7 +97,10 @@ REFUSED = {
         tiff(deep(65_535, values=COLOURS.transpose(2, 0, 1)), 16, samples=3, photometric=2, planes=2),
         "planes of other than 8 bits",
     ),
-    "one plane, white is zero": (tiff(of(255).astype(np.uint8).tobytes(), 8, planes=2, **WHITE_IS_ZERO), "planes"),
+    "one plane, white is zero": (
+        tiff(of(255).astype(np.uint8).tobytes(), 8, planes=2, photometric=WHITE_IS_ZERO),
+        "planes",
+    ),
     **{
         f"{name} of at most {largest}": (content, "16-bit numbers of at most")
         for largest in (255, 1023, 4095, 16_383)
@@ -106,7 +109,7 @@ REFUSED = {
             "a PNG of colours": png(of(largest, COLOURS), 2),
             "a PNG of opaque colours": png(opaque(of(largest, COLOURS)), 6),
             "a TIFF": tiff(deep(largest), 16),
-            "a TIFF where white is zero": tiff(deep(largest), 16, **WHITE_IS_ZERO),
+            "a TIFF where white is zero": tiff(deep(largest), 16, photometric=WHITE_IS_ZERO),
             "a TIFF of colours": tiff(deep(largest, values=COLOURS), 16, samples=3, photometric=2),
             "a PGM": b"P5 8 6 65535\n" + deep(largest, ">"),
             "a PPM": b"P6 8 6 65535\n" + deep(largest, ">", COLOURS),
