@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lightning_spx.data.bird_files import BirdPhoto, Box
 from lightning_spx.data.folder_images import read_pixels
-from lightning_spx.data.image_file import decode
 from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.mask_levels import mask_levels
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.splits import Indices
 
@@ -42,13 +42,13 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
     viewers show it.
 
     Args:
-        path: an image file, 0 to 255.
+        path: an image file, 255 on the object and 0 elsewhere.
         size: height and width of the photo, upright.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, has another size than its photo, or holds nothing but 0 and 1; or it has 16 bits
-            and nothing above 255.
+        ValueError: it cannot be read, has another size than its photo, or its values do not say plainly what is object,
+            see `mask_levels`.
 
     Example:
         >>> import tempfile
@@ -60,14 +60,12 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected a mask at {path}, found none.")
-    mask = decode(path, "L")
+    mask = mask_levels(path)
     if mask.shape != size:
         raise ValueError(
             f"Expected the mask {path} to have the size of its photo, {size[1]} x {size[0]}, "
             f"got {mask.shape[1]} x {mask.shape[0]}."
         )
-    if mask.max() == 1:
-        raise ValueError(f"Expected the mask {path} to be 255 on the object, got 1: multiply it by 255.")
     return torch.from_numpy(mask).float() / 255
 
 

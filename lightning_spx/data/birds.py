@@ -14,6 +14,7 @@ from lightning_spx.data.bird_images import Background, BirdImages, Masks, mask_f
 from lightning_spx.data.folder_images import IN_MEMORY_BYTES
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
+from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.splits import Plan
 
 LONG_READ = 1000
@@ -177,6 +178,7 @@ class BirdsDataModule(ImageDataModule):
         good: list[int] = []
         refused: list[ValueError] = []
         kept = []
+        survey = MaskSurvey()
         total = torch.zeros(3, dtype=torch.float64)
         for index in track(range(len(photos)), "Reading birds", disable=len(photos) < LONG_READ, transient=True):
             try:
@@ -190,12 +192,15 @@ class BirdsDataModule(ImageDataModule):
             pixels, mask = images.fit(index, original)
             good.append(index)
             total += pixels.double().mean((1, 2))
+            if mask is not None:
+                survey.add(photos[index].name, mask)
             if in_memory:
                 kept.append((pixels.numpy(), None if mask is None else mask.numpy()))
         if refused:
             warnings.warn(
                 f"Left out {len(refused)} of {len(photos)} photos that cannot be read. {refused[0]}", stacklevel=2
             )
+        survey.warn()
         lost = set(labels.tolist()) - set(labels[good].tolist())
         if lost or not good:
             name = self.class_names[min(lost)]

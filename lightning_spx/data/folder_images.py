@@ -1,4 +1,4 @@
-"""Reading image files: which there are, which can be read, and their pixels."""
+"""Reading image files: which can be read, and their pixels."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,7 +16,6 @@ from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.splits import Indices
 
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 IN_MEMORY_BYTES = 2**30
 LONG_READ = 10_000
 
@@ -43,7 +42,7 @@ def read_pixels(path: Path) -> Tensor:
     Raises:
         ValueError: if the file cannot be read, or is too large to be decoded.
     """
-    return torch.from_numpy(decode(path, "RGB")).permute(2, 0, 1)
+    return torch.from_numpy(decode(path)).permute(2, 0, 1)
 
 
 class FolderImages(LabelledImages):
@@ -66,30 +65,6 @@ class FolderImages(LabelledImages):
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return the image at a position, without a mask."""
         return read_image(self.paths[index], self.image_size).float() / 255, None
-
-
-def class_folders(folder: Path) -> list[Path]:
-    """Return the folders of the classes, sorted by name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not found:
-        raise ValueError(f"Expected {folder} to hold one folder per class, got none.")
-    return found
-
-
-def image_paths(folder: Path) -> list[Path]:
-    """Return the image files of a class, sorted by name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS)
-    if not found:
-        raise ValueError(f"Expected {folder} to hold images ({', '.join(sorted(EXTENSIONS))}), got none.")
-    return found
 
 
 def read_all(groups: dict[int, list[Path]], image_size: int, *, strict: bool, verify: bool) -> LabelledImages:

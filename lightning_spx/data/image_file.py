@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from lightning_spx.data.eight_bits import eight_bits, numbers_of
+
 # by content, whatever the name ends with: other formats that Pillow knows run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # what Pillow raises on damaged files of these formats, and on those large enough to exhaust the memory; found by
@@ -24,31 +26,31 @@ MAX_PIXELS = 2 * 89_478_485
 MAX_RATIO = 100
 
 
-def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
+def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
     """Return the first frame of an image file, turned as its EXIF data says, at 8 bits.
 
-    Of 16 bits the upper eight are kept, and grey whose largest value is 1 to 255 is refused. Transparency is dropped,
-    and colours that have no red, green and blue (CMYK) are converted without their profile, as Pillow does. Nothing is
-    decoded of a file that says it is wider or higher than 20,000 pixels, holds more than 178,956,970 of them, or is
-    more than 100 times as long as it is wide.
+    Of 12 and 16 bits the upper eight are kept, and 16 of which no more than a quarter is used are refused. Colour
+    profiles and gamma are left out of account, and colours that have no red, green and blue (CMYK) are converted as
+    Pillow does. Nothing is decoded of a file that says it is wider or higher than 20,000 pixels, holds more than
+    178,956,970 of them, or is more than 100 times as long as it is wide.
 
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
-        mode: colours, or one channel of grey.
+        mode: colours alone, whatever their transparency, or with their opacity.
 
     Returns:
-        `(H, W, 3)`, or `(H, W)` of grey.
+        `(H, W, 3)`, or `(H, W, 4)` with opacity.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, is too large, or holds 32-bit values, CIELAB
-            or 16-bit grey from 0 to 255.
+        ValueError: if there is no such file, it cannot be read, is too large, or holds numbers whose brightness
+            is not plain, see `eight_bits`.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "grey.png"
         ...     Image.fromarray(np.array([[0, 0x80FF]], np.uint16)).save(path)
-        ...     decode(path, "L")
+        ...     decode(path)[..., 0]
         array([[  0, 128]], dtype=uint8)
     """
     try:
@@ -57,7 +59,8 @@ def decode(path: Path, mode: Literal["RGB", "L"]) -> NDArray[np.uint8]:
             raise FileNotFoundError("there is no such file.")
         with Image.open(path, formats=FORMATS) as image:
             _check_size(*image.size)
-            return np.array(_eight_bit(ImageOps.exif_transpose(image), image.format).convert(mode))
+            numbers = numbers_of(image)
+            return np.array(eight_bits(ImageOps.exif_transpose(image), numbers).convert(mode))
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"Expected {path} to be a readable image: {reason}") from error
@@ -70,16 +73,3 @@ def _check_size(width: int, height: int) -> None:
             f"it is {width} x {height} pixels, and a side may have {MAX_SIDE} and be {MAX_RATIO} times as long as the "
             f"other, and all may be {MAX_PIXELS}."
         )
-
-
-def _eight_bit(image: Image.Image, file_format: str | None) -> Image.Image:
-    # Pillow's own conversion takes every value above 255 for white
-    if image.mode.startswith("I;16") or (image.mode == "I" and file_format == "PPM"):
-        grey = np.asarray(image)
-        if 0 < grey.max() <= 255:
-            raise ValueError(f"it holds 16-bit grey of at most {grey.max()}, which is black: save it with 8 bits.")
-        return Image.fromarray((grey >> 8).astype(np.uint8))
-    # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
-    if image.mode in ("I", "F", "LAB"):
-        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
-    return image

@@ -1,9 +1,11 @@
 """Images in one folder per class: ImageNet, Imagenette, CIFAR-10 as files, or one's own."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
-from lightning_spx.data.folder_images import class_folders, image_paths, read_all
+from lightning_spx.data.folder_images import read_all
+from lightning_spx.data.found_images import class_folders, contents, image_paths, others_in, warn_of_others
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
@@ -12,10 +14,14 @@ from lightning_spx.data.splits import Plan
 class ImageFolderDataModule(ImageDataModule):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` where there is no `test`.
 
-    Images are turned as their EXIF data says, converted to RGB at 8 bits (the first frame of a moving one), and resized
-    and cropped to a central square where their size differs. One with more than 20,000 pixels a side or 178,956,970 in
-    all, or with a side more than 100 times as long as the other, is unreadable. All are read once at the start, so that
-    no split holds an image that cannot be read; sets that fit in 1 GiB stay in memory.
+    Images are turned as their EXIF data says, converted to RGB at 8 bits (the first frame of a moving one, the colours
+    of transparent pixels as they are stored), and resized and cropped to a central square where their size differs. One
+    with more than 20,000 pixels a side or 178,956,970 in all, or with a side more than 100 times as long as the other,
+    is unreadable. All are read once at the start, so that no split holds an image that cannot be read; sets that fit in
+    1 GiB stay in memory.
+
+    Files count by their endings or, without one, by content. What is left out of a class, such as images in folders
+    below it, is counted in one warning.
 
     Args:
         root: folder that holds `train` and `test` or `val`.
@@ -74,18 +80,22 @@ class ImageFolderDataModule(ImageDataModule):
         """The folder of the training classes."""
         folder = self.root / "train"
         if not folder.is_dir():
-            raise FileNotFoundError(f"Expected training images in {folder}/<class>/: set `root` to the folder above.")
+            raise FileNotFoundError(
+                f"Expected training images in {folder}/<class>/: set `root` to the folder above, "
+                f"it holds {contents(self.root)}."
+            )
         return folder
 
     @property
     def test_folder(self) -> Path:
-        """The folder of the test classes: `test`, or else `val`."""
-        for name in ("test", "val"):
-            if (self.root / name).is_dir():
-                return self.root / name
-        raise FileNotFoundError(
-            f"Expected test images in {self.root / 'test'}/<class>/ or {self.root / 'val'}/<class>/."
-        )
+        """The folder of the test classes: `test`, or else `val`, also where `test` has no folders of classes."""
+        there = [self.root / name for name in ("test", "val") if (self.root / name).is_dir()]
+        if not there:
+            raise FileNotFoundError(
+                f"Expected test images in {self.root / 'test'}/<class>/ or {self.root / 'val'}/<class>/: "
+                f"{self.root} holds {contents(self.root)}."
+            )
+        return next((folder for folder in there if _has_folders(folder)), there[0])
 
     @property
     def class_names(self) -> list[str]:
@@ -103,12 +113,19 @@ class ImageFolderDataModule(ImageDataModule):
 
     def load_test(self) -> LabelledImages:
         """Return the test images that can be read."""
-        unknown = {folder.name for folder in class_folders(self.test_folder)} - set(self.class_names)
+        folder, passed = self.test_folder, self.root / "test"
+        other = f", or remove it and {self.root / 'val'} is the test" if (self.root / "val").is_dir() else ""
+        unknown = {each.name for each in class_folders(folder)} - set(self.class_names)
         if unknown:
             raise ValueError(
-                f"Expected every class in {self.test_folder} to be one of {self.train_folder}, got {sorted(unknown)}."
+                f"Expected every class in {folder} to be one of {self.train_folder}, got {sorted(unknown)}"
+                f"{other if folder == passed else ''}."
             )
-        return self._load(self.test_folder)
+        if folder != passed and passed.is_dir():
+            warnings.warn(
+                f"{folder} is the test: {passed} has no folders of classes, it holds {contents(passed)}.", stacklevel=2
+            )
+        return self._load(folder)
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the names and sizes of all files; a file's folder is its label."""
@@ -120,5 +137,12 @@ class ImageFolderDataModule(ImageDataModule):
 
     def _load(self, folder: Path) -> LabelledImages:
         labels = {name: number for number, name in enumerate(self.class_names)}
-        groups = {labels[group.name]: image_paths(group) for group in class_folders(folder)}
+        classes = class_folders(folder)
+        groups = {labels[group.name]: image_paths(group) for group in classes}
+        others = others_in(folder, classes)
+        warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
         return read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(path.is_dir() and not path.name.startswith(".") for path in folder.iterdir())

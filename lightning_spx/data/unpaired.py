@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lightning_spx.data.folder_images import image_paths, read_all
+from lightning_spx.data.folder_images import read_all
+from lightning_spx.data.found_images import contents, image_paths, others_in, warn_of_others
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages, Sample
 from lightning_spx.data.splits import Indices, Plan
@@ -146,13 +147,16 @@ class UnpairedDataModule(ImageDataModule):
             folder = self.root / f"{stage}{domain}"
             if not folder.is_dir():
                 raise FileNotFoundError(
-                    f"Expected images in {folder}: `root` holds the folders trainA, trainB, testA and testB."
+                    f"Expected images in {folder}: `root` holds the folders trainA, trainB, testA and testB, "
+                    f"and here it holds {contents(self.root)}."
                 )
             groups[label] = image_paths(folder)
         return groups
 
     def _load(self, stage: str) -> LabelledImages:
-        return read_all(self._groups(stage), self.image_size, strict=self.strict, verify=self.verify)
+        groups = self._groups(stage)
+        warn_of_others(path for group in groups.values() for path in others_in(group[0].parent, group))
+        return read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
 
 
 class Pairs(Dataset[Sample]):

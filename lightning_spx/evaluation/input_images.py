@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_spx.data.folder_images import EXTENSIONS, read_image
+from lightning_spx.data.folder_images import read_image
+from lightning_spx.data.found_images import contents, is_image, others_in, warn_of_others
 
 
 @dataclass(frozen=True)
@@ -40,23 +41,28 @@ def find_images(places: Sequence[str | Path]) -> list[Path]:
         FileNotFoundError: Expected `images` to name files, folders or patterns, found nothing at nowhere.png.
     """
     found: list[Path] = []
+    others: list[Path] = []
     for place in places:
         path = Path(place)
         if path.is_file():
             matches = [path]
         elif path.is_dir():
-            matches = sorted(child for child in path.iterdir() if _is_image(child))
+            matches = sorted(child for child in path.iterdir() if child.is_file() and is_image(child))
+            others += others_in(path, matches)
         else:
-            matches = sorted(Path(match) for match in glob.glob(str(place), recursive=True) if _is_image(Path(match)))
+            there = sorted(match for match in map(Path, glob.glob(str(place), recursive=True)) if match.is_file())
+            known = {match: is_image(match) for match in there}
+            matches = [match for match in there if known[match]]
+            others += [match for match in there if not known[match]]
         if not matches:
             reason = "a folder without images" if path.is_dir() else "nothing"
-            raise FileNotFoundError(f"Expected `images` to name files, folders or patterns, found {reason} at {place}.")
+            there_is = f", it holds {contents(path)}" if path.is_dir() else ""
+            raise FileNotFoundError(
+                f"Expected `images` to name files, folders or patterns, found {reason} at {place}{there_is}."
+            )
         found += matches
+    warn_of_others(dict.fromkeys(others))
     return list(dict.fromkeys(found))
-
-
-def _is_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in EXTENSIONS
 
 
 def read_images(paths: Sequence[Path], image_size: int, strict: bool = False) -> InputImages:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_spx.data import Background, read_mask, replace_background
 from lightning_spx.data.folder_images import read_pixels
+from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
 from lightning_spx.models import CycleGAN, Part
@@ -52,10 +53,13 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
         return ShownPhotos(photos, None, [], "")
     side = photos.images.shape[-1]
     found = []
+    survey = MaskSurvey()
     for path in photos.paths:
         height, width = read_pixels(path).shape[1:]
         mask = read_mask(_mask_file(path, Path(masks)), (int(height), int(width)))
         found.append(resize_and_crop(mask[None], side)[0] >= 0.5)
+        survey.add(path.name, found[-1])
+    survey.warn()
     mask = torch.stack(found)
     if background != "keep":
         colour = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(3)

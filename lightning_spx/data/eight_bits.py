@@ -1,0 +1,99 @@
+"""What the numbers of an image file mean, at 8 bits: the brightness that viewers show, or why there is none."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from PIL.ExifTags import Base as Tag
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+# of 16 bits: numbers of 8, 10, 12 and 14 bits that no one scaled do not reach it
+DOUBTFUL = 2**14
+WHITE_IS_ZERO = 0
+IN_PLANES = 2
+UNSIGNED = 1
+BITS_FROM_THE_RIGHT = 2
+
+
+class Numbers(NamedTuple):
+    """How a file's numbers become brightness.
+
+    Args:
+        highest: what full brightness is.
+        white_is_zero: whether the scale is turned round, where Pillow leaves that to us.
+    """
+
+    highest: int
+    white_is_zero: bool
+
+
+def numbers_of(image: Image.Image) -> Numbers:
+    """Return what an image's header says of its numbers, before anything is decoded.
+
+    Raises:
+        ValueError: they have no plain brightness, or Pillow mixes them up.
+
+    Example:
+        >>> numbers_of(Image.new("L", (2, 1)))
+        Numbers(highest=255, white_is_zero=False)
+    """
+    # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
+    if image.mode in ("F", "LAB") or (image.mode == "I" and image.format != "PPM"):
+        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
+    white_is_zero = False
+    if isinstance(image, TiffImageFile):
+        tags = image.tag_v2
+        white_is_zero = tags.get(Tag.PhotometricInterpretation, WHITE_IS_ZERO) == WHITE_IS_ZERO
+        if any(kind != UNSIGNED for kind in tags.get(Tag.SampleFormat, ())):
+            raise ValueError("it holds signed numbers, whose brightness is not defined: save it with 8 bits, unsigned.")
+        # of planes Pillow's own reader takes bytes as they are
+        turned = white_is_zero or tags.get(Tag.FillOrder) == BITS_FROM_THE_RIGHT
+        in_planes = tags.get(Tag.PlanarConfiguration) == IN_PLANES and {each[0] for each in image.tile} == {"raw"}
+        if in_planes and (turned or set(tags.get(Tag.BitsPerSample, (1,))) != {8}):
+            raise ValueError("it holds planes of other than 8 bits, which Pillow mixes up: save it interleaved.")
+    # one without pixels is refused when it is decoded
+    if not isinstance(image, ImageFile) or image.format not in ("PNG", "PPM", "TIFF") or not image.tile:
+        return Numbers(255, white_is_zero)
+    decoder, arguments = image.tile[0][0], image.tile[0][3]
+    kind, *others = arguments if isinstance(arguments, tuple) else (arguments or "",)
+    if decoder.startswith("ppm"):
+        return Numbers(int(others[-1]), white_is_zero)
+    return Numbers(4095 if ";12" in kind else 65_535 if ";16" in kind else 255, white_is_zero)
+
+
+def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
+    """Return a decoded image at 8 bits, the upper eight of more.
+
+    Args:
+        image: decoded by Pillow, whose own conversion takes every grey above 255 for white.
+        numbers: what its header says.
+
+    Raises:
+        ValueError: of 16 bits no more than a quarter is used. Numbers of 8 to 14 bits in a larger container look like
+            that and are far too dark; whether they are those, or a photo of the night, no one can tell.
+
+    Example:
+        >>> deep = Image.fromarray(np.array([[0, 0x80FF]], np.uint16))
+        >>> np.asarray(eight_bits(deep, Numbers(65535, white_is_zero=False))).tolist()
+        [[0, 128]]
+    """
+    if image.mode.startswith("I"):
+        grey = np.asarray(image)
+        _check_range(int(grey.max()), numbers)
+        # Pillow brings those of PNM to 16 bits, and those of TIFF it leaves
+        shift = 4 if numbers.highest == 4095 and image.mode != "I" else 8
+        levels = (grey >> shift).astype(np.uint8)
+        return Image.fromarray(255 - levels if numbers.white_is_zero else levels)
+    if numbers.highest == 65_535 and image.mode.startswith("RGB"):
+        # Pillow has taken the upper eight bits: of 0 the lower ones may have been all
+        _check_range(max(255, 256 * int(np.asarray(image)[..., :3].max())), numbers)
+    return image
+
+
+def _check_range(largest: int, numbers: Numbers) -> None:
+    if numbers.highest == 65_535 and 0 < largest <= DOUBTFUL:
+        raise ValueError(
+            f"it holds 16-bit numbers of at most {largest}, a quarter of their range, as unscaled ones of fewer bits "
+            "do: save it with 8 bits, as bright as it should be."
+        )

@@ -1,0 +1,124 @@
+"""Which files and folders of a data set are meant, and what is left out of it, said in one line."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+# what a file is, its content says; these say which files are meant as images
+EXTENSIONS = frozenset(
+    {".apng", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
+    | {".ppm", ".tif", ".tiff", ".webp"}
+)
+BEGINNINGS = (
+    *(b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
+    *(b"II*\0", b"MM\0*", b"RIFF"),
+)
+# what file managers leave behind
+NO_ONES = frozenset({"desktop.ini", "ehthumbs.db", "thumbs.db"})
+NAMED = 5
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Return the folders of the classes, sorted by name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not found:
+        raise ValueError(f"Expected {folder} to hold one folder per class, got none: it holds {contents(folder)}.")
+    return found
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """Return the image files right in a folder, sorted by name.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.JPG", "a.jfif", "c.heic"):
+        ...         Path(folder, name).touch()
+        ...     [path.name for path in image_paths(Path(folder))]
+        ['a.jfif', 'b.JPG']
+    """
+    found = sorted(path for path in folder.iterdir() if is_image(path))
+    if not found:
+        endings = ", ".join(sorted(EXTENSIONS))
+        raise ValueError(f"Expected {folder} to hold images ({endings}), got none: it holds {contents(folder)}.")
+    return found
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a path ends as image files do, or is a file without an ending that begins as they do."""
+    if path.suffix:
+        return path.suffix.lower() in EXTENSIONS
+    if path.name.startswith(".") or not path.is_file() or not os.access(path, os.R_OK):
+        return False
+    with path.open("rb") as file:
+        return file.read(16).startswith(BEGINNINGS)
+
+
+def contents(folder: Path) -> str:
+    """Return in words what is right in a folder, for whoever expected something else there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, "Train").mkdir()
+        ...     Path(folder, "1.jpg").touch()
+        ...     contents(Path(folder))
+        '1 .jpg, the folder Train'
+    """
+    there = sorted(path for path in folder.iterdir() if not _is_no_ones(path)) if folder.is_dir() else []
+    folders = [path.name for path in there if path.is_dir()]
+    said = [_counted(Counter(_ending(path) for path in there if not path.is_dir()))]
+    if folders:
+        more = f" and {len(folders) - NAMED} more" if len(folders) > NAMED else ""
+        said.append(f"the folder{'s' if folders[1:] else ''} {', '.join(folders[:NAMED])}{more}")
+    return ", ".join(filter(None, said)) or "nothing"
+
+
+def others_in(folder: Path, used: Sequence[Path]) -> list[Path]:
+    """Return what is right in a folder beside what is used of it and what is hidden, sorted by name."""
+    return sorted(path for path in set(folder.iterdir()).difference(used) if not _is_no_ones(path))
+
+
+def warn_of_others(others: Iterable[Path]) -> None:
+    """Warn once of all files that are not used, by kind: of other formats, and images in folders not looked into.
+
+    Args:
+        others: files, and folders of which the images are counted.
+    """
+    kinds: Counter[str] = Counter()
+    first = ""
+    for path in others:
+        here = [f"{ending} in folders below" for ending in _below(path)] if path.is_dir() else [_ending(path)]
+        kinds.update(here)
+        first = first or (str(path) if here else "")
+    if kinds:
+        warnings.warn(
+            f"Left out {kinds.total()} files beside the images: {_counted(kinds)}. The first is {first}.", stacklevel=3
+        )
+
+
+def _below(folder: Path) -> list[str]:
+    """Return the ending of each image in a folder and below."""
+    found = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
+    return [_ending(path) for path in found if is_image(path)]
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+
+
+def _ending(path: Path) -> str:
+    return path.suffix.lower() or "without an ending"
+
+
+def _is_no_ones(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in NO_ONES

@@ -1,0 +1,172 @@
+"""Mask files: what is object is plain, or the file is refused by name."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from lightning_spx.data import Background, BirdsDataModule, read_mask
+from lightning_spx.data.mask_survey import MaskSurvey
+from tests.data.bird_folder import make_birds
+
+Pixels = NDArray[np.uint8]
+SIDE = 32
+SQUARE = np.zeros((SIDE, SIDE), bool)
+SQUARE[8:24, 8:24] = True
+# the border without a class that VOC draws round its objects
+BORDER = np.zeros((SIDE, SIDE), bool)
+BORDER[6:26, 6:26] = True
+BORDER &= ~SQUARE
+NOISE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def grey(inside: int, outside: int = 0, border: int | None = None) -> Image.Image:
+    levels = np.where(SQUARE, inside, np.where(BORDER & (border is not None), border or 0, outside))
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+def colours(inside: tuple[int, int, int], outside: tuple[int, int, int] = (0, 0, 0)) -> Image.Image:
+    return Image.fromarray(np.where(SQUARE[..., None], inside, outside).astype(np.uint8))
+
+
+def palette(inside: tuple[int, int, int], number: int = 1, border: int = 0) -> Image.Image:
+    """Numbers of classes with VOC's colours, where 255 is a border of cream."""
+    image = Image.frombytes("P", (SIDE, SIDE), np.asarray(grey(number, border=border)).tobytes())
+    table = [0] * 765 + [224, 224, 192]
+    table[3 * number : 3 * number + 3] = inside
+    image.putpalette(table)
+    return image
+
+
+def opaque(image: Image.Image, inside: int = 255, outside: int = 0) -> Image.Image:
+    """Colours with an alpha channel."""
+    image = image.convert("LA" if image.mode == "L" else "RGBA")
+    image.putalpha(grey(inside, outside))
+    return image
+
+
+def deep(inside: int) -> Image.Image:
+    return Image.fromarray(SQUARE.astype(np.uint16) * np.uint16(inside))
+
+
+PLAIN = {
+    "0 and 255": grey(255),
+    "0 and 128": grey(128),
+    "0 and 200": grey(200),
+    "one bit": Image.fromarray(SQUARE),
+    "16 bits": deep(65_535),
+    "two of five annotators at the border": grey(255, border=102),
+    "red on black": colours((255, 0, 0)),
+    "blue on black": colours((0, 0, 255)),
+    "dark red of a palette": palette((128, 0, 0)),
+    "white of a palette": palette((255, 255, 255)),
+    "opaque white": opaque(grey(255, 255)),
+    "opaque black": opaque(colours((0, 0, 0))),
+    "opaque and white": opaque(grey(255)),
+    "all opaque": opaque(grey(255), 255, 255),
+    "opaque and red": opaque(colours((255, 0, 0))),
+}
+REFUSED = {
+    "0 and 1": (grey(1), "at most 1: multiply it by 255"),
+    "0 to 5": (grey(5), "at most 5"),
+    "1 and 2": (grey(1, 2), "at most 2"),
+    "0 and 100": (grey(100), "at most 100"),
+    "0 and 127": (grey(127), "at most 127"),
+    "a class and 255 at its border": (grey(15, border=255), "areas of 0, 15, 255"),
+    "classes below and above one half": (grey(15, 156), "areas of 15, 156"),
+    "0 and 1000 of 16 bits": (deep(1000), "at most 1000"),
+    "0 and 20000 of 16 bits": (deep(20_000), "at most 78"),
+    "dark green": (colours((0, 64, 0)), "at most 64"),
+    "red on white": (colours((255, 0, 0), (255, 255, 255)), "2 colours such as #ff0000, #ffffff"),
+    "green on red": (colours((0, 255, 0), (255, 0, 0)), "2 colours"),
+    "a palette with its border": (palette((192, 128, 128), 15, 255), "2 colours such as #c08080, #e0e0c0"),
+    "numbers that a palette shows as grey": (palette((1, 1, 1)), "at most 1"),
+    "a photo cut out": (opaque(Image.fromarray(NOISE)), "colours such as"),
+    "white where it is transparent": (opaque(grey(255), 0, 255), "grey or transparent, got both"),
+    "opacity of 0 and 1": (opaque(grey(255, 255), 1), "at most 1"),
+    "numbers in [0, 1]": (Image.fromarray(SQUARE.astype(np.float32)), "mode F"),
+}
+
+
+def saved(image: Image.Image, path: Path) -> Path:
+    # TIFF holds numbers in [0, 1], and what a file is is known by content
+    image.save(path, "TIFF" if image.mode == "F" else "PNG")
+    return path
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_mask_is_its_object(name: str, tmp_path: Path) -> None:
+    mask = read_mask(saved(PLAIN[name], tmp_path / "mask.png"), (SIDE, SIDE))
+    assert np.array_equal(mask.numpy() >= 0.5, SQUARE)
+
+
+@pytest.mark.parametrize("name", ["0 and 128", "0 and 200", "dark red of a palette"])
+def test_a_mask_of_two_values_keeps_its_size_when_it_is_resized(name: str, tmp_path: Path) -> None:
+    white = read_mask(saved(grey(255), tmp_path / "white.png"), (SIDE, SIDE))
+    assert torch.equal(read_mask(saved(PLAIN[name], tmp_path / "mask.png"), (SIDE, SIDE)), white)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_another_mask_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    image, reason = REFUSED[name]
+    with pytest.raises(ValueError, match=rf"^Expected .*mask\.png .*{reason}"):
+        read_mask(saved(image, tmp_path / "mask.png"), (SIDE, SIDE))
+
+
+@pytest.mark.parametrize("quality", [30, 60, 75, 95])
+def test_the_ringing_of_a_jpeg_is_no_class(quality: int, tmp_path: Path) -> None:
+    for image in (grey(255), grey(255).convert("RGB"), grey(255).rotate(30)):
+        image.save(tmp_path / "mask.jpg", quality=quality)
+        mask = read_mask(tmp_path / "mask.jpg", (SIDE, SIDE)).numpy() >= 0.5
+        assert np.abs(mask.astype(int) - (np.asarray(image.convert("L")) > 127)).mean() < 0.02
+
+
+def test_blurred_and_probable_masks_are_kept(tmp_path: Path) -> None:
+    probable = np.clip(np.asarray(grey(240, 8)) + np.random.default_rng(0).integers(-8, 9, (SIDE, SIDE)), 0, 255)
+    smaller = np.asarray(grey(255).resize((20, 20), Image.Resampling.BICUBIC))
+    for levels in (probable.astype(np.uint8), smaller):
+        mask = read_mask(saved(Image.fromarray(levels), tmp_path / "mask.png"), levels.shape)
+        assert np.array_equal(mask.numpy(), levels.astype(np.float32) / 255)
+
+
+def birds(root: Path, background: Background = "black") -> BirdsDataModule:
+    return BirdsDataModule(root, background, image_size=24, plan="all", num_parts=1)
+
+
+@pytest.mark.parametrize("background", ["keep", "black", "mean"])
+def test_one_odd_mask_ends_the_setup_by_its_name(background: Background, tmp_path: Path) -> None:
+    root = make_birds(tmp_path / "CUB", present=(1, 2, 3))
+    odd = root / "segmentations/002.Owl/4.png"
+    Image.fromarray((np.asarray(Image.open(odd)) > 0).astype(np.uint8) * 3).save(odd)
+    with pytest.raises(ValueError, match=r"002.Owl/4\.png to be 255 on the object, got at most 3"):
+        birds(root, background).setup("fit")
+
+
+def test_photos_without_an_object_are_counted(tmp_path: Path) -> None:
+    root = make_birds(tmp_path / "CUB", present=(1, 2, 3))
+    for name in ("001.Jay/1.png", "002.Owl/2.png"):
+        Image.new("L", (32, 24)).save(root / "segmentations" / name)
+    with pytest.warns(UserWarning, match=r"2 of 12 masks have no object in the image.*that of 001.Jay/1.jpg\."):
+        birds(root).pool()
+
+
+def test_inverted_masks_are_named_and_centred_objects_are_not(tmp_path: Path) -> None:
+    root = make_birds(tmp_path / "CUB", present=(1, 2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        birds(root).pool()
+    for path in (root / "segmentations").rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    with pytest.warns(UserWarning, match="In 12 masks the object is at the border .* if they are inverted"):
+        birds(root).pool()
+
+
+def test_a_survey_of_masks_without_any_object_says_that_alone() -> None:
+    survey = MaskSurvey()
+    survey.add("a.png", torch.zeros(8, 8, dtype=torch.bool))
+    assert len(survey.said()) == 1
+    assert MaskSurvey().said() == []
