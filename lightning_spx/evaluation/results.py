@@ -50,8 +50,8 @@ class Cell:
         """Restrict to one pair."""
         here = slice(position, position + 1)
         values = {name: value[:, here] for name, value in self.variants.items()}
-        flags = (each[:, here] for each in (self.agree, self.differ, self.constant))
-        return Cell(values, *flags, self.mean_segments)
+        agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
+        return Cell(values, agree, differ, constant, self.mean_segments)
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,9 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
         for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
             key = (str(superpixels), str(magnitude))
             if key not in cells:
+                flags = np.zeros((3, *shape), bool)
                 empty = {name: np.full(shape, np.nan) for name in VARIANTS}
-                cells[key] = Cell(empty, *(np.zeros(shape, bool) for _ in range(3)), np.nan)
+                cells[key] = Cell(empty, flags[0], flags[1], flags[2], np.nan)
                 sizes[key] = [0.0, 0.0]
             place = (
                 np.searchsorted(layout.repeats, group["repeat"].to_numpy()),

@@ -65,12 +65,12 @@ def irof(
             base = substrate_of(images[here], mean)
             counts.append(int(ranks.max()) + 1)
             # a chunk of removals at a time: an image of many segments is copied once for each
-            for steps in torch.arange(counts[-1] + 1, device=ranks.device).split(batch_size):
+            for steps in torch.split(torch.arange(counts[-1] + 1, device=ranks.device), batch_size):
                 removed = torch.where((ranks < steps[:, None, None])[:, None], base, images[here])
                 yield removed, target[here].expand(len(removed))
 
     probability = torch.cat(target_probabilities(model, without_segments(), batch_size)).double()
-    curves = probability.split([count + 1 for count in counts])
+    curves = torch.split(probability, [count + 1 for count in counts])
     areas = [1 - torch.trapezoid(curve / curve[0], dx=1 / count) for curve, count in zip(curves, counts, strict=True)]
     area = torch.stack(areas).float()
     return area.masked_fill(without_value(saliency) | ~area.isfinite(), torch.nan)

@@ -177,6 +177,6 @@ class ROAD(ImageMean):
         removals = [(fraction, order) for order in orders for fraction in self.fractions]
         settings = (self.noise, self.seed, self.batch_size)
         after = probabilities_after_imputation(model, images, target, ranks, removals, *settings)
-        means = [each.mean(0) for each in after.split(len(self.fractions))]
+        means = after.view(len(orders), len(self.fractions), len(images)).mean(1)
         values = (means[0] - means[1]) / 2 if self.order == "combined" else means[0]
         self.accumulate(values.masked_fill(without_value(saliency), torch.nan))

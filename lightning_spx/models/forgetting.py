@@ -1,7 +1,7 @@
 """One layer that forgets what it has learnt, and a look at it afterwards."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import torch
@@ -31,8 +31,7 @@ def learnt(layer: nn.Module) -> dict[str, Tensor]:
         (['weight', 'bias', 'running_mean', 'running_var'], [])
     """
     found = dict(layer.named_parameters(recurse=False))
-    if parametrize.is_parametrized(layer):
-        found |= {f"parametrizations.{name}": each for name, each in layer.parametrizations.named_parameters()}
+    found |= {f"parametrizations.{name}": each for name, each in _parametrised(layer).named_parameters()}
     # beside a parameter they are a helper's, such as the vectors of a spectral norm
     buffers = {
         name: buffer
@@ -69,8 +68,9 @@ def forget(layer: nn.Module, name: str) -> None:
     before = {key: value.detach().clone() for key, value in learnt(layer).items()}
     used = {key: getattr(layer, key).detach().clone() for key in _computed(layer)}
     reset = getattr(layer, "reset_parameters", None)
-    resets = callable(reset) and not _needs_arguments(reset)
-    if resets:
+    resets = False
+    if callable(reset) and not _needs_arguments(reset):
+        resets = True
         reset()
     _assign(layer)
     for key, value in learnt(layer).items():
@@ -119,8 +119,8 @@ def _is_constant(weight: Tensor) -> bool:
     return not weight.numel() or bool((weight == weight.flatten()[0]).all())
 
 
-def _needs_arguments(function: object) -> bool:
-    parameters = inspect.signature(function).parameters.values() if callable(function) else ()
+def _needs_arguments(function: Callable[..., object]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return any(each.default is inspect.Parameter.empty and each.kind not in optional for each in parameters)
 
@@ -147,6 +147,12 @@ def _hooks(layer: nn.Module) -> list[WeightNorm | SpectralNorm | BasePruningMeth
     return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod)]
 
 
+def _parametrised(layer: nn.Module) -> nn.ModuleDict:
+    """Return the parametrisations of a layer, by the name of the weight that they compute."""
+    found = layer.parametrizations if parametrize.is_parametrized(layer) else None
+    return found if isinstance(found, nn.ModuleDict) else nn.ModuleDict()
+
+
 def _masks(layer: nn.Module) -> list[Tensor]:
     """Return the masks of pruned weights, which are chosen by what was learnt."""
     own = dict(layer.named_parameters(recurse=False))
@@ -159,7 +165,7 @@ def _masks(layer: nn.Module) -> list[Tensor]:
 
 def _computed(layer: nn.Module) -> list[str]:
     """Name the weights that a forward pass uses and that are no parameters, but computed from some."""
-    names = list(layer.parametrizations) if parametrize.is_parametrized(layer) else []
+    names = list(_parametrised(layer))
     for hook in _hooks(layer):
         name = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
         names.append(str(name))
@@ -168,11 +174,9 @@ def _computed(layer: nn.Module) -> list[str]:
 
 def _assign(layer: nn.Module) -> None:
     """Give parametrised weights other values by their right inverse, where there is one."""
-    if not parametrize.is_parametrized(layer):
-        return
-    for name, steps in layer.parametrizations.items():
+    for name, steps in _parametrised(layer).items():
         value = getattr(layer, name).detach().clone()
-        if _is_constant(value) or not all(hasattr(step, "right_inverse") for step in steps):
+        if _is_constant(value) or not all(hasattr(step, "right_inverse") for step in steps.children()):
             continue
         _permute(value, value.clone())
         # one that cannot be assigned is computed from others, which are permuted in its place
@@ -196,8 +200,7 @@ def _compute(layer: nn.Module) -> None:
 @contextmanager
 def _training(layer: nn.Module) -> Iterator[None]:
     """Set the training flag of a layer and of its parametrisations alone: their vectors change in training only."""
-    parametrised = layer.parametrizations if parametrize.is_parametrized(layer) else nn.ModuleDict()
-    parts = {part: part.training for part in (layer, *parametrised.modules())}
+    parts = {part: part.training for part in (layer, *_parametrised(layer).modules())}
     try:
         for part in parts:
             part.training = True

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassPrecision, MulticlassRecall
 
@@ -84,8 +84,9 @@ def test_saved_states_go_on_where_they_were_and_older_ones_load() -> None:
 
 def test_metrics_of_others_still_share_their_states() -> None:
     classes = torch.randint(0, 2, (2, 3, 4, 4), generator=torch.Generator().manual_seed(0))
-    names = {"precision": MulticlassPrecision(2), "recall": MulticlassRecall(2), "top": TopKOverlap(0.05)}
-    collection = MetricCollection(names)
+    collection = MetricCollection(
+        {"precision": MulticlassPrecision(2), "recall": MulticlassRecall(2), "top": TopKOverlap(0.05)}
+    )
     for _ in range(2):
         collection.update(*classes)
     assert sorted(collection.compute_groups.values()) == [["precision", "recall"], ["top"]]
@@ -101,7 +102,7 @@ class Measured(LightningModule):
         super().__init__()
         self.metrics = MetricCollection({name: build() for name, build in BUILD.items()})
 
-    def validation_step(self, _: Tensor, batch_idx: int) -> None:
+    def validation_step(self, _: list[Tensor], batch_idx: int) -> None:
         self.metrics.update(**(FIRST["identical"], LATER)[batch_idx])
 
     def on_validation_epoch_end(self) -> None:
@@ -119,5 +120,5 @@ def test_a_lightning_module_logs_each_value(tmp_path: Path) -> None:
     )
     module = Measured()
     for _ in range(2):
-        logged = trainer.validate(module, DataLoader(torch.zeros(2, 1), batch_size=1), verbose=False)[0]
+        logged = trainer.validate(module, DataLoader(TensorDataset(torch.zeros(2, 1)), batch_size=1), verbose=False)[0]
         assert logged == {name: found.item() for name, found in alone(FIRST["identical"], LATER).items()}

@@ -33,7 +33,7 @@ def measured(positions: slice) -> dict[str, torch.Tensor]:
 
 def collected(rank: int) -> dict[str, torch.Tensor]:
     """All metrics in collections: the first batches agree in both processes, in one of them, or there is none."""
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for first, batches in OF_PROCESSES.items():
         collection = MetricCollection({name: build() for name, build in BUILD.items()})
         for batch in batches[rank]:

@@ -100,26 +100,38 @@ def computed_by_a_hook_of_a_user(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
+def pruned(layer: nn.Module, amount: float) -> nn.Module:
+    # functions without types
+    prune_weights: Callable[..., nn.Module] = prune.l1_unstructured
+    return prune_weights(layer, "weight", amount)
+
+
+def parametrised(layer: nn.Module) -> nn.Module:
+    parametrize.register_parametrization(layer, "weight", Symmetric())
+    return layer
+
+
+def weight(net: nn.Module, place: str) -> Tensor:
+    found = net.get_submodule(place).weight
+    assert isinstance(found, Tensor)
+    return found
+
+
 WRAPPED: dict[str, Callable[[nn.Linear], nn.Module]] = {
     "plain": lambda layer: layer,
     "weight norm": utils.weight_norm,
     "spectral norm": utils.spectral_norm,
-    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", 0.3),
-    "pruned twice": lambda layer: prune.random_unstructured(prune.l1_unstructured(layer, "weight", 0.3), "weight", 0.3),
+    "pruned": lambda layer: pruned(layer, 0.3),
+    "pruned twice": lambda layer: pruned(pruned(layer, 0.3), 0.3),
     "parametrised weight norm": parametrizations.weight_norm,
     "parametrised spectral norm": parametrizations.spectral_norm,
     "orthogonal": parametrizations.orthogonal,
-    "no right inverse": lambda layer: _parametrised(layer),
+    "no right inverse": parametrised,
     "a user's hook": computed_by_a_hook_of_a_user,
     "scripted": torch.jit.script,
     "no reset": lambda _: NoReset(24, 24),
     "half a reset": lambda _: HalfReset(24, 24),
 }
-
-
-def _parametrised(layer: nn.Linear) -> nn.Module:
-    parametrize.register_parametrization(layer, "weight", Symmetric())
-    return layer
 
 
 def correlation(first: Tensor, second: Tensor) -> float:
@@ -134,25 +146,25 @@ def test_the_weight_that_a_forward_pass_uses_has_nothing_to_do_with_the_trained_
     images = torch.rand(3, 24)
     # with gradients: a weight that was computed belongs to a graph, which cannot be copied
     net(images).sum().backward()
-    trained = net[1].weight.detach().clone()
+    trained = weight(net, "1").detach().clone()
     stages = list(cascading_randomisation(net, 3))
     assert [share for share, _ in stages] == [1 / 3, 2 / 3, 1.0]
     for stage, (_, randomised) in enumerate(stages):
         with torch.no_grad():
             assert randomised(images).isfinite().all()
-        found = randomised[1].weight
+        found = weight(randomised, "1")
         # three standard deviations of a correlation by chance
         assert abs(correlation(found, trained)) < 3 / 24 or stage == 0
         assert stage != 0 or torch.allclose(found, trained)
-    assert torch.equal(net[1].weight, trained)
+    assert torch.equal(weight(net, "1"), trained)
     if "spectral" in kind:
-        assert float(torch.linalg.matrix_norm(stages[-1][1][1].weight.detach(), 2)) == pytest.approx(1.0, abs=0.05)
+        assert float(torch.linalg.matrix_norm(weight(stages[-1][1], "1").detach(), 2)) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_pruning_mask_is_forgotten_and_its_sparsity_kept() -> None:
-    net = nn.Sequential(prune.l1_unstructured(nn.Linear(24, 24), "weight", 0.5))
+    net = nn.Sequential(pruned(nn.Linear(24, 24), 0.5))
     (_, randomised) = next(cascading_randomisation(net, 1))
-    old, new = (each[0].get_buffer("weight_mask") for each in (net, randomised))
+    old, new = (each.get_buffer("0.weight_mask") for each in (net, randomised))
     assert abs(correlation(old, new)) < 3 / 24
     assert old.sum() == new.sum() == 288
 
@@ -198,7 +210,9 @@ def test_what_a_normalisation_without_parameters_has_learnt_is_forgotten(norm: n
     net = nn.Sequential(norm, nn.Conv2d(16, 2, 1))
     (half, first), (_, randomised) = cascading_randomisation(net, 2)
     assert half == 0.5
-    for (name, old), kept, new in zip(norm.named_buffers(), first[0].buffers(), randomised[0].buffers(), strict=True):
+    for (name, old), kept, new in zip(
+        norm.named_buffers(), first.get_submodule("0").buffers(), randomised.get_submodule("0").buffers(), strict=True
+    ):
         if old.is_floating_point():
             assert not torch.equal(old, new), name
             assert torch.equal(old, kept), name
@@ -228,7 +242,8 @@ def test_networks_of_ordinary_layers_are_randomised_without_a_word() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_weights_that_are_out_of_reach_are_refused_by_name() -> None:
-    quantised = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 8)), {nn.Linear}, torch.qint8)
+    quantise: Callable[..., nn.Module] = torch.ao.quantization.quantize_dynamic
+    quantised = quantise(nn.Sequential(nn.Linear(8, 8)), {nn.Linear}, torch.qint8)
     frozen = torch.jit.freeze(torch.jit.script(nn.Linear(8, 8).eval()))
     for layer, name in ((quantised, r"1\.0\._packed"), (frozen, "'1'")):
         with pytest.raises(ValueError, match=f"^Expected layers whose weights are parameters, got '?{name}.*$"):
@@ -241,5 +256,5 @@ def test_tied_weights_stay_tied_and_are_forgotten() -> None:
     first, last = nn.Linear(16, 16), nn.Linear(16, 16)
     last.weight = first.weight
     (_, randomised) = next(cascading_randomisation(nn.Sequential(first, nn.ReLU(), last), 1))
-    assert randomised[0].weight is randomised[2].weight
-    assert abs(correlation(first.weight.detach(), randomised[0].weight.detach())) < 0.25
+    assert weight(randomised, "0") is weight(randomised, "2")
+    assert abs(correlation(first.weight.detach(), weight(randomised, "0").detach())) < 0.25

@@ -146,27 +146,28 @@ def test_rows_that_say_nothing_say_why() -> None:
         *("blank maps", "blank maps", "no excess: the floor is 1", "no gain: a control has no excess", "blank maps"),
     ]
     for metric, why in {"mege": "no two models are right on one", "reco": "no model of a pair is right on one"}.items():
-        shown = cells(table(*(row(name, metric=metric, **nothing) for name in ("pixel", "Slic"))), metric)
+        shown = cells(table(*(row(name, **{**nothing, "metric": metric}) for name in ("pixel", "Slic"))), metric)
         assert [line[-1] for line in shown] == [f"no image counts: {why}"] * 2
         assert "nan" not in str(shown)
 
 
 def test_a_sanity_check_of_blank_maps_has_no_verdict() -> None:
     ones: dict[str, object] = {"value": 1.0, "ci_low": 1.0, "ci_high": 1.0, "floor": 1.0, "excess": NAN}
-    checked = row(metric="sanity_ssim", setting="randomised=100%", **ones, num_wrong=0, num_constant=40)
+    checked = row("pixel", metric="sanity_ssim", setting="randomised=100%", **ones, num_wrong=0, num_constant=40)
     assert cells(table(checked), "sanity_ssim", "randomised=100%")[0][-1] == "blank maps"
 
 
 def test_images_that_are_left_out_are_counted_with_the_reason() -> None:
     left: dict[str, object] = {"num_images": 7, "num_dropped": 33}
-    for changes, expected in (
+    cases: list[tuple[dict[str, object], str]] = [
         ({"num_dropped": 0}, "40 images;"),
         ({**left}, "7 of 40 images;"),
         ({**left, "metric": "mege", "num_wrong": 33}, "7 of 40 images (left out: 33 that no two models are right on);"),
         ({**left, "metric": "pointing_game", "num_wrong": 0}, "33 that have no object in their mask"),
         ({**left, "num_wrong": 0}, "33 that all models of a pair have trained on, or none"),
         ({**left, "metric": "reco", "num_wrong": 30}, "30 that no model of a pair is right on; 3 that all models"),
-    ):
+    ]
+    for changes, expected in cases:
         metric = str(changes.get("metric", "saliency_ssim"))
-        caption = stability_table(table(row(**changes)), metric, "").caption
+        caption = stability_table(table(row("pixel", **changes)), metric, "").caption
         assert expected in str(caption)
