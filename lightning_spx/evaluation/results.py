@@ -27,6 +27,8 @@ KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metr
 VALUES = [
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
+    # of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps
+    *("num_wrong", "num_constant"),
 ]
 ALL_PAIRS = "all"
 K = TypeVar("K", bound=Hashable)
@@ -41,13 +43,15 @@ class Cell:
     variants: dict[str, Array]  # each (R, P, N)
     agree: Flags
     differ: Flags
+    constant: Flags  # which pairs of maps hold a constant one
     mean_segments: float
 
     def pair(self, position: int) -> "Cell":
         """Restrict to one pair."""
         here = slice(position, position + 1)
         values = {name: value[:, here] for name, value in self.variants.items()}
-        return Cell(values, self.agree[:, here], self.differ[:, here], self.mean_segments)
+        agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
+        return Cell(values, agree, differ, constant, self.mean_segments)
 
 
 @dataclass(frozen=True)
@@ -161,8 +165,9 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
         for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
             key = (str(superpixels), str(magnitude))
             if key not in cells:
+                flags = np.zeros((3, *shape), bool)
                 empty = {name: np.full(shape, np.nan) for name in VARIANTS}
-                cells[key] = Cell(empty, np.zeros(shape, bool), np.zeros(shape, bool), np.nan)
+                cells[key] = Cell(empty, flags[0], flags[1], flags[2], np.nan)
                 sizes[key] = [0.0, 0.0]
             place = (
                 np.searchsorted(layout.repeats, group["repeat"].to_numpy()),
@@ -171,7 +176,8 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
             )
             for name, values in cells[key].variants.items():
                 values[place] = group[name].to_numpy()
-            cells[key].agree[place], cells[key].differ[place] = group["agree"].to_numpy(), group["differ"].to_numpy()
+            for name in ("agree", "differ", "constant"):
+                getattr(cells[key], name)[place] = group[name].to_numpy()
             sizes[key][0] += float(group["num_segments"].sum())
             sizes[key][1] += len(group)
     return {key: replace(cell, mean_segments=sizes[key][0] / sizes[key][1]) for key, cell in cells.items()}
@@ -219,7 +225,10 @@ def _rows(
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         low, high = interval(draw.value)
-        num_images = int(_counted(metric, cell).any((0, 1)).sum())
+        counted = _counted(metric, cell)
+        images = counted.any((0, 1))
+        has_value = ~np.isnan(cell.variants["value"]).all((0, 1))
+        num_images = int(images.sum())
         row: dict[str, object] = {
             "superpixels": superpixels,
             "magnitude": magnitude,
@@ -232,6 +241,8 @@ def _rows(
             "floor": float(draw.floor[0]),
             "excess": float(draw.excess[0]),
             "mean_segments": cell.mean_segments,
+            "num_wrong": int((has_value & ~images).sum()),
+            "num_constant": int((images & (cell.constant | ~counted).all((0, 1))).sum()),
         }
         controls = controls_of(draws, superpixels, magnitude)
         if superpixels != PIXEL and controls:

@@ -15,7 +15,7 @@ from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import Partition
 from lightning_spx.evaluation.results import ALL_PAIRS
 from lightning_spx.models import cascading_randomisation
-from lightning_spx.reporting import survives, without_controls
+from lightning_spx.reporting import survives, why_no_verdict, without_controls
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
@@ -117,15 +117,21 @@ def sanity_sentences(results: pd.DataFrame) -> list[str]:
     if checks.empty:
         return []
     rows = without_controls(checks[(checks["setting"] == FULLY_RANDOMISED) & (checks["pair"] == ALL_PAIRS)])
-    names = [
-        f"{row['method']}, {row['superpixels']}{'' if row['magnitude'] == 'either' else ', ' + str(row['magnitude'])} "
-        f"(excess {row['excess']:.2f})"
-        for _, row in rows.iterrows()
-        if survives(row)
-    ]
+    silent = [f"{_kind(row)} ({why})" for _, row in rows.iterrows() if (why := why_no_verdict(row))]
+    said = [f"Sanity check: no verdict for {len(silent)} kinds of maps: {'; '.join(silent)}."] if silent else []
+    rows = rows[[not why_no_verdict(row) for _, row in rows.iterrows()]]
+    if rows.empty:
+        return said
+    names = [f"{_kind(row)} (excess {row['excess']:.2f})" for _, row in rows.iterrows() if survives(row)]
     if not names:
-        return [f"Sanity check: none of {len(rows)} kinds of maps survives the randomisation of all layers."]
+        return [f"Sanity check: none of {len(rows)} kinds of maps survives the randomisation of all layers.", *said]
     return [
         f"Sanity check: {len(names)} of {len(rows)} kinds of maps survive the randomisation of all layers; so much of "
-        f"their agreement comes from the image alone: {'; '.join(names)}."
+        f"their agreement comes from the image alone: {'; '.join(names)}.",
+        *said,
     ]
+
+
+def _kind(row: pd.Series) -> str:
+    order = "" if row["magnitude"] == "either" else f", {row['magnitude']}"
+    return f"{row['method']}, {row['superpixels']}{order}"

@@ -21,6 +21,7 @@ from lightning_spx.evaluation.results import (
     summarise,
 )
 from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, gain_over, weight_slabs
+from lightning_spx.reporting import BLANK, NO_CHANCE
 
 # one-sided, as the 95 % interval of a gain has 2.5 % below it
 LEVEL = 0.025
@@ -44,6 +45,7 @@ class Verdict:
         excess: of the row over its floor, on the reporting half.
         num_images: of the reporting half.
         scope: what the interval covers.
+        why_none: why there is no verdict, for a method whose maps have nothing to say; the numbers are NaN then.
     """
 
     method: str
@@ -57,11 +59,12 @@ class Verdict:
     excess: float
     num_images: int
     scope: str
+    why_none: str = ""
 
     @property
     def has_gain(self) -> bool:
         """Whether the row beats every control, and chance."""
-        return self.p_value <= LEVEL and self.excess > 0
+        return not self.why_none and self.p_value <= LEVEL and self.excess > 0
 
 
 def verdicts(
@@ -106,17 +109,23 @@ def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed
         verdict = _verdict(name, rows[choosing], rows[~choosing], num_resamples, seed)
         if verdict is not None:
             found.append(verdict)
-    corrected = holm([verdict.p_value for verdict in found])
-    return [replace(verdict, p_value=p_value) for verdict, p_value in zip(found, corrected, strict=True)]
+    # a method without a verdict claims nothing
+    corrected = iter(holm([verdict.p_value for verdict in found if not verdict.why_none]))
+    return [verdict if verdict.why_none else replace(verdict, p_value=next(corrected)) for verdict in found]
 
 
 def _verdict(
     method: str, choosing: pd.DataFrame, reporting: pd.DataFrame, num_resamples: int, seed: int
 ) -> Verdict | None:
     candidates = summarise(choosing, dataset="", models="", num_resamples=0)
-    candidates = candidates[(candidates["pair"] == "all") & candidates["gain"].notna()]
+    candidates = candidates[(candidates["pair"] == "all") & candidates["best_control"].notna()]
     if candidates.empty:
         return None
+    blank = candidates["num_constant"] == candidates["num_images"]
+    possible = candidates[~blank & candidates["gain"].notna()]
+    if possible.empty:
+        return _without(method, BLANK if blank.all() else NO_CHANCE)
+    candidates = possible
     best = candidates.iloc[int(candidates["gain"].astype(float).to_numpy().argmax())]
     superpixels, magnitude = str(best["superpixels"]), str(best["magnitude"])
     layout = Layout.of(reporting)
@@ -143,6 +152,10 @@ def _verdict(
         num_images=num_images,
         scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
     )
+
+
+def _without(method: str, why: str) -> Verdict:
+    return Verdict(method, "", "", np.nan, np.nan, np.nan, "", 1.0, np.nan, 0, OVER_IMAGES, why)
 
 
 def p_value_of(differences: Array) -> float:
@@ -181,6 +194,14 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models
     if not found:
         return "Too few images, or no S- rows, for a verdict."
     word = METRIC_WORDS.get(metric, metric)
+    silent: dict[str, list[str]] = {}
+    for verdict in found:
+        if verdict.why_none:
+            silent.setdefault(verdict.why_none, []).append(verdict.method)
+    none = "; ".join(f"no verdict for {_joined(names)} ({why})" for why, names in silent.items())
+    found = [verdict for verdict in found if not verdict.why_none]
+    if not found:
+        return f"{word}: {none}."
     gains = [verdict for verdict in found if verdict.has_gain]
     others = [verdict.method for verdict in found if not verdict.has_gain]
     parts = [
@@ -191,6 +212,7 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models
     if others:
         names = _joined(others)
         text = f"{text}; no gain over smoothing for {names}" if text else f"{word}: no gain over smoothing for {names}"
+    text = f"{text}; {none}" if none else text
     first = found[0]
     models = f"these {num_models} models" if first.scope == OVER_IMAGES else f"{num_models} models a repeat"
     return (

@@ -1,12 +1,12 @@
 """Deletion and insertion: the target's probability while pixels go, or come, in the order of their saliency."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.probability import Model, target_probabilities
 from lightning_spx.metrics.removal import Substrate, removal_ranks, substrate_of, without_value
 
 
@@ -118,13 +118,16 @@ def removal_curve(
     levels = ranks.flatten(1).amax(1) + 1 if len(ranks) else ranks.new_zeros(0)
     # with fewer levels than steps, steps that would change nothing are not evaluated
     num_steps = min(num_steps, int(levels.max())) if len(ranks) else 0
-    probability, changed = [], []
-    for step in range(num_steps + 1):
-        count = torch.div(step * levels + num_steps // 2, max(1, num_steps), rounding_mode="floor")
-        gone = ranks < count[:, None, None]
-        mixed = torch.where(gone[:, None], end, start)
-        probability.append(target_probability(model, mixed, target, batch_size))
-        changed.append(gone.flatten(1).double().mean(1))
+    changed = []
+
+    def mixed() -> Iterator[tuple[Tensor, Tensor]]:
+        for step in range(num_steps + 1):
+            count = torch.div(step * levels + num_steps // 2, max(1, num_steps), rounding_mode="floor")
+            gone = ranks < count[:, None, None]
+            changed.append(gone.flatten(1).double().mean(1))
+            yield torch.where(gone[:, None], end, start), target
+
+    probability = target_probabilities(model, mixed(), batch_size)
     return torch.stack(probability), torch.stack(changed)
 
 

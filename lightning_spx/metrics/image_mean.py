@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
+from lightning_spx.metrics.unshared import UnsharedMetric
 
-class ImageMean(Metric):
+
+class ImageMean(UnsharedMetric):
     """The mean over images of a value per image; `update`, written by the subclass, hands the values to `accumulate`.
 
     A NaN value is left out of the mean and counted in the state `num_dropped` (a sum over the images of this process;

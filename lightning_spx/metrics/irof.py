@@ -1,10 +1,12 @@
 """IROF: how much of the target's probability is lost while whole segments are removed."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.probability import Model, target_probabilities
 from lightning_spx.metrics.removal import removal_ranks, substrate_of, without_value
 from lightning_spx.metrics.shapes import check_real, check_segments
 
@@ -51,22 +53,25 @@ def irof(
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
     check_real(saliency, "saliency")
     check_segments(segments, tuple(saliency.shape))
-    areas = []
-    # an axis of segments has as many points as the image has, so images go one at a time
-    for position in range(len(images)):
-        here = slice(position, position + 1)
-        ranks = removal_ranks(saliency[here], images[here], seed, segments[here])
-        base = substrate_of(images[here], mean)
-        count = int(ranks.max()) + 1
-        # a chunk of removals at a time: an image of many segments is copied once for each
-        steps = torch.arange(count + 1, device=ranks.device)
-        chunks = (steps[start : start + batch_size] for start in range(0, count + 1, batch_size))
-        removed = (torch.where((ranks < step[:, None, None])[:, None], base, images[here]) for step in chunks)
-        values = [target_probability(model, each, target[here].expand(len(each)), batch_size) for each in removed]
-        probability = torch.cat(values).double()
-        areas.append(1 - torch.trapezoid(probability / probability[0], dx=1 / count))
-    if not areas:
+    if not len(images):
         return torch.zeros(0, device=images.device)
+    counts: list[int] = []
+
+    def without_segments() -> Iterator[tuple[Tensor, Tensor]]:
+        # an axis of segments has as many points as the image has, so images go one at a time
+        for position in range(len(images)):
+            here = slice(position, position + 1)
+            ranks = removal_ranks(saliency[here], images[here], seed, segments[here])
+            base = substrate_of(images[here], mean)
+            counts.append(int(ranks.max()) + 1)
+            # a chunk of removals at a time: an image of many segments is copied once for each
+            for steps in torch.split(torch.arange(counts[-1] + 1, device=ranks.device), batch_size):
+                removed = torch.where((ranks < steps[:, None, None])[:, None], base, images[here])
+                yield removed, target[here].expand(len(removed))
+
+    probability = torch.cat(target_probabilities(model, without_segments(), batch_size)).double()
+    curves = torch.split(probability, [count + 1 for count in counts])
+    areas = [1 - torch.trapezoid(curve / curve[0], dx=1 / count) for curve, count in zip(curves, counts, strict=True)]
     area = torch.stack(areas).float()
     return area.masked_fill(without_value(saliency) | ~area.isfinite(), torch.nan)
 

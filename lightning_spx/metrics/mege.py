@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
 from lightning_spx.metrics.distances import Distance, check_distance
 from lightning_spx.metrics.pair_sets import check_set, compare_models
+from lightning_spx.metrics.unshared import UnsharedMetric
 
 
 def mege_from_distances(distances: Tensor, agree: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def mege(
     return mege_from_distances(distances, agree)
 
 
-class MeGe(Metric):
+class MeGe(UnsharedMetric):
     """Mean generalizability of the explanations of M models, `mege` over all images seen.
 
     A distance that is NaN is left out of the mean and counted in `num_dropped` (pairs times images of this process).

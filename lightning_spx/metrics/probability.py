@@ -1,17 +1,22 @@
 """What a classifier says of images: the probability of a class, in chunks, with the model left as it was."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_spx.guard import unchanged
 
 Model = Callable[[Tensor], Tensor]
+# how far a sum of probabilities may be from 1: bfloat16 rounds each of them by up to 1 part in 256
+ROUNDING = 1 / 200
 
 
 def target_probability(model: Model, images: Tensor, target: Tensor, batch_size: int = 64) -> Tensor:
     """Return the softmax probability of each image's target class, in evaluation mode and without gradients.
+
+    Outputs that are probabilities already, for every image, are taken as they are, with a warning.
 
     Args:
         model: any callable from (n,C,H,W) to logits (n,K); a module is switched to evaluation mode and back.
@@ -24,12 +29,56 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
 
     Raises:
         TypeError: if the model returns no floating point tensor or `target` is not int64.
-        ValueError: if the model does not return shape (n,K), an output is not finite, or a target is no class.
+        ValueError: if the model does not return shape (n,K) with two classes or more, an output is not finite, or a
+            target is no class.
 
     Example:
         >>> target_probability(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 4), torch.tensor([2]))
         tensor([0.2500])
     """
+    return target_probabilities(model, [(images, target)], batch_size)[0]
+
+
+def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]], batch_size: int) -> list[Tensor]:
+    """Do as `target_probability` for images with their targets, batch by batch, and read all outputs in the same way.
+
+    Whether they are logits or probabilities is decided once all are known: a single one may be either by chance.
+
+    Args:
+        model: as there.
+        batches: images (N,C,H,W) with their targets (N,); one is made when the one before it has been measured.
+        batch_size: images evaluated at a time.
+
+    Returns:
+        Probabilities of each batch, shape (N,), float32.
+    """
+    answers = [_answers(model, images, target, batch_size) for images, target in batches]
+    already = torch.cat([answer[2] for answer in answers]) if answers else torch.zeros(0)
+    if not len(already) or not bool(already.bool().all()):
+        return [softmax for softmax, _, _ in answers]
+    name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
+    warnings.warn(
+        f"The outputs of {name} are probabilities already, not negative and with the sum 1 for every image: they are "
+        "used as they are, without a softmax.",
+        stacklevel=3,
+    )
+    return [given for _, given, _ in answers]
+
+
+def are_probabilities(outputs: Tensor) -> Tensor:
+    """Return which rows of a network's outputs (n,K) may be probabilities, shape (n,): not negative and 1 in sum.
+
+    A row of logits may be so by chance, the rows of many images are not. The log of probabilities is as good as logits.
+
+    Example:
+        >>> are_probabilities(torch.tensor([[0.25, 0.75], [0.5, 0.75], [1.5, -0.5]]))
+        tensor([ True, False, False])
+    """
+    return (outputs >= 0).all(1) & ((outputs.float().sum(1) - 1).abs() <= ROUNDING)
+
+
+def _answers(model: Model, images: Tensor, target: Tensor, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the target's softmax probability and output, and which outputs may be probabilities, (N,) each."""
     if target.dtype != torch.int64:
         raise TypeError(f"Expected `target` to be int64, got {target.dtype}.")
     if target.shape != images.shape[:1]:
@@ -39,23 +88,29 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
     with torch.no_grad(), unchanged(model, images.device):
         parts = [
             # a copy: a model may scale its images in place
-            _probability(model(images[start : start + batch_size].clone()), target[start : start + batch_size], start)
+            _answer(model(images[start : start + batch_size].clone()), target[start : start + batch_size], start)
             for start in range(0, len(images), batch_size)
         ]
-    return torch.cat(parts) if parts else torch.zeros(0, device=images.device)
+    if not parts:
+        return (torch.zeros(0, device=images.device),) * 3
+    softmax, given, already = (torch.cat(each) for each in zip(*parts, strict=True))
+    return softmax, given, already
 
 
-def _probability(logits: Tensor, target: Tensor, start: int) -> Tensor:
+def _answer(logits: Tensor, target: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
     if not isinstance(logits, Tensor):
         raise TypeError(f"Expected the model to return a tensor of shape (N,K), got {type(logits).__name__}.")
     if not logits.is_floating_point():
         raise TypeError(f"Expected the model to return floating point logits, got {logits.dtype}.")
     if logits.ndim != 2 or len(logits) != len(target) or not logits.shape[1]:
         raise ValueError(f"Expected the model to return shape ({len(target)},K), got {tuple(logits.shape)}.")
+    if logits.shape[1] == 1:
+        raise ValueError(f"Expected the model to return (N,K) with 2 classes or more, got {tuple(logits.shape)}.")
     broken = ~logits.isfinite().all(1)
     if bool(broken.any()):
         positions = (start + torch.nonzero(broken).flatten()).tolist()
         raise ValueError(f"Expected a finite model output, got NaN or infinity for the images at {positions}.")
     if bool(((target < 0) | (target >= logits.shape[1])).any()):
         raise ValueError(f"Expected `target` to be 0 to {logits.shape[1] - 1}, got {target.tolist()}.")
-    return logits.float().softmax(1).gather(1, target[:, None])[:, 0]
+    softmax, given = (each.gather(1, target[:, None])[:, 0] for each in (logits.float().softmax(1), logits.float()))
+    return softmax, given, are_probabilities(logits)

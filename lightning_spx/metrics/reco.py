@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 from torchmetrics.utilities.plot import _AX_TYPE, _PLOT_OUT_TYPE
 
 from lightning_spx.metrics.distances import Distance, check_distance
 from lightning_spx.metrics.pair_sets import check_set, compare_models
+from lightning_spx.metrics.unshared import UnsharedMetric
 
 
 def reco_from_distances(distances: Tensor, agree: Tensor, differ: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ def reco(
     return reco_from_distances(*compare_models(maps, preds, label, held_out, distance))
 
 
-class ReCo(Metric):
+class ReCo(UnsharedMetric):
     """Relative consistency of the explanations of M models, `reco` over all images seen.
 
     Keeps the distances of both sets (4 bytes for each pair and image), since ReCo needs their order. A distance that is

@@ -1,6 +1,6 @@
 """ROAD: the target's probability after pixels were removed and filled in from their neighbours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.imputation import impute
-from lightning_spx.metrics.probability import Model, target_probability
+from lightning_spx.metrics.probability import Model, target_probabilities
 from lightning_spx.metrics.removal import image_generator, removal_ranks, without_value
 
 Order = Literal["morf", "lerf"]
@@ -92,15 +92,33 @@ def probability_after_imputation(
 
     What `road` is made of, for maps that were ranked once for many fractions.
     """
+    return probabilities_after_imputation(model, images, target, ranks, [(fraction, order)], noise, seed, batch_size)[0]
+
+
+def probabilities_after_imputation(
+    model: Model,
+    images: Tensor,
+    target: Tensor,
+    ranks: Tensor,
+    removals: Sequence[tuple[float, Order]],
+    noise: float,
+    seed: int,
+    batch_size: int,
+) -> Tensor:
+    """Do as `probability_after_imputation` for some fractions, each with its order; shape (removals,N)."""
     num_pixels = ranks.shape[1] * ranks.shape[2]
-    count = round(fraction * num_pixels)
-    removed = ranks < count if order == "morf" else ranks >= num_pixels - count
-    values = [torch.zeros(0, device=images.device)]
-    for start in range(0, len(images), batch_size):
-        here = slice(start, start + batch_size)
-        filled = _with_noise(impute(images[here], removed[here]), images[here], removed[here], noise, seed)
-        values.append(target_probability(model, filled, target[here], batch_size))
-    return torch.cat(values)
+
+    def filled() -> Iterator[tuple[Tensor, Tensor]]:
+        for fraction, order in removals:
+            count = round(fraction * num_pixels)
+            removed = ranks < count if order == "morf" else ranks >= num_pixels - count
+            for start in range(0, len(images), batch_size):
+                here = slice(start, start + batch_size)
+                imputed = impute(images[here], removed[here])
+                yield _with_noise(imputed, images[here], removed[here], noise, seed), target[here]
+
+    values = [torch.zeros(0, device=images.device), *target_probabilities(model, filled(), batch_size)]
+    return torch.cat(values).view(len(removals), len(images))
 
 
 def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, seed: int) -> Tensor:
@@ -155,11 +173,10 @@ class ROAD(ImageMean):
         """Measure a batch of images (N,C,H,W) with their targets (N,) and maps (N,H,W)."""
         # ranked once for all fractions
         ranks = removal_ranks(saliency, images, self.seed)
-
-        def mean(order: Order) -> Tensor:
-            settings = (order, self.noise, self.seed, self.batch_size)
-            after = [probability_after_imputation(model, images, target, ranks, f, *settings) for f in self.fractions]
-            return torch.stack(after).mean(0)
-
-        values = (mean("lerf") - mean("morf")) / 2 if self.order == "combined" else mean(self.order)
+        orders: list[Order] = ["lerf", "morf"] if self.order == "combined" else [self.order]
+        removals = [(fraction, order) for order in orders for fraction in self.fractions]
+        settings = (self.noise, self.seed, self.batch_size)
+        after = probabilities_after_imputation(model, images, target, ranks, removals, *settings)
+        means = after.view(len(orders), len(self.fractions), len(images)).mean(1)
+        values = (means[0] - means[1]) / 2 if self.order == "combined" else means[0]
         self.accumulate(values.masked_fill(without_value(saliency), torch.nan))

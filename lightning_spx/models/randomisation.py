@@ -1,18 +1,29 @@
 """Networks that forget what they have learnt, from the last layer down: the sanity check of saliency maps."""
 
 import copy
+import re
+import warnings
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torchmetrics import Metric
+
+from lightning_spx.models.forgetting import FEWEST, forget, learnt
+
+# a weight in the code of a frozen TorchScript module
+FROZEN_WEIGHT = re.compile(r": \w*(Float|Double|Half|BFloat16|Tensor)\b.* = prim::Constant\[value=")
 
 
 def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) -> Iterator[tuple[float, nn.Module]]:
     """Yield copies of a model with ever more layers randomised, from the last to the first.
 
-    A layer is a module with parameters of its own; the order is that of definition, which is that of the forward pass
-    in most networks. A layer is drawn anew by its `reset_parameters`, which resets running statistics too; parameters
-    of a module without it have their values permuted. The global random state stays as it was.
+    A layer is a module with parameters or running statistics of its own; the order is that of definition, which is that
+    of the forward pass in most networks. A layer is drawn anew by its `reset_parameters`, which resets running
+    statistics too; values that this leaves as they were, as those of a module without it, are permuted, and a weight
+    that is computed from others (weight norm, spectral norm, pruning) is looked at as it is used. The global random
+    state stays as it was.
 
     Source: Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018, section 3.1.
 
@@ -22,10 +33,12 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
         seed: of the new parameters.
 
     Yields:
-        The share of layers that are randomised, and the model; the last one has share 1.
+        The share of layers that are randomised, and the model; the last one has share 1. A warning names large buffers
+        that stay as they are, since they may be constants of the architecture.
 
     Raises:
-        ValueError: if `num_stages` is below 1 or the model has no parameters.
+        ValueError: if `num_stages` is below 1, the model has no parameters, or a layer cannot be randomised, such as a
+            quantised or a frozen one.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
@@ -34,26 +47,81 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
     """
     if num_stages < 1:
         raise ValueError(f"Expected `num_stages` to be at least 1, got {num_stages}.")
-    names = [name for name, part in model.named_modules() if next(part.parameters(recurse=False), None) is not None]
+    _check_layers(model)
+    names = [name for name, part in _layers(model) if learnt(part)]
     if not names:
         raise ValueError(f"Expected a model with parameters, got {type(model).__name__} without any.")
     for stage in range(1, num_stages + 1):
         count = max(1, round(len(names) * stage / num_stages))
-        randomised = copy.deepcopy(model)
+        randomised = _copy(model)
         # the generators of other devices are forked by default
         with torch.random.fork_rng(), torch.no_grad():
             for position, name in enumerate(reversed(names[-count:])):
                 # by layer: a layer is the same in all stages
                 torch.manual_seed(seed * len(names) + position)
-                _randomise(randomised.get_submodule(name))
+                forget(randomised.get_submodule(name), name)
+        if stage == num_stages:
+            _warn_of_buffers(model, randomised)
         yield count / len(names), randomised
 
 
-def _randomise(layer: nn.Module) -> None:
-    reset = getattr(layer, "reset_parameters", None)
-    if callable(reset):
-        reset()
-        return
-    for parameter in layer.parameters(recurse=False):
-        order = torch.randperm(parameter.numel(), device="cpu").to(parameter.device)
-        parameter.copy_(parameter.flatten()[order].view_as(parameter))
+def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Name the modules; those of a parametrisation belong to the layer whose weight they compute."""
+    inner: set[nn.Module] = set()
+    for name, part in model.named_modules():
+        if parametrize.is_parametrized(part):
+            inner.update(part.parametrizations.modules())
+        if part not in inner:
+            yield name, part
+
+
+def _check_layers(model: nn.Module) -> None:
+    """Refuse layers whose weights are neither parameters nor buffers: quantised ones, and frozen TorchScript."""
+    saved = {name for name in model.state_dict() if not name.endswith("_extra_state")}
+    known = {
+        name for names in (model.named_parameters, model.named_buffers) for name, _ in names(remove_duplicate=False)
+    }
+    parts = dict(model.named_modules(remove_duplicate=False))
+    for key in sorted(saved - known):
+        owner = key.rpartition(".")[0]
+        while owner not in parts:
+            owner = owner.rpartition(".")[0]
+        if not isinstance(parts[owner], Metric):
+            raise ValueError(f"Expected layers whose weights are parameters, got {key!r}, which cannot be randomised.")
+    for name, part in parts.items():
+        frozen = isinstance(part, torch.jit.ScriptModule) and next(part.parameters(), None) is None
+        if frozen and FROZEN_WEIGHT.search(str(part.graph)):
+            raise ValueError(f"Expected layers whose weights are parameters, got {name or 'a model'!r}, a frozen one.")
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """Copy a model, also one of whose weights was computed in the last forward pass and belongs to its graph."""
+    computed = [
+        value
+        for part in model.modules()
+        for value in vars(part).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    return copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+
+
+def _warn_of_buffers(model: nn.Module, randomised: nn.Module) -> None:
+    """Name large buffers that are saved and that nothing has changed: learnt ones, such as a codebook, would stay."""
+    saved, after = model.state_dict(), dict(randomised.named_buffers())
+    known = {id(value) for _, part in _layers(model) for value in learnt(part).values()}
+    same = [
+        name
+        for name, buffer in model.named_buffers()
+        if name in saved
+        and id(buffer) not in known
+        and buffer.is_floating_point()
+        and buffer.numel() >= FEWEST
+        and torch.equal(buffer, after[name])
+    ]
+    if same:
+        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        warnings.warn(
+            f"The buffer {same[0]!r}{more} stays as it is in the randomised model: if it was learnt, maps may still "
+            "show that.",
+            stacklevel=3,
+        )

@@ -1,6 +1,7 @@
 """Tensors and tables -> matplotlib figures; knows no Trainer and no logger."""
 
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
 
 PIXEL_COLOUR = "#7f8c9b"
@@ -73,7 +75,7 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         panel.spines[["top", "right"]].set_visible(False)
     first = own.iloc[0]
     below.set_xlabel(
-        f"{first['models']}, {first['dataset']}, {first['num_images']} images; 95 % intervals {first['interval']}",
+        f"{first['models']}, {first['dataset']}, {counted_images(first)}; 95 % intervals {first['interval']}",
         fontsize=8,
     )
     return figure
@@ -178,8 +180,11 @@ def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
 
 
 def _cell_text(row: pd.Series) -> str:
-    star = "*" if has_gain(row) else ""
-    return f"{row['value']:.3f}{star} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]\n/ {row['floor']:.3f}"
+    why = why_no_verdict(row)
+    if why:
+        return f"{number_text(row['value'])} / {number_text(row['floor'])}\n{fill(why, 26)}"
+    value, _, limits = interval_text(row).partition(" ")
+    return f"{value}{'*' if has_gain(row) else ''} {limits}\n/ {number_text(row['floor'])}"
 
 
 def _array(tensor: Tensor) -> np.ndarray:

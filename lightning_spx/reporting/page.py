@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
+from lightning_spx.reporting.reasons import counted_images
 from lightning_spx.reporting.rows import select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, TITLES, method_name, verdict
 
@@ -108,11 +109,17 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
     rows = select_rows(results, metric, setting)
     first = rows.iloc[0]
     note = (
-        f"{first['models']} on {first['dataset']}; 95 % intervals {first['interval']}."
+        f"{first['models']} on {first['dataset']}; 95 % intervals {first['interval']}.{_left_out(rows)}"
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     title = f"{TITLES.get(metric, metric)} {setting}".strip()
     return _Table(f"{metric} {setting}".strip(), title, note, [_row(row) for _, row in rows.iterrows()])
+
+
+def _left_out(rows: pd.DataFrame) -> str:
+    """Say of which images a table's rows are, where that is not all of them, and why."""
+    said = dict.fromkeys(counted_images(row) for _, row in rows.iterrows() if row["num_dropped"] > 0)
+    return "".join(f" {sentence}." for sentence in said)
 
 
 def _row(row: pd.Series) -> _Row:

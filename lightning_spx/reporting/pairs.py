@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import has_gain, without_controls
 from lightning_spx.reporting.tables import method_name
 
@@ -38,9 +39,9 @@ def pair_cells(results: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.D
                 "super-pixels": row["superpixels"],
                 "order": row["magnitude"],
                 "pair": ", ".join(names[number] for number in _numbers(row["pair"])),
-                "value": f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
-                "floor": f"{row['floor']:.3f}",
-                "excess": f"{row['excess']:.3f}",
+                "value": interval_text(row),
+                "floor": number_text(row["floor"]),
+                "excess": number_text(row["excess"]),
                 "gain over best control": _gain(row),
             }
             for _, row in rows.iterrows()
@@ -85,7 +86,10 @@ def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Fi
         for _, row in of_kind.iterrows():
             first, second = _numbers(row["pair"])
             matrix[first, second], matrix[second, first] = row["value"], row["excess"]
-            for place, text in (((first, second), f"{row['value']:.2f}"), ((second, first), f"{row['excess']:.2f}")):
+            for place, text in (
+                ((first, second), number_text(row["value"], ".2f")),
+                ((second, first), number_text(row["excess"], ".2f")),
+            ):
                 star = "*" if has_gain(row) and place[0] > place[1] else ""
                 shade = "black" if matrix[place] > 0.6 else "white"
                 axes.text(place[1], place[0], text + star, ha="center", va="center", fontsize=9, color=shade)
@@ -98,7 +102,7 @@ def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Fi
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.6)
     first_row = rows.iloc[0]
     figure.suptitle(
-        f"{metric}, {first_row['models']}, {first_row['dataset']}, {first_row['num_images']} images\n"
+        f"{metric}, {first_row['models']}, {first_row['dataset']}, {counted_images(first_row)}\n"
         "above the diagonal the value, below its excess over the floor; * gain over every control",
         fontsize=8,
     )
@@ -116,6 +120,6 @@ def _numbers(pair: str) -> tuple[int, int]:
 
 def _gain(row: pd.Series) -> str:
     if not isinstance(row["best_control"], str) or not row["best_control"]:
-        return ""
+        return why_no_verdict(row)
     control = row["best_control"].removeprefix("control:").partition("(")[0]
     return f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control}"

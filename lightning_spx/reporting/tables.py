@@ -5,6 +5,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
+from lightning_spx.reporting.reasons import NO_GAIN_KNOWN, counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import has_gain, select_rows, survives, without_controls
 
 NO_GAIN = "no gain over smoothing"
@@ -55,7 +56,7 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
     table = Table(
         title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),
         caption=Text(
-            f"{first['models']} on {first['dataset']}, {first['num_images']} images; "
+            f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
             f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
             f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
         ),
@@ -116,15 +117,22 @@ def method_name(row: pd.Series) -> str:
 def verdict(row: pd.Series) -> str:
     """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row.
 
+    A row of blank maps, without an image that counts or with a floor of 1 says why it has no verdict instead.
+
     Example:
         >>> row = dict(metric="mege", superpixels="Slic", gain_low=0.1, floor=0.2, excess=0.3)
         >>> verdict(pd.Series(row)), verdict(pd.Series({**row, "gain_low": -0.1}))
         ('gain', 'no gain over smoothing')
     """
+    why = why_no_verdict(row)
+    if why:
+        return why
     if row["metric"] == "sanity_ssim":
         return SURVIVES if survives(row) else ""
     if row["superpixels"] == "pixel":
         return ""
+    if pd.isna(row["gain_low"]) and pd.isna(row.get("gain", 0.0)):
+        return NO_GAIN_KNOWN
     return "gain" if has_gain(row) else NO_GAIN
 
 
@@ -133,13 +141,15 @@ def _row(row: pd.Series) -> list[str]:
         method_name(row),
         str(row["superpixels"]),
         str(row["magnitude"]),
-        f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]",
-        f"{row['floor']:.3f}",
-        f"{row['excess']:.3f}",
+        interval_text(row),
+        number_text(row["floor"]),
+        number_text(row["excess"]),
     ]
     if row["superpixels"] == "pixel" or row["metric"] == "sanity_ssim":
         return [*common, "", verdict(row)]
     common[1] += f", {row['mean_segments']:.0f}"
+    if pd.isna(row["gain"]):
+        return [*common, number_text(row["gain"]), verdict(row)]
     control = str(row["best_control"]).removeprefix("control:").partition("(")[0]
     gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control:>8}"
     return [*common, gain, verdict(row)]

@@ -7,9 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
+from lightning_spx.evaluation.comparison import StudyImages, compare
+from lightning_spx.evaluation.partitions import derangement, make_partitions
 from lightning_spx.evaluation.results import OVER_IMAGES, OVER_REPEATS, summarise
 from lightning_spx.evaluation.statistics import Array, bootstrap_weights
+from lightning_spx.evaluation.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
+from lightning_spx.reporting import Page, render_page, stability_table
+from lightning_spx.superpixels import Grid
 
 NUM_RESAMPLES = 60
 CONTROLS = [f"control:{kind}(Grid)" for kind in ("grid", "voronoi", "borrowed", "blur")]
@@ -18,7 +23,7 @@ METRICS = [("saliency_ssim", ""), ("distance", "distance=l2")]
 COLUMNS = [
     *("dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
-    *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
+    *("best_control", "gain", "gain_low", "gain_high", "mean_segments", "num_wrong", "num_constant"),
 ]
 
 
@@ -208,3 +213,41 @@ def test_the_order_of_the_rows_changes_no_number() -> None:
     expected = summary(frame).sort_values(keys, ignore_index=True)
     shuffled = summary(frame.sample(frac=1, random_state=1)).sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(shuffled, expected, check_exact=False, rtol=1e-12)
+
+
+def test_what_is_left_out_and_what_is_constant_is_counted() -> None:
+    frame = per_image(num_images=12)
+    # image 20 has no value; images 0 to 40 are constant
+    frame.loc[frame["index"] == 20, ["value", "permuted", "mismatched"]] = np.nan
+    results = summary(frame.assign(constant=frame["index"] <= 40))
+    ssim, mege, reco = (row_of(results, "Grid", "after", metric) for metric in ("saliency_ssim", "mege", "reco"))
+    # by hand, of rows n = 0 to 11: both are right for n % 3 != 0, one for 0 and 6, none for 3 and 9; 9 has no value,
+    # and 7, 8, 10 and 11 are constant
+    assert ssim[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [11, 1, 0, 4]
+    assert mege[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [8, 4, 3, 4]
+    assert reco[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [10, 2, 1, 4]
+
+
+@pytest.mark.parametrize("blank", [[0, 1], [1]])
+def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> None:
+    attributions = torch.rand(2, 10, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    attributions[blank] = 0
+    cells = Grid(n_segments=16)(torch.zeros(10, 3, 16, 16))
+    permutation, preds = derangement(10, 0), torch.tensor([[0] * 10, [1] * 10])
+    images = StudyImages(torch.arange(10), torch.tensor([0, 1] * 5), preds, None, permutation)
+    partitions = make_partitions({"Grid": cells}, images.index, permutation, 0)
+    compared = compare(
+        attributions, partitions, images, magnitudes=["after"], distances=["l2"], non_negative=False, seed=0
+    ).assign(method="Gradient", repeat=0)
+    results = summary(compared)
+    assert results[["value", "floor"]].dtypes.tolist() == [float, float]
+    for metric, setting in (("saliency_ssim", ""), ("topk_overlap", "k=0.1"), ("mege", "distance=l2")):
+        table = stability_table(results, metric, setting)
+        expected = "no image counts: no two models are right on one" if metric == "mege" else "blank maps"
+        assert [str(cell) for cell in list(table.columns)[-1].cells] == [expected] * 2
+        assert "nan" not in str([[str(cell) for cell in column.cells] for column in table.columns])
+    shown = render_page(Page("birds", [], results, {}, None, {}, "", ""))
+    # SSIM, overlap and ReCo, by pixel and pooled
+    assert shown.count(">blank maps<") == 6
+    assert "0 of 10 images (left out: 10 that no two models are right on)." in shown
+    assert sentence(verdicts(compared)) == "SSIM: no verdict for Gradient (blank maps)."

@@ -140,3 +140,19 @@ def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
     assert sentence([gain]) == improve + scope.format(1)
     assert sentence([gain, none]) == improve + "; no gain over smoothing for SmoothGrad" + scope.format(2)
     assert sentence([none, none]) == "SSIM: no gain over smoothing for SmoothGrad and SmoothGrad" + scope.format(2)
+
+
+def test_methods_of_blank_maps_have_no_verdict_and_are_not_corrected_for() -> None:
+    full, blank = frame({"IG": {"Slic": 0.2}}), frame({"Gradient": {"Slic": 0.2}}, seed=1).assign(constant=True)
+    (alone,), (silent, found) = verdicts(full), verdicts(pd.concat([blank, full]))
+    assert (silent.method, silent.why_none, silent.has_gain) == ("Gradient", "blank maps", False)
+    assert found == alone
+    said = sentence([silent, found])
+    assert "with Slic over the best control; no verdict for Gradient (blank maps) (rows chosen" in said
+    assert said.endswith("Holm's correction over 1 methods).")
+
+
+def test_a_floor_of_one_leaves_no_verdict() -> None:
+    (silent,) = verdicts(frame({"IG": {"Slic": 0.2}}).assign(permuted=1.0))
+    assert sentence([silent]) == "SSIM: no verdict for IG (no excess: the floor is 1)."
+    assert sentence([silent, silent]) == "SSIM: no verdict for IG and IG (no excess: the floor is 1)."

@@ -110,9 +110,9 @@ def test_a_number_without_a_floor_gains_by_its_controls_alone() -> None:
     assert [line[-1] for line in cells(results)] == ["gain"]
 
 
-def test_a_number_that_does_not_exist_is_printed_as_nan() -> None:
+def test_a_number_that_does_not_exist_is_a_dash_and_no_verdict() -> None:
     results = table(row("Slic", value=NAN, ci_low=NAN, ci_high=NAN, floor=NAN, excess=NAN, best_control=""))
-    assert cells(results)[0][3:] == ["nan [nan, nan]", "nan", "nan", f"+nan [+nan, +nan] {'':>8}", NO_GAIN]
+    assert cells(results)[0][3:] == [*["\N{EN DASH}"] * 4, "no value"]
 
 
 def test_a_metric_or_setting_without_rows_is_refused() -> None:
@@ -127,3 +127,47 @@ def test_raw_l2_is_printed_with_what_pooling_does_to_it() -> None:
     with_note, without = (stability_table(results, "mege", f"distance={name}") for name in ("l2_raw", "l2"))
     assert "mean pooling is a contraction" in str(with_note.caption)
     assert "contraction" not in str(without.caption)
+
+
+def test_rows_that_say_nothing_say_why() -> None:
+    ones: dict[str, object] = {"value": 1.0, "ci_low": 1.0, "ci_high": 1.0, "floor": 1.0, "excess": NAN}
+    nothing: dict[str, object] = {
+        **{name: NAN for name in ("value", "ci_low", "ci_high", "floor", "excess")},
+        **{"num_images": 0, "num_dropped": 40, "num_wrong": 40, "num_constant": 0, "best_control": ""},
+    }
+    blank = table(
+        *(row(name, **ones, num_wrong=0, num_constant=40) for name in ("pixel", "Slic")),
+        row("Grid", **ones, num_wrong=0, num_constant=3),
+        row("Voronoi", best_control="", num_wrong=0, num_constant=3),
+        # one of two models is blank: nothing above chance, and still blank
+        row("Watershed", value=0.4, floor=0.4, excess=0.0, gain=0.0, gain_low=0.0, num_wrong=0, num_constant=40),
+    )
+    assert [line[-1] for line in cells(blank)] == [
+        *("blank maps", "blank maps", "no excess: the floor is 1", "no gain: a control has no excess", "blank maps"),
+    ]
+    for metric, why in {"mege": "no two models are right on one", "reco": "no model of a pair is right on one"}.items():
+        shown = cells(table(*(row(name, **{**nothing, "metric": metric}) for name in ("pixel", "Slic"))), metric)
+        assert [line[-1] for line in shown] == [f"no image counts: {why}"] * 2
+        assert "nan" not in str(shown)
+
+
+def test_a_sanity_check_of_blank_maps_has_no_verdict() -> None:
+    ones: dict[str, object] = {"value": 1.0, "ci_low": 1.0, "ci_high": 1.0, "floor": 1.0, "excess": NAN}
+    checked = row("pixel", metric="sanity_ssim", setting="randomised=100%", **ones, num_wrong=0, num_constant=40)
+    assert cells(table(checked), "sanity_ssim", "randomised=100%")[0][-1] == "blank maps"
+
+
+def test_images_that_are_left_out_are_counted_with_the_reason() -> None:
+    left: dict[str, object] = {"num_images": 7, "num_dropped": 33}
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"num_dropped": 0}, "40 images;"),
+        ({**left}, "7 of 40 images;"),
+        ({**left, "metric": "mege", "num_wrong": 33}, "7 of 40 images (left out: 33 that no two models are right on);"),
+        ({**left, "metric": "pointing_game", "num_wrong": 0}, "33 that have no object in their mask"),
+        ({**left, "num_wrong": 0}, "33 that all models of a pair have trained on, or none"),
+        ({**left, "metric": "reco", "num_wrong": 30}, "30 that no model of a pair is right on; 3 that all models"),
+    ]
+    for changes, expected in cases:
+        metric = str(changes.get("metric", "saliency_ssim"))
+        caption = stability_table(table(row("pixel", **changes)), metric, "").caption
+        assert expected in str(caption)

@@ -1,0 +1,30 @@
+"""A metric that no `MetricCollection` joins with another one."""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class UnsharedMetric(Metric):
+    """A metric whose states are its own, also in a `torchmetrics.MetricCollection` with the default compute groups.
+
+    A collection takes two metrics for one if their states have the same names and agree after the first batch, and from
+    then on updates only one of them. Sums over images often agree by chance: for blank maps, identical maps or a single
+    pixel. The state `unshared` is NaN, which equals nothing, so that the metrics are never found to agree; it stays NaN
+    through sums over processes, copies and resets.
+
+    Example:
+        >>> from torchmetrics import MetricCollection
+        >>> from lightning_spx.metrics import MassAccuracy, PointingGame
+        >>> both = MetricCollection([MassAccuracy(), PointingGame()])
+        >>> both.update(torch.zeros(1, 1, 4), torch.tensor([[[True, True, False, False]]]))
+        >>> both.update(torch.tensor([[[1.0, 0.0, 3.0, 0.0]]]), torch.tensor([[[True, True, False, False]]]))
+        >>> both.compute()
+        {'MassAccuracy': tensor(0.3750), 'PointingGame': tensor(0.2500)}
+    """
+
+    unshared: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("unshared", default=torch.tensor(torch.nan), dist_reduce_fx="sum")

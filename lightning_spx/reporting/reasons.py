@@ -1,0 +1,86 @@
+"""Why a row of `results.csv` says nothing, and why it counts fewer images than the study has."""
+
+import pandas as pd
+
+BLANK = "blank maps"
+NO_CHANCE = "no excess: the floor is 1"
+NO_GAIN_KNOWN = "no gain: a control has no excess"
+MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
+
+
+def why_no_verdict(row: pd.Series) -> str:
+    """Say why a row has no verdict; nothing for a row that has one.
+
+    A row says nothing if no image counts, if all its maps are constant, or if chance is as good as can be: then its
+    excess over the floor is not defined.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", value=1.0, floor=1.0, excess=float("nan"), num_images=4, num_constant=4)
+        >>> why_no_verdict(pd.Series(row)), why_no_verdict(pd.Series({**row, "num_constant": 0}))
+        ('blank maps', 'no excess: the floor is 1')
+        >>> why_no_verdict(pd.Series({**row, "metric": "mege", "value": float("nan"), "num_images": 0}))
+        'no image counts: no two models are right on one'
+    """
+    number = row.get("num_images")
+    if number is not None and number == 0:
+        return {
+            "mege": "no image counts: no two models are right on one",
+            "reco": "no image counts: no model of a pair is right on one",
+        }.get(str(row["metric"]), "no image counts")
+    if number is not None and row.get("num_constant") == number:
+        return BLANK
+    if pd.isna(row.get("value", 0.0)):
+        return "no value: not both kinds of image" if row["metric"] == "reco" else "no value"
+    if pd.isna(row.get("excess")) and row.get("floor", 0.0) >= 1:
+        return NO_CHANCE
+    return ""
+
+
+def counted_images(row: pd.Series) -> str:
+    """Say how many images a row counts, and why not the others.
+
+    Example:
+        >>> row = dict(metric="mege", num_images=167, num_dropped=33, num_wrong=33)
+        >>> counted_images(pd.Series(row))
+        '167 of 200 images (left out: 33 that no two models are right on)'
+        >>> counted_images(pd.Series(dict(metric="mege", num_images=200)))
+        '200 images'
+    """
+    number, dropped = int(row["num_images"]), row.get("num_dropped")
+    if dropped is None or pd.isna(dropped) or not dropped:
+        return f"{number} images"
+    wrong = row.get("num_wrong")
+    if wrong is None or pd.isna(wrong):
+        return f"{number} of {number + int(dropped)} images"
+    without = int(dropped) - int(wrong)
+    metric = str(row["metric"])
+    right = "no two models are right on" if metric == "mege" else "no model of a pair is right on"
+    value = (
+        "have no object in their mask, or nothing beside it"
+        if metric in MASK_METRICS
+        else "all models of a pair have trained on, or none, or whose maps have no value"
+    )
+    parts = [f"{count} that {text}" for count, text in ((int(wrong), right), (without, value)) if count]
+    return f"{number} of {number + int(dropped)} images (left out: {'; '.join(parts)})"
+
+
+def number_text(value: float, form: str = ".3f") -> str:
+    """Write a number, or a dash where there is none.
+
+    Example:
+        >>> number_text(0.25), len(number_text(float("nan")))
+        ('0.250', 1)
+    """
+    return "\N{EN DASH}" if pd.isna(value) else f"{value:{form}}"
+
+
+def interval_text(row: pd.Series) -> str:
+    """Write a row's value with its interval, or a dash where there is none.
+
+    Example:
+        >>> interval_text(pd.Series(dict(value=0.5, ci_low=0.25, ci_high=0.75)))
+        '0.500 [0.250, 0.750]'
+    """
+    if pd.isna(row["value"]):
+        return number_text(row["value"])
+    return f"{row['value']:.3f} [{number_text(row['ci_low'])}, {number_text(row['ci_high'])}]"
