@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import require_finite
-from lightning_spx.attribution.gradient import explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators

@@ -14,8 +14,9 @@ from lightning_spx.attribution import (
     gradient,
     input_gradient,
 )
-from lightning_spx.attribution.gradient import differentiate, explained_logits
+from lightning_spx.attribution.backward import differentiate
 from lightning_spx.attribution.guards import Precision
+from lightning_spx.attribution.logits import explained_logits
 from tests.attribution.cases import Net, every_method, images, relative, residual_network, targets
 
 
