@@ -77,7 +77,7 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
         def note(module: nn.Module, _: object, output: object) -> None:
             if not isinstance(output, Tensor) or output.ndim != 4:
                 return
-            if layer is None and 1 in (output.shape[2:].numel(), output.shape[1:3].numel()):
+            if layer is None and output.shape[2:].numel() == 1:
                 return
             # a container that ends with a pooling layer returns that layer's very tensor
             if layer is None and (isinstance(module, POOLING) or any(output is tensor for tensor in pooled)):

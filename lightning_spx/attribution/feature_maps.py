@@ -63,7 +63,8 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
     for channels, (rows, columns) in ((1, (1, 2)), (3, (0, 1))):
         # a side of one place cannot move
         sides = [moved[rows]] * (sizes[rows] > 1) + [-moved[columns]] * (sizes[columns] > 1)
-        if sides and min(sides) >= max(MOVES, SHARE * max(map(abs, moved))):
+        least = MOVES if len(sides) > 1 else STILL
+        if sides and min(sides) >= max(least, SHARE * max(map(abs, moved))):
             return channels
     if max(map(abs, moved)) >= STILL:
         return None

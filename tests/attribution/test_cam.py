@@ -115,7 +115,7 @@ class Several(nn.Module):
 
 def test_a_wrong_layer_is_refused_with_its_name() -> None:
     with pytest.raises(
-        ValueError, match=r"Expected `layer` to name a module of Idle, such as conv1, norm, .*, got 'layer9'\."
+        ValueError, match=r"to name a module of Idle, such as conv1, norm, .*, got 'layer9'\."
     ):
         GradCAM("layer9").attribute(Idle(), images(), targets())
     for name in ("idle", "several"):
