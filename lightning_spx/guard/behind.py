@@ -20,7 +20,7 @@ LEADING_EVERYWHERE = (Trainer, LightningDataModule, Logger, Callback, Dataset, D
 LIBRARIES = frozenset(
     "builtins collections functools itertools logging types typing threading multiprocessing pathlib re enum weakref io"
     " contextlib dataclasses abc concurrent asyncio queue random"
-    " torch torchvision torchmetrics lightning lightning_fabric lightning_utilities pytorch_lightning numpy scipy pandas"
+    " lightning_spx torch torchvision torchmetrics lightning lightning_fabric lightning_utilities pytorch_lightning numpy scipy pandas"
     " PIL skimage sklearn matplotlib wandb tensorboard mlflow rich tqdm jsonargparse ray omegaconf".split()
 )
 

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_spx.guard.behind import LONGEST, enclosed, is_plain_object, named_globals
-from lightning_spx.guard.kept_values import KeptContainer, KeptTensor
+from lightning_spx.guard.kept_values import LARGEST_COPY, KeptContainer, KeptTensor
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size, type))
 # what every module has; hooks are looked at by themselves
 OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 OF_ALL_MODULES = tuple(f"_global{name}" for name in HOOKS)
+# norms' scales and biases: of a network's parameters the many, and a hundredth of its memory
+SMALL_PARAMETER = 2**16
 # modules -> a hook -> an object of the user's -> its list
 DEPTH = 4
 
@@ -28,8 +30,8 @@ class KeptState:
     """A context that puts back what modules held when it was entered, and in which they are in evaluation mode.
 
     Put back are modes; buffers, values and objects; all other attributes, and what is in the lists, dicts, arrays and
-    plain objects among them; what hooks enclose or use by global names. Parameters are not copied: one that changes in
-    place is refused.
+    plain objects among them; what hooks enclose or use by global names. Large parameters are not copied: a change of one
+    in place is refused.
 
     Args:
         roots: modules, with all that they hold.
@@ -110,13 +112,11 @@ class KeptState:
             self._modes.append(part)
         if isinstance(part, torch.jit.ScriptModule):
             for name, value in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
-                self._tensor(value, name, copied=not isinstance(value, nn.Parameter))
+                self._tensor(value, name, SMALL_PARAMETER if isinstance(value, nn.Parameter) else LARGEST_COPY)
             return
         hooks = [store for name in HOOKS if (store := vars(part)[name])]
-        # a layer of torch that nobody has hooked into leaves its buffers alone in evaluation mode
-        known = not hooks and type(part).__module__.startswith("torch.nn.modules.")
-        self._slots(part._parameters, part, copied=False)
-        self._slots(part._buffers, part, copied=not known)
+        self._slots(part._parameters, part, SMALL_PARAMETER)
+        self._slots(part._buffers, part, LARGEST_COPY)
         if part._modules:
             self._containers.append(KeptContainer(part._modules))
         attributes = vars(part)
@@ -127,10 +127,8 @@ class KeptState:
         for store in hooks:
             self._hooks(store)
 
-    def _slots(self, store: MutableMapping[str, Tensor | None], part: nn.Module, copied: bool) -> None:
-        if not store:
-            return
-        if copied or any(value is not None and value.is_inference() for value in store.values()):
+    def _slots(self, store: MutableMapping[str, Tensor | None], part: nn.Module, most: int) -> None:
+        if store:
             self._containers.append(KeptContainer(store))
         for name, value in store.items():
             if value is None:
@@ -140,11 +138,11 @@ class KeptState:
                     f"Expected an initialised model, got a {type(part).__name__} whose `{name}` has no shape yet: "
                     "evaluate it once before it is explained."
                 )
-            stand_in = self._tensor(value, f"{type(part).__name__}.{name}", copied)
+            stand_in = self._tensor(value, f"{type(part).__name__}.{name}", most)
             if stand_in is not value:
                 store[name] = nn.Parameter(stand_in, False) if isinstance(value, nn.Parameter) else stand_in
 
-    def _tensor(self, value: Tensor, name: str, copied: bool = True) -> Tensor:
+    def _tensor(self, value: Tensor, name: str, most: int = LARGEST_COPY) -> Tensor:
         """Keep a tensor; autograd refuses those of inference mode, for which the caller puts the copy in place."""
         if value.is_inference():
             with torch.inference_mode(False):
@@ -152,7 +150,7 @@ class KeptState:
         # a result of other tensors, such as a weight that a hook computes, is replaced and not written to
         if id(value) not in self._seen and value.grad_fn is None:
             self._seen[id(value)] = value
-            self._tensors.append(KeptTensor(value, name, copied))
+            self._tensors.append(KeptTensor(value, name, most))
         return value
 
     def _held(self, holder: Any, key: object, value: object, depth: int) -> None:

@@ -18,7 +18,7 @@ class KeptTensor:
     Args:
         tensor: any but one of inference mode.
         name: for messages.
-        copied: False only looks whether it was changed.
+        most: elements of a tensor that is copied; of a larger one it is only known whether it was changed.
 
     Example:
         >>> count = torch.tensor(3)
@@ -28,11 +28,11 @@ class KeptTensor:
         (True, 3)
     """
 
-    def __init__(self, tensor: Tensor, name: str, copied: bool = True) -> None:
+    def __init__(self, tensor: Tensor, name: str, most: int = LARGEST_COPY) -> None:
         self.tensor = tensor
         self.name = name
         self.version = tensor._version
-        self.copy = tensor.detach().clone() if copied and tensor.numel() <= LARGEST_COPY else None
+        self.copy = tensor.detach().clone() if tensor.numel() <= most else None
 
     def put_back(self) -> bool:
         """Return False if it was changed and there is no copy of it."""

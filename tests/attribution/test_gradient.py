@@ -16,7 +16,7 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.attribution.gradient import differentiate, explained_logits
 from lightning_spx.attribution.guards import Precision
-from tests.attribution.cases import Net, every_method, images, relative, residual_network, targets
+from tests.attribution.cases import Net, Notes, every_method, images, relative, residual_network, targets
 
 
 def test_gradient_of_a_linear_model_is_its_weights() -> None:
@@ -186,10 +186,10 @@ class Viewing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(3, 4, 3)
-        self.layouts: list[bool] = []
+        self.notes = Notes()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.layouts.append(inputs.is_contiguous())
+        self.notes.append(inputs.is_contiguous())
         features: Tensor = self.convolution(inputs).view(len(inputs), -1)
         return features.square()[:, ::64]
 
@@ -198,14 +198,14 @@ def test_a_model_that_views_its_feature_maps_is_given_contiguous_ones(monkeypatc
     monkeypatch.setattr(gradient, "PIXELS_FOR_CHANNELS_LAST", 100)
     model = Viewing()
     result = Gradient(chunk_size=1).attribute(model, images(3), targets(3) % 4)
-    assert model.layouts == [False, True, True, True]
+    assert model.notes.taken == [False, True, True, True]
     assert relative(result, input_gradient(model, images(3), targets(3) % 4)) < 1e-6
 
 
 def test_few_pixels_stay_contiguous() -> None:
     model = Viewing()
     Gradient().attribute(model, images(3), targets(3) % 4)
-    assert model.layouts == [True]
+    assert model.notes.taken == [True]
 
 
 def test_many_pixels_have_their_channels_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
