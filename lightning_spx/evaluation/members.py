@@ -17,6 +17,7 @@ from lightning_spx.evaluation.epochs import save_checkpoint, train
 from lightning_spx.evaluation.processes import agreed, is_writer
 from lightning_spx.evaluation.provenance import provenance, read_json
 from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.models.weights import load_weights
 
 PLACE = "place"
 ModelFactory = Callable[[], LightningModule]
@@ -168,11 +169,10 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
     state = read_state(checkpoint)
     module = model()
     try:
-        module.load_state_dict(state)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        load_weights(module, state)
+    except ValueError as error:
         raise ValueError(
-            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {reason}"
+            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"
         ) from error
     return module.eval()
 

@@ -19,9 +19,9 @@ from lightning_spx.evaluation.evaluator.explained_model import (
     ImageScale,
     check_forward,
     read_reference,
-    weights_and_buffers,
 )
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps
+from lightning_spx.evaluation.evaluator.placed_weights import weights_of
 from lightning_spx.evaluation.evaluator.output import Output, result_folder
 from lightning_spx.evaluation.evaluator.predicted_maps import PredictedMaps
 from lightning_spx.evaluation.evaluator.settings import Settings, name_references
@@ -151,7 +151,7 @@ class SaliencyEvaluator(Callback):
         """After a resume keep the state that was evaluated last, which is what the next one is compared with."""
         resumed = bool(self.history) and self.history[-1]["step"] == trainer.global_step
         if resumed and self.settings.with_previous:
-            self._resumed = {name: value.cpu().clone() for name, value in weights_and_buffers(pl_module).items()}
+            self._resumed = {name: value.cpu().clone() for name, value in weights_of(pl_module).items()}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references where there is no fit around."""

@@ -1,10 +1,12 @@
 """What a classifier says of images: the probability of a class, in chunks, with the model left as it was."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from lightning_spx.guard import unchanged
+from lightning_spx.metrics.neighbours import check_neighbours
 
 Model = Callable[[Tensor], Tensor]
 
@@ -23,7 +25,8 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
 
     Raises:
         TypeError: if the model returns no floating point tensor or `target` is not int64.
-        ValueError: if the model does not return shape (n,K), an output is not finite, or a target is no class.
+        ValueError: if the model does not return shape (n,K), an output is not finite, a target is no class, or an
+            answer depends on the other images that are evaluated with it.
 
     Example:
         >>> target_probability(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 4), torch.tensor([2]))
@@ -35,27 +38,16 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
         raise ValueError(f"Expected `target` of shape ({len(images)},), got {tuple(target.shape)}.")
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
-    with evaluating(model):
-        parts = [
-            _probability(model(images[start : start + batch_size]), target[start : start + batch_size], start)
-            for start in range(0, len(images), batch_size)
-        ]
+    with torch.no_grad(), unchanged(model, images.device):
+        parts = []
+        for start in range(0, len(images), batch_size):
+            here = slice(start, start + batch_size)
+            # a copy: a model may scale its images in place
+            logits = model(images[here].clone())
+            parts.append(_probability(logits, target[here], start))
+            if start == 0:
+                check_neighbours(model, images[here], logits)
     return torch.cat(parts) if parts else torch.zeros(0, device=images.device)
-
-
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """Switch gradients off and the modules of the model to evaluation mode; restore each flag on leaving."""
-    training = [part for part in model.modules() if part.training] if isinstance(model, nn.Module) else []
-    try:
-        # flags are set one by one: train() and eval() may be overridden and do more than set a flag
-        for part in training:
-            part.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _probability(logits: Tensor, target: Tensor, start: int) -> Tensor:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_spx.models.networks import state_mismatch
+from lightning_spx.models.weights import load_weights, own_state
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 from lightning_spx.models.schedule import warmup_cosine
 
@@ -174,12 +174,17 @@ class ImageClassifier(LightningModule):
             ) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another architecture with the name of the trainer's file."""
-        if self._trainer is None or not self.strict_loading:
+        """Take weights under wrappers' names too, and refuse those of another architecture in the name of the file."""
+        checkpoint["state_dict"] = own_state(self, checkpoint["state_dict"])
+        if self._trainer is None:
             return
-        mismatch = state_mismatch(self, checkpoint["state_dict"])
-        if mismatch:
-            raise ValueError(f"Expected {self.trainer.ckpt_path} to fit {type(self.network).__name__}, got {mismatch}.")
+        try:
+            # what Lightning does next, with an error that has many lines and no name
+            load_weights(self, checkpoint["state_dict"])
+        except ValueError as error:
+            raise ValueError(
+                f"Expected {self.trainer.ckpt_path} to fit {type(self.network).__name__}, got {error}."
+            ) from error
 
     def _step(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         image, label = (batch["image"], batch["label"]) if isinstance(batch, Mapping) else batch

@@ -1,6 +1,5 @@
 """Networks for small images, and plain weight files for any network."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from torchvision.models import resnet18
 
 from lightning_spx.models.memory_format import in_training_format
 from lightning_spx.models.plain_file import read_plain
+from lightning_spx.models.weights import load_weights
 
 
 class BasicBlock(nn.Module):
@@ -125,38 +125,8 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
         raise ValueError(f"Expected `weights` to be a file of `network.state_dict()`, got {path}: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it.")
-    mismatch = state_mismatch(network, state)
-    if mismatch:
-        raise ValueError(f"Expected {path} to fit {type(network).__name__}, got {mismatch}.")
-    network.load_state_dict(state)
+    try:
+        load_weights(network, state)
+    except ValueError as error:
+        raise ValueError(f"Expected {path} to fit {type(network).__name__}, got {error}.") from error
     return network
-
-
-def state_mismatch(module: nn.Module, state: Mapping[str, object]) -> str:
-    """Return in words how `state` differs in names and shapes from what `module` holds, empty if it does not.
-
-    Example:
-        >>> state_mismatch(nn.Linear(2, 1), {"weight": torch.zeros(1, 3), "scale": torch.zeros(1)})
-        'missing bias; unexpected scale; weight of shape (1, 3) for (1, 2)'
-    """
-    own = module.state_dict()
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
-    # what `get_extra_state` gives need not be a tensor
-    tensors = {name: value.shape for name, value in own.items() if name in state and isinstance(value, Tensor)}
-    shapes = [
-        f"{name} of {_kind(state[name])} for {tuple(shape)}"
-        for name, shape in tensors.items()
-        if _kind(state[name]) != f"shape {tuple(shape)}"
-    ]
-    parts = [("missing ", missing), ("unexpected ", unexpected), ("", shapes)]
-    return "; ".join(f"{word}{_first_names(names)}" for word, names in parts if names)
-
-
-def _kind(value: object) -> str:
-    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"type {type(value).__name__}"
-
-
-def _first_names(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

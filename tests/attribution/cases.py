@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,18 @@ def name_of(method: Attribution) -> str:
 
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=name_of)
+
+
+class Notes:
+    """What a model notes of its calls for a test: no part of its state, which is put back after it was explained."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken: list[Any] = []
+
+    def append(self, note: object) -> None:
+        self.taken.append(note)
 
 
 class Net(nn.Module):

@@ -13,17 +13,17 @@ from lightning_spx.attribution import (
     integrated_gradients,
 )
 from lightning_spx.attribution.adaptive import chebyshev_nodes
-from tests.attribution.cases import Net, images, relative, targets
+from tests.attribution.cases import Net, Notes, images, relative, targets
 
 
 class Counting(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = Net().double()
-        self.seen = 0
+        self.seen = Notes()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.seen += len(inputs)
+        self.seen.append(len(inputs))
         logits: Tensor = self.network(inputs)
         return logits
 
@@ -74,7 +74,7 @@ def test_every_evaluation_is_counted_and_each_image_stops_by_itself() -> None:
     inputs[3] = 0  # on the baseline: an empty map, which no doubling changes
     found = adaptive_integrated_gradients(model, inputs, target, torch.zeros(1), tolerance=0.02, max_steps=1023)
     # and one image was looked at by itself
-    assert int(found.num_evaluations.sum()) + 1 == model.seen
+    assert int(found.num_evaluations.sum()) + 1 == sum(model.seen.taken)
     assert found.num_evaluations[3] == 15
     assert len(set(found.num_evaluations.tolist())) > 1
     assert (found.change < 0.02).all()

@@ -14,7 +14,7 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.attribution.chunks import collected, in_chunks
 from lightning_spx.attribution.finite import FiniteCheck, NonFiniteError, require_finite
-from tests.attribution.cases import Net, every_method, images, relative, targets
+from tests.attribution.cases import Net, Notes, every_method, images, relative, targets
 
 
 class Limited(nn.Module):
@@ -25,10 +25,10 @@ class Limited(nn.Module):
         self.network = Net()
         self.limit = limit
         self.error = error or torch.OutOfMemoryError("CUDA out of memory.")
-        self.sizes: list[int] = []
+        self.notes = Notes()
 
     def forward(self, images: Tensor) -> Tensor:
-        self.sizes.append(len(images))
+        self.notes.append(len(images))
         if len(images) > self.limit:
             raise self.error
         logits: Tensor = self.network(images)
@@ -97,7 +97,7 @@ def test_chunks_are_halved_when_memory_runs_out_and_stay_so(error: RuntimeError)
     model = Limited(2, error)
     result = Gradient(chunk_size=8).attribute(model, images(11), targets(11))
     # two are looked at first, to see which normalisations can be folded, and one after the first chunk by itself
-    assert model.sizes == [2, 8, 4, 2, 1, 2, 2, 2, 2, 1]
+    assert model.notes.taken == [2, 8, 4, 2, 1, 2, 2, 2, 2, 1]
     assert relative(result, Gradient().attribute(Net(), images(11), targets(11))) < 1e-6
 
 
@@ -105,7 +105,7 @@ def test_a_wrapper_meets_the_end_of_memory_once() -> None:
     model = Limited(2)
     method = SmoothGrad(Gradient(chunk_size=8), num_samples=5)
     result = method.attribute(model, images(2), targets(2))
-    assert model.sizes == [2, 8, 4, 2, 1, 2, 2, 2, 2]
+    assert model.notes.taken == [2, 8, 4, 2, 1, 2, 2, 2, 2]
     assert relative(result, method.attribute(Net(), images(2), targets(2))) < 1e-6
 
 
@@ -114,7 +114,7 @@ def test_every_method_halves(method: Attribution) -> None:
     # a pair of image and baseline goes through the network at once in DeepLift
     model = Limited(2)
     result = method.attribute(model, images(5), targets(5))
-    assert max(model.sizes) > 2
+    assert max(model.notes.taken) > 2
     assert relative(result, method.attribute(Net(), images(5), targets(5))) < 1e-5
 
 
@@ -127,7 +127,7 @@ def test_other_runtime_errors_pass() -> None:
     model = Limited(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         Gradient().attribute(model, images(), targets())
-    assert model.sizes == [4]
+    assert model.notes.taken == [4]
 
 
 @pytest.mark.parametrize("num_steps", [3, 60])
@@ -143,7 +143,7 @@ def test_the_largest_batch_does_not_grow_with_steps_or_draws(num_steps: int) -> 
     for method in methods:
         model = Limited(1000)
         method.attribute(model, images(3), targets(3))
-        assert max(model.sizes) == 4
+        assert max(model.notes.taken) == 4
 
 
 @every_method
@@ -219,9 +219,9 @@ def test_without_a_wait_nothing_is_looked_at_before_the_end() -> None:
 def test_the_first_of_several_chunks_on_a_gpu_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
-    assert model.sizes == [100]
+    assert model.notes.taken == [100]
     monkeypatch.setattr("lightning_spx.attribution.chunks.surely_fitting", lambda point, free: 50)
     monkeypatch.setattr("lightning_spx.attribution.chunks.first_chunk", lambda point: 32)
     model = Limited(10**6).cuda()
     Gradient().attribute(model, images(100).cuda(), targets(100))
-    assert model.sizes == [2, 32, 68]
+    assert model.notes.taken == [2, 32, 68]

@@ -17,7 +17,7 @@ from lightning_spx.attribution import (
 from lightning_spx.attribution.backward import differentiate
 from lightning_spx.attribution.guards import Precision
 from lightning_spx.attribution.logits import explained_logits
-from tests.attribution.cases import Net, every_method, images, relative, residual_network, targets
+from tests.attribution.cases import Net, Notes, every_method, images, relative, residual_network, targets
 
 
 def test_gradient_of_a_linear_model_is_its_weights() -> None:
@@ -187,10 +187,10 @@ class Viewing(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(3, 4, 3)
-        self.layouts: list[bool] = []
+        self.notes = Notes()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.layouts.append(inputs.is_contiguous())
+        self.notes.append(inputs.is_contiguous())
         features: Tensor = self.convolution(inputs).view(len(inputs), -1)
         return features.square()[:, ::64]
 
@@ -200,7 +200,7 @@ def test_a_model_that_views_its_feature_maps_is_given_contiguous_ones(monkeypatc
     model = Viewing()
     result = Gradient(chunk_size=1).attribute(model, images(3), targets(3) % 4)
     # the fourth is a look at two chunks together, to see that neither depends on the other
-    assert model.layouts == [False, True, True, True, True]
+    assert model.notes.taken == [False, True, True, True, True]
     assert relative(result, input_gradient(model, images(3), targets(3) % 4)) < 1e-6
 
 
@@ -208,7 +208,7 @@ def test_few_pixels_stay_contiguous() -> None:
     model = Viewing()
     Gradient().attribute(model, images(3), targets(3) % 4)
     # the second time is a look at one image by itself
-    assert model.layouts == [True, True]
+    assert model.notes.taken == [True, True]
 
 
 def test_many_pixels_have_their_channels_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_spx.attribution import Attribution, FromCaptum, GradCAM, Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.attribution.guards import explaining, module_of
-from tests.attribution.cases import METHODS, Net, every_method, images, name_of, random_states, relative, targets
+from tests.attribution.cases import METHODS, Net, Notes, every_method, images, name_of, random_states, relative, targets
 
 
 class Images(Dataset[Tensor]):
@@ -163,10 +163,11 @@ def test_a_model_that_draws_random_numbers_leaves_the_random_state() -> None:
 
 def test_no_gradient_of_a_weight_is_computed() -> None:
     network = Net()
-    seen: list[list[bool]] = []
+    seen = Notes()
     network.register_forward_pre_hook(lambda *_: seen.append([p.requires_grad for p in network.parameters()]))
     Gradient().attribute(network, images(), targets())
-    assert seen == [[False] * 8] * 2
+    # the second time is a look at one image by itself
+    assert seen.taken == [[False] * 8] * 2
 
 
 @every_method
@@ -205,10 +206,10 @@ def test_a_distributed_model_gives_the_same_and_trains_on(method: Attribution) -
     wrapped = DistributedDataParallel(copy.deepcopy(network))
     wrapped(images()).sum().backward()
     wrapped.module.load_state_dict(network.state_dict())
-    seen: list[object] = []
+    seen = Notes()
     handle = wrapped.register_forward_pre_hook(lambda *_: seen.append("synchronised"))
     assert torch.equal(method.attribute(wrapped, images(), targets()), method.attribute(network, images(), targets()))
-    assert not seen
+    assert not seen.taken
     handle.remove()
     wrapped(images()).sum().backward()
 
@@ -270,12 +271,12 @@ def test_bf16_is_close_to_fp32_but_another_computation(kind: type[Gradient | Int
 
 
 def test_wrappers_follow_the_precision_of_their_base() -> None:
-    seen: list[torch.dtype] = []
+    seen = Notes()
     network = Net()
     network.head.register_forward_hook(lambda _, __, output: seen.append(output.dtype))
     SmoothGrad(Gradient(precision="bf16"), num_samples=2).attribute(network, images(), targets())
     FromCaptum(DeepLiftLike, precision="bf16").attribute(network, images(), targets())
-    assert set(seen) == {torch.bfloat16}
+    assert set(seen.taken) == {torch.bfloat16}
 
 
 class DeepLiftLike:

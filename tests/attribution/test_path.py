@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.path import gauss_legendre
-from tests.attribution.cases import Net, images, relative, residual_network, targets
+from tests.attribution.cases import Net, Notes, images, relative, residual_network, targets
 
 
 @given(st.integers(1, 60))
@@ -88,16 +88,16 @@ def test_the_gap_equals_captums_convergence_delta() -> None:
 
 
 def test_the_largest_gap_is_logged_at_two_forward_passes(caplog: pytest.LogCaptureFixture) -> None:
-    network, sizes = Net(), list[int]()
+    network, sizes = Net(), Notes()
     network.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
     method = IntegratedGradients(3)
     result = method.attribute(network, images(), targets())
     # the second time is a look at one image by itself
-    assert (sizes, caplog.text) == ([12, 1], "")
-    sizes.clear()
+    assert (sizes.taken, caplog.text) == ([12, 1], "")
+    sizes.taken.clear()
     with caplog.at_level(logging.INFO, logger="lightning_spx.attribution.path"):
         method.attribute(network, images(), targets())
-    assert sizes == [12, 1, 4, 4]
+    assert sizes.taken == [12, 1, 4, 4]
     gap = completeness_gap(network, images(), targets(), result, torch.zeros(1)).abs().max().item()
     assert f"largest completeness gap of the batch {gap:.3g}" in caplog.text
 

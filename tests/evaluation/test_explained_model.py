@@ -18,8 +18,8 @@ from lightning_spx.evaluation.evaluator.explained_model import (
     check_forward,
     only_logits,
     read_reference,
-    weights_and_buffers,
 )
+from lightning_spx.evaluation.evaluator.placed_weights import weights_of
 from tests.evaluation.explained_cases import (
     ARCHITECTURES,
     PLAIN,
@@ -94,7 +94,7 @@ def test_the_gradient_is_that_of_a_copy(make: Callable[[], nn.Module], tmp_path:
 
 def everything(module: nn.Module) -> list[object]:
     """All that could be changed: values, identity, flags, gradients and hooks."""
-    values = {name: value.clone() for name, value in weights_and_buffers(module).items()}
+    values = {name: value.clone() for name, value in weights_of(module).items()}
     members = [(name, id(value), value.requires_grad) for name, value in module.named_parameters()]
     members += [(name, id(value), value.requires_grad) for name, value in module.named_buffers()]
     flags = [(part.training, len(part._forward_hooks), len(part._forward_pre_hooks)) for part in module.modules()]

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional
 from lightning_spx.models import Normalize, SmallResNet, cifar_resnet18, pretrained
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
 from lightning_spx.models.memory_format import in_training_format
-from lightning_spx.models.networks import state_mismatch
+from lightning_spx.models.weights import state_mismatch
 from lightning_spx.models.schedule import warmup_cosine
 
 

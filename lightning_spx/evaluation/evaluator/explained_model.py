@@ -1,15 +1,18 @@
 """A user's module as the attribution methods see it: images in [0, 1] in, logits out, with its own or other weights."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from lightning_spx.evaluation.checkpoints import read_state
-from lightning_spx.models.networks import state_mismatch
+from lightning_spx.evaluation.evaluator.placed_weights import PlacedWeights, weights_of
+from lightning_spx.guard import Prepared
+from lightning_spx.models.weights import versions_of, with_versions
 
 # images that were normalised and restored differ by rounding; images that are not restored leave [0, 1] by far more
 TOLERANCE = 1e-2
@@ -79,33 +82,47 @@ def _for_channels(values: list[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
 
 
-class ExplainedModel(nn.Module):
+class ExplainedModel(Prepared):
     """A classifying module behind the loader's normalisation, with its own weights or others in their place.
 
-    Other weights are swapped in for the time of a forward pass, so the module is neither copied nor changed. What a
-    module keeps beside weights and buffers (`get_extra_state`) stays its own.
+    Other weights are in place for as long as the model is explained, forward and backward, so the module is neither
+    copied nor changed. What a module keeps beside weights and buffers (`get_extra_state`) stays its own.
 
     Args:
         module: any module from images to logits; of a tuple the first entry counts, of a mapping or an object `logits`.
         scale: how the loader scales images.
-        state: weights and buffers that take the place of the module's own, on its device and of its types; None for
-            its own.
+        state: weights and buffers that take the place of the module's own; None for its own.
+
+    Raises:
+        ValueError: the state does not fit the module.
 
     Example:
         >>> module = nn.Sequential(nn.Flatten(), nn.Linear(1, 2, bias=False))
         >>> weight = torch.tensor([[1.0], [3.0]])
-        >>> ExplainedModel(module, ImageScale((0.5,), (0.5,)), {"1.weight": weight})(torch.ones(1, 1, 1, 1))
-        tensor([[1., 3.]])
+        >>> ExplainedModel(module, ImageScale((0.5,), (0.5,)), {"1.weight": weight})(torch.ones(1, 1, 1, 1)).tolist()
+        [[1.0, 3.0]]
     """
 
-    def __init__(self, module: nn.Module, scale: ImageScale, state: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, module: nn.Module, scale: ImageScale, state: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.module = module
         self.scale = scale
-        with torch.inference_mode(False):
-            # autograd refuses weights that were made in inference mode, as those read during `validate` are
-            self.state = None if state is None else {name: _outside_inference(value) for name, value in state.items()}
+        self._weights = None if state is None else PlacedWeights(module, state)
+        self._in_place = False
         self._dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Put the other weights in place."""
+        if self._weights is None or self._in_place:
+            yield
+            return
+        self._in_place = True
+        try:
+            with self._weights.placed():
+                yield
+        finally:
+            self._in_place = False
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) or (N,) for images (N, C, H, W) in [0, 1].
@@ -115,10 +132,8 @@ class ExplainedModel(nn.Module):
         """
         # a module trained in true half or double precision takes its own type only
         inputs = self.scale.apply(images).to(self._dtype)
-        if self.state is None:
+        with self.prepared():
             return only_logits(self.module(inputs))
-        # a state names tied weights under each of their names
-        return only_logits(functional_call(self.module, self.state, (inputs,), tie_weights=False))
 
     def get_submodule(self, target: str) -> nn.Module:
         """Find a layer by the user's name for it, as well as by the name that it has in here.
@@ -130,10 +145,6 @@ class ExplainedModel(nn.Module):
             return super().get_submodule(target)
         except AttributeError:
             return self.module.get_submodule(target)
-
-
-def _outside_inference(value: Tensor) -> Tensor:
-    return value.clone() if value.is_inference() else value.detach()
 
 
 def only_logits(output: object) -> Tensor:
@@ -176,7 +187,7 @@ def check_forward(module: LightningModule) -> None:
         )
 
 
-def read_reference(checkpoint: Path, module: nn.Module) -> dict[str, Tensor]:
+def read_reference(checkpoint: Path, module: nn.Module) -> Mapping[str, Any]:
     """Read the weights of another model of the same architecture.
 
     Args:
@@ -184,27 +195,23 @@ def read_reference(checkpoint: Path, module: nn.Module) -> dict[str, Tensor]:
         module: the model that it should fit.
 
     Returns:
-        Weights and buffers on the CPU by their names in the module, of the module's types.
+        Weights and buffers on the CPU by their names in the module, or by older names that torch knows for them; those
+        under its own names of the module's types.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or does not fit the module.
     """
-    state = read_state(checkpoint)
-    mismatch = state_mismatch(module, state)
-    if mismatch:
-        raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {mismatch}.")
+    state = weights_of(module, read_state(checkpoint))
+    try:
+        PlacedWeights(module, state)
+    except ValueError as error:
+        raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {error}.") from error
+    own = module.state_dict()
     # it may have been trained in another precision
-    return {name: state[name].to(own.dtype) for name, own in weights_and_buffers(module).items()}
+    values = {name: value.to(own[name].dtype) if _is_tensor(own, name) else value for name, value in state.items()}
+    return with_versions(values, versions_of(state))
 
 
-def weights_and_buffers(module: nn.Module) -> dict[str, Tensor]:
-    """Return what of a module's state `ExplainedModel` can put in its place: no metrics, and no `get_extra_state`.
-
-    Example:
-        >>> {name: tuple(value.shape) for name, value in weights_and_buffers(nn.Linear(3, 2)).items()}
-        {'weight': (2, 3), 'bias': (2,)}
-    """
-    members = (*module.named_parameters(remove_duplicate=False), *module.named_buffers(remove_duplicate=False))
-    names = {name for name, _ in members}
-    return {name: value for name, value in module.state_dict().items() if name in names}
+def _is_tensor(state: Mapping[str, Any], name: str) -> bool:
+    return isinstance(state.get(name), Tensor)

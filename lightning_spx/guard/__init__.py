@@ -1,0 +1,7 @@
+"""What is around every call of a user's model: it is asked in evaluation mode, and left as it was."""
+
+from lightning_spx.guard.behind import modules_behind
+from lightning_spx.guard.prepared import Prepared
+from lightning_spx.guard.unchanged import unchanged
+
+__all__ = ["Prepared", "modules_behind", "unchanged"]
