@@ -16,7 +16,7 @@ from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.feature_maps import channel_axis, corners_changed
 from lightning_spx.attribution.guards import Precision, check_precision, explaining, module_of
-from lightning_spx.attribution.logits import explained_logits
+from lightning_spx.attribution.logits import answer, explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.naming import layer_names, users_name
 
@@ -57,7 +57,7 @@ def _last_feature_map(network: nn.Module, image: Tensor) -> tuple[str, int]:
                 return name, axis
     raise ValueError(
         f"Expected a layer of {users_name(network)} with a feature map of more than one pixel, got none: "
-        "GradCAM explains convolutional networks."
+        "GradCAM explains convolutional networks whose layers are modules that run in Python."
     )
 
 
@@ -89,17 +89,21 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
 
         return network.get_submodule(name).register_forward_hook(note)
 
-    names = [name for name, _ in network.named_modules() if name] if layer is None else [layer]
+    # layers of TorchScript call no hooks
+    in_python = [
+        name for name, part in network.named_modules() if name and not isinstance(part, torch.jit.ScriptModule)
+    ]
+    names = in_python if layer is None else [layer]
     handles: list[RemovableHandle] = []
     try:
         handles += [hook(name) for name in names]
         with torch.no_grad():
             try:
-                network(corners_changed(image))
+                answer(network, corners_changed(image))
             except REFUSALS:
                 # for three images there is no memory, or the network is made for one
                 found.clear(), pooled.clear()
-                network(image.clone())
+                answer(network, image.clone())
     finally:
         for handle in handles:
             handle.remove()
@@ -168,14 +172,16 @@ class GradCAM(Attribution):
             layer, channels = seen or self._seen(network, inputs[:1])
 
             def evaluate() -> tuple[Tensor, Tensor]:
+                outputs.clear()
                 # a copy, as a model may write to what it is given
-                with _captured(network, layer) as outputs:
-                    logits = explained_logits(explained, inputs.clone(), target)
+                logits = explained_logits(explained, inputs.clone(), target)
                 if not outputs or outputs[-1].ndim != 4 or len(outputs[-1]) != len(inputs):
                     raise _no_feature_map(layer, tuple(outputs[-1].shape) if outputs else None)
                 return logits, outputs[-1]
 
-            gradients, logits, activations = evaluated_gradient(evaluate)
+            # on the way back too, where an activation checkpoint evaluates the layer again
+            with _captured(network, layer) as outputs:
+                gradients, logits, activations = evaluated_gradient(evaluate)
             gradients, activations = gradients.movedim(channels, 1), activations.detach().float().movedim(channels, 1)
             weights = gradients.mean(dim=(2, 3), keepdim=True)
             maps = (weights * activations).sum(dim=1, keepdim=True).relu()
@@ -185,6 +191,10 @@ class GradCAM(Attribution):
     def _seen(self, network: nn.Module, image: Tensor) -> tuple[str, int]:
         if self.layer is None:
             return _last_feature_map(network, image)
+        if any(isinstance(part, torch.jit.ScriptModule) for part in network.modules()):
+            raise TypeError(
+                f"Expected layers that run in Python for GradCAM, got TorchScript in {users_name(network)}."
+            )
         try:
             network.get_submodule(self.layer)
         except AttributeError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution.alone import Neighbours
+from lightning_spx.attribution.alone import REFUSALS, Neighbours
 from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import Check, FiniteCheck, require_finite
@@ -174,7 +174,7 @@ def _observed(model: Model, images: Tensor, precision: Precision) -> Normalisati
     try:
         with explaining(model, images.device, precision) as network:
             return NormalisationFolding.observed(network, images)
-    except RuntimeError as error:
+    except REFUSALS as error:
         if is_out_of_memory(error):
             raise
         # what is wrong with the model, if anything, its evaluation tells

@@ -6,6 +6,30 @@ from torch import Tensor
 from lightning_spx.attribution.finite import Check, require_finite
 from lightning_spx.attribution.method import Model
 
+# how the assertion of a module of `torch.export` begins
+EXPORTED = "Guard failed: "
+
+
+def answer(model: Model, images: Tensor) -> Tensor:
+    """Call a model, and say what is wrong where it was exported for batches of another size.
+
+    Raises:
+        ValueError: If it was.
+
+    Example:
+        >>> answer(torch.neg, torch.ones(1))
+        tensor([-1.])
+    """
+    try:
+        return model(images)
+    except AssertionError as error:
+        if EXPORTED not in str(error):
+            raise
+        raise ValueError(
+            f"Expected a model that takes a batch of shape {tuple(images.shape)}, got one that was exported for "
+            f"others ({error}): export it with a dynamic batch size, or set `chunk_size` to the one that it has."
+        ) from error
+
 
 def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check: Check = require_finite) -> Tensor:
     """Evaluate the model and select the logit that is explained.
@@ -27,7 +51,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
         >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
         tensor([1., 2.])
     """
-    output = model(inputs)
+    output: object = answer(model, inputs)
     if not isinstance(output, Tensor):
         raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
     if not output.is_floating_point():

@@ -8,23 +8,19 @@ from torch import Tensor, nn
 from lightning_spx.attribution.guards import module_of
 
 LAYERS_NAMED = 8
+PACKAGE = __name__.partition(".")[0] + "."
 
 
 def users_name(model: Callable[[Tensor], Tensor]) -> str:
-    """Return the name of the class that a user wrote: inside of modules that hold nothing but one other.
+    """Return the name of the class or function that a user wrote: inside of this package's own wrappers.
 
     Example:
-        >>> class Wrapper(nn.Module):
-        ...     def __init__(self, module):
-        ...         super().__init__()
-        ...         self.module = module
-        >>> class Net(nn.Module): ...
-        >>> users_name(Wrapper(Net())), users_name(Wrapper(nn.ReLU()))
-        ('Net', 'Wrapper')
+        >>> users_name(nn.ReLU().forward), users_name(len)
+        ('ReLU', 'len')
     """
     module = module_of(model)
     if module is None:
-        return getattr(model, "__name__", type(model).__name__)
+        return str(getattr(model, "__name__", type(model).__name__))
     return type(_unwrapped(module)[1]).__name__
 
 
@@ -48,11 +44,8 @@ def layer_names(network: nn.Module, wanted: str) -> list[str]:
 
 def _unwrapped(module: nn.Module) -> tuple[str, nn.Module]:
     prefix = ""
-    while len(children := list(module.named_children())) == 1 and not module._parameters:
-        name, child = children[0]
-        if type(child).__module__.startswith("torch.nn."):
-            break
-        prefix, module = f"{prefix}{name}.", child
+    while type(module).__module__.startswith(PACKAGE) and len(children := list(module.named_children())) == 1:
+        prefix, module = f"{prefix}{children[0][0]}.", children[0][1]
     return prefix, module
 
 
