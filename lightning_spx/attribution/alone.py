@@ -15,7 +15,9 @@ from lightning_spx.attribution.naming import users_name
 # By what part of the largest logit two answers to an image may differ before the gradient is asked, by precision
 NOTICED: dict[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}
 # and by what part among others and among copies, if the gradient tells of nothing, as of a detached statistic
-DETACHED = 1e-2
+DETACHED = 1e-3
+# nor may they differ by less than this many times what two calls do
+REPEATED = 10
 IMAGES_ASKED = 4
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 # what anybody's code raises for a batch of another size than it was written for
@@ -24,8 +26,9 @@ REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError)
 
 @dataclass(frozen=True)
 class _Doubt:
-    """Images of which the first was answered otherwise without the others."""
+    """Images of which the one at `row` was answered otherwise without the others."""
 
+    row: int
     images: Tensor
     target: Tensor | None
     apart: Tensor
@@ -57,7 +60,7 @@ class Neighbours:
         self._precision: Precision = precision
         self._at_once = at_once
         self._looked = False
-        self._single: tuple[Tensor, Tensor | None, Tensor] | None = None
+        self._single: tuple[Tensor, Tensor | None] | None = None
         self._doubt: _Doubt | None = None
 
     def look(self, images: Tensor, target: Tensor | None, logits: Tensor) -> None:
@@ -74,21 +77,23 @@ class Neighbours:
         if self._looked:
             return
         if len(images) > 1:
-            # neither the first nor the last where there are more, as a dependence may go in one direction only
+            # where there are more than two it is neither the first nor the last, as a dependence may have a direction
             place = len(images) // 2
-            few = [place, *(other for other in range(len(images)) if other != place)][:IMAGES_ASKED]
-            self._compare(images[few], None if target is None else target[few], logits[place], logits)
+            start = max(0, place - IMAGES_ASKED // 2)
+            here = slice(start, start + IMAGES_ASKED)
+            few = images[here].clone(), None if target is None else target[here]
+            self._compare(place - start, *few, logits[place], logits)
         elif self._single is None:
             # nothing to depend on; another chunk of one may follow
-            self._single = images, target, logits
+            self._single = images, target
         else:
-            before, chosen, alone = self._single
+            before, chosen = self._single
             pair = torch.cat([before, images])
             both = None if target is None or chosen is None else torch.cat([chosen, target])
             among = self._answer(pair, both)
             self._looked, self._single = True, None
             if among is not None:
-                self._decide(_Doubt(pair, both, (among[0] - alone[0]).abs(), among.abs().max()))
+                self._decide(_Doubt(1, pair, both, (among[1] - logits[0]).abs(), among.abs().max()))
 
     def finish(self) -> None:
         """Refuse now what was not refused at once.
@@ -105,13 +110,13 @@ class Neighbours:
             "every map one of the batch."
         )
 
-    def _compare(self, images: Tensor, target: Tensor | None, among: Tensor, logits: Tensor) -> None:
+    def _compare(self, row: int, images: Tensor, target: Tensor | None, among: Tensor, logits: Tensor) -> None:
         self._looked = True
-        alone = self._answer(images[:1], None if target is None else target[:1])
+        alone = self._answer(*_copies(row, images, target, 1))
         if alone is None:
-            alone = self._answer(*_copies(images, target, len(logits)))
+            alone = self._answer(*_copies(row, images, target, len(logits)))
         if alone is not None:
-            self._decide(_Doubt(images, target, (among - alone[0]).abs(), logits.abs().max()))
+            self._decide(_Doubt(row, images, target, (among - alone[0]).abs(), logits.abs().max()))
 
     def _decide(self, doubt: _Doubt) -> None:
         self._doubt = doubt
@@ -129,19 +134,22 @@ class Neighbours:
             return None
 
     def _depends(self, doubt: _Doubt) -> bool:
-        with explaining(self._model, doubt.images.device, self._precision) as network:
-            variable = doubt.images.clone().requires_grad_()
+        row, images = doubt.row, doubt.images
+        with explaining(self._model, images.device, self._precision) as network:
+            variable = images.clone().requires_grad_()
             logits = explained_logits(network, variable.clone(), doubt.target)
-            if bool(differentiate(logits[:1], variable)[1:].any()):
+            gradient = differentiate(logits[row : row + 1], variable)
+            gradient[row] = 0
+            if bool(gradient.any()):
                 return True
         # the same number of images, so that rounding, and what is drawn from torch's random numbers, is the same
-        copies = _copies(doubt.images, doubt.target, len(doubt.images))
+        copies = _copies(row, images, doubt.target, len(images))
         once, again = self._answer(*copies), self._answer(*copies)
         if once is None or again is None:
             return False
-        bound = DETACHED * doubt.largest
         # a model that answers otherwise in each call is taken at its word
-        return bool((logits[0] - once[0]).abs() > bound) and bool((once[0] - again[0]).abs() <= bound)
+        bound = max(float(DETACHED * doubt.largest), REPEATED * float((once[row] - again[row]).abs()))
+        return float((logits[row] - once[row]).abs()) > bound
 
 
 def mixing(module: nn.Module | None) -> str:
@@ -157,5 +165,6 @@ def mixing(module: nn.Module | None) -> str:
     return "a statistic over the batch"
 
 
-def _copies(images: Tensor, target: Tensor | None, number: int) -> tuple[Tensor, Tensor | None]:
-    return images[:1].expand(number, *images.shape[1:]), None if target is None else target[:1].expand(number)
+def _copies(row: int, images: Tensor, target: Tensor | None, number: int) -> tuple[Tensor, Tensor | None]:
+    rows = [row] * number
+    return images[rows], None if target is None else target[rows]

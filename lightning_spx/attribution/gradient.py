@@ -1,6 +1,6 @@
 """The gradient of a logit with respect to the image: the leaf under every gradient method."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ def input_gradient(
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
-    evaluation: AbstractContextManager[None] | None = None,
+    evaluation: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, all at once.
 
@@ -43,7 +43,7 @@ def input_gradient(
         precision: "fp32", or "bf16" for bfloat16 autocast.
         memory_format: How the images are laid out for the model.
         check: Refuses values that are not finite.
-        evaluation: Context in which the model is called.
+        evaluation: Returns the context of a call of the model.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
@@ -66,14 +66,14 @@ def _gradient_and_logits(
     precision: Precision,
     memory_format: torch.memory_format,
     check: Check,
-    evaluation: AbstractContextManager[None] | None,
+    evaluation: Callable[[], AbstractContextManager[None]],
 ) -> tuple[Tensor, Tensor]:
     with explaining(model, inputs.device, precision) as network:
 
         def evaluate() -> tuple[Tensor, Tensor]:
             # an inference tensor becomes an ordinary one by cloning it outside inference mode
             variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
-            with evaluation or nullcontext():
+            with evaluation():
                 # a copy, as a model may write to what it is given (`x.sub_(mean)`), which autograd forbids for a leaf
                 return explained_logits(network, variable.clone(), target, check), variable
 
@@ -151,13 +151,13 @@ def gradients_at(
         if not refused:
             layout = _fastest_layout(inputs, precision, folding)
             try:
-                return _gradient_and_logits(model, inputs, chosen, precision, layout, check, folding.evaluation())
+                return _gradient_and_logits(model, inputs, chosen, precision, layout, check, folding.evaluation)
             except RuntimeError as error:
                 if (folding.num_folded == 0 and layout is torch.contiguous_format) or is_out_of_memory(error):
                     raise
             refused = True
             check.belongs_to([])
-        return _gradient_and_logits(model, inputs, chosen, precision, torch.contiguous_format, check, None)
+        return _gradient_and_logits(model, inputs, chosen, precision, torch.contiguous_format, check, nullcontext)
 
     yield from in_chunks(method, evaluate, watched(), target, chunk_size, check)
     if alone is not None:

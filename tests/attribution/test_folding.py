@@ -62,7 +62,7 @@ def test_all_of_a_residual_network_is_folded() -> None:
     assert (folding.num_folded, folding.num_left) == (20, 0)
     assert (
         relative(
-            input_gradient(network, inputs, target, evaluation=folding.evaluation()),
+            input_gradient(network, inputs, target, evaluation=folding.evaluation),
             input_gradient(network, inputs, target),
         )
         < 1e-6
