@@ -102,7 +102,8 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
                 answer(network, corners_changed(image))
             except REFUSALS:
                 # for three images there is no memory, or the network is made for one
-                found.clear(), pooled.clear()
+                found.clear()
+                pooled.clear()
                 answer(network, image.clone())
     finally:
         for handle in handles:

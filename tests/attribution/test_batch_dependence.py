@@ -74,9 +74,10 @@ def test_rounding_is_no_dependence(build: Callable[..., Attribution], precision:
     """In bfloat16 all logits cancel but for rounding, which is then as large as they are."""
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    network = nn.Sequential(*layers, nn.Linear(16, 5)).eval()
+    head = nn.Linear(16, 5)
+    network = nn.Sequential(*layers, head).eval()
     with torch.no_grad():
-        network[6].bias.copy_(-network(images(16)).mean(0))
+        head.bias.copy_(-network(images(16)).mean(0))
     assert build(precision=precision).attribute(network, images(16), targets(16)).any()
 
 

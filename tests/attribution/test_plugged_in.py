@@ -80,13 +80,19 @@ def test_a_layer_inside_of_a_checkpoint_is_explained_or_named() -> None:
         GradCAM().attribute(Checkpointed(use_reentrant=True), images(), targets())
 
 
+def traced(network: nn.Module) -> nn.Module:
+    # PyTorch types it not at all
+    trace: Callable[[nn.Module, Tensor], nn.Module] = torch.jit.trace
+    return trace(network, images())
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 @pytest.mark.parametrize(
     "build",
     [
         torch.jit.script,
         lambda network: torch.jit.freeze(torch.jit.script(network)),
-        lambda network: torch.jit.trace(network, images()),
+        traced,
         lambda network: torch.export.export(network, (images(),)).module(),
         torch.fx.symbolic_trace,
     ],
@@ -107,7 +113,7 @@ def test_a_module_exported_for_another_batch_says_so() -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_layers_of_torchscript_are_not_looked_into() -> None:
-    network = torch.jit.trace(Net().eval(), images())
+    network = traced(Net().eval())
     with pytest.raises(ValueError, match=r"got none: GradCAM explains .* modules that run in Python"):
         GradCAM().attribute(network, images(), targets())
     with pytest.raises(TypeError, match="Expected layers that run in Python for GradCAM, got TorchScript"):

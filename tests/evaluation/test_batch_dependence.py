@@ -35,8 +35,9 @@ class Classifier(nn.Module):
 
 def maps(way: str, method: Attribution) -> ModelMaps | None:
     model = ExplainedModel(Classifier(way), ImageScale(None, None))
-    settings = {"batch_size": 4, "device": torch.device("cpu"), "seed_offset": 0}
-    return explain_model(model, {"method": method}, IMAGES.clone(), None, **settings)
+    return explain_model(
+        model, {"method": method}, IMAGES.clone(), None, batch_size=4, device=torch.device("cpu"), seed_offset=0
+    )
 
 
 @pytest.mark.parametrize("method", [Gradient(), Brightness()])
