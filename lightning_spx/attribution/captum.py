@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +12,15 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
+from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
+from lightning_spx.attribution.conservation import TOLERANCE_IN_LOW_PRECISION, broken_promise
 from lightning_spx.attribution.finite import require_finite
-from lightning_spx.attribution.gradient import explained_logits
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.naming import users_name
 from lightning_spx.attribution.noise import image_generators
 
 
@@ -60,17 +64,33 @@ class FromCaptum(Attribution):
 
         Raises:
             TypeError: If captum returns no tensor, and as in `Attribution.attribute`.
-            ValueError: If captum cannot explain the model, its result has another shape, `seed` is missing, and as in
+            ValueError: If captum cannot explain the model, an answer depends on the batch or is given by writing to the
+                image, the result has another shape, `seed` is missing, and as in
                 `Attribution.attribute`. Also for a RuntimeError of the model itself that it raises in captum's hands
                 and not in the call on the images before; that error is the cause.
         """
         inputs, target = checked(inputs, target)
+        alone = Neighbours(model, self.precision, at_once=True)
+        first = True
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
+            nonlocal first
             with explaining(model, images.device, self.precision) as network, isolate_rng():
+                copy = images.clone()
+                version = copy._version
                 with torch.no_grad():
-                    explained_logits(network, images.clone(), chosen)
-                return self._captum(network, images, chosen)
+                    logits = explained_logits(network, copy, chosen)
+                if copy._version != version:
+                    raise ValueError(
+                        f"Expected {users_name(network)} to leave its input as it is for {self._name}, got one that "
+                        "writes to it, as `x.sub_(mean)` does."
+                    )
+                method, result = self._captum(network, images, chosen)
+                if first:
+                    self._check_sum(method, network, images, chosen, result)
+            alone.look(images, chosen, logits)
+            first = False
+            return result
 
         # random numbers that belong to an image cannot be drawn for several at once
         chunk_size = self.chunk_size if self.seed is None else 1
@@ -80,7 +100,16 @@ class FromCaptum(Attribution):
     def _name(self) -> str:
         return getattr(self.method, "__name__", repr(self.method))
 
-    def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> Tensor:
+    def _check_sum(self, method: object, network: Model, images: Tensor, target: Tensor | None, result: Tensor) -> None:
+        least = TOLERANCE_IN_LOW_PRECISION if self.precision == "bf16" else 0.0
+        broken = broken_promise(method, self.arguments, network, images, target, result, least)
+        if broken is not None:
+            warnings.warn(
+                f"Expected {self._name} to return {broken}: captum does not explain {users_name(network)} rightly.",
+                stacklevel=2,
+            )
+
+    def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> tuple[object, Tensor]:
         if self.seed is not None:
             _seed_all(next(image_generators(images[:1], self.seed)).initial_seed())
         state = _random_state(images.device)
@@ -90,7 +119,8 @@ class FromCaptum(Attribution):
             None if target is None else target.to(images.device, copy=True),
         )
         try:
-            result = self.method(network).attribute(variable, target=chosen, **self.arguments)
+            method = self.method(network)
+            result = method.attribute(variable, target=chosen, **self.arguments)
         except RuntimeError as error:
             if is_out_of_memory(error):
                 raise
@@ -103,7 +133,7 @@ class FromCaptum(Attribution):
             shapes = tuple(images.shape), tuple(result.shape)
             raise ValueError(f"Expected {self._name} to return the shape of the inputs {shapes[0]}, got {shapes[1]}.")
         require_finite(result, "attribution")
-        return result.detach().float()
+        return method, result.detach().float()
 
 
 def _seed_all(seed: int) -> None:

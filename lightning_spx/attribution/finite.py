@@ -1,7 +1,11 @@
 """NaN and infinity are refused by name of method and image, without waiting for the device in between."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+Check = Callable[[Tensor, str], None]
 
 
 class NonFiniteError(ValueError):

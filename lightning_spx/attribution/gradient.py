@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lightning_spx.attribution.alone import REFUSALS, Neighbours
+from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
-from lightning_spx.attribution.finite import FiniteCheck, require_finite
+from lightning_spx.attribution.finite import Check, FiniteCheck, require_finite
 from lightning_spx.attribution.folding import NormalisationFolding
 from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled, module_of
+from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 
@@ -21,81 +24,6 @@ PIXELS_FOR_CHANNELS_LAST = 2**18
 POINTS_OBSERVED = 2
 NORMALISATIONS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
-Check = Callable[[Tensor, str], None]
-
-
-def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check: Check = require_finite) -> Tensor:
-    """Evaluate the model and select the logit that is explained.
-
-    Args:
-        model: Any callable to `(N, K)` or `(N,)`.
-        inputs: Images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64, best on the CPU; None if the model returns `(N,)`.
-        check: Refuses values that are not finite.
-
-    Returns:
-        Raw logits, `(N,)`, in float32 or better.
-
-    Raises:
-        TypeError: If the output is not a floating point tensor.
-        ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or not wanted.
-
-    Example:
-        >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
-        tensor([1., 2.])
-    """
-    output = model(inputs)
-    if not isinstance(output, Tensor):
-        raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
-    if not output.is_floating_point():
-        raise TypeError(f"Expected the model to return floating point logits, got {output.dtype}.")
-    if output.ndim not in (1, 2) or len(output) != len(inputs) or 0 in output.shape[1:]:
-        raise ValueError(
-            f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
-        )
-    check(output[:, None], "model output")
-    output = output.to(torch.promote_types(output.dtype, torch.float32))
-    if output.ndim == 1:
-        if target is not None:
-            raise ValueError("Expected `target` to be None for a model that returns (N,), got a tensor.")
-        return output
-    if target is None:
-        raise ValueError(f"Expected a `target` for a model that returns (N, {output.shape[1]}), got None.")
-    beyond = target[(target < 0) | (target >= output.shape[1])]
-    if len(beyond):
-        raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
-    # a target that was made in inference mode cannot be saved for the backward pass
-    chosen = target.clone()[:, None].to(output.device, non_blocking=True)
-    return output.gather(1, chosen)[:, 0]
-
-
-def differentiate(logits: Tensor, variable: Tensor, check: Check = require_finite) -> Tensor:
-    """Return the gradient of each image's logit with respect to its row of `variable`: the only autograd call.
-
-    Args:
-        logits: One value for each image, `(N,)`.
-        variable: What the logits were computed from, `(N, ...)`.
-        check: Refuses values that are not finite.
-
-    Returns:
-        Gradient of the shape of `variable`, detached, float32.
-
-    Raises:
-        ValueError: If the logits do not depend on `variable`, or the gradient is not finite.
-
-    Example:
-        >>> x = torch.tensor([[1.0], [2.0]], requires_grad=True)
-        >>> differentiate((x**2)[:, 0], x)
-        tensor([[2.],
-                [4.]])
-    """
-    # the logit of an image depends on no other image, so the gradient of the sum holds the gradient of each
-    gradient = torch.autograd.grad(logits.sum(), variable, allow_unused=True)[0] if logits.requires_grad else None
-    if gradient is None:
-        raise ValueError("Expected a model whose output is a differentiable function of its input, got another one.")
-    check(gradient, "gradient")
-    return gradient.detach().float()
-
 
 def input_gradient(
     model: Model,
@@ -104,7 +32,7 @@ def input_gradient(
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
-    evaluation: AbstractContextManager[None] | None = None,
+    evaluation: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, all at once.
 
@@ -115,7 +43,7 @@ def input_gradient(
         precision: "fp32", or "bf16" for bfloat16 autocast.
         memory_format: How the images are laid out for the model.
         check: Refuses values that are not finite.
-        evaluation: Context in which the model is called.
+        evaluation: Returns the context of a call of the model.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
@@ -128,12 +56,29 @@ def input_gradient(
         >>> input_gradient(lambda x: (x**2).sum((1, 2, 3)), torch.tensor([[[[3.0]]]]), None)
         tensor([[[[6.]]]])
     """
+    return _gradient_and_logits(model, inputs, target, precision, memory_format, check, evaluation)[0]
+
+
+def _gradient_and_logits(
+    model: Model,
+    inputs: Tensor,
+    target: Tensor | None,
+    precision: Precision,
+    memory_format: torch.memory_format,
+    check: Check,
+    evaluation: Callable[[], AbstractContextManager[None]],
+) -> tuple[Tensor, Tensor]:
     with explaining(model, inputs.device, precision) as network:
-        # an inference tensor becomes an ordinary one by cloning it outside inference mode
-        variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
-        with evaluation or nullcontext():
-            logits = explained_logits(network, variable, target, check)
-        return differentiate(logits, variable, check)
+
+        def evaluate() -> tuple[Tensor, Tensor]:
+            # an inference tensor becomes an ordinary one by cloning it outside inference mode
+            variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
+            with evaluation():
+                # a copy, as a model may write to what it is given (`x.sub_(mean)`), which autograd forbids for a leaf
+                return explained_logits(network, variable.clone(), target, check), variable
+
+        gradient, logits, _ = evaluated_gradient(evaluate, check)
+        return gradient, logits.detach()
 
 
 def gradients_at(
@@ -143,6 +88,7 @@ def gradients_at(
     target: Tensor | None,
     precision: Precision = "fp32",
     chunk_size: int | None = None,
+    neighbours: bool = True,
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
@@ -159,6 +105,7 @@ def gradients_at(
         target: Class indices of the batch, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
         chunk_size: Points evaluated at once; None chooses from their size and the free memory.
+        neighbours: Whether to look if the model answers a point by itself, in the first chunk.
 
     Yields:
         The position and gradients `(k, C, H, W)`, detached, float32, in the order of `points`, as many at a time as
@@ -166,7 +113,7 @@ def gradients_at(
 
     Raises:
         TypeError: If the model's output is not a tensor.
-        ValueError: As `explained_logits` and `differentiate`.
+        ValueError: As `explained_logits` and `differentiate`, and if an answer depends on the rest of the batch.
 
     Example:
         >>> points = [(0, torch.tensor([[[[3.0]]]]))]
@@ -188,8 +135,15 @@ def gradients_at(
 
     folding: NormalisationFolding | None = None
     refused = False
+    alone = Neighbours(model, precision, at_once=check.at_once) if neighbours else None
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
+        gradient, logits = differentiated(inputs, chosen)
+        if alone is not None:
+            alone.look(inputs, chosen, logits)
+        return gradient
+
+    def differentiated(inputs: Tensor, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
         nonlocal folding, refused
         if folding is None:
             # one chunk alone would not pay for being looked at
@@ -197,15 +151,17 @@ def gradients_at(
         if not refused:
             layout = _fastest_layout(inputs, precision, folding)
             try:
-                return input_gradient(model, inputs, chosen, precision, layout, check, folding.evaluation())
+                return _gradient_and_logits(model, inputs, chosen, precision, layout, check, folding.evaluation)
             except RuntimeError as error:
                 if (folding.num_folded == 0 and layout is torch.contiguous_format) or is_out_of_memory(error):
                     raise
             refused = True
             check.belongs_to([])
-        return input_gradient(model, inputs, chosen, precision, check=check)
+        return _gradient_and_logits(model, inputs, chosen, precision, torch.contiguous_format, check, nullcontext)
 
     yield from in_chunks(method, evaluate, watched(), target, chunk_size, check)
+    if alone is not None:
+        alone.finish()
 
 
 def _observed(model: Model, images: Tensor, precision: Precision) -> NormalisationFolding:
@@ -218,7 +174,7 @@ def _observed(model: Model, images: Tensor, precision: Precision) -> Normalisati
     try:
         with explaining(model, images.device, precision) as network:
             return NormalisationFolding.observed(network, images)
-    except RuntimeError as error:
+    except REFUSALS as error:
         if is_out_of_memory(error):
             raise
         # what is wrong with the model, if anything, its evaluation tells

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.finite import NonFiniteError
-from lightning_spx.attribution.gradient import Gradient
+from lightning_spx.attribution.gradient import Gradient, gradients_at
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators, normal_draws
 
@@ -95,11 +94,10 @@ class MoreauGrad(Attribution):
         for step in range(self.num_steps):
             gradient = torch.zeros_like(delta)
             copies = self._noisy(inputs + delta, inputs, generators)
-            try:
-                for image, rows in self.base.attribute_points(model, copies, target):
-                    gradient[image] += rows.sum(0) / self.num_samples
-            except NonFiniteError as error:
-                raise NonFiniteError("MoreauGrad", error.what, error.images) from None
+            settings = self.base.precision, self.base.chunk_size
+            # a model that answers each image by itself does so in every step
+            for image, rows in gradients_at("MoreauGrad", model, copies, target, *settings, neighbours=step == 0):
+                gradient[image] += rows.sum(0) / self.num_samples
             delta = self._sparse(delta - length * gradient, length * self.sparsity, segments)
             delta = delta / (1 + length / self.smoothing)
             if step >= self.num_steps - self.average_last:

@@ -102,7 +102,8 @@ class _Observation(TorchFunctionMode):
     def look(self, model: Callable[[Tensor], Tensor], variable: Tensor) -> None:
         """Evaluate the model, and note which results the gradient passes on its way from the normalisation alone."""
         with torch.enable_grad(), self:
-            result = model(variable)
+            # a copy, as a model may write to what it is given, which autograd forbids for a leaf
+            result = model(variable.clone())
         entered, reached = _edges(result.grad_fn) if isinstance(result, Tensor) else (Counter(), set())
         for output in self._outputs.values():
             tensor = output.tensor

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from lightning_spx.attribution.chunks import check_chunk_size, in_chunks, one_each
-from lightning_spx.attribution.gradient import explained_logits, gradients_at
+from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
+from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
 
 logger = logging.getLogger(__name__)

@@ -168,7 +168,8 @@ def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: Stu
         parts = []
         for start in range(0, len(images), settings.batch_size):
             with torch.no_grad():
-                logits = model(images[start : start + settings.batch_size].to(settings.device))
+                # a copy, as a network may write to what it is given, and the others see the same images
+                logits = model(images[start : start + settings.batch_size].to(settings.device, copy=True))
             parts.append(logits.softmax(1).cpu())
         total = total + torch.cat(parts)
     return total

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.guard import unchanged
+from lightning_spx.metrics.neighbours import check_neighbours
 
 Model = Callable[[Tensor], Tensor]
 # how far a sum of probabilities may be from 1: bfloat16 rounds each of them by up to 1 part in 256
@@ -29,8 +30,8 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
 
     Raises:
         TypeError: if the model returns no floating point tensor or `target` is not int64.
-        ValueError: if the model does not return shape (n,K) with two classes or more, an output is not finite, or a
-            target is no class.
+        ValueError: if the model does not return shape (n,K) with two classes or more, an output is not finite, a target
+            is no class, or an answer depends on the other images that are evaluated with it.
 
     Example:
         >>> target_probability(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 4), torch.tensor([2]))
@@ -52,7 +53,10 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
     Returns:
         Probabilities of each batch, shape (N,), float32.
     """
-    answers = [_answers(model, images, target, batch_size) for images, target in batches]
+    answers = [
+        _answers(model, images, target, batch_size, looked_at=number == 0)
+        for number, (images, target) in enumerate(batches)
+    ]
     already = torch.cat([answer[2] for answer in answers]) if answers else torch.zeros(0)
     if not len(already) or not bool(already.bool().all()):
         return [softmax for softmax, _, _ in answers]
@@ -77,8 +81,13 @@ def are_probabilities(outputs: Tensor) -> Tensor:
     return (outputs >= 0).all(1) & ((outputs.float().sum(1) - 1).abs() <= ROUNDING)
 
 
-def _answers(model: Model, images: Tensor, target: Tensor, batch_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the target's softmax probability and output, and which outputs may be probabilities, (N,) each."""
+def _answers(
+    model: Model, images: Tensor, target: Tensor, batch_size: int, *, looked_at: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the target's softmax probability and output, and which outputs may be probabilities, (N,) each.
+
+    With `looked_at`, the first images are evaluated among others once more.
+    """
     if target.dtype != torch.int64:
         raise TypeError(f"Expected `target` to be int64, got {target.dtype}.")
     if target.shape != images.shape[:1]:
@@ -86,11 +95,14 @@ def _answers(model: Model, images: Tensor, target: Tensor, batch_size: int) -> t
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
     with torch.no_grad(), unchanged(model, images.device):
-        parts = [
+        parts = []
+        for start in range(0, len(images), batch_size):
+            here = slice(start, start + batch_size)
             # a copy: a model may scale its images in place
-            _answer(model(images[start : start + batch_size].clone()), target[start : start + batch_size], start)
-            for start in range(0, len(images), batch_size)
-        ]
+            logits = model(images[here].clone())
+            parts.append(_answer(logits, target[here], start))
+            if looked_at and start == 0:
+                check_neighbours(model, images[here], logits)
     if not parts:
         return (torch.zeros(0, device=images.device),) * 3
     softmax, given, already = (torch.cat(each) for each in zip(*parts, strict=True))

@@ -9,7 +9,9 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from lightning_spx.attribution import Gradient, SmoothGrad, VarGrad, input_gradient
+from lightning_spx.attribution.chunks import collected, one_each
 from lightning_spx.attribution.folding import FoldingRefusedError, NormalisationFolding
+from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import explaining
 from tests.attribution.cases import Net, Notes, images, relative, residual_network, targets
 
@@ -60,7 +62,7 @@ def test_all_of_a_residual_network_is_folded() -> None:
     assert (folding.num_folded, folding.num_left) == (20, 0)
     assert (
         relative(
-            input_gradient(network, inputs, target, evaluation=folding.evaluation()),
+            input_gradient(network, inputs, target, evaluation=folding.evaluation),
             input_gradient(network, inputs, target),
         )
         < 1e-6
@@ -183,8 +185,11 @@ class Redrawn(nn.Module):
 def test_what_each_call_brings_along_is_not_frozen(way: str) -> None:
     inputs, network = images(3), Redrawn(way).eval()
     expected = torch.cat([input_gradient(network, image[None], torch.tensor([1])) for image in inputs])
-    result = Gradient(chunk_size=1).attribute(network, inputs, torch.ones(3, dtype=torch.int64))
-    assert relative(result, expected) < 1e-6
+    # the whole batch it may well take something from, as each is one image
+    gradients = gradients_at(
+        "Gradient", network, one_each(inputs), torch.ones(3, dtype=torch.int64), chunk_size=1, neighbours=False
+    )
+    assert relative(collected(gradients, inputs), expected) < 1e-6
 
 
 def test_all_chunks_are_evaluated_alike() -> None:

@@ -145,7 +145,7 @@ def test_a_layer_that_is_not_there_is_named() -> None:
     explained = ExplainedModel(pair(Convolutional)[0], SCALE)
     with pytest.raises(AttributeError, match="stem"):
         explained.get_submodule("stem")
-    with pytest.raises(ValueError, match="`layer` to name a module of ExplainedModel, got 'stem'"):
+    with pytest.raises(ValueError, match="`layer` to name a module of Convolutional, such as net, head, got 'stem'"):
         GradCAM(layer="stem").attribute(explained, images(), TARGET)
 
 

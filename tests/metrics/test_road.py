@@ -82,14 +82,15 @@ def test_imputation_on_the_device_equals_that_on_the_cpu() -> None:
 
 
 class Counting:
-    """Writes down which pixels were changed."""
+    """Writes down which pixels of all images were changed."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
         self.changed: list[Tensor] = []
 
     def __call__(self, filled: Tensor) -> Tensor:
-        self.changed.append((filled != self.images).any(1))
+        if len(filled) == len(self.images):
+            self.changed.append((filled != self.images).any(1))
         return torch.zeros(len(filled), 2)
 
 
@@ -113,7 +114,8 @@ def test_noise_is_seeded_has_its_standard_deviation_and_only_touches_imputed_pix
     seen: list[Tensor] = []
 
     def model(filled: Tensor) -> Tensor:
-        seen.append(filled)
+        if len(filled) == len(images):
+            seen.append(filled)
         return torch.zeros(len(filled), 2)
 
     saliency, target = torch.rand(2, 40, 40, generator=torch.Generator().manual_seed(0)), torch.zeros(2).long()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, distributed
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
@@ -59,7 +60,7 @@ def explain_model(
 
     Raises:
         TypeError: the model returns no logits.
-        ValueError: the logits have another shape, or other values in the next call.
+        ValueError: the logits have another shape, or other values in the next call or in another batch.
     """
     share = own_share(len(images))
     parts: dict[str, list[Tensor]] = {}
@@ -72,6 +73,7 @@ def explain_model(
             logits = finite_logits(model, batch)
             if start == 0:
                 check_repeatable(model, batch[:REPEATED])
+                check_alone(model, batch[:REPEATED], logits[:REPEATED])
             binary = logits.ndim == 1
             preds = (logits > 0).long() if binary else logits.argmax(1)
             target = None if binary else preds if chosen is None else chosen
@@ -98,7 +100,8 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
         NonFiniteError: one of them is NaN or infinite.
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
-        logits = explained(images)
+        # a copy, as a model may write to what it is given (`x.sub_(mean)`)
+        logits = explained(images.clone())
     name = type(model.module).__name__
     if not logits.is_floating_point():
         raise TypeError(f"Expected {name} to return floating point logits, got {logits.dtype}.")
@@ -121,7 +124,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
         ValueError: two answers differ by more than a thousandth of the largest logit, or in shape.
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
-        first, second = explained(images), explained(images)
+        first, second = explained(images.clone()), explained(images.clone())
     name = type(model.module).__name__
     if first.shape != second.shape:
         raise ValueError(
@@ -134,6 +137,22 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
             f"Expected {name} to give the same images the same logits in every call, got ones {apart:.3g} apart: "
             "switch off in evaluation mode what draws random numbers."
         )
+
+
+def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
+    """Refuse a model whose answer to an image depends on the other images of the batch.
+
+    Args:
+        model: the model; it is left as it was.
+        images: (N, C, H, W) in [0, 1], a few.
+        logits: (N, K) or (N,), its answers to these images among others.
+
+    Raises:
+        ValueError: an image alone gets another answer.
+    """
+    target = None if logits.ndim == 1 else logits.argmax(1)
+    chosen = logits if target is None else logits.gather(1, target[:, None])[:, 0]
+    Neighbours(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
 
 
 def _probability(logits: Tensor, target: Tensor | None) -> Tensor:

@@ -1,0 +1,100 @@
+"""Where the rows, columns and channels of a layer's output are, found by looking at what changes with the image."""
+
+import torch
+from torch import Tensor
+
+# Fractions of a side, by which the centre of what changes moves from one corner to the other: by more in a feature map,
+# and by less where every region of the image reaches every place
+MOVES, STILL = 0.02, 0.05
+# of the largest movement along any axis, which both sides of a feature map take part in
+SHARE = 0.3
+
+
+def corners_changed(image: Tensor) -> Tensor:
+    """Return an image, and copies with its upper right and its lower left quarter turned into their negatives.
+
+    Args:
+        image: `(1, C, H, W)`.
+
+    Returns:
+        `(3, C, H, W)`.
+
+    Example:
+        >>> corners_changed(torch.tensor([[[[0.0, 0.0], [0.25, 1.0]]]]))[:, 0].tolist()
+        [[[0.0, 0.0], [0.25, 1.0]], [[0.0, 1.0], [0.25, 1.0]], [[0.0, 0.0], [0.75, 1.0]]]
+    """
+    height, width = image.shape[2:]
+    low, high = image.amin(), image.amax()
+    negative = high + low - image if bool(high > low) else image + 1
+    images = image.repeat(3, 1, 1, 1)
+    # of an odd side the place in the middle belongs to both
+    upper, right = slice((height + 1) // 2), slice(width // 2, None)
+    lower, left = slice(height // 2, None), slice((width + 1) // 2)
+    images[1, :, upper, right] = negative[0, :, upper, right]
+    images[2, :, lower, left] = negative[0, :, lower, left]
+    return images
+
+
+def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
+    """Tell which axis of a layer's output has the channels of a feature map.
+
+    In a feature map what changes with the upper right corner of the image lies above and to the right of what changes
+    with the lower left one. In the scores of an attention, in its keys and in a map whose channels are taken for its
+    width it does not. Where nothing moves, as every place depends on the whole image, the shape decides.
+
+    Args:
+        output: Of the layer for `corners_changed`, `(3, ., ., .)`, or for any images, for which the shape decides.
+        image_size: Height and width of the image.
+
+    Returns:
+        1 for `(N, A, h, w)`, 3 for `(N, h, w, A)`, None for what is no feature map or cannot be told.
+
+    Example:
+        >>> images = corners_changed(torch.rand(1, 4, 6, 6, generator=torch.Generator().manual_seed(0)))
+        >>> channel_axis(images, (6, 6)), channel_axis(images.movedim(1, 3), (6, 6)), channel_axis(images.mT, (6, 6))
+        (1, 3, None)
+    """
+    if output[0, 0].numel() == 1:
+        return 1
+    if _is_attention(output):
+        return None
+    sizes = output.shape[1:]
+    moved = _movements(output) if len(output) == 3 else [0.0, 0.0, 0.0]
+    for channels, (rows, columns) in ((1, (1, 2)), (3, (0, 1))):
+        # a side of one place cannot move
+        sides = [moved[rows]] * (sizes[rows] > 1) + [-moved[columns]] * (sizes[columns] > 1)
+        least = MOVES if len(sides) > 1 else STILL
+        if sides and min(sides) >= max(least, SHARE * max(map(abs, moved))):
+            return channels
+    if max(map(abs, moved)) >= STILL:
+        return None
+    fitting = [channels for channels, (h, w) in ((1, sizes[1:]), (3, sizes[:2])) if _same_aspect((h, w), image_size)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _movements(output: Tensor) -> list[float]:
+    """How far the centre of what changed moves, along each axis but the first, from the second row to the third."""
+    changes = (output[1:] - output[:1]).double().square()
+    changes = changes / changes.flatten(1).sum(1).clamp(min=torch.finfo(torch.float64).tiny).view(2, 1, 1, 1)
+    result = []
+    for axis in (1, 2, 3):
+        size = output.shape[axis]
+        places = (torch.arange(size, dtype=torch.float64, device=output.device) + 0.5) / size
+        others = [other for other in (1, 2, 3) if other != axis]
+        upper, lower = (changes.sum(others) * places).sum(1).tolist()
+        result.append(lower - upper)
+    return result
+
+
+def _is_attention(output: Tensor) -> bool:
+    """Whether every row is a distribution over as many places as there are rows, as after a softmax."""
+    if output.shape[2] != output.shape[3] or bool((output < 0).any()):
+        return False
+    sums = output.double().sum(3)
+    return bool((sums - 1).abs().max() < 1e-2)
+
+
+def _same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
+    # a side may be rounded up or down by a place
+    height, width = sides
+    return abs(height * image_size[1] - width * image_size[0]) <= max(image_size)

@@ -1,0 +1,76 @@
+"""From what a model returns to the logit that is explained."""
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution.finite import Check, require_finite
+from lightning_spx.attribution.method import Model
+
+# how the assertion of a module of `torch.export` begins
+EXPORTED = "Guard failed: "
+
+
+def answer(model: Model, images: Tensor) -> Tensor:
+    """Call a model, and say what is wrong where it was exported for batches of another size.
+
+    Raises:
+        ValueError: If it was.
+
+    Example:
+        >>> answer(torch.neg, torch.ones(1))
+        tensor([-1.])
+    """
+    try:
+        return model(images)
+    except AssertionError as error:
+        if EXPORTED not in str(error):
+            raise
+        raise ValueError(
+            f"Expected a model that takes a batch of shape {tuple(images.shape)}, got one that was exported for "
+            f"others ({error}): export it with a dynamic batch size, or set `chunk_size` to the one that it has."
+        ) from error
+
+
+def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check: Check = require_finite) -> Tensor:
+    """Evaluate the model and select the logit that is explained.
+
+    Args:
+        model: Any callable to `(N, K)` or `(N,)`.
+        inputs: Images, `(N, C, H, W)`.
+        target: Class indices, `(N,)` int64, best on the CPU; None if the model returns `(N,)`.
+        check: Refuses values that are not finite.
+
+    Returns:
+        Raw logits, `(N,)`, in float32 or better.
+
+    Raises:
+        TypeError: If the output is not a floating point tensor.
+        ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or not wanted.
+
+    Example:
+        >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
+        tensor([1., 2.])
+    """
+    output: object = answer(model, inputs)
+    if not isinstance(output, Tensor):
+        raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
+    if not output.is_floating_point():
+        raise TypeError(f"Expected the model to return floating point logits, got {output.dtype}.")
+    if output.ndim not in (1, 2) or len(output) != len(inputs) or 0 in output.shape[1:]:
+        raise ValueError(
+            f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
+        )
+    check(output[:, None], "model output")
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
+    if output.ndim == 1:
+        if target is not None:
+            raise ValueError("Expected `target` to be None for a model that returns (N,), got a tensor.")
+        return output
+    if target is None:
+        raise ValueError(f"Expected a `target` for a model that returns (N, {output.shape[1]}), got None.")
+    beyond = target[(target < 0) | (target >= output.shape[1])]
+    if len(beyond):
+        raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
+    # a target that was made in inference mode cannot be saved for the backward pass
+    chosen = target.clone()[:, None].to(output.device, non_blocking=True)
+    return output.gather(1, chosen)[:, 0]

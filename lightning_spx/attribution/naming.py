@@ -1,0 +1,57 @@
+"""What a user calls a model that comes in wrappers: its class, and its layers."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from torch import Tensor, nn
+
+from lightning_spx.attribution.guards import module_of
+
+LAYERS_NAMED = 8
+PACKAGE = __name__.partition(".")[0] + "."
+
+
+def users_name(model: Callable[[Tensor], Tensor]) -> str:
+    """Return the name of the class or function that a user wrote: inside of this package's own wrappers.
+
+    Example:
+        >>> users_name(nn.ReLU().forward), users_name(len)
+        ('ReLU', 'len')
+    """
+    module = module_of(model)
+    if module is None:
+        return str(getattr(model, "__name__", type(model).__name__))
+    return type(_unwrapped(module)[1]).__name__
+
+
+def layer_names(network: nn.Module, wanted: str) -> list[str]:
+    """Return names for `network.get_submodule`: those most like the one that was wanted, or those of the top level.
+
+    Example:
+        >>> network = nn.ModuleDict({"body": nn.ModuleDict({"layer4": nn.ReLU()}), "head": nn.ReLU()})
+        >>> layer_names(network, "layer4"), layer_names(network, "conv")
+        (['body.layer4'], ['body', 'head'])
+    """
+    prefix, own = _unwrapped(network)
+    # a wrapper may find a layer by its name inside, too
+    by_own_name = all(_finds(network, name) for name, _ in own.named_children())
+    names = [name if by_own_name else prefix + name for name, _ in own.named_modules() if name]
+    last = wanted.rpartition(".")[2]
+    same_ending = [name for name in names if name.rpartition(".")[2] == last]
+    top_level = [name for name in names if name.removeprefix("" if by_own_name else prefix).count(".") == 0]
+    return (same_ending or get_close_matches(wanted, names) or top_level)[:LAYERS_NAMED]
+
+
+def _unwrapped(module: nn.Module) -> tuple[str, nn.Module]:
+    prefix = ""
+    while type(module).__module__.startswith(PACKAGE) and len(children := list(module.named_children())) == 1:
+        prefix, module = f"{prefix}{children[0][0]}.", children[0][1]
+    return prefix, module
+
+
+def _finds(network: nn.Module, name: str) -> bool:
+    try:
+        network.get_submodule(name)
+    except AttributeError:
+        return False
+    return True

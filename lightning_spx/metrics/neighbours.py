@@ -1,0 +1,62 @@
+"""A model whose answer to an image depends on the images evaluated with it has no score that is that of the image."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+# Of the largest logit: by how much two answers may differ. Rounding of other numbers of images in float32 is below;
+# where it is not, answers to equal numbers of images are compared, which are rounded alike.
+APART = 1e-4
+# what anybody's code raises for a batch of another size than it was written for
+REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError)
+
+
+def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> None:
+    """Refuse a model that answers an image otherwise alone than among others; costs the evaluation of one image.
+
+    Args:
+        model: in evaluation mode, without gradients.
+        images: that were evaluated together, shape (n,C,H,W); of one alone nothing can be told.
+        logits: the answers, shape (n,K).
+
+    Raises:
+        ValueError: if the answer depends on the other images.
+
+    Example:
+        >>> images, model = torch.eye(2).view(2, 1, 1, 2), lambda x: (x - x.mean(0)).flatten(1)
+        >>> check_neighbours(model, images, model(images))
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected <lambda> to answer each image by itself, got logits 0.5 apart among other images.
+    """
+    if len(images) < 2:
+        return
+    place = len(images) // 2
+    image, other, among = images[place : place + 1], images[place - 1 : place], logits[place : place + 1]
+    bound = APART * float(logits.abs().max())
+    alone = _answer(model, image)
+    if alone is not None and alone.shape == among.shape and _apart(alone, among) <= bound:
+        return
+    answers = [_answer(model, torch.cat([image, second])) for second in (other, image, image)]
+    pair, copies, again = (None if each is None else each[:1] for each in answers)
+    if pair is None or copies is None or again is None or _apart(copies, again) > bound:
+        # it takes no two images, or answers otherwise in every call: not for its neighbours
+        return
+    if _apart(pair, copies) > bound:
+        name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", repr(model))
+        raise ValueError(
+            f"Expected {name} to answer each image by itself, got logits {_apart(pair, copies):.3g} apart among other "
+            "images."
+        )
+
+
+def _answer(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor | None:
+    try:
+        return model(images.clone())
+    except REFUSALS:
+        return None
+
+
+def _apart(first: Tensor, second: Tensor) -> float:
+    return float((first.float() - second.float()).abs().max())
