@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
-from lightning_spx.attribution.conservation import TOLERANCE_IN_LOW_PRECISION, broken_promise
+from lightning_spx.attribution.conservation import NONSENSE, TOLERANCE_IN_LOW_PRECISION, broken_promise
 from lightning_spx.attribution.finite import require_finite
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import explained_logits
@@ -75,7 +75,8 @@ class FromCaptum(Attribution):
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
             nonlocal first
-            with explaining(model, images.device, self.precision) as network, isolate_rng():
+            # LRP writes rules into weights, and what it has read of them back
+            with explaining(model, images.device, self.precision, parameters=True) as network, isolate_rng():
                 copy = images.clone()
                 version = copy._version
                 with torch.no_grad():
@@ -103,11 +104,12 @@ class FromCaptum(Attribution):
     def _check_sum(self, method: object, network: Model, images: Tensor, target: Tensor | None, result: Tensor) -> None:
         least = TOLERANCE_IN_LOW_PRECISION if self.precision == "bf16" else 0.0
         broken = broken_promise(method, self.arguments, network, images, target, result, least)
-        if broken is not None:
-            warnings.warn(
-                f"Expected {self._name} to return {broken}: captum does not explain {users_name(network)} rightly.",
-                stacklevel=2,
-            )
+        if broken is None:
+            return
+        said = f"Expected {self._name} to return {broken.text}: captum does not explain {users_name(network)} rightly."
+        if broken.off > NONSENSE:
+            raise ValueError(said)
+        warnings.warn(said, stacklevel=2)
 
     def _captum(self, network: Model, images: Tensor, target: Tensor | None) -> tuple[object, Tensor]:
         if self.seed is not None:

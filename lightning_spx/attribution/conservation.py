@@ -1,6 +1,7 @@
 """What a method of captum promises of the sum of an attribution, and whether it is kept."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +14,23 @@ from lightning_spx.attribution.method import Model
 TOLERANCE = {"DeepLift": 0.02, "DeepLiftShap": 0.02, "LRP": 10.0}
 ROUGH = 1.0
 # of the precision bf16, in which a sum is no better
+# Off by as many sizes, a sum is of no explanation
+NONSENSE = 10.0
 TOLERANCE_IN_LOW_PRECISION = 0.2
 # methods whose baselines are a sample of images, of which the mean counts
 SAMPLED = ("DeepLiftShap", "GradientShap")
+
+
+class Broken(NamedTuple):
+    """A promise that is not kept.
+
+    Args:
+        text: what was promised and found.
+        off: by how many times the size of the logits.
+    """
+
+    text: str
+    off: float
 
 
 def broken_promise(
@@ -26,7 +41,7 @@ def broken_promise(
     target: Tensor | None,
     attribution: Tensor,
     least: float = 0.0,
-) -> str | None:
+) -> Broken | None:
     """Compare the sum of each attribution with what the method promises: the logit, or its change from the baseline.
 
     Args:
@@ -39,14 +54,14 @@ def broken_promise(
         least: No tolerance is below.
 
     Returns:
-        What was promised and found of the image that is furthest off, or None if the promise is kept or there is none.
+        The image that is furthest off, or None if the promise is kept or there is none.
 
     Example:
         >>> class LRP:
         ...     def has_convergence_delta(self): return True
         >>> images, network = torch.ones(1, 1, 1, 2), lambda x: x.flatten(1)
         >>> broken_promise(LRP(), {}, network, images, torch.tensor([0]), torch.tensor([[[[1.0, 0.5]]]]))
-        >>> broken_promise(LRP(), {}, network, images, torch.tensor([0]), torch.tensor([[[[1e9, 0.5]]]]))
+        >>> broken_promise(LRP(), {}, network, images, torch.tensor([0]), torch.tensor([[[[1e9, 0.5]]]])).text
         'attributions whose sum is the logit, 1, got a sum of 1e+09'
     """
     promises: Callable[[], bool] | None = getattr(method, "has_convergence_delta", None)
@@ -68,7 +83,8 @@ def broken_promise(
     if off[worst] <= max(least, TOLERANCE.get(name, ROUGH)):
         return None
     what = "the logit" if name == "LRP" else "the logit's change from the baseline"
-    return f"attributions whose sum is {what}, {promised[worst]:.4g}, got a sum of {found[worst]:.4g}"
+    text = f"attributions whose sum is {what}, {promised[worst]:.4g}, got a sum of {found[worst]:.4g}"
+    return Broken(text, float(off[worst]))
 
 
 def _of_baselines(

@@ -50,7 +50,7 @@ def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:
 
 @contextmanager
 def explaining(
-    model: Callable[[Tensor], Tensor], device: torch.device, precision: Precision
+    model: Callable[[Tensor], Tensor], device: torch.device, precision: Precision, parameters: bool = False
 ) -> Iterator[Callable[[Tensor], Tensor]]:
     """Switch gradients on, mixed precision to `precision`, the model to eval and its parameters to constants.
 
@@ -60,6 +60,7 @@ def explaining(
         model: Any callable.
         device: Where the inputs are.
         precision: "fp32" switches autocast off, also inside mixed-precision training; "bf16" switches it on.
+        parameters: Whether large ones are copied, for a caller who writes to them and back.
 
     Yields:
         The callable to explain: `model` without its DistributedDataParallel wrapper.
@@ -72,7 +73,7 @@ def explaining(
         torch.enable_grad(),
         # the cache outlives this block inside an outer autocast, and does not know the type it cast to
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
-        unchanged(model, device) as kept,
+        unchanged(model, device, parameters) as kept,
         _constant(kept.modules),
     ):
         yield model

@@ -1,10 +1,14 @@
 """From what a model returns to the logit that is explained."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
 from lightning_spx.attribution.finite import Check, require_finite
 from lightning_spx.attribution.method import Model
+from lightning_spx.attribution.naming import users_name
+from lightning_spx.guard import are_probabilities
 
 # how the assertion of a module of `torch.export` begins
 EXPORTED = "Guard failed: "
@@ -71,6 +75,13 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     beyond = target[(target < 0) | (target >= output.shape[1])]
     if len(beyond):
         raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
+    # a GPU is not waited for
+    if output.device.type == "cpu" and output.shape[1] > 1 and bool(are_probabilities(output).all()):
+        warnings.warn(
+            f"The outputs of {users_name(model)} are probabilities, not negative and with the sum 1: their gradients "
+            "are explained, which vanish where it is sure. Give the model without its softmax.",
+            stacklevel=2,
+        )
     # a target that was made in inference mode cannot be saved for the backward pass
     chosen = target.clone()[:, None].to(output.device, non_blocking=True)
     return output.gather(1, chosen)[:, 0]

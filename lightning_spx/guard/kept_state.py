@@ -37,6 +37,7 @@ class KeptState:
 
     Args:
         roots: modules, with all that they hold.
+        largest_parameter: elements of a parameter that is copied.
 
     Attributes:
         modules: those that are kept.
@@ -49,8 +50,9 @@ class KeptState:
         (True, False)
     """
 
-    def __init__(self, roots: Iterable[nn.Module]) -> None:
+    def __init__(self, roots: Iterable[nn.Module], largest_parameter: int = SMALL_PARAMETER) -> None:
         self.roots = list(roots)
+        self.largest_parameter = largest_parameter
         self.modules: list[nn.Module] = []
         self._seen: dict[int, object] = {}  # the objects stay alive, or another one might take a number
         self._tensors: list[KeptTensor] = []
@@ -123,14 +125,14 @@ class KeptState:
             self._modes.append(part)
         if isinstance(part, torch.jit.ScriptModule):
             for name, value in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
-                self._tensor(value, name, SMALL_PARAMETER if isinstance(value, nn.Parameter) else LARGEST_COPY)
+                self._tensor(value, name, self.largest_parameter if isinstance(value, nn.Parameter) else LARGEST_COPY)
             return
         attributes = vars(part)
         hooks = [store for name in HOOKS if (store := attributes[name])]
         # what torch's own layers hold is known: constants, and tensors to which nothing but torch writes
         known = _names_of(type(part)) if not hooks else OF_EVERY_MODULE
         stores: list[tuple[MutableMapping[str, Any], int]] = [
-            (part._parameters, SMALL_PARAMETER),
+            (part._parameters, self.largest_parameter),
             (part._buffers, LARGEST_COPY),
         ]
         for store, most in stores:

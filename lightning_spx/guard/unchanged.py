@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from lightning_spx.guard.behind import modules_behind
-from lightning_spx.guard.kept_state import KeptState
+from lightning_spx.guard.kept_state import SMALL_PARAMETER, KeptState
+from lightning_spx.guard.kept_values import LARGEST_COPY
 from lightning_spx.guard.prepared import Prepared
 from lightning_spx.guard.quiet import quiet
 
 
 @contextmanager
-def unchanged(model: object, device: torch.device) -> Iterator[KeptState]:
+def unchanged(model: object, device: torch.device, parameters: bool = False) -> Iterator[KeptState]:
     """Switch every module behind a model to evaluation mode, and leave no trace of what happens inside.
 
     On leaving, by an exception too, everything is what it was: each module's mode, its buffers, its other attributes
@@ -27,6 +28,7 @@ def unchanged(model: object, device: torch.device) -> Iterator[KeptState]:
     Args:
         model: any callable; see `modules_behind`. Of a function, modules are found when they are called, too.
         device: of the images.
+        parameters: whether large ones are copied as well, for callers who write to them.
 
     Yields:
         What is kept; its `modules` are those of the model.
@@ -44,7 +46,7 @@ def unchanged(model: object, device: torch.device) -> Iterator[KeptState]:
     roots = modules_behind(model)
     with ExitStack() as stack:
         stack.enter_context(_random_states(device))
-        kept = stack.enter_context(KeptState(roots))
+        kept = stack.enter_context(KeptState(roots, LARGEST_COPY if parameters else SMALL_PARAMETER))
         stack.enter_context(quiet(kept.modules))
         if not isinstance(model, nn.Module):
             # what a function takes from elsewhere, its code does not tell

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.guard import unchanged
+from lightning_spx.guard import are_probabilities, unchanged
 from lightning_spx.metrics.neighbours import check_neighbours
 
 Model = Callable[[Tensor], Tensor]
-# how far a sum of probabilities may be from 1: bfloat16 rounds each of them by up to 1 part in 256
-ROUNDING = 1 / 200
 
 
 def target_probability(model: Model, images: Tensor, target: Tensor, batch_size: int = 64) -> Tensor:
@@ -67,18 +65,6 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
         stacklevel=3,
     )
     return [given for _, given, _ in answers]
-
-
-def are_probabilities(outputs: Tensor) -> Tensor:
-    """Return which rows of a network's outputs (n,K) may be probabilities, shape (n,): not negative and 1 in sum.
-
-    A row of logits may be so by chance, the rows of many images are not. The log of probabilities is as good as logits.
-
-    Example:
-        >>> are_probabilities(torch.tensor([[0.25, 0.75], [0.5, 0.75], [1.5, -0.5]]))
-        tensor([ True, False, False])
-    """
-    return (outputs >= 0).all(1) & ((outputs.float().sum(1) - 1).abs() <= ROUNDING)
 
 
 def _answers(

@@ -56,7 +56,7 @@ def test_relevance_that_is_not_that_of_the_logit_is_said_with_both_sums() -> Non
         f"Expected LRP to return attributions whose sum is the logit, {logit:.4g}, got a sum of 3e+09: "
         "captum does not explain Linear rightly."
     )
-    with pytest.warns(UserWarning, match=f"^{re.escape(line)}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(line)}$"):
         FromCaptum(LRP).attribute(Linear(), images(1), targets(1))
 
 

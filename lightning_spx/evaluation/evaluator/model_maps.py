@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, distributed
 
 from lightning_spx.attribution import Attribution
@@ -13,6 +14,7 @@ from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
 from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.processes import gather_images, num_processes, own_share
+from lightning_spx.guard import are_probabilities
 
 # images that are evaluated twice, and by which part of the largest logit their two answers may differ
 REPEATED = 2
@@ -78,7 +80,8 @@ def explain_model(
             preds = (logits > 0).long() if binary else logits.argmax(1)
             target = None if binary else preds if chosen is None else chosen
             parts.setdefault("preds", []).append(preds.cpu())
-            parts.setdefault("probability", []).append(_probability(logits, target).cpu())
+            for key, values in _readings(logits, target).items():
+                parts.setdefault(key, []).append(values.cpu())
             for name, method in methods.items():
                 attribution = reseed(method, seed_offset).attribute(model, batch, target)
                 parts.setdefault(f"method {name}", []).append(attribution.cpu())
@@ -88,7 +91,15 @@ def explain_model(
     if not _all_processes(finite, device):
         return None
     whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
-    return ModelMaps(whole["preds"], whole["probability"], {name: whole[f"method {name}"] for name in methods})
+    probability = whole["softmax"]
+    # known of all images alone: a single row of logits may look so by chance
+    if bool(whole["already"].all()):
+        probability = whole["given"]
+        rank_zero_warn(
+            f"The outputs of {type(model.module).__name__} are probabilities already, not negative and with the sum 1: "
+            "they are used as they are, without a softmax."
+        )
+    return ModelMaps(whole["preds"], probability, {name: whole[f"method {name}"] for name in methods})
 
 
 def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
@@ -155,10 +166,13 @@ def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
     Neighbours(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
 
 
-def _probability(logits: Tensor, target: Tensor | None) -> Tensor:
+def _readings(logits: Tensor, target: Tensor | None) -> dict[str, Tensor]:
+    """Return the explained class's probability by the softmax, its output as given, and which rows are 1 in sum."""
     if target is None:
-        return logits.sigmoid()
-    return logits.softmax(1).gather(1, target[:, None])[:, 0]
+        probability = logits.sigmoid()
+        return {"softmax": probability, "given": probability, "already": torch.zeros_like(logits, dtype=torch.bool)}
+    softmax, given = (each.gather(1, target[:, None])[:, 0] for each in (logits.softmax(1), logits))
+    return {"softmax": softmax, "given": given, "already": are_probabilities(logits)}
 
 
 def _all_processes(good: bool, device: torch.device) -> bool:
