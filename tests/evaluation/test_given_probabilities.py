@@ -33,11 +33,11 @@ def explained(model: nn.Module) -> ModelMaps:
 
 
 def test_probabilities_are_used_as_they_are_and_it_is_said() -> None:
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="are probabilities already") as said:
         maps = explained(network(nn.Softmax(1)))
     torch.testing.assert_close(maps.probability, explained(network()).probability)
     lines = [str(each.message) for each in said]
-    assert sum("The outputs of Sequential are probabilities already" in line for line in lines) == 1
+    assert sum("The outputs of Sequential are probabilities already" in line for line in lines) == 1, lines
     assert any("their gradients are explained" in line for line in lines)
 
 
