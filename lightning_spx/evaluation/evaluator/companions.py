@@ -59,7 +59,7 @@ def watches(trainer: Trainer) -> Iterator[Watch]:
         if not isinstance(monitor, str):
             continue
         if isinstance(callback, EarlyStopping):
-            harm = "its `patience` counts validations of which every {}th has a new value"
+            harm = "its `patience` counts validations of which one in {} has a new value"
             yield Watch(who, monitor, 1, callback.strict and wet, f"`strict` of {who} to False", harm)
         elif isinstance(callback, ModelCheckpoint):
             strict = callback.save_top_k != 0 and wet
