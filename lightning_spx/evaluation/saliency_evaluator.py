@@ -48,7 +48,9 @@ class SaliencyEvaluator(Callback):
     as much (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions
     that are dicts, and writes the maps to files.
 
-    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit.
+    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit. A validation
+    and a test explain the weights that they have scored, such as averages that a callback swaps in, and the summary
+    those that fit leaves behind. The first batch, which is the sanity check's, is tried out on two images.
 
     Args:
         methods: attribution methods at every evaluation; None is `[Gradient()]`.
@@ -71,7 +73,8 @@ class SaliencyEvaluator(Callback):
         out: folder of the results; None is `saliency` in the folder of the Trainer's first logger.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or who monitors a
+            number of this one's would find none.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad

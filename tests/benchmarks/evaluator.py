@@ -1,11 +1,13 @@
 """Time of one evaluation of the callback: `python -m tests.benchmarks.evaluator [--other CHECKOUT] [--turns N]`.
 
-Each turn is a fit of a few epochs in a child process, with one reference and `previous`; the validations after the
-first are timed in the callback's own hooks, so neither training nor the sanity check counts. With another checkout of
-the package the two take turns, and the last column is the median over turns of this one's time over the other's.
+Each turn is a fit of a few epochs of each network, in a child process, with one reference and `previous`; the
+validations after the first are timed in the callback's own hooks, so neither training nor the sanity check counts. With
+another checkout of the package the two take turns, and the ratio is the median over turns of this one's time over the
+other's.
 """
 
 import argparse
+import json
 import logging
 import os
 import statistics
@@ -126,37 +128,38 @@ def measure(case: str) -> float:
     return statistics.median(one.seconds[-EPOCHS + 1 :])
 
 
-def in_a_child(case: str, checkout: Path) -> float:
-    """Measure with the package of a checkout."""
+def in_a_child(checkout: Path) -> dict[str, float]:
+    """Measure every case with the package of a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(Path(__file__).resolve()), "--measure", case]
+    command = [sys.executable, str(Path(__file__).resolve()), "--measure"]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
+    seconds: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return seconds
 
 
 def main(other: Path | None, turns: int) -> None:
     """Print a line for each case."""
+    own, others = [], []
+    for turn in range(turns):
+        # who comes first changes, too
+        for checkout in (HERE, other) if turn % 2 == 0 else (other, HERE):
+            if checkout is not None:
+                (own if checkout is HERE else others).append(in_a_child(checkout))
     for case in CASES:
-        own, others = [], []
-        for turn in range(turns):
-            # who comes first changes, too
-            for checkout in (HERE, other) if turn % 2 == 0 else (other, HERE):
-                if checkout is not None:
-                    (own if checkout is HERE else others).append(in_a_child(case, checkout))
-        line = f"{case}: {1000 * statistics.median(own):8.1f} ms"
+        line = f"{case}: {1000 * statistics.median(turn[case] for turn in own):8.1f} ms"
         if others:
-            ratio = statistics.median(a / b for a, b in zip(own, others, strict=True))
-            line += f", the other {1000 * statistics.median(others):8.1f} ms, ratio {ratio:.3f}"
-        print(line, flush=True)
+            ratio = statistics.median(one[case] / two[case] for one, two in zip(own, others, strict=True))
+            line += f", the other {1000 * statistics.median(turn[case] for turn in others):8.1f} ms, ratio {ratio:.3f}"
+        print(line)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--other", type=Path)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--measure")
+    parser.add_argument("--measure", action="store_true")
     given = parser.parse_args()
-    if given.measure is None:
-        main(given.other, given.turns)
+    if given.measure:
+        print(json.dumps({case: measure(case) for case in CASES}))
     else:
-        print(measure(given.measure))
+        main(given.other, given.turns)

@@ -129,12 +129,15 @@ def check_seen(states: Sequence[State]) -> None:
         assert torch.allclose(plain(normalised(inputs)), logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["averages first", "evaluator first"])
-@pytest.mark.parametrize("averages", AVERAGES.values(), ids=list(AVERAGES))
-def test_a_validation_explains_what_it_has_scored_and_the_summary_what_fit_leaves(
-    averages: Callable[[], Callback], first: bool
-) -> None:
-    judge, both = Judge(), [averages(), evaluator(methods=[Watching()])]
+ORDERS = [
+    *((kind, first) for kind in ("EMAWeightAveraging", "epoch to epoch", "start to end") for first in (True, False)),
+    *((kind, True) for kind in ("without buffers", "WeightAveraging", "SWA")),
+]
+
+
+@pytest.mark.parametrize(("kind", "first"), ORDERS)
+def test_a_validation_explains_what_it_has_scored_and_the_summary_what_fit_leaves(kind: str, first: bool) -> None:
+    judge, both = Judge(), [AVERAGES[kind](), evaluator(methods=[Watching()])]
     module, _ = fit([judge, *(both if first else both[::-1])], settings={"max_epochs": 3})
     assert len(judge.states) >= 3
     check_seen([*judge.states, state_of(module)])

@@ -37,12 +37,15 @@ class Plateau(Stranger):
 
     def __init__(self, monitor: str, **settings: object) -> None:
         super().__init__()
-        self.settings = {"monitor": monitor, **settings}
+        self.settings: Any = {"monitor": monitor, **settings}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max")
-        config: Any = {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **self.settings}}
+        config: OptimizerLRScheduler = {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, **self.settings},
+        }
         return config
 
 

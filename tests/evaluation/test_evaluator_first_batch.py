@@ -1,5 +1,6 @@
 """What the first batch tells is refused at the first batch: in the sanity check, before any step of training."""
 
+import pickle
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -212,7 +213,7 @@ class Draws(Gradient):
 def test_nothing_is_left_of_a_trial() -> None:
     def state() -> list[object]:
         parts = [*module.parameters(), *module.buffers()]
-        generators = [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+        generators = [random.getstate(), pickle.dumps(np.random.get_state()), torch.get_rng_state().tolist()]
         return [*((part.data_ptr(), part._version, part.tolist()) for part in parts), *generators]
 
     module = Stranger().eval()
