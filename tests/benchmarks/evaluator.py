@@ -139,7 +139,8 @@ def in_a_child(checkout: Path) -> dict[str, float]:
 
 def main(other: Path | None, turns: int) -> None:
     """Print a line for each case."""
-    own, others = [], []
+    own: list[dict[str, float]] = []
+    others: list[dict[str, float]] = []
     for turn in range(turns):
         # who comes first changes, too
         for checkout in (HERE, other) if turn % 2 == 0 else (other, HERE):
