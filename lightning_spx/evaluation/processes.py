@@ -1,6 +1,8 @@
 """The processes of a distributed run: started by Lightning's strategy, each with its share of the work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache
 from typing import TypeVar
@@ -14,6 +16,7 @@ from torch.utils.data import DistributedSampler, TensorDataset
 # between processes whose shares of images take a day longer or shorter than the others'
 PATIENCE = timedelta(days=30)
 T = TypeVar("T")
+_alone = ContextVar("_alone", default=False)
 
 
 def start_processes(trainer: Trainer) -> None:
@@ -41,7 +44,25 @@ def start_processes(trainer: Trainer) -> None:
 
 def num_processes() -> int:
     """Number of processes that share the work; 1 where nothing is distributed."""
+    if _alone.get():
+        return 1
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let this process work for itself for a while, waiting for no other.
+
+    Example:
+        >>> with alone():
+        ...     num_processes()
+        1
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 def process_number() -> int:

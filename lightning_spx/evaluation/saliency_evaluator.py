@@ -1,30 +1,35 @@
 """The callback: saliency maps of a model in training, how stable they are, and where they lie."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.evaluator.agreement import PREVIOUS
-from lightning_spx.evaluation.evaluator.batches import name_batch
-from lightning_spx.evaluation.evaluator.evaluation import Evaluation, Outcome
+from lightning_spx.evaluation.evaluator.companions import check_looks, check_names, refuse_second
+from lightning_spx.evaluation.evaluator.evaluation import Evaluation
 from lightning_spx.evaluation.evaluator.explained_model import (
     ImageScale,
     check_forward,
     read_reference,
 )
-from lightning_spx.evaluation.evaluator.model_maps import ModelMaps
 from lightning_spx.evaluation.evaluator.output import Output, result_folder
-from lightning_spx.evaluation.evaluator.placed_weights import weights_of
 from lightning_spx.evaluation.evaluator.predicted_maps import PredictedMaps
+from lightning_spx.evaluation.evaluator.rounds import Rounds
+from lightning_spx.evaluation.evaluator.scored_weights import (
+    ScoredWeights,
+    earlier_callbacks,
+    name_weights,
+    warn_unaveraged,
+)
 from lightning_spx.evaluation.evaluator.settings import Settings, name_references
+from lightning_spx.evaluation.evaluator.trial import check_arguments, try_out
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting import log_config
@@ -43,7 +48,9 @@ class SaliencyEvaluator(Callback):
     as much (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions
     that are dicts, and writes the maps to files.
 
-    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit.
+    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit. A validation
+    and a test explain the weights that they have scored, such as averages that a callback swaps in, and the summary
+    those that fit leaves behind. The first batch, which is the sanity check's, is tried out on two images.
 
     Args:
         methods: attribution methods at every evaluation; None is `[Gradient()]`.
@@ -66,7 +73,8 @@ class SaliencyEvaluator(Callback):
         out: folder of the results; None is `saliency` in the folder of the Trainer's first logger.
 
     Raises:
-        ValueError: a setting is out of its range.
+        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or who monitors a
+            number of this one's would find none.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
@@ -121,37 +129,51 @@ class SaliencyEvaluator(Callback):
         self.every_n_epochs = every_n_epochs
         self.out = out
         self.history: list[dict[str, float | str]] = []
-        self._evaluation = Evaluation(self.settings)
-        self._output = Output(None, [], self.settings)
+        self._rounds = Rounds(self.settings, self.history)
         self._predicted = PredictedMaps(self.settings, None)
-        self._last: tuple[int, Outcome] | None = None
-        self._resumed: dict[str, Tensor] | None = None
+        self._scored = ScoredWeights("on_validation_epoch_end")
+        self._tested = ScoredWeights("on_test_epoch_end")
+        self._file: Mapping[str, Any] = {}
+        self._is_set_up = self._is_tried = self._has_fitted = False
+
+    @property
+    def _evaluation(self) -> Evaluation:
+        return self._rounds.evaluation
 
     @property
     def state_key(self) -> str:
-        """Tell two evaluators of one Trainer apart in its checkpoints."""
+        """Name what is this callback's in a checkpoint."""
+        if not self._is_set_up:
+            # the Trainer refuses equal keys when it is made, in words of keys: `setup` refuses two evaluators in ours
+            return self._generate_state_key(object=id(self))
         key = {name: self.settings.describe()[name] for name in ("methods", "superpixels", "references")}
         return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what cannot work before any time is spent, and begin with no images."""
+        self._is_set_up = True
+        refuse_second(trainer, SaliencyEvaluator)
         check_forward(pl_module)
-        self._evaluation = Evaluation(self.settings)
-        self._last = None
+        check_arguments(pl_module)
+        self._is_tried = self._has_fitted = False
         if stage == "fit":
             self.history = []
+        self._rounds = Rounds(self.settings, self.history)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the references, now that the module is complete."""
+        """Check the references, now that the module is complete, and who monitors a number."""
+        check_names(trainer, self.settings, masks=True)
+        check_looks(trainer, self.settings, self.every_n_epochs, resumed=bool(self.history))
         self._start(trainer, pl_module)
         if not trainer.enable_validation:
             rank_zero_warn("SaliencyEvaluator explains validation images, and this fit has none: nothing is evaluated.")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a resume keep the state that was evaluated last, which is what the next one is compared with."""
+        """After a resume find the state that was evaluated last, which is what the next one is compared with."""
         resumed = bool(self.history) and self.history[-1]["step"] == trainer.global_step
         if resumed and self.settings.with_previous:
-            self._resumed = {name: value.cpu().clone() for name, value in weights_of(pl_module).items()}
+            self._rounds.previous.resume(pl_module, self._file)
+        self._file = {}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references where there is no fit around."""
@@ -160,21 +182,23 @@ class SaliencyEvaluator(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references."""
+        warn_unaveraged(trainer, pl_module, "test")
         self._start(trainer, pl_module)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prepare the files."""
-        self._predicted = PredictedMaps(self.settings, result_folder(trainer, self.out))
+        warn_unaveraged(trainer, pl_module, "predict")
+        self._predicted = PredictedMaps(
+            self.settings, result_folder(trainer, self.out), name_weights(trainer, pl_module, validating=False)
+        )
 
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for checkpoint in self.settings.checkpoints.values():
             read_reference(checkpoint, pl_module)
-        if not trainer.is_global_zero:
-            self._output = Output(None, [], self.settings)
-            return
-        self._output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
-        described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
-        log_config(self._output.loggers, {"saliency_evaluator": described})
+        if trainer.is_global_zero:
+            self._rounds.output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
+            described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
+            log_config(trainer.loggers, {"saliency_evaluator": described})
 
     def on_validation_batch_end(
         self,
@@ -185,12 +209,11 @@ class SaliencyEvaluator(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Choose images from the first loader's first pass; in the sanity check only see whether the batch is known."""
-        if trainer.sanity_checking:
-            if batch_idx == 0 and dataloader_idx == 0:
-                self.settings.scale.restore(name_batch(batch, self.settings.batch_to_images).images)
-        elif dataloader_idx == 0:
-            self._evaluation.look_at(batch)
+        """Try out the first batch, which is the sanity check's, and choose from the first loader's first pass."""
+        if self._is_due(trainer):
+            self._scored.note(earlier_callbacks(trainer, self), pl_module)
+        if dataloader_idx == 0:
+            self._look_at(trainer, pl_module, batch)
 
     def on_test_batch_end(
         self,
@@ -201,80 +224,53 @@ class SaliencyEvaluator(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Choose images from the first loader."""
+        """Try out the first batch and choose images from the first loader."""
+        self._tested.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
+            self._look_at(trainer, pl_module, batch)
+
+    def _look_at(self, trainer: Trainer, pl_module: LightningModule, batch: object) -> None:
+        if not self._is_tried:
+            tried = try_out(self.settings, pl_module, batch, self._methods_to_try(trainer))
+            if trainer.state.fn == TrainerFn.FITTING:
+                check_names(trainer, self.settings, tried.masks)
+            self._evaluation.check_labels = tried.check_labels
+            self._is_tried = True
+        if not trainer.sanity_checking:
             self._evaluation.look_at(batch)
+
+    def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
+        """Return the methods that are not about to run in this pass anyway, but later in the run."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return {}
+        soon = self.settings.methods if self._is_due(trainer) else {}
+        return {name: method for name, method in self.settings.final_methods.items() if name not in soon}
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if trainer.sanity_checking:
+            return False
+        return trainer.state.fn == TrainerFn.VALIDATING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate, if it is time; the sanity check is none."""
-        if trainer.sanity_checking or not self._evaluation.has_images():
-            return
-        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if due or trainer.state.fn == TrainerFn.VALIDATING:
-            self._evaluate(trainer, pl_module)
-
-    def _evaluate(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        evaluation, step = self._evaluation, trainer.global_step
-        previous = self._previous(step)
-        if self._resumed is not None:
-            previous = evaluation.explain(pl_module, self.settings.methods, len(self.history) - 1, self._resumed)
-            self._resumed = None
-        outcome = evaluation.evaluate(pl_module, self.settings.methods, len(self.history), previous)
-        if outcome is None:
-            return
-        pl_module.log_dict({f"val/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
-        row: dict[str, float | str] = {"epoch": trainer.current_epoch, "step": step}
-        self.history.append(row | dict(outcome.scalars))
-        self._output.history(self.history)
-        self._show(outcome, "val", trainer, first=self._last is None)
-        self._last = (step, outcome)
-
-    def _previous(self, step: int) -> ModelMaps | None:
-        """Return the maps of the last state that was evaluated before this step."""
-        if self._last is None or not self.settings.with_previous:
-            return None
-        last, outcome = self._last
-        return outcome.maps if last < step else outcome.others.get(PREVIOUS)
-
-    def _show(self, outcome: Outcome, stage: str, trainer: Trainer, first: bool) -> None:
-        explained = self._evaluation.explained
-        if explained is None or not trainer.is_global_zero:
-            return
-        # Lightning logs the validation after the n-th step at step n - 1
-        step = max(trainer.global_step - 1, 0)
-        if first:
-            self._output.segments(explained, [f"class {label}" for label in explained.label.tolist()], stage, step)
-        self._output.panels(outcome, explained, stage, trainer.current_epoch, step)
+        with self._scored.in_place(pl_module):
+            if not trainer.sanity_checking and self._evaluation.has_images() and self._is_due(trainer):
+                self._rounds.validated(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Summarise."""
-        if trainer.enable_validation and self._evaluation.has_images():
-            self._summarise(trainer, pl_module, "val", self._previous(trainer.global_step))
-            self._output.finish("saliency")
+        """Note that fit has come to its end, after which others may still change the weights."""
+        self._has_fitted = trainer.enable_validation
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Summarise the weights that fit leaves behind, known only when every callback has had its last hook in it."""
+        if stage == "fit" and self._has_fitted and self._evaluation.has_images():
+            self._rounds.fitted(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate and summarise."""
-        outcome = self._summarise(trainer, pl_module, "test", None) if self._evaluation.has_images() else None
-        if outcome is not None:
-            pl_module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
-            self._show(outcome, "test", trainer, first=True)
-            self._output.finish("saliency")
-
-    def _summarise(
-        self, trainer: Trainer, pl_module: LightningModule, stage: str, previous: ModelMaps | None
-    ) -> Outcome | None:
-        evaluation, methods = self._evaluation, self.settings.final_methods
-        rank_zero_info(f"SaliencyEvaluator: summary of {', '.join(methods)}")
-        outcome = evaluation.evaluate(pl_module, methods, len(self.history), previous, controls=True)
-        if outcome is None or evaluation.explained is None:
-            return None
-        if outcome.per_image is None:
-            rank_zero_info("SaliencyEvaluator: nothing to compare with, so no agreement; see `references`.")
-        elif trainer.is_global_zero:
-            data = getattr(trainer, "datamodule", None)
-            dataset = "the loader's images" if data is None else type(data).__name__
-            self._output.summary(outcome, outcome.per_image, evaluation.explained, stage, dataset)
-        return outcome
+        with self._tested.in_place(pl_module):
+            if self._evaluation.has_images():
+                self._rounds.tested(trainer, pl_module)
 
     def on_predict_batch_end(
         self,
@@ -289,10 +285,15 @@ class SaliencyEvaluator(Callback):
         with torch.no_grad():
             self._predicted.add(pl_module, outputs, batch, f"{dataloader_idx}_{batch_idx:06d}_{trainer.global_rank}")
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep a file's weights at hand until training starts: averages are there, not in the module."""
+        self._file = checkpoint["state_dict"] if trainer.state.fn == TrainerFn.FITTING else {}
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the history, so that a resumed training continues it."""
-        return {"history": self.history}
+        """Return the history, so that a resumed training continues it, and which weights were evaluated last."""
+        return {"history": self.history, "weights": self._rounds.previous.mark}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue the history of a checkpoint."""
-        self.history = list(state_dict["history"])
+        self.history[:] = state_dict["history"]
+        self._rounds.previous.mark = state_dict.get("weights")

@@ -161,12 +161,14 @@ def test_what_does_not_change_is_computed_once_and_the_images_stay_the_same(tmp_
         references=[reference(tmp_path)],
         final_methods=[Expensive()],
     )
-    fit([one], settings={"max_epochs": 4})
-    assert CountedGrid.calls == [12]
+    # without the sanity check, in which everything is tried on two images
+    fit([one], settings={"max_epochs": 4, "num_sanity_val_steps": 0})
+    assert CountedGrid.calls == [2, 12]
     # four evaluations and the summary, and the reference once
     assert len(CountedGradient.calls) == 6
     assert all(torch.equal(call, CountedGradient.calls[0]) for call in CountedGradient.calls)
-    assert len(Expensive.calls) == 2
+    # two images at the first batch, long before the end, and all at the end
+    assert [len(call) for call in Expensive.calls] == [2, 2, 12, 12]
     assert "saliency_ssim/Expensive" not in one.history[-1]
     assert "Expensive" in set(pd.read_csv("saliency/val_results.csv")["method"])
 
@@ -177,10 +179,12 @@ def test_every_other_epoch() -> None:
     assert [row["epoch"] for row in one.history] == [1, 3]
 
 
-def test_the_sanity_check_evaluates_nothing_but_refuses_an_unknown_batch_before_training() -> None:
+def test_the_sanity_check_logs_nothing_but_tries_two_images_and_refuses_an_unknown_batch_before_training() -> None:
     one = evaluator(methods=[CountedGradient()])
-    fit([one], settings={"max_epochs": 0})
-    assert CountedGradient.calls == []
+    _, trainer = fit([one], settings={"max_epochs": 0})
+    assert [len(call) for call in CountedGradient.calls] == [2]
+    assert one.history == []
+    assert not any(name.startswith("val/") for name in trainer.callback_metrics)
     with pytest.raises(TypeError, match="Set `batch_to_images` of SaliencyEvaluator"):
         Trainer(**{**QUIET, "callbacks": [evaluator(batch_to_images=lambda batch: "nothing")]}).fit(
             Stranger(), loader(), loader()
@@ -243,15 +247,6 @@ def test_a_resumed_training_continues_the_history_as_if_it_had_never_stopped(tmp
     # drift right after the start, too: the weights that were evaluated last are those of the checkpoint
     assert second.history == whole.history
     assert len(pd.read_csv(tmp_path / "out" / "history.csv")) == 4
-
-
-def test_two_evaluators_keep_their_histories_apart(tmp_path: Path) -> None:
-    both = [evaluator(out=tmp_path / "a"), evaluator(every_n_epochs=2, out=tmp_path / "b")]
-    _, trainer = fit(both)
-    trainer.save_checkpoint(tmp_path / "both.ckpt")
-    again = [evaluator(out=tmp_path / "a"), evaluator(every_n_epochs=2, out=tmp_path / "b")]
-    fit(again, ckpt_path=str(tmp_path / "both.ckpt"), settings={"max_epochs": 3})
-    assert [[row["epoch"] for row in each.history] for each in again] == [[0, 1, 2], [1]]
 
 
 @pytest.mark.parametrize("bar", [RichProgressBar, TQDMProgressBar])

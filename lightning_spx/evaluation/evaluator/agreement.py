@@ -55,9 +55,7 @@ class ExplainedImages:
         Raises:
             ValueError: they have neither one channel nor three.
         """
-        if images.shape[1] not in (1, 3):
-            raise ValueError(f"Expected images of 1 or 3 channels, got {images.shape[1]}.")
-        coloured = images.expand(-1, 3, -1, -1)
+        coloured = as_colours(images)
         segments = segment_images(segmenters, coloured, batch_size, coloured.device)
         return cls(images, chosen.label, chosen.mask, segments, seed)
 
@@ -69,6 +67,21 @@ class ExplainedImages:
         first = next(iter(self.segments.values()))
         own = [Partition(name, None, "segments", segments) for name, segments in self.segments.items()]
         return [Partition(PIXEL, None, "none", first), *own]
+
+
+def as_colours(images: Tensor) -> Tensor:
+    """Return images as segmenters take them, (N, 3, H, W): grey ones as if they were RGB.
+
+    Args:
+        images: (N, C, H, W).
+
+    Raises:
+        ValueError: they have neither one channel nor three.
+    """
+    if images.shape[1] not in (1, 3):
+        shape = tuple(images.shape)
+        raise ValueError(f"Expected images of 1 or 3 channels, got {images.shape[1]} in (N, C, H, W) = {shape}.")
+    return images.expand(-1, 3, -1, -1)
 
 
 def compare_with(

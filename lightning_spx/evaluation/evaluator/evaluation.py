@@ -1,7 +1,8 @@
 """One set of images through every stage: chosen, restored, segmented, explained, compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 from lightning import LightningModule
@@ -46,10 +47,13 @@ class Evaluation:
 
     Args:
         settings: of the callback.
+        explained: the chosen images, once they are.
+        check_labels: refuses labels that the module has no logits for, once that is known.
     """
 
     settings: Settings
     explained: ExplainedImages | None = None
+    check_labels: Callable[[Tensor], None] | None = None
     _chooser: ImageChooser = field(init=False)
     _references: dict[str, ModelMaps] = field(default_factory=dict)
 
@@ -80,6 +84,8 @@ class Evaluation:
                 f"SaliencyEvaluator explains images of one size, {tuple(chosen.images.shape[2:])} as the first one's: "
                 f"{chosen.num_other_sizes} of other sizes were passed over."
             )
+        if self.check_labels is not None:
+            self.check_labels(chosen.label)
         images = self.settings.scale.restore(chosen.images)
         self.explained = ExplainedImages.segment(
             chosen, images, self.settings.segmenters, self.settings.batch_size, self.settings.seed
@@ -91,7 +97,7 @@ class Evaluation:
         module: LightningModule,
         methods: Mapping[str, Attribution],
         number: int,
-        state: Mapping[str, Tensor] | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> ModelMaps | None:
         """Explain the images with a module; None if its outputs or gradients are not finite.
 
@@ -108,13 +114,12 @@ class Evaluation:
         module: LightningModule,
         methods: Mapping[str, Attribution],
         noise: int,
-        state: Mapping[str, Tensor] | None,
+        state: Mapping[str, Any] | None,
     ) -> ModelMaps | None:
         if self.explained is None:
             raise RuntimeError("Expected the images to be chosen before they are explained.")
-        others = {name: value.to(module.device) for name, value in state.items()} if state is not None else None
         return explain_model(
-            ExplainedModel(module, self.settings.scale, others),
+            ExplainedModel(module, self.settings.scale, state),
             methods,
             self.explained.images,
             self.explained.label if self.settings.target == "label" else None,
@@ -144,12 +149,31 @@ class Evaluation:
             The outcome, or None if the module's outputs or gradients are not finite.
         """
         maps = self.explain(module, methods, number)
-        if maps is None or self.explained is None:
+        if maps is None:
             rank_zero_warn("SaliencyEvaluator: an output or gradient of the model is NaN or infinite: not evaluated.")
             return None
+        return self.compare(module, maps, methods, previous, controls)
+
+    def compare(
+        self,
+        module: LightningModule,
+        maps: ModelMaps,
+        methods: Mapping[str, Attribution],
+        previous: ModelMaps | None,
+        controls: bool,
+    ) -> Outcome:
+        """Compare a module's maps with those of the references and of its previous state; see `evaluate`."""
         others = self._explain_references(module, methods)
         if previous is not None:
             others[PREVIOUS] = previous
+        return self.compare_with_others(others, maps, methods, controls)
+
+    def compare_with_others(
+        self, others: Mapping[str, ModelMaps], maps: ModelMaps, methods: Mapping[str, Attribution], controls: bool
+    ) -> Outcome:
+        """Compare a model's maps with those of other models, under the methods that both have."""
+        if self.explained is None:
+            raise RuntimeError("Expected the images to be chosen before their maps are compared.")
         frames = []
         for name, other in others.items():
             common = {key: method for key, method in methods.items() if key in other.attributions}

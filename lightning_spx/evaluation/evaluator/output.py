@@ -108,16 +108,31 @@ class Output:
         log_segmented(self.loggers, f"{stage}/segments", explained.images[chosen], segments, captions, step)
 
     def summary(
-        self, outcome: Outcome, per_image: pd.DataFrame, explained: ExplainedImages, stage: str, dataset: str
+        self,
+        outcome: Outcome,
+        per_image: pd.DataFrame,
+        explained: ExplainedImages,
+        stage: str,
+        dataset: str,
+        weights: str,
     ) -> None:
-        """Write numbers with intervals and gains and the values per image, log them, and print the table of SSIM."""
+        """Write numbers with intervals and gains and the values per image, log them, and print the table of SSIM.
+
+        Args:
+            outcome: of the evaluation.
+            per_image: its rows, controls among them.
+            explained: the images.
+            stage: `val` or `test`.
+            dataset: its name in the table.
+            weights: which ones of the model were explained, in a few words.
+        """
         results = summarise(
             per_image,
             dataset=dataset,
             models=f"this model and {', '.join(outcome.others)}",
             num_resamples=self.settings.num_resamples,
             seed=self.settings.seed,
-        )
+        ).assign(weights=weights)
         values = image_values(outcome, explained)
         if self.folder is not None:
             write_atomic(self.folder / f"{stage}_results.csv", partial(results.to_csv, index=False))

@@ -8,7 +8,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.evaluator.agreement import row_name
+from lightning_spx.evaluation.evaluator.agreement import as_colours, row_name
 from lightning_spx.evaluation.evaluator.batches import name_batch
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
 from lightning_spx.evaluation.evaluator.model_maps import finite_logits
@@ -24,11 +24,13 @@ class PredictedMaps:
     Args:
         settings: of the callback.
         folder: receives `predictions/batch_<loader>_<batch>_<process>.npz`, or None for no files.
+        weights: which ones of the model are explained, in a few words; written beside the maps unless they are `own`.
     """
 
-    def __init__(self, settings: Settings, folder: Path | None) -> None:
+    def __init__(self, settings: Settings, folder: Path | None, weights: str = "own") -> None:
         self.settings = settings
         self.folder = folder
+        self.weights = weights
 
     def add(self, module: LightningModule, outputs: object, batch: object, name: str) -> None:
         """Explain a batch's predicted classes, put the maps into its predictions and write them.
@@ -47,7 +49,7 @@ class PredictedMaps:
         model = ExplainedModel(module, self.settings.scale)
         logits = finite_logits(model, images)
         target = None if logits.ndim == 1 else logits.argmax(1)
-        coloured = images.expand(-1, 3, -1, -1)
+        coloured = as_colours(images)
         segments = {key: segmenter(coloured) for key, segmenter in self.settings.segmenters.items()}
         maps: dict[str, Tensor] = {}
         for key, method in self.settings.methods.items():
@@ -61,6 +63,8 @@ class PredictedMaps:
         if self.folder is not None:
             arrays = {"logits": logits, **maps, **{f"segments/{key}": value for key, value in segments.items()}}
             plain: dict[str, Any] = {key: value.cpu().numpy() for key, value in arrays.items()}
+            if self.weights != "own":
+                plain["weights"] = np.array(self.weights)
 
             def write(path: Path) -> None:
                 np.savez_compressed(path, **plain)

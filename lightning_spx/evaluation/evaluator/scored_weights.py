@@ -1,0 +1,152 @@
+"""Which weights a pass through a loader scored, where a callback swaps others in for it, as averages of weights are."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the size of an element
+
+
+class ScoredWeights:
+    """Keeps the weights of a pass until its end, if somebody may put others in their place before.
+
+    A callback that stands earlier in the Trainer's list and has an end of the epoch of its own may have swapped its
+    weights out by the time that ours comes. Only then is there a copy, on the module's device, for the time of a pass.
+    Swaps leave no trace in a tensor's version, so values are compared.
+
+    Args:
+        hook: the name of the hook at whose turn the weights are asked for.
+
+    Example:
+        >>> scored, module = ScoredWeights("on_validation_epoch_end"), LightningModule()
+        >>> scored.note([Callback()], module)
+        >>> with scored.in_place(module):
+        ...     pass
+    """
+
+    def __init__(self, hook: str) -> None:
+        self.hook = hook
+        self._noted = False
+        self._copy: dict[str, Tensor] = {}
+
+    def note(self, earlier: Sequence[Callback], module: LightningModule) -> None:
+        """Look at the weights after the first batch of a pass; later batches of it change nothing.
+
+        Args:
+            earlier: callbacks whose hooks run before ours.
+            module: with the weights that have just scored a batch.
+        """
+        if not self._noted and any(_has_own(callback, self.hook) for callback in earlier):
+            # a parameter outside inference mode takes no values made inside
+            with torch.inference_mode(False):
+                self._copy = {name: value.detach().clone() for name, value in _tensors(module).items()}
+        self._noted = True
+
+    @contextmanager
+    def in_place(self, module: LightningModule) -> Iterator[None]:
+        """Put the weights that the pass has scored into the module, if it has others by now; then forget them.
+
+        No value is written: tensors lend their place to the copies, and get it back.
+        """
+        copy, self._copy, self._noted = self._copy, {}, False
+        now = _tensors(module)
+        lent = [(now[name], value) for name, value in copy.items() if not torch.equal(now[name], value)]
+        own = [tensor.data for tensor, _ in lent]
+        try:
+            for tensor, value in lent:
+                tensor.data = value
+            yield
+        finally:
+            for (tensor, _), value in zip(lent, own, strict=True):
+                tensor.data = value
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def earlier_callbacks(trainer: Trainer, own: Callback) -> list[Callback]:
+    """Return the callbacks whose hooks run before those of this one."""
+    callbacks: list[Callback] = vars(trainer)["callbacks"]
+    return callbacks[: callbacks.index(own)] if own in callbacks else callbacks
+
+
+def _has_own(callback: Callback, hook: str) -> bool:
+    # a function that was set on the object, as in LambdaCallback, has no `__func__`
+    return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
+
+
+def parameter_mark(module: nn.Module, state: Mapping[str, Tensor] | None = None) -> str:
+    """Return a text that is the same for the same values of the parameters, to the bit, on any device.
+
+    Args:
+        module: says what the parameters are.
+        state: has other values for them by their names; None for the module's own.
+
+    Example:
+        >>> module = nn.Linear(2, 1)
+        >>> other = {"weight": module.weight + 1, "bias": module.bias}
+        >>> parameter_mark(module) == parameter_mark(module, module.state_dict()) != parameter_mark(module, other)
+        True
+    """
+    own = dict(module.named_parameters())
+    sums = [_sum_of_bits(own[name] if state is None else state.get(name, own[name])) for name in sorted(own)]
+    return hashlib.sha256(repr(sums).encode()).hexdigest()
+
+
+def _sum_of_bits(value: Tensor) -> int:
+    values = torch.view_as_real(value.detach()) if value.is_complex() else value.detach()
+    return int(values.view(BITS[values.element_size()]).sum(dtype=torch.int64))
+
+
+def averaging_callback(trainer: Trainer) -> WeightAveraging | None:
+    """Return Lightning's callback that holds averages of the weights, once it does."""
+    for callback in vars(trainer)["callbacks"]:
+        if isinstance(callback, WeightAveraging) and _averages(callback) is not None:
+            return callback
+    return None
+
+
+def name_weights(trainer: Trainer, module: LightningModule, validating: bool) -> str:
+    """Say in a few words which weights are explained: the module's `own`, or averages.
+
+    Args:
+        trainer: of the module.
+        module: the one that is explained.
+        validating: whether that is in a validation, for which Lightning swaps averages in.
+    """
+    averaging = averaging_callback(trainer)
+    if averaging is None:
+        return "own"
+    name = type(averaging).__name__
+    return f"averages of {name}" if validating or holds_averages(averaging, module) else f"not averaged by {name}"
+
+
+def holds_averages(averaging: WeightAveraging, module: LightningModule) -> bool:
+    """Whether the module's parameters are the averages that the callback holds."""
+    averages = _averages(averaging)
+    pairs = () if averages is None else zip(averages.module.parameters(), module.parameters(), strict=False)
+    return all(torch.equal(average.to(own.device), own) for average, own in pairs)
+
+
+def warn_unaveraged(trainer: Trainer, module: LightningModule, stage: str) -> None:
+    """Warn if a Trainer that has fitted with averages tests or predicts with other weights."""
+    averaging = averaging_callback(trainer)
+    if averaging is not None and not holds_averages(averaging, module):
+        name = type(averaging).__name__
+        rank_zero_warn(
+            f"SaliencyEvaluator: the Trainer that has fitted with {name} does not use its averages in `{stage}`; a new "
+            f"Trainer's `{stage}` of the same checkpoint does."
+        )
+
+
+def _averages(averaging: WeightAveraging) -> AveragedModel | None:
+    averages = getattr(averaging, "_average_model", None)
+    return averages if isinstance(averages, AveragedModel) else None
