@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.metrics import ROAD, deletion, insertion, irof, road
-from lightning_spx.metrics.probability import are_probabilities, target_probability
+from lightning_spx.guard import are_probabilities
+from lightning_spx.metrics.probability import target_probability
 
 SIDE = 8
 TARGET = torch.tensor([0, 1, 2, 0])
