@@ -14,7 +14,7 @@ from lightning_spx.evaluation.blocks import study_name
 from lightning_spx.evaluation.drawn_images import DrawnImages, draw_images
 from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.members import Member
-from lightning_spx.evaluation.named_models import NamedNetwork, name_models
+from lightning_spx.evaluation.named_models import NamedNetwork, name_models, normalisation
 from lightning_spx.evaluation.provenance import RunRecord
 from lightning_spx.evaluation.run_folder import default_folder, important_settings, open_run_folder
 from lightning_spx.evaluation.shards import Shard
@@ -100,9 +100,9 @@ def architectures(
         target=target,
     )
     side = drawn.read([0])[0].shape[-1]
-    for title, each in zip(models, networks, strict=True):
+    for (title, model), each in zip(models.items(), networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
-        record.content["models"][title] = facts
+        record.content["models"][title] = {**facts, **normalisation(model)}
     record.content["names"] = list(models)
     record.lap("models and predictions")
     if not explain_share(study, start):

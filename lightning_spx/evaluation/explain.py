@@ -27,6 +27,7 @@ from lightning_spx.evaluation.run_folder import default_folder, file_name, open_
 from lightning_spx.evaluation.shown_photos import with_background, with_translations
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+from lightning_spx.models.said_normalisation import chosen_normalisation
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.superpixels import Segmenter, segment_pool
 
@@ -44,8 +45,8 @@ def explain_images(
     ckpt: str | list[str] | None = None,
     network: nn.Module | None = None,
     weights: str | None = None,
-    mean: tuple[float, float, float] = IMAGENET_MEAN,
-    std: tuple[float, float, float] = IMAGENET_STD,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
     networks: list[NamedNetwork] | None = None,
     part: Part | None = None,
     region: Region | None = None,
@@ -73,7 +74,8 @@ def explain_images(
         network: for checkpoints that do not name their network, or with `weights` itself the model, such as
             torchvision.models.resnet50 or timm.create_model.
         weights: of the network: a file of `torch.save(network.state_dict(), ...)` or .safetensors.
-        mean: of the normalisation that the network expects (checkpoints of ours hold their own).
+        mean: of the normalisation that the network expects; by default what the network says itself, as timm's do, or
+            ImageNet's (checkpoints of ours hold their own).
         std: of it.
         networks: more networks with their weights, for `layout` models.
         part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained.
@@ -108,6 +110,8 @@ def explain_images(
         raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalisation(network, mean, std)
+    networks = [each.decided() for each in networks] if networks else networks
     settings = {name: _plain(value) for name, value in locals().items() if name in explain_images.__annotations__}
     paths = find_images(images)
     names = read_classes(Path(classes)) if classes else []

@@ -20,7 +20,7 @@ from lightning_spx.evaluation.members import (
     members_of,
     obtain_checkpoint,
 )
-from lightning_spx.evaluation.named_models import NamedNetwork, name_models
+from lightning_spx.evaluation.named_models import NamedNetwork, name_models, normalisation
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.processes import is_writer, start_processes
@@ -144,7 +144,7 @@ def tradeoff(
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):
-        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__}
+        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__, **normalisation(each)}
         if known.label is not None:
             accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
