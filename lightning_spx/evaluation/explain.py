@@ -17,7 +17,7 @@ from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.data import Background
 from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.discriminators import load_cyclegan
+from lightning_spx.evaluation.discriminators import load_judge
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
@@ -78,7 +78,8 @@ def explain_images(
             ImageNet's (checkpoints of ours hold their own).
         std: of it.
         networks: more networks with their weights, for `layout` models.
-        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained.
+        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained. A file of the
+            original code, such as latest_net_D_A.pth, will do; its D_A judges images of B, and so is discriminator_b.
         region: of its patches, first row, first column, last row, last column from 0; a single patch has first and
             last alike; by default all.
         translated_from: files, folders and patterns of the other set, which are translated first and follow the real
@@ -122,9 +123,10 @@ def explain_images(
         if ckpt is None or masks or own or networks:
             raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
         files = [Path(path) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)]
-        cyclegans = dict(zip(stems_or_paths(files), map(load_cyclegan, files), strict=True))
-        models = {name: each.score(part, region).eval() for name, each in cyclegans.items()}
-        shown = with_translations(photos, translated_from, next(iter(cyclegans.values())), part, image_size, strict)
+        judges = {name: load_judge(path, part) for name, path in zip(stems_or_paths(files), files, strict=True)}
+        models = {name: PatchScore(each.discriminator, region).eval() for name, each in judges.items()}
+        first = next(iter(judges.values())).cyclegan
+        shown = with_translations(photos, translated_from, first, part, image_size, strict)
     else:
         if region is not None or translated_from:
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
