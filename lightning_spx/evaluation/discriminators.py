@@ -130,7 +130,7 @@ def discriminator_facts(
     batch_size: int,
     device: torch.device,
 ) -> dict[str, object]:
-    """Say how well a discriminator tells real test images from those that its own generator, if there, has translated."""
+    """Say how well a discriminator tells real test images from those that its generator, if there, has translated."""
     judge = load_judge(checkpoint, part, factory)
     if judge.cyclegan is None:
         # no generator, so nothing translated
