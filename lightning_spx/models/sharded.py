@@ -35,8 +35,9 @@ def check_in_one_file(path: Path) -> None:
         >>> check_in_one_file(Path("weights.pt"))
     """
     is_shard = path.is_file() and _is_shard(path)
-    # DeepSpeed keeps shards in a folder below the one that it is told
-    for folder in (path.parent, path.parent.parent) if is_shard else (path,):
+    # DeepSpeed is told the folder above that of its shards
+    above = (path.parent.parent,) if any(path.match(pattern) for pattern in STATES) else ()
+    for folder in (*above, path.parent) if is_shard else (path,):
         found = _of_folder(folder) if folder.is_dir() else None
         if found is not None:
             kind, step = found
