@@ -10,6 +10,7 @@ from lightning import LightningModule
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.architectures import output_of
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.maps import predict
@@ -133,6 +134,9 @@ def tradeoff(
     models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
+    for name, each in models.items():
+        # before the study begins
+        output_of(name, each, known.images[:1])
     models = {name: each.to(device) for name, each in models.items()}
     identity = {
         "command": "tradeoff",
