@@ -27,10 +27,10 @@ from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.interruption import Interruptible
 from lightning_spx.evaluation.refusal import FORESEEN, GO_ON, GO_ON_FROM, TRACEBACK, is_foreseen, refusal
-from lightning_spx.evaluation.report import RESULTS_FILE, report
+from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.rerun import rerun
 from lightning_spx.evaluation.roar import roar
-from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.run_folder import RESULTS_FILE, write_atomic
 from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.evaluation.trainer_cli import TrainerCLI

@@ -17,7 +17,7 @@ from lightning_spx.evaluation.run_folder import flatten
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = (".csv", ".parquet", ".npz", ".npy", ".ckpt")
 # results, and what takes another time every time
-NOT_A_CAUSE = ("models", "seconds")
+NOT_A_CAUSE = ("models", "seconds", "results_sha256")
 
 
 def file_differences(first: Path, second: Path) -> dict[str, str]:

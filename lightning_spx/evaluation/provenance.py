@@ -15,10 +15,11 @@ import torch
 
 import lightning_spx
 from lightning_spx.evaluation.processes import is_writer
-from lightning_spx.evaluation.run_folder import CONFIG_FILE, RunFolder, important_settings, read_config
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, RunFolder, important_settings, read_config
 
 RECORD_FILE = "run.json"
 SETTINGS_HASH = "settings_sha256"
+RESULTS_HASH = "results_sha256"
 SCORES = ("test_accuracy", "auc")
 ADVICE = "Remove it and start the same command again: what is finished is kept."
 # numba (the extra `fast`) and triton compute segments and SSIM where they are installed, captum its own methods
@@ -105,6 +106,10 @@ class RunRecord:
         seconds[stage] = round(seconds.get(stage, 0.0) + now - self._last, 3)
         self._last = now
 
+    def note_results(self) -> None:
+        """Note the hash of `results.csv`, so that a page is made of no other."""
+        self.content[RESULTS_HASH] = _sha256(self.run.path / RESULTS_FILE)
+
     def save(self) -> None:
         """Write the record, whole."""
         if is_writer() and not self.shared:
@@ -175,6 +180,19 @@ def check_settings(run: Path, record: Mapping[str, Any], found: str) -> None:
             f"Expected {run / CONFIG_FILE} with the settings that the run was started with, got others: it is damaged, "
             "or was edited."
         )
+
+
+def check_results(run: Path, record: Mapping[str, Any]) -> None:
+    """Raise a ValueError that names `results.csv` if it is not as the run has written it."""
+    if record.get(RESULTS_HASH) not in (None, _sha256(run / RESULTS_FILE)):
+        raise ValueError(
+            f"Expected {run / RESULTS_FILE} as the run has written it, got another: it is damaged, or was edited. "
+            "Start the study again, which writes it from what is finished."
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def provenance() -> dict[str, object]:

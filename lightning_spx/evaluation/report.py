@@ -13,15 +13,21 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.blocks import files_of, read_rows
 from lightning_spx.evaluation.examples import Examples
-from lightning_spx.evaluation.provenance import RECORD_FILE, check_settings, read_json, read_record, settings_hash
+from lightning_spx.evaluation.provenance import (
+    RECORD_FILE,
+    check_results,
+    check_settings,
+    read_json,
+    read_record,
+    settings_hash,
+)
 from lightning_spx.evaluation.run_files import one_line, read_picture, read_results
-from lightning_spx.evaluation.run_folder import CONFIG_FILE, file_name, write_atomic
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, file_name, write_atomic
 from lightning_spx.evaluation.sanity import sanity_sentences
 from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.superpixels import segment_pool
 
-RESULTS_FILE = "results.csv"
 VERDICTS_FILE = "verdicts.json"
 # what a figure shows, by its name; others are bars of one number
 CAPTIONS = {
@@ -73,6 +79,7 @@ def read_page(folder: Path) -> Page:
     record = read_record(folder / RECORD_FILE)
     check_settings(folder, record, settings_hash(folder))
     results = read_results(folder / RESULTS_FILE)
+    check_results(folder, record)
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     methods = list(results["method"].unique())
     first = results.iloc[0]

@@ -11,8 +11,7 @@ from rich.text import Text
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.differences import file_differences, record_differences
 from lightning_spx.evaluation.provenance import RECORD_FILE, check_settings, read_record, settings_hash
-from lightning_spx.evaluation.report import RESULTS_FILE
-from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, read_config
 
 
 def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) -> bool:

@@ -51,8 +51,8 @@ def read_results(path: Path) -> pd.DataFrame:
     if missing or not isinstance(table.index, pd.RangeIndex):
         what = f"no column {', '.join(missing)}" if missing else "rows with more fields than there are columns"
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {what}.")
-    if table.empty:
-        raise ValueError(f"Expected {path} to hold a study's results, got no rows.")
+    if table.empty or table["num_images"].isna().any():
+        raise ValueError(f"Expected {path} to hold a study's results, got no rows, or one that is cut off.")
     for name in numbers:
         given = table[name].dropna().astype(str)
         wrong = given[pd.to_numeric(given, errors="coerce").isna()]

@@ -19,6 +19,7 @@ from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_lock import LOCK_FILE, RunLock, lock_run
 
 CONFIG_FILE = "config.yaml"
+RESULTS_FILE = "results.csv"
 # settings that change no number, and may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 # no room left, for this user, or in a single file

@@ -14,7 +14,7 @@ from lightning_spx.evaluation.run_folder import named_when_full
 class NamedCheckpoints(TorchCheckpointIO):
     """Lightning's checkpoints, but for a full disk, whose error names the file."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Write a checkpoint, whole or not at all."""
         with named_when_full(Path(path)):
             super().save_checkpoint(checkpoint, path, storage_options)
@@ -36,7 +36,7 @@ class TrainerCLI(LightningCLI):
         if path is not None and Path(path).is_file():
             check_resumable(Path(path), training=command == "fit")
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: object) -> Trainer:
         """Make the Trainer, whose strategy may write checkpoints in a way of its own."""
         trainer = super().instantiate_trainer(**kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:

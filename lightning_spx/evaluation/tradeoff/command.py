@@ -192,6 +192,7 @@ def tradeoff(
             )
         record.lap("summarise")
         report_tradeoff(run, results, front, said, quality, against, lead.loggers)
+        record.note_results()
         record.lap("report")
     return run.path
 
