@@ -155,10 +155,10 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def _values(record: Mapping[str, Any], name: str, kind: type) -> list[Any]:
     """What a part of the record holds; the part itself, which is no value of it, if it is of another kind."""
-    part = record.get(name, kind())
+    part: Any = record.get(name, kind())
     if not isinstance(part, kind):
         return [object()]
-    return list(part.values()) if isinstance(part, dict) else list(part)
+    return list(part.values() if isinstance(part, dict) else part)
 
 
 def settings_hash(run: Path) -> str:

@@ -119,11 +119,6 @@ def test_other_networks_are_refused_with_the_reason() -> None:
 
 def test_what_is_no_plain_state_is_no_file_of_the_original_code() -> None:
     weights = discriminator(1, 2).state_dict()
-    for content in (
-        {},
-        [],
-        {"state_dict": weights},
-        {**weights, "head.weight": torch.rand(2)},
-        {**weights, "model.e": 3},
-    ):
+    others: list[object] = [{}, [], {"state_dict": weights}, {**weights, "head.weight": torch.rand(2)}]
+    for content in [*others, {**weights, "model.e": 3}]:
         assert original_state(content) is None

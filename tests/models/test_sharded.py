@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed import checkpoint
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.models import SmallResNet
@@ -16,7 +16,7 @@ def distributed(folder: Path) -> Path:
     """A folder as `torch.distributed.checkpoint` writes it, in one process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        checkpoint.save({"model": {"weight": torch.ones(2)}}, checkpoint_id=folder, no_dist=True)
+        save({"model": {"weight": torch.ones(2)}}, checkpoint_id=folder, no_dist=True)
     return folder
 
 
