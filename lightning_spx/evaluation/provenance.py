@@ -155,10 +155,10 @@ def read_record(path: Path) -> dict[str, Any]:
 
 def _values(record: Mapping[str, Any], name: str, kind: type) -> list[Any]:
     """What a part of the record holds; the part itself, which is no value of it, if it is of another kind."""
-    part: Any = record.get(name, kind())
-    if not isinstance(part, kind):
-        return [object()]
-    return list(part.values() if isinstance(part, dict) else part)
+    part = record.get(name, kind())
+    if isinstance(part, dict) and kind is dict:
+        return list(part.values())
+    return list(part) if isinstance(part, list) and kind is list else [object()]
 
 
 def settings_hash(run: Path) -> str:
