@@ -20,10 +20,10 @@ UNREADABLE = (*DAMAGED, zipfile.BadZipFile, zlib.error)
 
 
 def one_line(error: Exception) -> str:
-    r"""Return what an error says, in a line.
+    """Return what an error says, in a line.
 
     Example:
-        >>> one_line(ValueError("two\\nlines")), one_line(EOFError())
+        >>> one_line(ValueError(f"two{chr(10)}lines")), one_line(EOFError())
         ('two lines', 'EOFError')
     """
     return " ".join(str(error).split())[:200] or type(error).__name__
