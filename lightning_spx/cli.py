@@ -26,11 +26,11 @@ from lightning_spx.evaluation.command_defaults import (
 from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.interruption import Interruptible
-from lightning_spx.evaluation.refusal import FORESEEN, TRACEBACK, is_foreseen, refusal
-from lightning_spx.evaluation.report import RESULTS_FILE, report
+from lightning_spx.evaluation.refusal import FORESEEN, GO_ON, GO_ON_FROM, TRACEBACK, is_foreseen, refusal
+from lightning_spx.evaluation.report import report
 from lightning_spx.evaluation.rerun import rerun
 from lightning_spx.evaluation.roar import roar
-from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.run_folder import RESULTS_FILE, write_atomic
 from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.evaluation.trainer_cli import TrainerCLI
@@ -63,8 +63,9 @@ def main(args: list[str] | None = None) -> None:
         args: the words after `spx`; None takes them from the console.
     """
     words = sys.argv[1:] if args is None else args
+    is_lightning = bool(words) and words[0] in LightningCLI.subcommands()
     try:
-        if words and words[0] in LightningCLI.subcommands():
+        if is_lightning:
             with Interruptible(words, lightning=True):
                 TrainerCLI(
                     LightningModule,
@@ -83,7 +84,7 @@ def main(args: list[str] | None = None) -> None:
     except FORESEEN as error:
         if not is_foreseen(error):
             raise
-        print(f"error: {refusal(error)}", file=sys.stderr)
+        print(f"error: {refusal(error, GO_ON_FROM if is_lightning else GO_ON)}", file=sys.stderr)
         sys.exit(2)
 
 

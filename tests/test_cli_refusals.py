@@ -85,7 +85,7 @@ def of_pets(root: Path) -> list[str]:
         (["--data=CIFAR10DataModule", "--data.root=nowhere"], ["nowhere/cifar-10-batches-py", "`download: true`"]),
         (["--trainer.accelerator=abacus"], ["accelerator", "abacus"]),
         (["--trainer.max_epochs=-2"], ["`max_epochs`", "-2"]),
-        (["--model.network=tests.test_cli_refusals.NanNetwork"], ["finite outputs of ImageClassifier", "images ["]),
+        (["--model.network=tests.test_cli_refusals.NanNetwork"], ["finite outputs of NanNetwork", "images ["]),
     ],
     ids=lambda value: value[0],
 )

@@ -14,8 +14,9 @@ from lightning_spx.evaluation.blocks import study_name
 from lightning_spx.evaluation.drawn_images import DrawnImages, draw_images
 from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.members import Member
-from lightning_spx.evaluation.named_models import NamedNetwork, name_models
+from lightning_spx.evaluation.named_models import NamedNetwork, name_models, normalisation
 from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.run_files import one_line
 from lightning_spx.evaluation.run_folder import default_folder, important_settings, open_run_folder
 from lightning_spx.evaluation.shards import Shard
 from lightning_spx.evaluation.stability_results import conclude, explain_share
@@ -23,6 +24,8 @@ from lightning_spx.evaluation.starts import Start
 from lightning_spx.evaluation.study import Round, Study, StudySettings
 
 DEFAULT_SIZE = 224
+# what the code of a model, which may be anybody's, raises for images that it does not take
+REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError, ValueError, TypeError)
 SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
     "architectures, not between models trained on other data."
@@ -100,9 +103,9 @@ def architectures(
         target=target,
     )
     side = drawn.read([0])[0].shape[-1]
-    for title, each in zip(models, networks, strict=True):
+    for (title, model), each in zip(models.items(), networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
-        record.content["models"][title] = facts
+        record.content["models"][title] = {**facts, **normalisation(model)}
     record.content["names"] = list(models)
     record.lap("models and predictions")
     if not explain_share(study, start):
@@ -144,22 +147,34 @@ def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: i
     """
     counts = {}
     for name, model in models.items():
-        try:
-            with torch.no_grad():
-                output = model(image)
-        except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}): {reason}"
-            ) from error
+        output = output_of(name, model, image)
         if not isinstance(output, Tensor) or output.ndim != 2:
-            raise ValueError(f"Expected {name} to return logits of shape (N, K), got {type(output).__name__}.")
+            got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"Expected {name} to return logits of shape (N, K), got {got}.")
         counts[name] = output.shape[1]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise ValueError(f"Expected `models` to tell the same classes apart, got {told}.")
     if num_classes and set(counts.values()) != {num_classes}:
         raise ValueError(f"Expected `models` with the {num_classes} classes of the data, got {counts}.")
+
+
+def output_of(name: str, model: nn.Module, image: Tensor) -> object:
+    """Return what a network that a user has named makes of an image, (1, 3, H, W).
+
+    Raises:
+        ValueError: it takes no such image.
+    """
+    try:
+        with torch.no_grad():
+            output: object = model(image.clone())
+    except REFUSED_BY_MODEL as error:
+        reason = one_line(error)
+        raise ValueError(
+            f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}), got "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    return output
 
 
 def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: StudySettings) -> Tensor:

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lightning_spx.evaluation.comparison import VARIANTS
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 
 Kind = Literal["per_image", "localisation", "sanity"]
@@ -19,6 +20,11 @@ STUDY_KEY = b"spx.study"
 # and where they were made
 PLACE_KEY = b"spx.place"
 ADVICE = "Remove it and start the study again."
+# of rows of every kind
+COLUMNS = (
+    *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),
+    *("num_segments", *VARIANTS),
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ def read_rows(paths: Sequence[Path], metric: str = "", setting: str = "") -> Ite
             table = pq.read_table(path, filters=wanted, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
+        if not set(COLUMNS) <= set(table.column_names):
+            raise _damaged(path, KeyError(f"no column {sorted(set(COLUMNS) - set(table.column_names))[0]}"))
         yield table.to_pandas()
 
 

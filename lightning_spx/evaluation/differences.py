@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from lightning_spx.evaluation.checkpoints import read_state
+from lightning_spx.evaluation.run_files import UNREADABLE, one_line
 from lightning_spx.evaluation.run_folder import flatten
 
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = (".csv", ".parquet", ".npz", ".npy", ".ckpt")
 # results, and what takes another time every time
-NOT_A_CAUSE = ("models", "seconds")
+NOT_A_CAUSE = ("models", "seconds", "results_sha256")
 
 
 def file_differences(first: Path, second: Path) -> dict[str, str]:
@@ -82,8 +82,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {path.stem: np.load(path, allow_pickle=False)}
         # the engine by default may read two neighbouring numbers as one
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, engine="pyarrow")
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise ValueError(f"Expected numbers in {path}, got a damaged file: {error}") from error
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ValueError(f"Expected numbers in {path}, got a damaged file: {one_line(error)}") from error
     return {str(name): column.to_numpy() for name, column in table.items()}
 
 

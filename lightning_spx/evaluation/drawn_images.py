@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
 from lightning_spx.data.labelled_images import Sample
 from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.run_folder import named_when_full
 
 
 @dataclass(frozen=True)
@@ -104,4 +105,5 @@ def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:
         if load_splits(path, data.pool().labels) != splits:
             raise ValueError(f"Expected the splits in {path} to be those of these settings, got others.")
     elif is_writer():
-        save_splits(splits, path)
+        with named_when_full(path):
+            save_splits(splits, path)

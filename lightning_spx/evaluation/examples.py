@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_spx.evaluation.run_files import UNREADABLE, one_line
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 
 NUM_EXAMPLES = 6
@@ -47,11 +48,24 @@ class Examples:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            tensors = {name: torch.from_numpy(file[name]) for name in file.files}
-        segments = {name.partition("/")[2]: value.long() for name, value in tensors.items() if "/" in name}
-        return cls(tensors["images"], segments, tensors["attributions"])
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is damaged; names it.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                tensors = {name: torch.from_numpy(file[name]) for name in file.files}
+            segments = {name.partition("/")[2]: value.long() for name, value in tensors.items() if "/" in name}
+            found = cls(tensors["images"], segments, tensors["attributions"])
+        except UNREADABLE as error:
+            raise ValueError(f"Expected examples of a run in {path}, got a damaged file: {one_line(error)}.") from error
+        count, size = len(found.images), found.images.shape[-2:]
+        fits = found.images.ndim == 4 and found.attributions.ndim == 5
+        fits = fits and found.attributions.shape[1] == count and found.attributions.shape[-2:] == size
+        if not fits or any(each.shape != (count, *size) for each in segments.values()):
+            raise ValueError(f"Expected examples of a run in {path}, got arrays that do not belong together.")
+        return found
 
 
 def spread_positions(num_images: int) -> list[int]:

@@ -17,7 +17,7 @@ from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.data import Background
 from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.discriminators import load_cyclegan
+from lightning_spx.evaluation.discriminators import load_judge
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
@@ -27,6 +27,7 @@ from lightning_spx.evaluation.run_folder import default_folder, file_name, open_
 from lightning_spx.evaluation.shown_photos import with_background, with_translations
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+from lightning_spx.models.said_normalisation import chosen_normalisation
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.superpixels import Segmenter, segment_pool
 
@@ -44,8 +45,8 @@ def explain_images(
     ckpt: str | list[str] | None = None,
     network: nn.Module | None = None,
     weights: str | None = None,
-    mean: tuple[float, float, float] = IMAGENET_MEAN,
-    std: tuple[float, float, float] = IMAGENET_STD,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
     networks: list[NamedNetwork] | None = None,
     part: Part | None = None,
     region: Region | None = None,
@@ -73,10 +74,12 @@ def explain_images(
         network: for checkpoints that do not name their network, or with `weights` itself the model, such as
             torchvision.models.resnet50 or timm.create_model.
         weights: of the network: a file of `torch.save(network.state_dict(), ...)` or .safetensors.
-        mean: of the normalisation that the network expects (checkpoints of ours hold their own).
+        mean: of the normalisation that the network expects; by default what the network says itself, as timm's do, or
+            ImageNet's (checkpoints of ours hold their own).
         std: of it.
         networks: more networks with their weights, for `layout` models.
-        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained.
+        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained. A file of the
+            original code, such as latest_net_D_A.pth, will do; its D_A judges images of B, and so is discriminator_b.
         region: of its patches, first row, first column, last row, last column from 0; a single patch has first and
             last alike; by default all.
         translated_from: files, folders and patterns of the other set, which are translated first and follow the real
@@ -108,6 +111,8 @@ def explain_images(
         raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalisation(network, mean, std)
+    networks = [each.decided() for each in networks] if networks else networks
     settings = {name: _plain(value) for name, value in locals().items() if name in explain_images.__annotations__}
     paths = find_images(images)
     names = read_classes(Path(classes)) if classes else []
@@ -118,9 +123,10 @@ def explain_images(
         if ckpt is None or masks or own or networks:
             raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
         files = [Path(path) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)]
-        cyclegans = dict(zip(stems_or_paths(files), map(load_cyclegan, files), strict=True))
-        models = {name: each.score(part, region).eval() for name, each in cyclegans.items()}
-        shown = with_translations(photos, translated_from, next(iter(cyclegans.values())), part, image_size, strict)
+        judges = {name: load_judge(path, part) for name, path in zip(stems_or_paths(files), files, strict=True)}
+        models = {name: PatchScore(each.discriminator, region).eval() for name, each in judges.items()}
+        first = next(iter(judges.values())).cyclegan
+        shown = with_translations(photos, translated_from, first, part, image_size, strict)
     else:
         if region is not None or translated_from:
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")

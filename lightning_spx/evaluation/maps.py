@@ -7,6 +7,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.names import network_name
 from lightning_spx.evaluation.processes import gather_images, is_writer, own_share
 
 
@@ -45,7 +46,7 @@ def predict(
             names = range(len(images)) if numbers is None else numbers
             named = [names[position] for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
             raise ValueError(
-                f"Expected finite outputs of {type(model).__name__}, got NaN or infinity for images {named}."
+                f"Expected finite outputs of {network_name(model)}, got NaN or infinity for images {named}."
             )
         preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
         results.append(preds.cpu())
@@ -53,7 +54,7 @@ def predict(
 
 
 def _checked(model: nn.Module, logits: object, num_images: int) -> Tensor:
-    name = type(model).__name__
+    name = network_name(model)
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
         raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")

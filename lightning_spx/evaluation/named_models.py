@@ -4,7 +4,7 @@ import copy
 import csv
 from argparse import ArgumentError
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -16,7 +16,8 @@ from lightning_spx.evaluation.members import load_checkpoint
 from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.at_size import AtSize
-from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+from lightning_spx.models.said_normalisation import chosen_normalisation, normalised_as_trained
+from lightning_spx.models.sharded import check_in_one_file
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class NamedNetwork:
         network: any network from normalised images to logits, such as `torchvision.models.resnet50`.
         weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None leaves the network as it is.
         name: in pictures; empty takes the network's class.
-        mean: of the normalisation that the network expects.
+        mean: of the normalisation that the network expects; None takes what the network says itself, as timm's do, and
+            ImageNet's where it says nothing.
         std: of it.
         image_size: side of the images that the network takes; None takes them as they are.
     """
@@ -35,21 +37,42 @@ class NamedNetwork:
     network: nn.Module
     weights: str | None = None
     name: str = ""
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
     image_size: int | None = None
+
+    def decided(self) -> "NamedNetwork":
+        """Return the same with the normalisation that is used.
+
+        Raises:
+            ValueError: parts of the network say different things of it.
+        """
+        mean, std = chosen_normalisation(self.network, self.mean, self.std)
+        return replace(self, mean=mean, std=std)
 
     def build(self) -> ImageClassifier:
         """Return the network behind its normalisation, and behind a resizing where it takes a size of its own.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the weights are another network's.
+            ValueError: the weights are another network's, or in several files.
         """
-        network = self.network if self.weights is None else pretrained(self.network, Path(self.weights))
+        mean, std = chosen_normalisation(self.network, self.mean, self.std)
+        network = self.network
+        if self.weights is not None:
+            check_in_one_file(Path(self.weights))
+            network = pretrained(network, Path(self.weights))
         if self.image_size is not None:
             network = AtSize(network, self.image_size)
-        return ImageClassifier(network, mean=self.mean, std=self.std)
+        return ImageClassifier(network, mean=mean, std=std)
+
+
+def normalisation(model: nn.Module) -> dict[str, list[float]]:
+    """Say by what a classifier normalises images, for the record of a run; nothing for other models."""
+    if not isinstance(model, ImageClassifier):
+        return {}
+    layer = model.normalize
+    return {name: getattr(layer, name).flatten().tolist() for name in ("mean", "std")}
 
 
 def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> LightningModule:
@@ -69,10 +92,12 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
         model = read_config(config).get("model")
         if isinstance(model, dict) and "class_path" in model:
             # a run's checkpoints do not repeat what its configuration says
-            return load_checkpoint(checkpoint, lambda: _build(model))
+            with normalised_as_trained():
+                return load_checkpoint(checkpoint, lambda: _build(model))
     if network is not None:
         # a copy, for the network may be that of several checkpoints
-        return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
+        with normalised_as_trained():
+            return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
     state = read_state(checkpoint)
     try:
         return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()

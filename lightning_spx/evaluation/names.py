@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import Field, fields, is_dataclass, replace
 from typing import TypeVar
 
+from torch import nn
+
 from lightning_spx.attribution import Attribution
+from lightning_spx.models import ImageClassifier, PatchScore
+from lightning_spx.models.at_size import AtSize
 
 T = TypeVar("T")
 
@@ -44,6 +48,19 @@ def _told_apart(item: object, among: Sequence[object]) -> str:
         if any(value != own for value in values):
             differing.append(f"{field.name}={_told_apart(own, values) if is_dataclass(own) else own}")
     return f"{name}({','.join(differing)})" if differing else name
+
+
+def network_name(model: nn.Module) -> str:
+    """Return the name of the user's class in what stands around it: normalisation, resizing, the mean of patches.
+
+    Example:
+        >>> from lightning_spx.models import ImageClassifier, SmallResNet
+        >>> network_name(ImageClassifier(SmallResNet())), network_name(nn.ReLU())
+        ('SmallResNet', 'ReLU')
+    """
+    while isinstance(model, ImageClassifier | AtSize | PatchScore):
+        model = model.discriminator if isinstance(model, PatchScore) else model.network
+    return type(model).__name__
 
 
 def reseed(method: Attribution, offset: int) -> Attribution:

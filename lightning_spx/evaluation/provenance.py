@@ -1,5 +1,6 @@
 """What `run.json` says of a run: enough to repeat it, and to see what could make a repetition differ."""
 
+import hashlib
 import json
 import os
 import platform
@@ -14,9 +15,13 @@ import torch
 
 import lightning_spx
 from lightning_spx.evaluation.processes import is_writer
-from lightning_spx.evaluation.run_folder import RunFolder
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, RunFolder, important_settings, read_config
 
 RECORD_FILE = "run.json"
+SETTINGS_HASH = "settings_sha256"
+RESULTS_HASH = "results_sha256"
+SCORES = ("test_accuracy", "auc")
+ADVICE = "Remove it and start the same command again: what is finished is kept."
 # numba (the extra `fast`) and triton compute segments and SSIM where they are installed, captum its own methods
 PACKAGES = (
     *("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas", "pyarrow"),
@@ -59,19 +64,24 @@ class RunRecord:
             ValueError: the earlier start saw other data.
         """
         path = run.path / RECORD_FILE
-        earlier = read_json(path) if path.is_file() else {}
+        earlier = read_record(path) if path.is_file() else {}
         for name, value in identity.items():
             if earlier.get(name, value) != value:
                 raise ValueError(
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
+        settings = settings_hash(run.path)
+        check_settings(run.path, earlier, settings)
         kept: dict[str, Any] = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
         record = cls(run, {}, shared)
         now = record.place
         # a run may be taken up again elsewhere: its numbers then come from more than one place
         before = {name: earlier[name] for name in now if name in earlier}
         places = earlier.get("earlier_starts", [])
-        record.content = {"models": {}, "seconds": {}, **kept, **identity, **now, "earlier_starts": places}
+        record.content = {
+            **{"models": {}, "seconds": {}, **kept, **identity, **now},
+            **{"earlier_starts": places, SETTINGS_HASH: settings},
+        }
         if before:
             record.add_place(before)
         if is_writer() and not (shared and path.is_file()):
@@ -96,6 +106,10 @@ class RunRecord:
         seconds[stage] = round(seconds.get(stage, 0.0) + now - self._last, 3)
         self._last = now
 
+    def note_results(self) -> None:
+        """Note the hash of `results.csv`, so that a page is made of no other."""
+        self.content[RESULTS_HASH] = _sha256(self.run.path / RESULTS_FILE)
+
     def save(self) -> None:
         """Write the record, whole."""
         if is_writer() and not self.shared:
@@ -106,11 +120,79 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file of a run; one that holds no object raises a ValueError that names it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"Expected a run's record in {path}, got {type(content).__name__}.")
     return content
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read `run.json`.
+
+    Raises:
+        ValueError: it is damaged, or something in it is of another kind; names the file.
+    """
+    record = read_json(path)
+    if not all(isinstance(record.get(name), kind) for name, kind in (("models", dict), ("seed", int))):
+        raise ValueError(f"Expected a run's record in {path}, with `models` and `seed`, got another. {ADVICE}")
+    parts: dict[str, tuple[list[Any], type | tuple[type, ...]]] = {
+        "models": (list(record["models"].values()), dict),
+        "seconds": (_values(record, "seconds", dict), (int, float)),
+        "versions": (_values(record, "versions", dict), (str, type(None))),
+        "splits": (_values(record, "splits", list), str),
+        "names": (_values(record, "names", list), str),
+        "earlier_starts": (_values(record, "earlier_starts", list), dict),
+    }
+    for name, (values, kind) in parts.items():
+        if not all(isinstance(value, kind) for value in values):
+            raise ValueError(f"Expected a run's record in {path}, got other `{name}` than a run writes. {ADVICE}")
+    for model in record["models"].values():
+        if not all(isinstance(model[name], int | float) for name in SCORES if name in model):
+            raise ValueError(f"Expected a run's record in {path}, got scores of a model that are no numbers. {ADVICE}")
+    return record
+
+
+def _values(record: Mapping[str, Any], name: str, kind: type) -> list[Any]:
+    """What a part of the record holds; the part itself, which is no value of it, if it is of another kind."""
+    part = record.get(name, kind())
+    if isinstance(part, dict) and kind is dict:
+        return list(part.values())
+    return list(part) if isinstance(part, list) and kind is list else [object()]
+
+
+def settings_hash(run: Path) -> str:
+    """Return the SHA-256 of the settings in a run's `config.yaml` that change numbers, wherever the run is."""
+    settings = important_settings(read_config(run / CONFIG_FILE))
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def check_settings(run: Path, record: Mapping[str, Any], found: str) -> None:
+    """Raise a ValueError that names `config.yaml` if it no longer holds the settings that its run was started with.
+
+    Args:
+        run: folder of the run.
+        record: what `run.json` says.
+        found: the hash of what `config.yaml` says now.
+    """
+    if record.get(SETTINGS_HASH, found) != found:
+        raise ValueError(
+            f"Expected {run / CONFIG_FILE} with the settings that the run was started with, got others: it is damaged, "
+            "or was edited."
+        )
+
+
+def check_results(run: Path, record: Mapping[str, Any]) -> None:
+    """Raise a ValueError that names `results.csv` if it is not as the run has written it."""
+    if record.get(RESULTS_HASH) not in (None, _sha256(run / RESULTS_FILE)):
+        raise ValueError(
+            f"Expected {run / RESULTS_FILE} as the run has written it, got another: it is damaged, or was edited. "
+            "Start the study again, which writes it from what is finished."
+        )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def provenance() -> dict[str, object]:

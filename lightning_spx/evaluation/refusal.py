@@ -13,10 +13,12 @@ from lightning_spx.evaluation.run_folder import FULL
 # set to anything, it shows the traceback of every error
 TRACEBACK = "SPX_TRACEBACK"
 GO_ON = "and start the same command again: what is finished is kept."
+# of Lightning's commands, which start anew
+GO_ON_FROM = "and start the command again, for `fit` from its last checkpoint with `--ckpt_path`."
 STEPS = {
-    **dict.fromkeys(FULL, f"Make room {GO_ON}"),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), f"Allow it, or name another folder, {GO_ON}"),
-    errno.EIO: f"See to the disk {GO_ON}",
+    **dict.fromkeys(FULL, "Make room"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "Allow it, or name another folder,"),
+    errno.EIO: "See to the disk",
 }
 LONGEST = 2000
 # of RuntimeErrors alone some are the machine's
@@ -51,8 +53,12 @@ def is_left_alone(error: RuntimeError) -> bool:
     return isinstance(error, distributed.DistError) or ("gloo" in str(error) and "by peer" in str(error))
 
 
-def refusal(error: Exception) -> str:
+def refusal(error: Exception, go_on: str = GO_ON) -> str:
     """Return the line that says what is wrong and what to do.
+
+    Args:
+        error: what was raised.
+        go_on: how the command is taken up again.
 
     Example:
         >>> refusal(OSError(errno.ENOSPC, "No space left on device", "run/results.csv"))[:70]
@@ -65,13 +71,15 @@ def refusal(error: Exception) -> str:
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     if isinstance(error, OSError) and error.strerror:
         what = "the disk" if error.filename is None else error.filename
-        text = f"Expected to use {what}, got: {error.strerror}. {STEPS.get(error.errno or 0, '')}".strip()
+        text = f"Expected to use {what}, got: {error.strerror}."
+        step = STEPS.get(error.errno or 0)
+        text = text if step is None else f"{text} {step} {go_on}"
     elif is_out_of_memory(error):
         # a method that cannot even take one image has said what to lower
         step = "Then" if ONE_IMAGE in text else "Lower `batch_size`, or in training `data.batch_size`, and"
-        text = f"Out of memory: {text.rstrip('.')}. {step} {GO_ON.removeprefix('and ')}"
+        text = f"Out of memory: {text.rstrip('.')}. {step} {go_on.removeprefix('and ')}"
     elif isinstance(error, RuntimeError) and is_dead_worker(error):
-        text = f"{text.rstrip('.')}. If it ran out of memory, lower `data.num_workers` or `data.batch_size`, {GO_ON}"
+        text = f"{text.rstrip('.')}. If it ran out of memory, lower `data.num_workers` or `data.batch_size`, {go_on}"
     elif isinstance(error, RuntimeError) and is_left_alone(error):
-        text = f"Another process of this run has ended ({text[:100]}). See what it says, {GO_ON}"
+        text = f"Another process of this run has ended ({text[:100]}). See what it says, {go_on}"
     return text

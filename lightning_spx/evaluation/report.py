@@ -13,14 +13,21 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.blocks import files_of, read_rows
 from lightning_spx.evaluation.examples import Examples
-from lightning_spx.evaluation.provenance import RECORD_FILE
-from lightning_spx.evaluation.run_folder import CONFIG_FILE, file_name, write_atomic
+from lightning_spx.evaluation.provenance import (
+    RECORD_FILE,
+    check_results,
+    check_settings,
+    read_json,
+    read_record,
+    settings_hash,
+)
+from lightning_spx.evaluation.run_files import one_line, read_picture, read_results
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, file_name, write_atomic
 from lightning_spx.evaluation.sanity import sanity_sentences
 from lightning_spx.evaluation.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.superpixels import segment_pool
 
-RESULTS_FILE = "results.csv"
 VERDICTS_FILE = "verdicts.json"
 # what a figure shows, by its name; others are bars of one number
 CAPTIONS = {
@@ -52,10 +59,7 @@ def report(run: str, out: str | None = None) -> Path:
         if not (folder / name).is_file():
             advice = " Run the study with the same settings to its end." if folder.is_dir() else ""
             raise FileNotFoundError(f"Expected `run` to be a finished study, found no {folder / name}.{advice}")
-    try:
-        page = read_page(folder)
-    except (KeyError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"Expected {folder} to hold a study's results, got damaged ones: {error!r}.") from error
+    page = read_page(folder)
     path = Path(out) if out else folder / "report.html"
     write_atomic(path, partial(_write, text=render_page(page)))
     print(*page.verdicts, sep="\n")
@@ -67,19 +71,23 @@ def _write(path: Path, text: str) -> None:
 
 
 def read_page(folder: Path) -> Page:
-    """Gather what a page shows from the files of a run."""
-    results = pd.read_csv(folder / RESULTS_FILE)
-    # pandas reads an empty setting as a missing value
-    results = results.assign(setting=results["setting"].astype(object).fillna(""))
-    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    """Gather what a page shows from the files of a run.
+
+    Raises:
+        ValueError: a file is damaged; names it.
+    """
+    record = read_record(folder / RECORD_FILE)
+    check_settings(folder, record, settings_hash(folder))
+    results = read_results(folder / RESULTS_FILE)
+    check_results(folder, record)
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     methods = list(results["method"].unique())
     first = results.iloc[0]
     said = folder / VERDICTS_FILE
     if said.is_file():
         # a study that chooses has said so in its own words
-        content = json.loads(said.read_text(encoding="utf-8"))
-        title, spoken = str(content["title"]), [str(sentence) for sentence in content["verdicts"]]
+        content = read_json(said)
+        title, spoken = str(content.get("title")), _sentences(said, content.get("verdicts"))
     else:
         title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
         spoken = _verdicts(folder, results, record)
@@ -116,7 +124,19 @@ def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> li
 def _notes(folder: Path) -> list[str]:
     """What a study has said of itself beside its numbers."""
     path = folder / "notes.json"
-    return [str(note) for note in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Expected sentences in {path}, got a damaged file: {one_line(error)}.") from error
+    return _sentences(path, content)
+
+
+def _sentences(path: Path, content: object) -> list[str]:
+    if not isinstance(content, list) or not all(isinstance(sentence, str) for sentence in content):
+        raise ValueError(f"Expected sentences in {path}, got others. Start the study again, which writes them.")
+    return content
 
 
 def _figures(folder: Path) -> dict[str, bytes]:
@@ -124,8 +144,8 @@ def _figures(folder: Path) -> dict[str, bytes]:
     paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
     bars = [path for path in paths if not path.name.startswith("table_")]
     return {
-        **{CAPTIONS.get(path.stem, f"{path.stem}: {BARS}"): path.read_bytes() for path in bars},
-        **{f"{path.stem.removeprefix('table_')}: as a table": path.read_bytes() for path in paths if path not in bars},
+        **{CAPTIONS.get(path.stem, f"{path.stem}: {BARS}"): read_picture(path) for path in bars},
+        **{f"{path.stem.removeprefix('table_')}: as a table": read_picture(path) for path in paths if path not in bars},
     }
 
 
@@ -148,8 +168,12 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
         photos=examples.images.permute(0, 2, 3, 1).numpy(),
         segments={name: segments.numpy() for name, segments in examples.segments.items()},
         maps=maps,
-        models=list(names) or [f"model {number}" for number in range(len(examples.attributions))],
+        models=_names(names, len(examples.attributions)),
     )
+
+
+def _names(names: Sequence[str], count: int) -> list[str]:
+    return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
 
 
 def _method_maps(examples: Examples, orders: Sequence[str]) -> MethodMaps:
@@ -173,7 +197,7 @@ def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:
         if "test_accuracy" in model
     }
     models |= {
-        name: f"{model['network']}, AUC of real against translated {model['auc']:.3f}"
+        name: f"{model.get('network', '')}, AUC of real against translated {model['auc']:.3f}"
         for name, model in record["models"].items()
         if "auc" in model
     }

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -11,9 +10,8 @@ from rich.text import Text
 
 from lightning_spx.evaluation.console import print_table
 from lightning_spx.evaluation.differences import file_differences, record_differences
-from lightning_spx.evaluation.provenance import RECORD_FILE, read_json
-from lightning_spx.evaluation.report import RESULTS_FILE
-from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
+from lightning_spx.evaluation.provenance import RECORD_FILE, check_settings, read_record, settings_hash
+from lightning_spx.evaluation.run_folder import CONFIG_FILE, RESULTS_FILE, read_config
 
 
 def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) -> bool:
@@ -47,7 +45,7 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
         # of several processes one compares
         return True
     files = file_differences(first, second)
-    causes = record_differences(read_record(first), read_record(second))
+    causes = record_differences(read_record(first / RECORD_FILE), read_record(second / RECORD_FILE))
     _say(files, causes, first, second)
     if was_there:
         print(f"Nothing was computed again: {second} was finished before. Take another `out` to repeat the run now.")
@@ -71,7 +69,8 @@ def words_of(run: Path, out: Path) -> list[str]:
             raise FileNotFoundError(f"Expected `run` to be a finished study, found no {run / name}.{advice}")
     if out.resolve() == run.resolve():
         raise ValueError(f"Expected `out` to be another folder than that of the run, got {out}.")
-    command = read_record(run).get("command")
+    record = read_record(run / RECORD_FILE)
+    command = record.get("command")
     if not isinstance(command, str):
         raise ValueError(f"Expected {run / RECORD_FILE} to name the `command` of a study, got {command}.")
     config = read_config(run / CONFIG_FILE)
@@ -80,12 +79,8 @@ def words_of(run: Path, out: Path) -> list[str]:
             f"Expected {run / CONFIG_FILE} to be of a run that `spx {command}` has started, got one of Python code, "
             "from which nothing can be built: repeat it with that code and another `out`."
         )
+    check_settings(run, record, settings_hash(run))
     return [command, f"--config={run / CONFIG_FILE}", f"--out={out}"]
-
-
-def read_record(run: Path) -> dict[str, Any]:
-    """Read what `run.json` says of a run; a file that is none raises a ValueError that names it."""
-    return read_json(run / RECORD_FILE)
 
 
 def _say(files: Mapping[str, str], causes: Mapping[str, tuple[str, str]], first: Path, second: Path) -> None:

@@ -19,6 +19,7 @@ from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.run_lock import LOCK_FILE, RunLock, lock_run
 
 CONFIG_FILE = "config.yaml"
+RESULTS_FILE = "results.csv"
 # settings that change no number, and may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 # no room left, for this user, or in a single file
@@ -196,7 +197,8 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     for name in sorted(settings.keys() | earlier.keys()):
         if earlier.get(name) != settings.get(name) and not _is_unimportant(name):
             raise ValueError(
-                f"Expected `{name}` to be {earlier.get(name)} as in the earlier run {path}, got {settings.get(name)}. "
+                f"Expected `{name}` to be {earlier.get(name)} as in the earlier run "
+                f"{path / CONFIG_FILE}, got {settings.get(name)}. "
                 "Take another `out` for a new run."
             )
 
@@ -205,7 +207,8 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read a run's configuration; a file that is none raises a ValueError that names it."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    # a date that there is not, and lists in lists without an end, are the parser's too
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"Expected a run's configuration in {path}, got a file that is not YAML.") from error
     if not isinstance(config, dict):
         raise ValueError(f"Expected a run's configuration in {path}, got {type(config).__name__}.")

@@ -76,25 +76,27 @@ def _mask_file(photo: Path, masks: Path) -> Path:
 
 @torch.no_grad()
 def with_translations(
-    photos: InputImages, places: Sequence[str] | None, model: CycleGAN, part: Part, image_size: int, strict: bool
+    photos: InputImages, places: Sequence[str] | None, model: CycleGAN | None, part: Part, image_size: int, strict: bool
 ) -> ShownPhotos:
     """Put translated photos of the other set after the real ones of a discriminator's own set.
 
     Args:
         photos: real ones.
         places: files, folders and patterns of the other set; None for none.
-        model: translates them.
+        model: translates them; None where there is none.
         part: the discriminator that is explained.
         image_size: side of the images in pixels.
         strict: refuse a file that cannot be read.
 
     Raises:
         FileNotFoundError: a file is not there.
-        ValueError: a file cannot be read.
+        ValueError: a file cannot be read, or no model is known that translates.
     """
     origin = ["real"] * len(photos.images)
     if not places:
         return ShownPhotos(photos, None, origin, "")
+    if model is None:
+        raise ValueError("Expected `ckpt` of a whole CycleGAN for `translated_from`, got a discriminator alone.")
     other = read_images(find_images(places), image_size, strict)
     translated = torch.cat(
         [model.translate(image[None], to="a" if part == "discriminator_a" else "b") for image in other.images]

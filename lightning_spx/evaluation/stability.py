@@ -12,7 +12,7 @@ from lightning_spx.evaluation.architectures import architectures
 from lightning_spx.evaluation.blocks import study_name
 from lightning_spx.evaluation.comparison import Magnitude, check_pairs
 from lightning_spx.evaluation.console import say
-from lightning_spx.evaluation.discriminators import REAL_ABOVE, discriminator_facts, draw_real, explained_part
+from lightning_spx.evaluation.discriminators import REAL_ABOVE, discriminator_facts, draw_real, load_judge
 from lightning_spx.evaluation.drawn_images import draw_images, keep_splits
 from lightning_spx.evaluation.members import (
     Member,
@@ -38,7 +38,7 @@ from lightning_spx.evaluation.stability_results import conclude, explain_share
 from lightning_spx.evaluation.starts import OF_STARTS, Launcher, Start
 from lightning_spx.evaluation.study import Round, Study, StudySettings
 from lightning_spx.metrics import Distance
-from lightning_spx.models import Part, Region
+from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.superpixels import Segmenter
 
 
@@ -235,8 +235,9 @@ def stability(
         record.lap("test accuracy")
 
     def load(member: Member) -> nn.Module:
-        module = load_checkpoint(files[member], model)
-        return explained_part(module, part, region) if part else module
+        if part is None:
+            return load_checkpoint(files[member], model)
+        return PatchScore(load_judge(files[member], part, model).discriminator, region).eval()
 
     settings_kept = important_settings(config)
     study = Study(

@@ -11,7 +11,7 @@ from lightning_spx.evaluation.blocks import Block, Kind, read_rows
 from lightning_spx.evaluation.console import say
 from lightning_spx.evaluation.processes import is_writer, wait_for_all
 from lightning_spx.evaluation.results import Layout, results_table, summarise_metric
-from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.evaluation.run_folder import RESULTS_FILE, write_atomic
 from lightning_spx.evaluation.sanity import without_gain
 from lightning_spx.evaluation.stability_report import report_stability
 from lightning_spx.evaluation.starts import Start
@@ -73,7 +73,8 @@ def conclude(
             study.record.add_place(block.check(run, kind, study.rounds[block.repeat].name))
     rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
     results = without_gain(results_table(rows, dataset, models))
-    write_atomic(run.path / "results.csv", lambda path: results.to_csv(path, index=False))
+    write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
+    study.record.note_results()
     study.record.lap("summarise")
     blank = _constant_shares(study, blocks)
     report_stability(run, results, blank, list(settings.methods), names, said, loggers)

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
+from lightning_spx.models.said_normalisation import normalised_as_trained, warn_of_another
 from lightning_spx.models.schedule import warmup_cosine
 from lightning_spx.models.weights import load_weights, own_state
 
@@ -52,6 +53,9 @@ class ImageClassifier(LightningModule):
     Raises:
         ValueError: if a number is out of its range.
 
+    Warns:
+        UserWarning: `mean` and `std` are others than the network says itself that its weights were trained behind.
+
     Example:
         >>> from lightning_spx.models import SmallResNet
         >>> classifier = ImageClassifier(SmallResNet(num_classes=10))
@@ -82,6 +86,7 @@ class ImageClassifier(LightningModule):
         else:
             # `test --ckpt_path` of that command line asks a checkpoint for its class
             self.hparams["_class_path"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        warn_of_another(network, mean, std)
         self.normalize = Normalize(mean, std)
         self.network = network
         self.optimizer = optimizer
@@ -155,9 +160,10 @@ class ImageClassifier(LightningModule):
             ValueError: if the checkpoint holds no network and none is given, or weights of another architecture.
         """
         try:
-            return super().load_from_checkpoint(
-                checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
-            )
+            with normalised_as_trained():
+                return super().load_from_checkpoint(
+                    checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+                )
         except TypeError as error:
             if "network" in kwargs or "'network'" not in str(error):
                 raise

@@ -58,6 +58,9 @@ def image_key(image: Tensor) -> str:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file that readers see whole or not at all, also while others write the same one.
 
+    Raises:
+        OSError: The file could not be written; names it.
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,5 +74,8 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        # a full disk names no file, and the temporary one says nothing
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import CycleGAN, separation_auc
 from tests.command_line import Captured, refusal
 from tests.models.test_cyclegan import quiet, tiny
+from tests.models.test_original_cyclegan import discriminator, generator
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +133,46 @@ def test_two_are_trained_on_disjoint_parts_and_compared(domains: str) -> None:
     assert "sanity_ssim" in set(pd.read_csv("run/results.csv")["metric"])
     main(["report", "run"])
     assert "AUC of real against translated" in Path("run/report.html").read_text()
+
+
+def original_file(seed: int, name: str) -> tuple[str, torch.nn.Module]:
+    """A discriminator as the original code of CycleGAN saves it."""
+    torch.manual_seed(seed)
+    network = discriminator(1, 4)
+    torch.save(network.state_dict(), f"{seed}_net_{name}.pth")
+    return f"{seed}_net_{name}.pth", network
+
+
+def test_a_file_of_the_original_code_is_explained(domains: str, capsys: Captured) -> None:
+    path, original = original_file(0, "D_A")
+    words = ["explain", f"{domains}/testB", f"--ckpt={path}", "--image_size=16", "--methods=[Gradient]", "--out=out"]
+    main([*words, "--part=discriminator_b"])
+    image = images_of(f"{domains}/testB")[:1].requires_grad_()
+    (gradient,) = torch.autograd.grad(original(2 * image - 1).mean(), image)
+    assert np.allclose(np.load("out/0.npz")["attribution/Gradient"], gradient[0], atol=1e-6)
+    # D_A judges what G_A makes: images of B
+    assert "to be discriminator_b for" in refusal(capsys, [*words, "--part=discriminator_a"])
+    assert "of a whole CycleGAN for `translated_from`" in refusal(
+        capsys, [*words, "--part=discriminator_b", f"--translated_from=[{domains}/testA]"]
+    )
+    torch.save(generator(2, 1, False).state_dict(), "latest_net_G_A.pth")
+    words = ["explain", f"{domains}/testB", "--ckpt=latest_net_G_A.pth", "--image_size=16", "--part=discriminator_b"]
+    assert "but it is a generator of the original CycleGAN code" in refusal(capsys, words)
+
+
+def test_stability_between_two_files_of_the_original_code(domains: str) -> None:
+    (first, one), (second, other) = original_file(0, "D_A"), original_file(1, "D_A")
+    words = [*STUDY, f"--data.root={domains}", f"--checkpoints=[{first},{second}]", "--part=discriminator_b"]
+    main(words)
+    row = pd.read_csv("run/results.csv").query("superpixels == 'pixel' and metric == 'saliency_ssim'").iloc[0]
+    images = images_of(f"{domains}/testB").requires_grad_()
+    maps = []
+    for network in (one, other):
+        (gradient,) = torch.autograd.grad(network(2 * images - 1).mean((1, 2, 3)).sum(), images)
+        maps.append(saliency_map(gradient))
+    assert row["value"] == pytest.approx(float(saliency_ssim(maps[0], maps[1]).mean()), abs=1e-4)
+    assert json.loads(Path("run/run.json").read_text())["models"]["repeat0-model0"]["network"].startswith("original")
+    main(["report", "run"])
 
 
 def test_bad_words_are_refused_in_a_line(domains: str, capsys: Captured) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from lightning import Trainer
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision import transforms
 
 from lightning_spx.cli import main
 from lightning_spx.evaluation.named_models import (
@@ -83,6 +84,90 @@ def test_a_network_with_weights_stands_behind_its_normalisation() -> None:
     with torch.no_grad():
         expected = network((IMAGES - 0.5) / 0.25)
     assert torch.allclose(logits(models[name]), expected, atol=1e-6)
+
+
+class Forwarding(nn.Module):
+    """Somebody's module around a network, whose forward may do anything before it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.network(images)
+        return found
+
+
+def saying(mean: float, std: float, network: nn.Module | None = None) -> nn.Module:
+    """A network that says what its images are normalised by, as those of timm do."""
+    said = SmallResNet(num_classes=2, width=4).eval() if network is None else network
+    said.__dict__["pretrained_cfg"] = {"mean": 3 * (mean,), "std": 3 * (std,), "input_size": (3, 32, 32)}
+    return said
+
+
+def warned_of(record: pytest.WarningsRecorder) -> list[str]:
+    return [str(warning.message) for warning in record if "normalised" in str(warning.message)]
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.5), (0.0, 1.0)])
+def test_a_network_stands_behind_the_normalisation_that_it_says_itself(
+    mean: float, std: float, recwarn: pytest.WarningsRecorder
+) -> None:
+    network = saying(mean, std)
+    with torch.no_grad():
+        expected = network((IMAGES - mean) / std)
+    assert torch.allclose(logits(NamedNetwork(network).build().eval()), expected, atol=1e-6)
+    assert torch.allclose(logits(NamedNetwork(network, image_size=32).build().eval()), expected, atol=1e-6)
+    assert not warned_of(recwarn)
+
+
+def test_a_part_that_says_its_normalisation_is_believed_and_named() -> None:
+    network = saying(0.5, 0.25)
+    with pytest.warns(UserWarning, match=r"mean \(0\.5, .*the part `network` \(SmallResNet\) of Forwarding"):
+        model = NamedNetwork(Forwarding(network)).build().eval()
+    with torch.no_grad():
+        expected = network((IMAGES - 0.5) / 0.25)
+    assert torch.allclose(logits(model), expected, atol=1e-6)
+    parts = nn.Sequential(saying(0.5, 0.5), saying(0.0, 1.0))
+    with pytest.raises(ValueError, match="Expected the parts of Sequential to be normalised alike, got `0` mean"):
+        NamedNetwork(parts).build()
+
+
+def test_a_network_that_normalises_itself_is_not_normalised_twice() -> None:
+    whole = nn.Sequential(transforms.Normalize([0.4] * 3, [0.2] * 3), SmallResNet(num_classes=2, width=4)).eval()
+    with pytest.warns(UserWarning, match=r"of Sequential, whose layer `0` \(Normalize\) normalises"):
+        model = NamedNetwork(whole).build().eval()
+    with torch.no_grad():
+        expected = whole(IMAGES)
+    assert torch.allclose(logits(model), expected, atol=1e-6)
+
+
+def test_another_normalisation_than_the_network_says_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+    ImageClassifier(SmallResNet(num_classes=2, width=4), mean=(0.1, 0.1, 0.1))
+    ImageClassifier(saying(0.5, 0.5), mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502))
+    assert not warned_of(recwarn)
+    ImageClassifier(Forwarding(saying(0.5, 0.5)))
+    NamedNetwork(saying(0.5, 0.5), mean=(0.1, 0.1, 0.1)).build()
+    first, second = warned_of(recwarn)
+    assert "by mean (0.485, 0.456, 0.406) and std (0.229, 0.224, 0.225), not by mean (0.5, 0.5, 0.5)" in first
+    assert "by mean (0.1, 0.1, 0.1) and std (0.5, 0.5, 0.5), not by" in second
+
+
+def test_a_checkpoint_holds_the_normalisation_of_its_training(recwarn: pytest.WarningsRecorder) -> None:
+    path, module = of_python()
+    assert torch.equal(logits(load_classifier(path, saying(0.5, 0.5))), logits(module))
+    assert not warned_of(recwarn)
+
+
+def test_networks_of_timm_say_their_normalisation() -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=5, img_size=32).eval()
+    configuration = timm.data.resolve_model_data_config(network)
+    mean, std = (torch.tensor(configuration[name]).view(-1, 1, 1) for name in ("mean", "std"))
+    with torch.no_grad():
+        expected = network((IMAGES - mean) / std)
+    assert torch.allclose(logits(NamedNetwork(network).build().eval()), expected, atol=1e-5)
 
 
 def test_models_of_the_same_name_are_told_apart() -> None:

@@ -49,3 +49,22 @@ def test_a_package_and_a_program_that_are_not_there_are_none(monkeypatch: pytest
     assert isinstance(versions, dict)
     assert versions["no-such-package"] is None
     assert record["commit"] is None
+
+
+def test_a_run_goes_on_only_with_the_settings_that_it_was_started_with(tmp_path: Path) -> None:
+    run = open_run_folder(tmp_path / "run", {"seed": 0, "out": "here"})
+    RunRecord.open(run, {"seed": 0})
+    (run.path / "config.yaml").write_text("seed: 0\nout: there\n")
+    RunRecord.open(run, {"seed": 0})
+    (run.path / "config.yaml").write_text("out: here\n")
+    with pytest.raises(ValueError, match=r"run/config\.yaml with the settings that the run was started with"):
+        RunRecord.open(run, {"seed": 0})
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"models": [], "seed": 0}', '{"models": {}, "seed": 0, "seconds": 1}'])
+def test_a_damaged_record_is_named_when_a_run_goes_on(tmp_path: Path, content: str) -> None:
+    run = open_run_folder(tmp_path / "run", {"seed": 0})
+    (run.path / "run.json").write_text(content)
+    with pytest.raises(ValueError, match=r"Expected a run's record in .*run/run\.json"):
+        RunRecord.open(run, {"seed": 0})
+    assert (run.path / "run.json").read_text() == content

@@ -100,9 +100,81 @@ def test_what_is_no_finished_study_is_refused(run: Path, tmp_path: Path) -> None
         report(str(run))
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00"])
-def test_damaged_results_are_refused(run: Path, content: bytes) -> None:
-    (run / "results.csv").write_bytes(content)
-    with pytest.raises(ValueError, match="to hold a study's results, got damaged ones"):
-        report(str(run))
+def changed(content: dict[str, Any], **values: object) -> bytes:
+    return json.dumps({**content, **values}).encode()
+
+
+def damages(path: Path) -> dict[str, bytes]:
+    """What may become of a file: cut off, another one, of other kinds, or edited."""
+    whole = path.read_bytes()
+    found = {"empty": b"", "cut": whole[: len(whole) // 2], "noise": bytes(range(256))}
+    if path.suffix == ".json":
+        found |= {"list": b"[1]", "number": b"1", "deep": b"[" * 100_000}
+    if path.name == "run.json":
+        record = json.loads(whole)
+        wrong: dict[str, object] = {"models": [], "seed": "0", "splits": 1, "versions": {"torch": []}, "names": [1]}
+        wrong |= {"seconds": {"train": "1"}, "earlier_starts": ["here"]}
+        found |= {f"{name} of another kind": changed(record, **{name: value}) for name, value in wrong.items()}
+        found["score"] = changed(record, models={"model 0": {"network": "SmallResNet", "test_accuracy": "high"}})
+        found["no models"] = json.dumps({name: value for name, value in record.items() if name != "models"}).encode()
+    if path.name == "results.csv":
+        heading, first, *others = whole.decode().splitlines()
+        found |= {"no rows": heading.encode(), "no number": whole.replace(b",0.", b",x.", 1)}
+        found["semicolons"] = whole.replace(b",", b";")
+        found["too many fields"] = "\n".join([heading, *(f"{row},1" for row in [first, *others])]).encode()
+        found["edited"] = whole.replace(b",0.", b",0.9", 1)
+        found["a row less"] = "\n".join([heading, first, *others[:-1], ""]).encode()
+    if path.name == "config.yaml":
+        lines = whole.splitlines(keepends=True)
+        found |= {
+            "a line less": b"".join(line for line in lines if not line.startswith(b"seed:")),
+            "no date": b"a: 2020-13-45",
+            "deep": b"[" * 5000,
+        }
+    return found
+
+
+@pytest.mark.parametrize(
+    "name", ["run.json", "config.yaml", "results.csv", "examples/*.npz", "per_image/*.parquet", "figures/pairs*.png"]
+)
+def test_a_damaged_file_is_refused_by_name(run: Path, name: str) -> None:
+    path = sorted(run.glob(name))[0]
+    whole = path.read_bytes()
+    for damage, content in damages(path).items():
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=re.escape(str(path))) as error:
+            report(str(run))
+        assert "\n" not in str(error.value), damage
     assert not (run / "report.html").exists()
+    path.write_bytes(whole)
+    report(str(run))
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"title": "x", "verdicts": [1]}', "[", '["x", 1]', "[" * 100_000])
+@pytest.mark.parametrize("name", ["verdicts.json", "notes.json"])
+def test_damaged_sentences_are_refused_by_name(run: Path, name: str, content: str) -> None:
+    (run / name).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(str(run / name))):
+        report(str(run))
+
+
+def test_values_of_another_kind_are_refused_by_name(run: Path) -> None:
+    for folder, path in (("per_image", "per_image/*.parquet"), ("examples", "examples/*.npz")):
+        first = sorted(run.glob(path))[0]
+        whole = first.read_bytes()
+        if folder == "examples":
+            np.savez(first, images=np.zeros((1, 3, 4, 4)), attributions=np.zeros((2, 1, 3, 4, 5)))
+        else:
+            pd.read_parquet(first).drop(columns="permuted").to_parquet(first)
+        with pytest.raises(ValueError, match=re.escape(str(first))):
+            report(str(run))
+        first.write_bytes(whole)
+
+
+def test_words_in_results_that_are_like_missing_values_stay_words(run: Path) -> None:
+    results = pd.read_csv(run / "results.csv", keep_default_na=False).assign(dataset="NA")
+    results.to_csv(run / "results.csv", index=False)
+    record = json.loads((run / "run.json").read_text())
+    del record["results_sha256"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert read_page(run).facts["data"].startswith("NA, ")

@@ -15,6 +15,9 @@ from matplotlib.figure import Figure
 
 from lightning_spx.cli import main
 from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.superpixels import Cached, Grid
+from tests.command_line import FIT
+from tests.evaluation.test_rerun import ROAR
 from tests.faults.child import assert_same_run, files_of, start, words_for
 
 
@@ -83,6 +86,68 @@ def test_a_folder_where_nobody_can_make_one(capsys: pytest.CaptureFixture[str], 
         main(words)
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: Expected to use /proc/spx, got: ")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_names_the_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int) -> None:
+    def full(handle: int) -> None:
+        if "splits" in os.readlink(f"/proc/self/fd/{handle}"):
+            fail(number)
+
+    with mock.patch("os.fsync", full), pytest.raises(SystemExit) as ended:
+        main(words_for(tmp_path / "run"))
+    assert ended.value.code == 2
+    said = (
+        f"error: Expected to use {tmp_path}/run/splits.json, got: {os.strerror(number)}. Make room and start the same"
+    )
+    assert capsys.readouterr().err.splitlines()[-1].startswith(said)
+    assert not (tmp_path / "run" / "splits.json").exists()
+
+
+def test_cached_segments_are_named(tmp_path: Path) -> None:
+    segmenter = Cached(Grid(16), tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    allow(100)
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*\.segments") as error:
+            segmenter(torch.rand(1, 3, 32, 32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert Path(str(error.value.filename)).parent == segmenter.folder
+    assert not list(segmenter.folder.iterdir())
+
+
+def test_a_checkpoint_of_lightnings_own_commands_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["spx"])
+    words = [
+        "fit",
+        *FIT,
+        "--trainer.max_epochs=1",
+        "--trainer.limit_train_batches=1",
+        "--trainer.default_root_dir=here",
+    ]
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with mock.patch("lightning.fabric.plugins.io.torch_io._atomic_save", side_effect=full), pytest.raises(SystemExit):
+        main(words)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "here/checkpoints/epoch=0-step=1.ckpt, got: No space left on device. Make room and" in last
+    # which starts anew
+    assert "what is finished is kept" not in last
+    assert last.endswith("with `--ckpt_path`.")
+
+
+def test_ranks_find_out_before_they_are_mapped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with mock.patch("os.posix_fallocate", side_effect=full), pytest.raises(SystemExit):
+        main([*ROAR, "--out=run"])
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: Expected to use run/ranks/random_pixel_either.npy, got: No space left on device.")
 
 
 def write_figure(path: Path) -> None:

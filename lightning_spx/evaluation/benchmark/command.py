@@ -32,6 +32,7 @@ from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.run_files import read_table
 from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder, write_atomic
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
 from lightning_spx.superpixels import Segmenter
@@ -221,7 +222,7 @@ def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[]
         table = measured()
         write_atomic(path, partial(table.to_csv, index=False))
         record.lap(section)
-    return pd.read_csv(path, dtype={"what": str})
+    return read_table(path, COLUMNS if section in TIMED else [])
 
 
 def _draw(run: RunFolder, name: str, figure: Figure, endings: Sequence[str]) -> None:

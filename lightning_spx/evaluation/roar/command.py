@@ -151,5 +151,6 @@ def roar(
         first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
         results = roar_results(run, units, data.name, str(first["network"]), images.num_test, removal)
         report_roar(run, results, data.num_classes, lead.loggers)
+        record.note_results()
         record.lap("report")
     return run.path

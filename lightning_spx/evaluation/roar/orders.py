@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import numpy as np
@@ -19,7 +20,9 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement
 from lightning_spx.evaluation.processes import is_writer, wait_for_all
-from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
+from lightning_spx.evaluation.provenance import ADVICE
+from lightning_spx.evaluation.run_files import read_array
+from lightning_spx.evaluation.run_folder import RunFolder, file_name, named_when_full, write_atomic
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
 
@@ -126,10 +129,11 @@ def rank_images(
     process = uuid4().hex
     parts = {order: order.path(run).with_name(f".{order.name}.{process}.part.npy") for order in missing}
     (run.path / "ranks").mkdir(parents=True, exist_ok=True)
-    files = {
-        order: np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(len(images), size, size))
-        for order, path in parts.items()
-    }
+    files = {}
+    for order, path in parts.items():
+        with named_when_full(order.path(run)):
+            files[order] = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(len(images), size, size))
+            reserve(path)
     permutation = derangement(len(images), seed)
     for start in track(range(0, len(images), batch_size), "rank pixels", transient=True):
         rows = np.arange(start, min(start + batch_size, len(images)))
@@ -151,6 +155,14 @@ def rank_images(
         with path.open("rb") as handle:
             os.fsync(handle.fileno())
         path.replace(order.path(run))
+
+
+def reserve(path: Path) -> None:
+    """Have the disk keep room for all bytes of a file: one that is mapped, on a full disk, ends the process."""
+    # macOS has no such call
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
 
 
 def _baselines(photos: Tensor) -> dict[Order, Tensor]:
@@ -202,9 +214,16 @@ def _partitions(
 
 
 def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
-    """Map the ranks of all images from their file."""
-    ranks: NDArray[np.integer] = np.load(order.path(run), mmap_mode="r", allow_pickle=False)
-    return ranks
+    """Map the ranks of all images, `(N, H, W)`, from their file.
+
+    Raises:
+        ValueError: the file is damaged; names it.
+    """
+    path = order.path(run)
+    ranks = read_array(path, mapped=True)
+    if ranks.ndim != 3 or not np.issubdtype(ranks.dtype, np.integer):
+        raise ValueError(f"Expected ranks of pixels in {path}, got {ranks.dtype} of shape {ranks.shape}. {ADVICE}")
+    return cast("NDArray[np.integer]", ranks)
 
 
 def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
@@ -221,5 +240,8 @@ def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) 
 
         write_atomic(path, write)
     wait_for_all()
-    red, green, blue = np.load(path, allow_pickle=False).tolist()
+    found = read_array(path)
+    if found.shape != (3,) or found.dtype != np.float64:
+        raise ValueError(f"Expected a mean colour in {path}, got {found.dtype} of shape {found.shape}. {ADVICE}")
+    red, green, blue = found.tolist()
     return red, green, blue

@@ -1,6 +1,5 @@
 """The units of a remove-and-retrain study: one training each, resumable, and runnable alone on any machine."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from lightning_spx.evaluation.epochs import train
 from lightning_spx.evaluation.members import ModelFactory, TrainerFactory
 from lightning_spx.evaluation.partitions import PIXEL
 from lightning_spx.evaluation.processes import is_writer
+from lightning_spx.evaluation.provenance import ADVICE, read_json
 from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, load_ranks
 from lightning_spx.evaluation.run_folder import RunFolder
 
@@ -45,8 +45,16 @@ class Unit:
         return run.path / "units" / f"{self.name}.json"
 
     def accuracy(self, run: RunFolder) -> float:
-        """Return the test accuracy of the finished unit."""
-        return float(json.loads(self.path(run).read_text(encoding="utf-8"))["accuracy"])
+        """Return the test accuracy of the finished unit.
+
+        Raises:
+            ValueError: its file is damaged; names it.
+        """
+        path = self.path(run)
+        accuracy = read_json(path).get("accuracy")
+        if not isinstance(accuracy, int | float) or not 0 <= accuracy <= 1:
+            raise ValueError(f"Expected an `accuracy` in [0, 1] in {path}, got {accuracy!r}. {ADVICE}")
+        return float(accuracy)
 
 
 def list_units(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Unit]:

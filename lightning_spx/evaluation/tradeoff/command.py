@@ -10,6 +10,7 @@ from lightning import LightningModule
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.architectures import output_of
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.known_images import images_of, weights_hash
 from lightning_spx.evaluation.maps import predict
@@ -20,7 +21,7 @@ from lightning_spx.evaluation.members import (
     members_of,
     obtain_checkpoint,
 )
-from lightning_spx.evaluation.named_models import NamedNetwork, name_models
+from lightning_spx.evaluation.named_models import NamedNetwork, name_models, normalisation
 from lightning_spx.evaluation.names import unique_names
 from lightning_spx.evaluation.plain import plain
 from lightning_spx.evaluation.processes import is_writer, start_processes
@@ -133,6 +134,9 @@ def tradeoff(
     models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
+    for name, each in models.items():
+        # before the study begins
+        output_of(name, each, known.images[:1])
     models = {name: each.to(device) for name, each in models.items()}
     identity = {
         "command": "tradeoff",
@@ -144,7 +148,7 @@ def tradeoff(
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):
-        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__}
+        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__, **normalisation(each)}
         if known.label is not None:
             accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
@@ -188,6 +192,7 @@ def tradeoff(
             )
         record.lap("summarise")
         report_tradeoff(run, results, front, said, quality, against, lead.loggers)
+        record.note_results()
         record.lap("report")
     return run.path
 

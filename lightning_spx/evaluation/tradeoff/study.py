@@ -11,6 +11,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.blocks import COLUMNS
 from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.examples import Examples, spread_positions
 from lightning_spx.evaluation.known_images import KnownImages
@@ -19,9 +20,23 @@ from lightning_spx.evaluation.names import reseed
 from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
 from lightning_spx.evaluation.processes import is_writer
 from lightning_spx.evaluation.provenance import RunRecord
+from lightning_spx.evaluation.run_files import read_table
 from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
 from lightning_spx.superpixels import Segmenter
+
+# of the files of values
+FIDELITY_COLUMNS = (
+    "method",
+    "model",
+    "superpixels",
+    "magnitude",
+    "metric",
+    "setting",
+    "index",
+    "num_segments",
+    "value",
+)
 
 
 @dataclass(frozen=True)
@@ -110,12 +125,13 @@ class TradeoffStudy:
 
     def stability_values(self) -> pd.DataFrame:
         """Read the rows of `compare` of all methods, with the column `method`."""
-        return pd.concat([pd.read_parquet(self._stability_file(name)) for name in self.methods], ignore_index=True)
+        files = [self._stability_file(name) for name in self.methods]
+        return pd.concat([read_table(path, COLUMNS) for path in files], ignore_index=True)
 
     def fidelity_values(self) -> pd.DataFrame:
         """Read the rows of `fidelity_of` of all methods, with the columns `method`, `model` and `index`."""
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
-        return pd.concat(map(pd.read_parquet, paths), ignore_index=True)
+        return pd.concat([read_table(path, FIDELITY_COLUMNS) for path in paths], ignore_index=True)
 
     def _attributions(self, name: str, method: Attribution) -> Tensor:
         """Explain every image with every model, (M, N, 3, H, W), each model with noise of its own."""

@@ -1,0 +1,183 @@
+"""What a network says itself of the normalisation that its images need, so that none is put before it in silence."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+
+Channels = tuple[float, float, float]
+# where timm keeps what its weights were trained with
+CONFIGURATIONS = ("pretrained_cfg", "default_cfg")
+# of a layer that normalises
+LAYER_VALUES = (("mean", "std"), ("new_mean", "new_std"))
+# rounded to two digits, 127/255 is 1/2
+TOLERANCE = 5e-3
+ADVICE = "Give `mean` and `std`, unless its weights were trained behind these."
+
+
+@dataclass(frozen=True)
+class SaidNormalisation:
+    """The normalisation that a network expects, as it says itself.
+
+    Args:
+        mean: of the channels.
+        std: of the channels.
+        source: who says so, in words.
+        is_certain: the network itself says so, not a part of it, before which the whole may do anything.
+    """
+
+    mean: Channels
+    std: Channels
+    source: str
+    is_certain: bool
+
+    def is_near(self, mean: Sequence[float], std: Sequence[float]) -> bool:
+        """Whether these values are the same to two digits."""
+        ours, theirs = np.array([*self.mean, *self.std]), np.array([*mean, *std])
+        return ours.shape == theirs.shape and bool((np.abs(ours - theirs) < TOLERANCE).all())
+
+
+def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
+    """Return what a network, or a part of it, says of the normalisation of its images, or None where nothing is said.
+
+    Args:
+        network: any; timm's say it in `pretrained_cfg`. One that holds a layer which normalises, such as torchvision's
+            `Normalize`, takes images in [0, 1] as they are.
+
+    Raises:
+        ValueError: parts of the network say different things, or it takes images that are not RGB.
+
+    Example:
+        >>> network = nn.Linear(1, 1)
+        >>> network.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+        >>> said_normalisation(network).mean, said_normalisation(nn.Linear(1, 1))
+        ((0.5, 0.5, 0.5), None)
+    """
+    kind = type(network).__name__
+    own = _configured(network)
+    if own is not None:
+        return SaidNormalisation(*own, kind, is_certain=True)
+    found: dict[str, tuple[Channels, Channels]] = {}
+    for name, part in network.named_modules():
+        if any(name.startswith(f"{outer}.") for outer in found):
+            continue
+        values = _configured(part)
+        if values is not None:
+            found[name] = values
+        elif _is_normalising(part):
+            source = f"{kind}, whose layer `{name}` ({type(part).__name__}) normalises"
+            return SaidNormalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), source, is_certain=False)
+    if len(set(found.values())) > 1:
+        parts = ", ".join(f"`{name}` mean {mean} and std {std}" for name, (mean, std) in list(found.items())[:3])
+        raise ValueError(f"Expected the parts of {kind} to be normalised alike, got {parts}.")
+    for name, (mean, std) in found.items():
+        source = f"the part `{name}` ({type(network.get_submodule(name)).__name__}) of {kind}"
+        return SaidNormalisation(mean, std, source, is_certain=False)
+    return None
+
+
+def chosen_normalisation(
+    network: nn.Module, mean: Channels | None = None, std: Channels | None = None
+) -> tuple[Channels, Channels]:
+    """Return what the user has set, else what the network says, else ImageNet's.
+
+    Where a part of the network has decided, a warning says which.
+
+    Args:
+        network: behind the normalisation.
+        mean: as set, or None.
+        std: as set, or None.
+
+    Raises:
+        ValueError: as for `said_normalisation`, unless both are set.
+
+    Example:
+        >>> chosen_normalisation(nn.Linear(1, 1), std=(1.0, 1.0, 1.0))
+        ((0.485, 0.456, 0.406), (1.0, 1.0, 1.0))
+    """
+    if mean is not None and std is not None:
+        return mean, std
+    said = said_normalisation(network)
+    if said is None:
+        return mean or IMAGENET_MEAN, std or IMAGENET_STD
+    if not said.is_certain and not said.is_near(IMAGENET_MEAN, IMAGENET_STD):
+        warnings.warn(
+            f"Images are normalised by mean {mean or said.mean} and std {std or said.std}, those of {said.source}: "
+            "give `mean` and `std` if the network expects others.",
+            stacklevel=3,
+        )
+    return mean or said.mean, std or said.std
+
+
+def warn_of_another(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Warn, in a line that names both, of a normalisation that is another than the network says that it expects."""
+    try:
+        said = said_normalisation(network)
+    except ValueError as error:
+        warnings.warn(f"{error} Images are normalised by mean {tuple(mean)}, std {tuple(std)}. {ADVICE}", stacklevel=3)
+        return
+    if said is not None and not said.is_near(mean, std):
+        warnings.warn(
+            f"Images are normalised by mean {tuple(mean)} and std {tuple(std)}, not by mean {said.mean} and std "
+            f"{said.std}, those of {said.source}. {ADVICE}",
+            stacklevel=3,
+        )
+
+
+@contextmanager
+def normalised_as_trained() -> Iterator[None]:
+    """Warn of no other normalisation: a checkpoint holds the one that its weights were trained behind."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=f".*{re.escape(ADVICE)}")
+        yield
+
+
+def _configured(module: nn.Module) -> tuple[Channels, Channels] | None:
+    """Read mean and standard deviation of images in [0, 1] from a network's own description."""
+    for name in CONFIGURATIONS:
+        configuration = getattr(module, name, None)
+        if configuration is not None:
+            mean, std = (_three(_value(configuration, key)) for key in ("mean", "std"))
+            if mean is not None and std is not None:
+                return mean, std
+    # as the networks of the package pretrainedmodels say it
+    space, most = getattr(module, "input_space", None), getattr(module, "input_range", None)
+    mean, std = _three(getattr(module, "mean", None)), _three(getattr(module, "std", None))
+    if space is None or most is None or mean is None or std is None:
+        return None
+    if space != "RGB":
+        raise ValueError(f"Expected a network of RGB images, got {type(module).__name__} of {space}.")
+    red, green, blue = (value / max(most) for value in mean)
+    of_red, of_green, of_blue = (value / max(most) for value in std)
+    return (red, green, blue), (of_red, of_green, of_blue)
+
+
+def _is_normalising(module: nn.Module) -> bool:
+    """Whether a module is nothing but a normalisation: no parts, no parameters, a mean and a standard deviation."""
+    if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
+        return False
+    pairs = [[_three(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
+    return any(None not in pair for pair in pairs)
+
+
+def _value(configuration: object, key: str) -> object:
+    return configuration.get(key) if isinstance(configuration, Mapping) else getattr(configuration, key, None)
+
+
+def _three(values: object) -> Channels | None:
+    """Read a number for each of three channels, or one for all; None where it is something else."""
+    if isinstance(values, torch.Tensor | np.ndarray):
+        values = values.flatten().tolist()
+    if not isinstance(values, list | tuple) or not all(isinstance(value, int | float) for value in values):
+        return None
+    if len(values) not in (1, 3):
+        return None
+    red, green, blue = (float(value) for value in (values if len(values) == 3 else 3 * values))
+    return red, green, blue
