@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning_spx.models.plain_file import read_plain
+from lightning_spx.models.sharded import check_in_one_file
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 
 
 def check_exists(checkpoint: Path) -> None:
-    """Raise a FileNotFoundError that names the next step unless the file is there."""
+    """Raise a FileNotFoundError that names the next step unless the file is there, a ValueError if it is in several."""
+    check_in_one_file(checkpoint)
     if not checkpoint.is_file():
         raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
 

@@ -139,7 +139,10 @@ def own_hash(member: Member, run: RunFolder) -> str:
 
 def training_place(member: Member, run: RunFolder) -> dict[str, object]:
     """Say where a model was trained, as `provenance` does; empty for a given one."""
-    place: dict[str, object] = _training_record(member, run).get(PLACE, {})
+    place: object = _training_record(member, run).get(PLACE, {})
+    if not isinstance(place, dict):
+        path = run.path / "checkpoints" / f"{member.name}.json"
+        raise ValueError(f"Expected `{PLACE}` in {path} to be a mapping, got {place!r}: remove the file.")
     return place
 
 

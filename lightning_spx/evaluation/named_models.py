@@ -17,7 +17,6 @@ from lightning_spx.evaluation.run_folder import CONFIG_FILE, read_config
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.at_size import AtSize
 from lightning_spx.models.said_normalisation import chosen_normalisation, normalised_as_trained
-from lightning_spx.models.sharded import check_in_one_file
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class NamedNetwork:
         mean, std = chosen_normalisation(self.network, self.mean, self.std)
         network = self.network
         if self.weights is not None:
-            check_in_one_file(Path(self.weights))
             network = pretrained(network, Path(self.weights))
         if self.image_size is not None:
             network = AtSize(network, self.image_size)

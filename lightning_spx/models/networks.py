@@ -8,6 +8,7 @@ from torchvision.models import resnet18
 
 from lightning_spx.models.memory_format import in_training_format
 from lightning_spx.models.plain_file import read_plain
+from lightning_spx.models.sharded import check_in_one_file
 from lightning_spx.models.weights import load_weights
 
 
@@ -117,6 +118,7 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
         True
     """
     path = Path(weights)
+    check_in_one_file(path)
     if not path.is_file():
         raise FileNotFoundError(f"Expected `weights` to be a file, found none at {path}.")
     try:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
-from lightning_spx.models.networks import state_mismatch
+from lightning_spx.models.weights import state_mismatch
 
 # of wrappers around the network that was saved
 PREFIXES = ("module.", "_orig_mod.")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.metrics import ROAD, deletion, insertion, irof, road
 from lightning_spx.guard import are_probabilities
+from lightning_spx.metrics import ROAD, deletion, insertion, irof, road
 from lightning_spx.metrics.probability import target_probability
 
 SIDE = 8

@@ -12,7 +12,7 @@ from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
-from lightning_spx.evaluation.names import reseed
+from lightning_spx.evaluation.names import network_name, reseed
 from lightning_spx.evaluation.processes import gather_images, num_processes, own_share
 from lightning_spx.guard import are_probabilities
 
@@ -96,7 +96,7 @@ def explain_model(
     if bool(whole["already"].all()):
         probability = whole["given"]
         rank_zero_warn(
-            f"The outputs of {type(model.module).__name__} are probabilities already, not negative and with the sum 1: "
+            f"The outputs of {network_name(model.module)} are probabilities already, not negative and with the sum 1: "
             "they are used as they are, without a softmax."
         )
     return ModelMaps(whole["preds"], probability, {name: whole[f"method {name}"] for name in methods})
@@ -113,7 +113,7 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         # a copy, as a model may write to what it is given (`x.sub_(mean)`)
         logits = explained(images.clone())
-    name = type(model.module).__name__
+    name = network_name(model.module)
     if not logits.is_floating_point():
         raise TypeError(f"Expected {name} to return floating point logits, got {logits.dtype}.")
     if logits.ndim not in (1, 2) or len(logits) != len(images) or 0 in logits.shape[1:]:
@@ -136,7 +136,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         first, second = explained(images.clone()), explained(images.clone())
-    name = type(model.module).__name__
+    name = network_name(model.module)
     if first.shape != second.shape:
         raise ValueError(
             f"Expected {name} to return the same shape in every call, got {tuple(first.shape)}, {tuple(second.shape)}."
