@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # some tests wait for processes of their own: one more than there are cores, and no more memory than 5 take
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
-ROOMS := superpixels attribution metrics data models reporting evaluation
+ROOMS := superpixels attribution metrics data models reporting evaluation guard
 
 .PHONY: demo check lint types test soak versions api clean
 

@@ -10,7 +10,7 @@ import pytest
 
 import lightning_spx
 
-ROOMS = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "evaluation")
+ROOMS = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "evaluation", "guard")
 PUBLIC = [
     (f"lightning_spx.{room}", name)
     for room in ROOMS

@@ -70,8 +70,10 @@ class RunRecord:
                 raise ValueError(
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
-        settings = settings_hash(run.path)
-        check_settings(run.path, earlier, settings)
+        # the other processes may be here before the first one has written the file
+        settings = settings_hash(run.path) if is_writer() else ""
+        if is_writer():
+            check_settings(run.path, earlier, settings)
         kept: dict[str, Any] = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
         record = cls(run, {}, shared)
         now = record.place
@@ -127,14 +129,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, of_study: bool = False) -> dict[str, Any]:
     """Read `run.json`.
+
+    Args:
+        path: the file.
+        of_study: whether it has to name a study's seed, which a benchmark has not.
 
     Raises:
         ValueError: it is damaged, or something in it is of another kind; names the file.
     """
     record = read_json(path)
-    if not all(isinstance(record.get(name), kind) for name, kind in (("models", dict), ("seed", int))):
+    seed = record.get("seed", None if of_study else 0)
+    if not isinstance(record.get("models"), dict) or not isinstance(seed, int):
         raise ValueError(f"Expected a run's record in {path}, with `models` and `seed`, got another. {ADVICE}")
     parts: dict[str, tuple[list[Any], type | tuple[type, ...]]] = {
         "models": (list(record["models"].values()), dict),

@@ -76,7 +76,7 @@ def read_page(folder: Path) -> Page:
     Raises:
         ValueError: a file is damaged; names it.
     """
-    record = read_record(folder / RECORD_FILE)
+    record = read_record(folder / RECORD_FILE, of_study=True)
     check_settings(folder, record, settings_hash(folder))
     results = read_results(folder / RESULTS_FILE)
     check_results(folder, record)

@@ -45,7 +45,7 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
         # of several processes one compares
         return True
     files = file_differences(first, second)
-    causes = record_differences(read_record(first / RECORD_FILE), read_record(second / RECORD_FILE))
+    causes = record_differences(read_record(first / RECORD_FILE, of_study=True), read_record(second / RECORD_FILE))
     _say(files, causes, first, second)
     if was_there:
         print(f"Nothing was computed again: {second} was finished before. Take another `out` to repeat the run now.")
@@ -69,7 +69,7 @@ def words_of(run: Path, out: Path) -> list[str]:
             raise FileNotFoundError(f"Expected `run` to be a finished study, found no {run / name}.{advice}")
     if out.resolve() == run.resolve():
         raise ValueError(f"Expected `out` to be another folder than that of the run, got {out}.")
-    record = read_record(run / RECORD_FILE)
+    record = read_record(run / RECORD_FILE, of_study=True)
     command = record.get("command")
     if not isinstance(command, str):
         raise ValueError(f"Expected {run / RECORD_FILE} to name the `command` of a study, got {command}.")

@@ -21,7 +21,7 @@ from lightning_spx.evaluation.results import (
     summarise,
 )
 from lightning_spx.evaluation.statistics import MIN_REPEATS, Array, gain_over, weight_slabs
-from lightning_spx.reporting import BLANK, NO_CHANCE
+from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 
 # one-sided, as the 95 % interval of a gain has 2.5 % below it
 LEVEL = 0.025

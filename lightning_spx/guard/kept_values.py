@@ -74,11 +74,11 @@ class KeptLayers:
         alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
         for tensor in tensors:
             alike.setdefault((tensor.dtype, tensor.device), []).append(tensor)
-        with torch.no_grad():
-            self._groups += [
-                (group, [tensor._version for tensor in group], torch.cat([tensor.reshape(-1) for tensor in group]))
-                for group in alike.values()
-            ]
+        for (_, device), group in alike.items():
+            # mixed precision refuses to join types other than its own
+            with torch.no_grad(), torch.autocast(device.type, enabled=False):
+                copies = torch.cat([tensor.reshape(-1) for tensor in group])
+            self._groups.append((group, [tensor._version for tensor in group], copies))
 
     def put_back(self) -> None:
         """Put back what was written to."""

@@ -11,6 +11,19 @@ class Prepared(nn.Module, ABC):
 
     A forward pass alone could enter it by itself. A backward pass evaluates parts of the model once more where these
     are checkpointed, and that has to be the same model.
+
+    Example:
+        >>> class Loud(Prepared):
+        ...     @contextmanager
+        ...     def prepared(self):
+        ...         print("before")
+        ...         yield
+        ...         print("after")
+        >>> with unchanged(Loud(), torch.device("cpu")):
+        ...     print("between")
+        before
+        between
+        after
     """
 
     @abstractmethod

@@ -8,15 +8,13 @@ from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_p
 from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.pairs import pair_cells, pairs_figure
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
-from lightning_spx.reporting.reasons import BLANK, NO_CHANCE, why_no_verdict
+from lightning_spx.reporting.reasons import why_no_verdict
 from lightning_spx.reporting.removal import removal_cells, removal_curves
 from lightning_spx.reporting.rows import survives, without_controls
 from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
 from lightning_spx.reporting.tables import method_name, stability_table, text_table, verdict
 
 __all__ = [
-    "BLANK",
-    "NO_CHANCE",
     "Gallery",
     "MethodMaps",
     "Page",

@@ -44,7 +44,7 @@ from lightning_spx.evaluation.benchmark.peers import (
 from lightning_spx.evaluation.benchmark.shares import gflop_of_a_gradient
 from lightning_spx.metrics import pair_distances, saliency_ssim
 from lightning_spx.superpixels import ScikitSlic, Slic, segment_pool
-from tests.attribution.cases import Net, images, relative, targets
+from tests.attribution.cases import Net, Notes, images, relative, targets
 
 CPU = torch.device("cpu")
 
@@ -57,10 +57,10 @@ class Counted(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.network = Net()
-        self.seen = 0
+        self.notes = Notes()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.seen += len(inputs)
+        self.notes.append(len(inputs))
         logits: Tensor = self.network(inputs)
         return logits
 
@@ -93,10 +93,11 @@ def test_peak_memory_is_that_of_the_call() -> None:
 def test_evaluations_are_what_the_method_and_the_floor_take(method: Gradient | IntegratedGradients) -> None:
     model = Counted().eval()
     method.attribute(model, images(3), targets(3))
-    assert model.seen == 3 * num_evaluations(method)
-    model.seen = 0
+    # and one image is looked at by itself
+    assert sum(model.notes.taken) == 3 * num_evaluations(method) + 1
+    model.notes.taken.clear()
     passes(model, images(3), num_evaluations(method))
-    assert model.seen == 3 * num_evaluations(method)
+    assert sum(model.notes.taken) == 3 * num_evaluations(method)
 
 
 def test_peers_compute_the_same() -> None:
