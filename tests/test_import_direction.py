@@ -12,7 +12,8 @@ import lightning_spx
 
 PACKAGE = Path(lightning_spx.__file__).parent
 ROOMS = ("superpixels", "attribution", "metrics", "data", "models", "reporting")
-EVALUATING = ("attribution", "metrics")
+# what they evaluate or look into is a user's model
+EVALUATING = ("attribution", "metrics", "models")
 
 
 def allowed(room: str) -> set[str]:

@@ -1,8 +1,14 @@
 """The weights in a Lightning checkpoint, or one line that says why there are none."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
+from lightning import LightningModule
+from torch import nn
+
+from lightning_spx.guard import unchanged
 from lightning_spx.models.plain_file import read_plain
 from lightning_spx.models.sharded import check_in_one_file
 
@@ -31,6 +37,36 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """
     state: dict[str, Any] = _read(checkpoint)["state_dict"]
     return state
+
+
+def read_state_for(module: nn.Module, checkpoint: Path) -> Mapping[str, Any]:
+    """Read a Lightning checkpoint's weights as the module itself would: changed by its `on_load_checkpoint`.
+
+    Args:
+        module: left as it was.
+        checkpoint: a file that `fit` has saved.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no Lightning checkpoint, or the module's own method cannot read it.
+    """
+    content = _read(checkpoint)
+    if not isinstance(module, LightningModule) or _is_ours(module.on_load_checkpoint):
+        return cast(Mapping[str, Any], content["state_dict"])
+    try:
+        with unchanged(module, torch.device("cpu"), parameters=True):
+            module.on_load_checkpoint(content)
+    except (RuntimeError, AttributeError, TypeError, LookupError) as error:
+        name = f"{type(module).__name__}.on_load_checkpoint"
+        raise ValueError(
+            f"Expected {name} to take {checkpoint}, got {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+    return cast(Mapping[str, Any], content["state_dict"])
+
+
+def _is_ours(method: object) -> bool:
+    # Lightning's does nothing, and this package's takes the file's names, which placing does as well
+    return getattr(method, "__module__", "").partition(".")[0] in ("lightning", "lightning_spx")
 
 
 def check_resumable(checkpoint: Path, *, training: bool) -> None:

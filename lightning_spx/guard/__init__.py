@@ -1,8 +1,9 @@
 """What is around every call of a user's model: it is asked in evaluation mode, and left as it was."""
 
 from lightning_spx.guard.behind import modules_behind
+from lightning_spx.guard.hidden import hidden_modules
 from lightning_spx.guard.outputs import are_probabilities
 from lightning_spx.guard.prepared import Prepared
 from lightning_spx.guard.unchanged import unchanged
 
-__all__ = ["Prepared", "are_probabilities", "modules_behind", "unchanged"]
+__all__ = ["Prepared", "are_probabilities", "hidden_modules", "modules_behind", "unchanged"]

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, SimpleNamespace
 
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import Logger
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 # from a function to an object that holds a list of networks, and a few steps more
 DEPTH = 6
 # a container of networks has few entries, one of images has many
-LONGEST = 1000
+LONGEST = 100
 LEADING_EVERYWHERE = (Trainer, LightningDataModule, Logger, Callback, Dataset, DataLoader, Optimizer)
 LIBRARIES = frozenset(
     [
@@ -147,4 +147,6 @@ def is_plain_object(value: object) -> bool:
     """
     if isinstance(value, (type, *LEADING_EVERYWHERE)) or not hasattr(value, "__dict__"):
         return False
+    if isinstance(value, SimpleNamespace):
+        return True
     return type(value).__module__.partition(".")[0] not in LIBRARIES

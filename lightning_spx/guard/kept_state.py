@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping
 from functools import partial
-from itertools import islice
 from types import CellType, FunctionType, MethodType, TracebackType
 from typing import Any, Self
 
@@ -13,7 +12,17 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from lightning_spx.guard.behind import LONGEST, enclosed, is_plain_object, named_globals
-from lightning_spx.guard.kept_values import LARGEST_COPY, KeptDict, KeptItems, KeptLayers, KeptNames, KeptTensor
+from lightning_spx.guard.kept_values import (
+    LARGEST_COPY,
+    LONGEST_COPY,
+    Generator,
+    KeptDict,
+    KeptGenerator,
+    KeptItems,
+    KeptLayers,
+    KeptNames,
+    KeptTensor,
+)
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size, type))
 # what every module has; hooks are looked at by themselves
@@ -57,8 +66,9 @@ class KeptState:
         self._seen: dict[int, object] = {}  # the objects stay alive, or another one might take a number
         self._tensors: list[KeptTensor] = []
         self._layers = KeptLayers()
-        self._containers: list[KeptDict | KeptNames | KeptItems] = []
+        self._containers: list[KeptDict | KeptNames | KeptItems | KeptGenerator] = []
         self._cells: list[tuple[CellType, object]] = []
+        self._without_hooks: list[MutableMapping[int, object]] = []
         self._modes: list[nn.Module] = []
 
     def __enter__(self) -> Self:
@@ -113,6 +123,8 @@ class KeptState:
             container.put_back()
         for cell, content in self._cells:
             cell.cell_contents = content
+        for store in self._without_hooks:
+            store.clear()
         for part in self._modes:
             part.training = True
         self._layers.put_back()
@@ -129,6 +141,7 @@ class KeptState:
             return
         attributes = vars(part)
         hooks = [store for name in HOOKS if (store := attributes[name])]
+        self._without_hooks += [store for name in HOOKS if not (store := attributes[name])]
         # what torch's own layers hold is known: constants, and tensors to which nothing but torch writes
         known = _names_of(type(part)) if not hooks else OF_EVERY_MODULE
         stores: list[tuple[MutableMapping[str, Any], int]] = [
@@ -144,6 +157,7 @@ class KeptState:
         self._containers.append(KeptDict(attributes, but="training"))
         self._items(attributes, list(attributes.keys() - known), depth=0)
         for hooked in hooks:
+            self._containers.append(KeptDict(hooked))
             self._hooks(hooked)
 
     def _slots(
@@ -193,18 +207,26 @@ class KeptState:
         if isinstance(value, Tensor):
             return self._tensor(value, "a tensor")
         self._seen[id(value)] = value
-        if isinstance(value, list | deque | set | bytearray | np.ndarray):
+        if isinstance(value, Generator):
+            self._containers.append(KeptGenerator(value))
+        elif isinstance(value, np.ndarray):
+            if value.size <= LARGEST_COPY and value.flags.writeable and not isinstance(value, np.memmap):
+                self._containers.append(KeptItems(value))
+        elif isinstance(value, list | deque | set | bytearray | dict) and len(value) > LONGEST_COPY:
+            return value
+        elif isinstance(value, list | deque | set | bytearray):
             self._containers.append(KeptItems(value))
         if isinstance(value, dict):
             self._containers.append(KeptDict(value))
-            self._items(value, list(islice(value, LONGEST)), depth)
-        elif isinstance(value, list | deque):
-            for position, each in enumerate(list(islice(value, LONGEST))):
+            if len(value) <= LONGEST:
+                self._items(value, list(value), depth)
+        elif isinstance(value, list | deque) and len(value) <= LONGEST:
+            for position, each in enumerate(list(value)):
                 stand_in = self._value(each, depth + 1)
                 if stand_in is not each:
                     value[position] = stand_in
-        elif isinstance(value, tuple):
-            for each in islice(value, LONGEST):
+        elif isinstance(value, tuple | set | frozenset) and len(value) <= LONGEST:
+            for each in value:
                 self._value(each, depth + 1)
         elif isinstance(value, partial):
             for each in (value.func, *value.args, *value.keywords.values()):

@@ -1,8 +1,10 @@
 """Tensors, dicts and lists, remembered and put back."""
 
+import copy
+import random
 from collections import deque
 from collections.abc import Iterable, MutableMapping
-from operator import eq, is_
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# 64 MiB of float32: a larger tensor is not copied for every evaluation
-LARGEST_COPY = 2**24
+# 16 MiB of float32: a larger tensor or array, and a longer list, is data and not copied for every evaluation
+LARGEST_COPY = 2**22
+LONGEST_COPY = 10_000
 _ABSENT = object()
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
 
 
 class KeptTensor:
@@ -74,31 +78,34 @@ class KeptLayers:
         alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
         for tensor in tensors:
             alike.setdefault((tensor.dtype, tensor.device), []).append(tensor)
-        for (_, device), group in alike.items():
-            # mixed precision refuses to join types other than its own
-            with torch.no_grad(), torch.autocast(device.type, enabled=False):
-                copies = torch.cat([tensor.reshape(-1) for tensor in group])
-            self._groups.append((group, [tensor._version for tensor in group], copies))
+        for group in alike.values():
+            self._groups.append((group, [tensor._version for tensor in group], _joined(group)))
 
     def put_back(self) -> None:
         """Put back what was written to."""
         for group, versions, copies in self._groups:
-            changed = [
-                place
-                for place, (tensor, version) in enumerate(zip(group, versions, strict=True))
-                if tensor._version != version
-            ]
-            if not changed:
+            same = all(tensor._version == version for tensor, version in zip(group, versions, strict=True))
+            # what is written through `.data` has no new version; a GPU is not waited for
+            if same and (copies.device.type != "cpu" or torch.equal(_joined(group), copies)):
                 continue
             own = torch.split(copies, [tensor.numel() for tensor in group])
             with torch.inference_mode(False), torch.no_grad():
-                for place in changed:
-                    group[place].copy_(own[place].view_as(group[place]))
+                for tensor, version, right in zip(group, versions, own, strict=True):
+                    if tensor._version != version or not torch.equal(tensor.reshape(-1), right):
+                        tensor.copy_(right.view_as(tensor))
 
 
 def _equal(tensor: Tensor, copy: Tensor) -> bool:
-    # compiled kernels may write to a tensor without a new version of it; a GPU is not waited for
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return True
+    # compiled kernels and `.data` write to a tensor without a new version of it; a GPU is not waited for
     return tensor.device.type == "cpu" and torch.equal(tensor, copy)
+
+
+def _joined(group: list[Tensor]) -> Tensor:
+    # mixed precision refuses to join types other than its own
+    with torch.no_grad(), torch.autocast(group[0].device.type, enabled=False):
+        return torch.cat([tensor.reshape(-1) for tensor in group])
 
 
 class KeptDict:
@@ -127,13 +134,13 @@ class KeptDict:
         content, store = self.content, self.store
         # the very objects, compared without a step of Python for each
         alike = len(content) == len(store) and all(map(is_, content.values(), store.values()))
-        if alike and all(map(eq, content, store)):
+        if alike and all(map(is_, content, store)):
             return
-        for key in [key for key in store if key not in content and key != self.but]:
-            del store[key]
-        for key, value in content.items():
-            if key != self.but and store.get(key, _ABSENT) is not value:
-                store[key] = value
+        left = store.get(self.but, _ABSENT)
+        store.clear()
+        store.update(content)
+        if left is not _ABSENT:
+            store[self.but] = left
 
 
 class KeptNames:
@@ -148,6 +155,39 @@ class KeptNames:
         for name, value in self.content.items():
             if self.store.get(name, _ABSENT) is not value:
                 self.store[name] = value
+
+
+class KeptGenerator:
+    """The state of a generator of random numbers that a model holds.
+
+    Example:
+        >>> generator = np.random.default_rng(0)
+        >>> kept = KeptGenerator(generator)
+        >>> first = generator.random()
+        >>> kept.put_back()
+        >>> generator.random() == first
+        True
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.state: Any
+        if isinstance(generator, random.Random):
+            self.state = generator.getstate()
+        elif isinstance(generator, np.random.Generator):
+            self.state = copy.deepcopy(generator.bit_generator.state)
+        else:
+            self.state = generator.get_state()
+
+    def put_back(self) -> None:
+        """Put the state back."""
+        generator = self.generator
+        if isinstance(generator, random.Random):
+            generator.setstate(self.state)
+        elif isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = self.state
+        else:
+            generator.set_state(self.state)
 
 
 class KeptItems:
@@ -171,6 +211,10 @@ class KeptItems:
         items = self.items
         if isinstance(items, np.ndarray):
             items[...] = self.content
+        elif isinstance(items, list | deque) and len(items) == len(self.content):
+            if not all(map(is_, items, self.content)):
+                items.clear()
+                items.extend(self.content)
         elif isinstance(items, set):
             items.clear()
             items.update(self.content)

@@ -13,6 +13,9 @@ class Prepared(nn.Module, ABC):
     are checkpointed, and that has to be the same model.
 
     Example:
+        >>> from contextlib import contextmanager
+        >>> import torch
+        >>> from lightning_spx.guard import unchanged
         >>> class Loud(Prepared):
         ...     @contextmanager
         ...     def prepared(self):

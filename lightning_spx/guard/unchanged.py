@@ -1,7 +1,8 @@
 """The one context in which a user's model is evaluated, whether it is explained or measured."""
 
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
@@ -11,7 +12,6 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from lightning_spx.guard.behind import modules_behind
 from lightning_spx.guard.kept_state import SMALL_PARAMETER, KeptState
-from lightning_spx.guard.kept_values import LARGEST_COPY
 from lightning_spx.guard.prepared import Prepared
 from lightning_spx.guard.quiet import quiet
 
@@ -28,7 +28,7 @@ def unchanged(model: object, device: torch.device, parameters: bool = False) -> 
     Args:
         model: any callable; see `modules_behind`. Of a function, modules are found when they are called, too.
         device: of the images.
-        parameters: whether large ones are copied as well, for callers who write to them.
+        parameters: whether all are copied, for callers who write to them.
 
     Yields:
         What is kept; its `modules` are those of the model.
@@ -46,15 +46,29 @@ def unchanged(model: object, device: torch.device, parameters: bool = False) -> 
     roots = modules_behind(model)
     with ExitStack() as stack:
         stack.enter_context(_random_states(device))
-        kept = stack.enter_context(KeptState(roots, LARGEST_COPY if parameters else SMALL_PARAMETER))
+        kept = stack.enter_context(KeptState(roots, sys.maxsize if parameters else SMALL_PARAMETER))
         stack.enter_context(quiet(kept.modules))
-        if not isinstance(model, nn.Module):
-            # what a function takes from elsewhere, its code does not tell
+        _stop_observers(kept.modules)
+        if not any(map(_is_compiled, kept.modules)):
+            # what a function or a `forward` takes from elsewhere, nothing that it holds tells
             stack.callback(register_module_forward_pre_hook(lambda module, _: kept.add(module)).remove)
         for module in kept.modules:
             if isinstance(module, Prepared):
                 stack.enter_context(module.prepared())
         yield kept
+
+
+def _is_compiled(part: nn.Module) -> bool:
+    # a hook of all modules is a reason to compile once more
+    return vars(part).get("_compiled_call_impl") is not None or "_orig_mod" in part._modules
+
+
+def _stop_observers(modules: Iterable[nn.Module]) -> None:
+    """Fix the ranges of fake quantisation, as they are in use: an image would be rounded by its neighbours' range."""
+    for part in modules:
+        enabled = None if isinstance(part, torch.jit.ScriptModule) else part._buffers.get("observer_enabled")
+        if enabled is not None:
+            enabled.zero_()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The classifier: any network, trained by Lightning, that takes images in [0, 1]."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,7 @@ Batch = Mapping[str, Tensor] | Sequence[Tensor]
 
 # what Python code hands over as live objects, which a checkpoint does not hold
 LIVE_ARGUMENTS = ["network", "optimizer", "scheduler"]
+NETWORK = "network."  # before the names of its weights
 
 
 class ImageClassifier(LightningModule):
@@ -182,11 +184,13 @@ class ImageClassifier(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take weights under wrappers' names too, and refuse those of another architecture in the name of the file."""
         checkpoint["state_dict"] = own_state(self, checkpoint["state_dict"])
-        if self._trainer is None:
+        if self._trainer is None or not self.strict_loading:
             return
+        state = checkpoint["state_dict"]
+        own = {name: value for name, value in state.items() if name.startswith(NETWORK)}
         try:
-            # what Lightning does next, with an error that has many lines and no name
-            load_weights(self, checkpoint["state_dict"])
+            # Lightning does so next, with an error that has many lines and no name
+            load_weights(nn.ModuleDict({"network": copy.deepcopy(self.network)}), own)
         except ValueError as error:
             raise ValueError(
                 f"Expected {self.trainer.ckpt_path} to fit {type(self.network).__name__}, got {error}."

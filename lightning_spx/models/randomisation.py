@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torchmetrics import Metric
 
+from lightning_spx.guard import hidden_modules
 from lightning_spx.models.forgetting import FEWEST, forget, learnt
 
 # a weight in the code of a frozen TorchScript module
@@ -62,7 +63,18 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
                 forget(randomised.get_submodule(name), name)
         if stage == num_stages:
             _warn_of_buffers(model, randomised)
+            _warn_of_hidden(model)
         yield count / len(names), randomised
+
+
+def _warn_of_hidden(model: nn.Module) -> None:
+    hidden = hidden_modules(model)
+    if hidden:
+        warnings.warn(
+            f"{type(model).__name__} holds layers outside of its modules, in a list or an object, such as a "
+            f"{type(hidden[0]).__name__}: they stay trained, and no share of randomised layers counts them.",
+            stacklevel=3,
+        )
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
+import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -164,6 +165,8 @@ class Evaluation:
     ) -> Outcome:
         """Compare a module's maps with those of the references and of its previous state; see `evaluate`."""
         others = self._explain_references(module, methods)
+        for name, other in others.items():
+            _warn_of_itself(name, maps, other)
         if previous is not None:
             others[PREVIOUS] = previous
         return self.compare_with_others(others, maps, methods, controls)
@@ -208,3 +211,14 @@ class Evaluation:
             earlier = {} if known is None else known.attributions
             self._references[name] = ModelMaps(maps.preds, maps.probability, {**earlier, **maps.attributions})
         return dict(self._references)
+
+
+def _warn_of_itself(name: str, maps: ModelMaps, other: ModelMaps) -> None:
+    """Say that a reference is the model itself, or differs only in weights that no file holds."""
+    common = maps.attributions.keys() & other.attributions.keys()
+    blank = not any(bool(maps.attributions[key].any()) for key in common)
+    if common and not blank and all(torch.equal(maps.attributions[key], other.attributions[key]) for key in common):
+        rank_zero_warn(
+            f"SaliencyEvaluator: the maps of the reference {name} are the model's own to the bit: it has the same "
+            "weights, or `forward` uses others that its file does not hold."
+        )

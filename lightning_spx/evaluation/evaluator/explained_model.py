@@ -9,7 +9,7 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from lightning_spx.evaluation.checkpoints import read_state
+from lightning_spx.evaluation.checkpoints import read_state_for
 from lightning_spx.evaluation.evaluator.placed_weights import PlacedWeights, weights_of
 from lightning_spx.guard import Prepared
 from lightning_spx.models.weights import versions_of, with_versions
@@ -109,7 +109,9 @@ class ExplainedModel(Prepared):
         self.scale = scale
         self._weights = None if state is None else PlacedWeights(module, state)
         self._in_place = False
-        self._dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+        # a single number, such as the scale of logits, may be of another type than what the images meet
+        weights = (each for each in module.parameters() if each.is_floating_point() and each.ndim > 0)
+        self._dtype = next((each.dtype for each in weights), torch.float32)
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -202,7 +204,7 @@ def read_reference(checkpoint: Path, module: nn.Module) -> Mapping[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is no checkpoint, or does not fit the module.
     """
-    state = weights_of(module, read_state(checkpoint))
+    state = weights_of(module, read_state_for(module, checkpoint))
     try:
         PlacedWeights(module, state)
     except ValueError as error:

@@ -57,7 +57,13 @@ class ScoredWeights:
         """
         copy, self._copy, self._noted = self._copy, {}, False
         now = _tensors(module)
-        lent = [(now[name], value) for name, value in copy.items() if not torch.equal(now[name], value)]
+        if not copy.keys() <= now.keys():
+            rank_zero_warn(
+                "SaliencyEvaluator: a callback has given weights other names since the validation, as pruning does: "
+                "those are explained that are there now. List SaliencyEvaluator before that callback."
+            )
+            copy = {}
+        lent = [(now[name], value) for name, value in copy.items() if not _same(now[name], value)]
         own = [tensor.data for tensor, _ in lent]
         try:
             for tensor, value in lent:
@@ -66,6 +72,12 @@ class ScoredWeights:
         finally:
             for (tensor, _), value in zip(lent, own, strict=True):
                 tensor.data = value
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    if first.layout is not torch.strided:
+        first, second = first.to_dense(), second.to_dense()
+    return torch.equal(first, second)
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
