@@ -68,7 +68,7 @@ def _is_smooth(levels: Levels, values: NDArray[np.int64], numbered: Flags) -> bo
 def _are_side_by_side(levels: Levels, values: NDArray[np.int64], inside: Flags) -> bool:
     """Whether areas in between lie alone or beside each other, or are neither object nor background by half."""
     drawn = levels > max(NEAR, int(values[0]))
-    size = drawn.sum()
+    size = (inside & drawn).sum()
     between = inside & drawn & (levels < min(255 - NEAR, int(values[-1])))
     if not between.any():
         return False

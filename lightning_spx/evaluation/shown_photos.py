@@ -44,7 +44,8 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
         paint_outside: whether maps are painted black outside of the masks.
 
     Raises:
-        ValueError: something is asked for that needs masks, a mask has another size than its photo, or no PNG but several others.
+        ValueError: something is asked for that needs masks, a mask has another size than its photo, or a photo several
+            masks and none of PNG.
         FileNotFoundError: a mask is not there.
     """
     if masks is None:
