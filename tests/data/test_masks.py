@@ -224,4 +224,4 @@ def test_a_survey_of_masks_without_any_object_says_that_alone() -> None:
 def test_masks_of_cub_are_plain(real_data: Path) -> None:
     paths = sorted((real_data / "cub/CUB_200_2011/segmentations").rglob("*.png"))
     assert paths
-    assert all(mask_levels(path).max() == 255 for path in paths)
+    assert all(mask_levels(path).max() == 255 for path in paths[::20])
