@@ -1,6 +1,7 @@
 """What the numbers of an image file mean, at 8 bits: the brightness that viewers show, or why there is none."""
 
-from typing import NamedTuple
+import sys
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -86,9 +87,35 @@ def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
         levels = (grey >> shift).astype(np.uint8)
         return Image.fromarray(255 - levels if numbers.white_is_zero else levels)
     if numbers.highest == 65_535 and image.mode.startswith("RGB"):
-        # Pillow has taken the upper eight bits: of 0 the lower ones may have been all
-        _check_range(max(255, 256 * int(np.asarray(image)[..., :3].max())), numbers)
+        # Pillow has taken the upper eight bits
+        _check_range(256 * int(np.asarray(image)[..., :3].max()), numbers)
     return image
+
+
+def check_black(image: Image.Image, numbers: Numbers) -> None:
+    """Refuse colours of 16 bits that Pillow takes for black, as it leaves out the lower eight bits.
+
+    Args:
+        image: opened anew, not decoded.
+        numbers: what its header says.
+
+    Raises:
+        ValueError: the lower bits hold something.
+    """
+    if isinstance(image, ImageFile):
+        image.tile = [tile._replace(args=_of_lower_bits(tile.args)) for tile in image.tile]
+    _check_range(int(np.asarray(image)[..., :3].max()), numbers)
+
+
+def _of_lower_bits(arguments: str | tuple[Any, ...] | None) -> str | tuple[Any, ...]:
+    """Arguments of Pillow's decoder that take the lower byte for the upper one."""
+    kind, *others = arguments if isinstance(arguments, tuple) else (arguments or "",)
+    if others == [65_535]:
+        # of PNM it divides by the largest number
+        return kind, 256
+    little = kind.endswith("L") or (kind.endswith("N") and sys.byteorder == "little")
+    turned = f"{kind[:-1]}{'B' if little else 'L'}"
+    return (turned, *others) if isinstance(arguments, tuple) else turned
 
 
 def _check_range(largest: int, numbers: Numbers) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lightning_spx.data.eight_bits import eight_bits, numbers_of
+from lightning_spx.data.eight_bits import check_black, eight_bits, numbers_of
 
 # by content, whatever the name ends with: other formats that Pillow knows run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -60,7 +60,12 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
         with Image.open(path, formats=FORMATS) as image:
             _check_size(*image.size)
             numbers = numbers_of(image)
-            return np.array(eight_bits(ImageOps.exif_transpose(image), numbers).convert(mode))
+            pixels = np.array(eight_bits(ImageOps.exif_transpose(image), numbers).convert(mode))
+            deep_colours = numbers.highest == 65_535 and image.mode.startswith("RGB")
+        if deep_colours and not pixels[..., :3].any():
+            with Image.open(path, formats=FORMATS) as image:
+                check_black(image, numbers)
+        return pixels
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"Expected {path} to be a readable image: {reason}") from error

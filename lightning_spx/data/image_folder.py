@@ -80,9 +80,10 @@ class ImageFolderDataModule(ImageDataModule):
         """The folder of the training classes."""
         folder = self.root / "train"
         if not folder.is_dir():
+            alike = _training_folders(self.root)
+            advice = f"name {alike[0]} `train`" if alike else "set `root` to the folder above"
             raise FileNotFoundError(
-                f"Expected training images in {folder}/<class>/: set `root` to the folder above, "
-                f"it holds {contents(self.root)}."
+                f"Expected training images in {folder}/<class>/: {advice}. {self.root} holds {contents(self.root)}."
             )
         return folder
 
@@ -142,6 +143,11 @@ class ImageFolderDataModule(ImageDataModule):
         others = others_in(folder, classes)
         warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
         return read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
+
+
+def _training_folders(root: Path) -> list[Path]:
+    """Folders of a root that are named almost as that of the training images is."""
+    return sorted(path for path in root.glob("*") if path.is_dir() and path.name.lower().startswith("train"))
 
 
 def _has_folders(folder: Path) -> bool:

@@ -4,25 +4,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from lightning_spx.data.image_file import decode
+from lightning_spx.data.mask_areas import NEAR, has_numbers
 
 Levels = NDArray[np.uint8]
 HALF = 128
 # colours that a JPEG file gives to grey
 ALMOST_GREY = 16
-# a drawn mask has two values, blurred edges and probabilities have many, and numbers of classes are in between
-FEW_VALUES = 32
-SHARE_OF_OBJECT = 0.25
-MOST_ANNOTATORS = 10
-# what 2 to 10 annotators agree on, rounded either way
-SHARES = frozenset(
-    round(255 * votes / annotators + turn)
-    for annotators in range(1, MOST_ANNOTATORS + 1)
-    for votes in range(annotators + 1)
-    for turn in (-0.49, 0.49)
-)
 ADVICE = "save it as grey of 8 bits, 255 on the object and 0 elsewhere."
 
 
@@ -30,7 +19,8 @@ def mask_levels(path: Path) -> Levels:
     """Return how much of each pixel is object, `(H, W)` from 0 to 255, upright.
 
     Grey is taken as it is, and one value of at least 128 beside 0 is the object. So is one colour on black, and what is
-    opaque where all pixels have one colour, or where the opaque ones are the bright ones. Zeros alone are no object.
+    opaque where all pixels have one colour, or where the opaque ones are the bright ones. Zeros alone are no object,
+    and neither is what JPEG and WebP make of them. Values near 0 and 255 are those.
 
     Args:
         path: an image file.
@@ -60,13 +50,20 @@ def mask_levels(path: Path) -> Levels:
             )
     values = np.flatnonzero(np.bincount(levels.ravel(), minlength=256))
     largest = int(values[-1])
+    noise = _noise_of_black(path)
+    if largest <= NEAR and noise is not None and largest - values[0] <= noise:
+        return np.zeros_like(levels)
     if 0 < largest < HALF:
         advice = "multiply it by 255." if largest == 1 else ADVICE
         raise ValueError(f"Expected the mask {path} to be 255 on the object, got at most {largest}: {advice}")
     if len(values) == 2 and values[0] == 0:
         # there are two kinds of pixels, and resizing would shrink an object that is 128
         return np.where(levels > 0, 255, 0).astype(np.uint8)
-    _check_numbers(path, levels, values)
+    if has_numbers(levels, values, is_lossy=noise is not None):
+        some = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
+        raise ValueError(
+            f"Expected the mask {path} to be 255 on the object and 0 elsewhere, got areas of {some}: {ADVICE}"
+        )
     return levels
 
 
@@ -84,15 +81,10 @@ def _of_colours(path: Path, colours: Levels) -> Levels:
     return brightest
 
 
-def _check_numbers(path: Path, levels: Levels, values: NDArray[np.int64]) -> None:
-    """Refuse numbers of classes, of which a threshold would take the largest: often 255, a border without a class."""
-    odd = [int(value) for value in values if value not in SHARES]
-    if not odd or len(values) > FEW_VALUES:
-        return
-    # an edge is a pixel or two wide, and what has a class has an inside
-    inside = maximum_filter(levels, size=3) == minimum_filter(levels, size=3)
-    if (inside & np.isin(levels, odd)).sum() >= SHARE_OF_OBJECT * (levels > 0).sum():
-        some = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
-        raise ValueError(
-            f"Expected the mask {path} to be 255 on the object and 0 elsewhere, got areas of {some}: {ADVICE}"
-        )
+def _noise_of_black(path: Path) -> int | None:
+    """How far values of an image without light lie apart in JPEG and in lossy WebP; None for another format."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\xff\xd8\xff"):
+        return 0
+    return 2 if start.startswith(b"RIFF") and start.endswith(b"WEBPVP8 ") else None

@@ -24,11 +24,13 @@ from lightning_spx.evaluation.statistics import (
 )
 
 KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"]
+# of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
+# tables of earlier versions lack both
+LATER = ("num_wrong", "num_constant")
 VALUES = [
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
-    # of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps
-    *("num_wrong", "num_constant"),
+    *LATER,
 ]
 ALL_PAIRS = "all"
 K = TypeVar("K", bound=Hashable)

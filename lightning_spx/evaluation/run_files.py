@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.results import KEYS, VALUES
+from lightning_spx.evaluation.results import KEYS, LATER, VALUES
 from lightning_spx.models.plain_file import DAMAGED
 
 # values that are words
@@ -33,7 +33,7 @@ def read_results(path: Path) -> pd.DataFrame:
     """Read `results.csv`: words as they are, numbers as numbers.
 
     Returns:
-        One row at least, with the columns `KEYS` and `VALUES`.
+        One row at least, with the columns `KEYS` and `VALUES`; those of `LATER` are NaN where the file lacks them.
 
     Raises:
         ValueError: the file is damaged, or edited into something else; names it and the column.
@@ -46,13 +46,14 @@ def read_results(path: Path) -> pd.DataFrame:
         )
     except (ValueError, OverflowError) as error:
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {one_line(error)}.") from error
-    missing = [name for name in (*KEYS, *VALUES) if name not in table]
+    missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in LATER]
     # rows of more fields than there are names: pandas would take the first for names of rows
     if missing or not isinstance(table.index, pd.RangeIndex):
         what = f"no column {', '.join(missing)}" if missing else "rows with more fields than there are columns"
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {what}.")
     if table.empty or table["num_images"].isna().any():
         raise ValueError(f"Expected {path} to hold a study's results, got no rows, or one that is cut off.")
+    table = table.reindex(columns=[*table.columns, *(name for name in LATER if name not in table)])
     for name in numbers:
         given = table[name].dropna().astype(str)
         wrong = given[pd.to_numeric(given, errors="coerce").isna()]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_spx.data import Background, read_mask, replace_background
 from lightning_spx.data.folder_images import read_pixels
+from lightning_spx.data.found_images import EXTENSIONS
 from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
@@ -38,12 +39,13 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
     Args:
         photos: as they were read.
         masks: folder that mirrors that of the photos: the mask of `birds/jay/1.jpg` is `<masks>/jay/1.png` or
-            `<masks>/1.png`; None for no masks.
+            `<masks>/1.png`, or another image of that name; None for no masks.
         background: what models are shown outside of the masks; `mean` is the mean colour of these photos.
         paint_outside: whether maps are painted black outside of the masks.
 
     Raises:
-        ValueError: something is asked for that needs masks, or a mask has another size than its photo.
+        ValueError: something is asked for that needs masks, a mask has another size than its photo, or a photo several
+            masks and none of PNG.
         FileNotFoundError: a mask is not there.
     """
     if masks is None:
@@ -70,8 +72,17 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
 
 
 def _mask_file(photo: Path, masks: Path) -> Path:
-    mirrored = masks / photo.parent.name / f"{photo.stem}.png"
-    return mirrored if mirrored.is_file() else masks / f"{photo.stem}.png"
+    """The file of a photo's mask: PNG where there is one, or another image of that name."""
+    for folder in (masks / photo.parent.name, masks):
+        endings = [".png", *sorted(EXTENSIONS - {".png"})]
+        named = [folder / f"{photo.stem}{each}" for ending in endings for each in (ending, ending.upper())]
+        # masks may lie beside the photos, which are none
+        found = [path for path in named if path.is_file() and not path.samefile(photo)]
+        if len(found) > 1 and found[0].suffix != ".png":
+            raise ValueError(f"Expected one mask of {photo}, got {' and '.join(map(str, found))}.")
+        if found:
+            return found[0]
+    return masks / f"{photo.stem}.png"
 
 
 @torch.no_grad()

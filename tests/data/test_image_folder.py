@@ -72,9 +72,11 @@ def test_missing_folders_are_named(root: Path) -> None:
     (root / "test").rename(root / "elsewhere")
     with pytest.raises(FileNotFoundError, match=r"test images in .*test/<class>/ or .*val/<class>/"):
         folder_data(root).setup("fit")
-    (root / "train").rename(root / "training")
-    with pytest.raises(FileNotFoundError, match=r"training images in .*train/<class>/: set `root` to the folder above"):
+    (root / "train").rename(root / "Training")
+    with pytest.raises(FileNotFoundError, match=r"train/<class>/: name .*Training `train`\. .* holds the folders"):
         folder_data(root).pool()
+    with pytest.raises(FileNotFoundError, match=r"training images in .*train/<class>/: set `root` to the folder above"):
+        folder_data(root / "Training").pool()
 
 
 def test_a_folder_without_classes_is_named(root: Path) -> None:

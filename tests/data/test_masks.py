@@ -1,15 +1,17 @@
 """Mask files: what is object is plain, or the file is refused by name."""
 
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from lightning_spx.data import Background, BirdsDataModule, read_mask
+from lightning_spx.data.mask_levels import mask_levels
 from lightning_spx.data.mask_survey import MaskSurvey
 from tests.data.bird_folder import make_birds
 
@@ -53,6 +55,17 @@ def deep(inside: int) -> Image.Image:
     return Image.fromarray(SQUARE.astype(np.uint16) * np.uint16(inside))
 
 
+def side_by_side(numbers: list[int], gap: int = 2, side: int = 6) -> Image.Image:
+    """Squares of each number in a row, on black."""
+    row = [np.pad(np.full((side, side), number), ((2, 2), (0, gap))) for number in numbers]
+    return Image.fromarray(np.pad(np.hstack(row), ((0, 0), (2, 2))).astype(np.uint8))
+
+
+def trimap() -> Image.Image:
+    wide = np.asarray(grey(255).filter(ImageFilter.MaxFilter(13)))
+    return Image.fromarray(np.where(SQUARE, 255, wide // 2 + wide % 2).astype(np.uint8))
+
+
 PLAIN = {
     "0 and 255": grey(255),
     "0 and 128": grey(128),
@@ -64,6 +77,11 @@ PLAIN = {
     "blue on black": colours((0, 0, 255)),
     "dark red of a palette": palette((128, 0, 0)),
     "white of a palette": palette((255, 255, 255)),
+    "1 and 254": grey(254, 1),
+    "5 and 250": grey(250, 5),
+    "16 and 235 of a video": grey(235, 16),
+    "1 and 255": grey(255, 1),
+    "0 beside 254 and 255": Image.fromarray(np.where(SQUARE, 254 + np.arange(SIDE) // 16, 0).astype(np.uint8)),
     "opaque white": opaque(grey(255, 255)),
     "opaque black": opaque(colours((0, 0, 0))),
     "opaque and white": opaque(grey(255)),
@@ -78,6 +96,11 @@ REFUSED = {
     "0 and 127": (grey(127), "at most 127"),
     "a class and 255 at its border": (grey(15, border=255), "areas of 0, 15, 255"),
     "classes below and above one half": (grey(15, 156), "areas of 15, 156"),
+    "stretched numbers side by side": (side_by_side([85, 170, 255]), "areas of 0, 85, 170, 255"),
+    "five stretched numbers": (side_by_side([51, 102, 153, 204, 255]), "areas of 0, 51, 102"),
+    "stretched numbers that touch": (side_by_side([64, 128, 192, 255], gap=0), "areas of 0, 64, 128, 192, 255"),
+    "a trimap": (trimap(), "areas of 0, 128, 255"),
+    "numbers of many objects": (side_by_side([*range(1, 41), 200], side=9), "areas of 0, 1, 2, 3, 4, ..."),
     "0 and 1000 of 16 bits": (deep(1000), "at most 1000"),
     "0 and 20000 of 16 bits": (deep(20_000), "at most 78"),
     "dark green": (colours((0, 64, 0)), "at most 64"),
@@ -114,10 +137,21 @@ def test_a_mask_of_two_values_keeps_its_size_when_it_is_resized(name: str, tmp_p
 def test_another_mask_is_refused_by_name(name: str, tmp_path: Path) -> None:
     image, reason = REFUSED[name]
     with pytest.raises(ValueError, match=rf"^Expected .*mask\.png .*{reason}"):
-        read_mask(saved(image, tmp_path / "mask.png"), (SIDE, SIDE))
+        read_mask(saved(image, tmp_path / "mask.png"), (image.height, image.width))
 
 
-@pytest.mark.parametrize("quality", [30, 60, 75, 95])
+@pytest.mark.parametrize("quality", [5, 20, 75])
+def test_one_level_of_a_lossy_file_is_black_or_white(quality: int, tmp_path: Path) -> None:
+    for level, ending in product((0, 255), ("JPEG", "WEBP")):
+        Image.new("L", (SIDE, SIDE), level).save(tmp_path / "mask", ending, quality=quality)
+        assert (read_mask(tmp_path / "mask", (SIDE, SIDE)) >= 0.5).all() == (level == 255)
+    # what loses nothing holds numbers
+    Image.new("L", (SIDE, SIDE), 8).save(tmp_path / "mask", "WEBP", lossless=True)
+    with pytest.raises(ValueError, match="at most 8"):
+        read_mask(tmp_path / "mask", (SIDE, SIDE))
+
+
+@pytest.mark.parametrize("quality", [15, 23, 30, 60, 75, 95])
 def test_the_ringing_of_a_jpeg_is_no_class(quality: int, tmp_path: Path) -> None:
     for image in (grey(255), grey(255).convert("RGB"), grey(255).rotate(30)):
         image.save(tmp_path / "mask.jpg", quality=quality)
@@ -131,6 +165,20 @@ def test_blurred_and_probable_masks_are_kept(tmp_path: Path) -> None:
     for levels in (probable.astype(np.uint8), smaller):
         mask = read_mask(saved(Image.fromarray(levels), tmp_path / "mask.png"), levels.shape)
         assert np.array_equal(mask.numpy(), levels.astype(np.float32) / 255)
+
+
+def test_smooth_masks_with_flat_areas_and_those_of_annotators_are_kept(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:120, :160]
+    distance = np.hypot((rows - 60) / 40, (columns - 80) / 50)
+    votes = sum((distance < 1 + shift * np.cos(k * rows / 20)).astype(int) for k, shift in enumerate((0, 0.05, 0.1)))
+    kept = {
+        "probabilities": 255 / (1 + np.exp(2 * (distance - 1.2))),
+        "a slope": np.repeat(255 - np.arange(120)[:, None] * 255 / 119, 160, axis=1) * (columns > 20),
+        "three annotators": 85 * votes,
+    }
+    for levels in kept.values():
+        mask = read_mask(saved(Image.fromarray(levels.astype(np.uint8)), tmp_path / "mask.png"), (120, 160))
+        assert np.array_equal(mask.numpy(), levels.astype(np.uint8).astype(np.float32) / 255)
 
 
 def birds(root: Path, background: Background = "black") -> BirdsDataModule:
@@ -170,3 +218,10 @@ def test_a_survey_of_masks_without_any_object_says_that_alone() -> None:
     survey.add("a.png", torch.zeros(8, 8, dtype=torch.bool))
     assert len(survey.said()) == 1
     assert MaskSurvey().said() == []
+
+
+@pytest.mark.real_data
+def test_masks_of_cub_are_plain(real_data: Path) -> None:
+    paths = sorted((real_data / "cub/CUB_200_2011/segmentations").rglob("*.png"))
+    assert paths
+    assert all(mask_levels(path).max() == 255 for path in paths[::20])

@@ -142,3 +142,25 @@ def test_a_black_photo_and_a_dark_one_with_a_bright_pixel_are_read(tmp_path: Pat
     for values, brightest in ((BLACK, 0), (RAMP / 3, 85)):
         (tmp_path / "night.png").write_bytes(png(of(65_535, values), 0))
         assert read_pixels(tmp_path / "night.png").max() == brightest
+
+
+@pytest.mark.parametrize("lowest", [0, 1])
+def test_black_colours_of_16_bits_are_read_and_numbers_that_only_look_black_are_not(
+    lowest: int, tmp_path: Path
+) -> None:
+    numbers = np.zeros((6, 8, 3))
+    numbers[2, 3, 1] = lowest
+    files = {
+        "a.png": png(numbers, 2),
+        "b.png": png(opaque(numbers), 6),
+        "c.tif": tiff(numbers.astype("<u2").tobytes(), 16, samples=3, photometric=2),
+        "d.tif": tiff(numbers.astype(">u2").tobytes(), 16, ">", samples=3, photometric=2),
+        "e.ppm": b"P6 8 6 65535\n" + numbers.astype(">u2").tobytes(),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        if lowest:
+            with pytest.raises(ValueError, match="16-bit numbers of at most 1, a quarter"):
+                read_pixels(tmp_path / name)
+        else:
+            assert not read_pixels(tmp_path / name).any()

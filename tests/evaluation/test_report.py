@@ -178,3 +178,13 @@ def test_words_in_results_that_are_like_missing_values_stay_words(run: Path) -> 
     del record["results_sha256"]
     (run / "run.json").write_text(json.dumps(record))
     assert read_page(run).facts["data"].startswith("NA, ")
+
+
+def test_a_study_of_an_earlier_version_has_a_page_too(run: Path) -> None:
+    earlier = pd.read_csv(run / "results.csv").drop(columns=["num_wrong", "num_constant"])
+    earlier.to_csv(run / "results.csv", index=False)
+    record = json.loads((run / "run.json").read_text())
+    del record["results_sha256"]
+    (run / "run.json").write_text(json.dumps(record))
+    assert len(read_page(run).results) == len(earlier)
+    assert report(str(run)).is_file()

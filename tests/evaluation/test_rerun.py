@@ -216,6 +216,13 @@ def test_words_are_compared_as_words() -> None:
     assert array_difference({"x": first}, {"y": first}) == "only one has x, y"
 
 
+def test_a_column_that_earlier_results_lack_is_no_difference() -> None:
+    numbers = np.arange(3)
+    assert array_difference({"x": numbers}, {"x": numbers, "num_wrong": numbers}) == ""
+    assert array_difference({"x": numbers, "num_wrong": numbers}, {"x": numbers}) == ""
+    assert array_difference({"x": numbers}, {"x": numbers + 1, "num_wrong": numbers}).startswith("up to 1")
+
+
 def test_neighbouring_numbers_of_a_table_are_told_apart(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random(1000) * 10.0 ** np.random.default_rng(1).integers(-9, 9, 1000)
     for name, column in (("first", values), ("second", np.nextafter(values, np.inf))):
