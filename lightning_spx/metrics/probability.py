@@ -63,11 +63,11 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
         return [softmax for softmax, _, _ in answers]
     name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
     said = (
-        "are probabilities already, not negative and with the sum 1 for every image: they are used as they are, without "
-        "a softmax."
+        "are probabilities already, not negative and with the sum 1 for every image: they are used as they are, "
+        "without a softmax."
         if already
-        else "look like probabilities of findings each by itself (sigmoids), as all of them lie in [0, 1]: they are used "
-        "as they are, as a softmax over classes would be no probability."
+        else "look like probabilities of findings each by itself (sigmoids), as all of them lie in [0, 1]: they are "
+        "used as they are, as a softmax over classes would be no probability."
     )
     warnings.warn(f"The outputs of {name} {said}", stacklevel=3)
     return [given for _, given, _ in answers]

@@ -12,6 +12,9 @@ from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_mod
 from lightning_spx.evaluation.evaluator.readings import are_given
 
 
+LABEL = torch.arange(5) % 3
+
+
 def network(*last: nn.Module) -> nn.Sequential:
     torch.manual_seed(1)
     head = nn.Linear(8, 3)
@@ -19,7 +22,7 @@ def network(*last: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head, *last).eval()
 
 
-def explained(model: nn.Module, label: Tensor = torch.arange(5) % 3) -> ModelMaps:
+def explained(model: nn.Module, label: Tensor = LABEL) -> ModelMaps:
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     methods: dict[str, Attribution] = {"Gradient": Gradient()}
     maps = explain_model(

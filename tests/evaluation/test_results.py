@@ -267,4 +267,4 @@ def test_a_single_image_has_a_value_but_no_interval_and_no_verdict(num_repeats: 
     lines = list(
         zip(*(column.cells for column in stability_table(results, "mege", "distance=l2").columns), strict=True)
     )
-    assert all(" [" not in line[3] and line[-1] == "one image counts" for line in lines), lines
+    assert all(" [" not in str(line[3]) and str(line[-1]) == "one image counts" for line in lines), lines
