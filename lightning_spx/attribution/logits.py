@@ -89,7 +89,7 @@ def _warn_of_probabilities(model: Model, output: Tensor) -> None:
         return
     if output.ndim == 2 and output.shape[1] > 1 and bool(are_probabilities(output).all()):
         said, last = "are probabilities, not negative and with the sum 1", "softmax"
-    elif len(output) >= FEW_IMAGES and bool(between_zero_and_one(output).all()):
+    elif len(output) >= FEW_IMAGES and bool(between_zero_and_one(output).all() & output.any()):
         said, last = "look like probabilities, as all of them lie in [0, 1]", "sigmoid"
     else:
         return

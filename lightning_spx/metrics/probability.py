@@ -59,7 +59,9 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
     # in one tensor, as a GPU is waited for at every look
     looks = torch.cat([answer[2] for answer in answers]).bool() if answers else torch.zeros(0, 2, dtype=torch.bool)
     already, within = looks.all(0).tolist()
-    if not len(looks) or not (already or (within and len(looks) >= FEW_IMAGES)):
+    # zeros throughout tell nothing
+    within = within and len(looks) >= FEW_IMAGES and any(bool(given.any()) for _, given, _ in answers)
+    if not len(looks) or not (already or within):
         return [softmax for softmax, _, _ in answers]
     name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
     said = (

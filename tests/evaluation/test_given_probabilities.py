@@ -11,7 +11,6 @@ from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, I
 from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model
 from lightning_spx.evaluation.evaluator.readings import are_given
 
-
 LABEL = torch.arange(5) % 3
 
 

@@ -21,7 +21,8 @@ def are_given(outputs: Tensor, name: str) -> bool:
             "they are used as they are, without a softmax."
         )
         return True
-    if not bool(between_zero_and_one(outputs).all()):
+    # zeros throughout tell nothing
+    if not bool(between_zero_and_one(outputs).all()) or not bool(outputs.any()):
         return False
     if len(outputs) < FEW_IMAGES:
         rank_zero_warn(
