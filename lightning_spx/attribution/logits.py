@@ -8,7 +8,8 @@ from torch import Tensor
 from lightning_spx.attribution.finite import Check, require_finite
 from lightning_spx.attribution.method import Model
 from lightning_spx.attribution.naming import users_name
-from lightning_spx.guard import are_probabilities
+from lightning_spx.guard import are_probabilities, between_zero_and_one
+from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 
 # how the assertion of a module of `torch.export` begins
 EXPORTED = "Guard failed: "
@@ -69,19 +70,34 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     if output.ndim == 1:
         if target is not None:
             raise ValueError("Expected `target` to be None for a model that returns (N,), got a tensor.")
+        _warn_of_probabilities(model, output)
         return output
     if target is None:
         raise ValueError(f"Expected a `target` for a model that returns (N, {output.shape[1]}), got None.")
     beyond = target[(target < 0) | (target >= output.shape[1])]
     if len(beyond):
         raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
-    # a GPU is not waited for
-    if output.device.type == "cpu" and output.shape[1] > 1 and bool(are_probabilities(output).all()):
-        warnings.warn(
-            f"The outputs of {users_name(model)} are probabilities, not negative and with the sum 1: their gradients "
-            "are explained, which vanish where it is sure. Give the model without its softmax.",
-            stacklevel=2,
-        )
+    _warn_of_probabilities(model, output)
     # a target that was made in inference mode cannot be saved for the backward pass
     chosen = target.clone()[:, None].to(output.device, non_blocking=True)
     return output.gather(1, chosen)[:, 0]
+
+
+def _warn_of_probabilities(model: Model, output: Tensor) -> None:
+    """Warn of outputs (N, K) or (N,) that are probabilities, or look so for a few images."""
+    # a GPU is not waited for
+    if output.device.type != "cpu":
+        return
+    if output.ndim == 2 and output.shape[1] > 1 and bool(are_probabilities(output).all()):
+        said, last = "are probabilities, not negative and with the sum 1", "softmax"
+    elif len(output) >= FEW_IMAGES and bool(
+        between_zero_and_one(output).all() & (output.max() - output.min() >= SPREAD)
+    ):
+        said, last = "look like probabilities, as all of them lie in [0, 1]", "sigmoid"
+    else:
+        return
+    warnings.warn(
+        f"The outputs of {users_name(model)} {said}: their gradients are explained, which vanish where it is sure. "
+        f"Give the model without its {last}.",
+        stacklevel=3,
+    )

@@ -30,16 +30,28 @@ def layer_names(network: nn.Module, wanted: str) -> list[str]:
     Example:
         >>> network = nn.ModuleDict({"body": nn.ModuleDict({"layer4": nn.ReLU()}), "head": nn.ReLU()})
         >>> layer_names(network, "layer4"), layer_names(network, "conv")
-        (['body.layer4'], ['body', 'head'])
+        (['body.layer4'], ['head'])
     """
     prefix, own = _unwrapped(network)
+    # a classifier of this package has losses and accuracies beside its network
+    inner = getattr(own, "network", None)
+    if type(own).__module__.startswith(PACKAGE) and isinstance(inner, nn.Module):
+        further, inside = _unwrapped(inner)
+        prefix, own = f"{prefix}network.{further}", inside
     # a wrapper may find a layer by its name inside, too
-    by_own_name = all(_finds(network, name) for name, _ in own.named_children())
-    names = [name if by_own_name else prefix + name for name, _ in own.named_modules() if name]
+    while prefix and all(_finds(network, f"{_shorter(prefix)}{name}") for name, _ in own.named_children()):
+        prefix = _shorter(prefix)
+    parts = [(name, part) for name, part in own.named_modules() if name]
+    # a list of layers is never called itself
+    names = [prefix + name for name, part in parts if not isinstance(part, nn.ModuleList | nn.ModuleDict)]
     last = wanted.rpartition(".")[2]
     same_ending = [name for name in names if name.rpartition(".")[2] == last]
-    top_level = [name for name in names if name.removeprefix("" if by_own_name else prefix).count(".") == 0]
-    return (same_ending or get_close_matches(wanted, names) or top_level)[:LAYERS_NAMED]
+    top_level = [name for name in names if "." not in name.removeprefix(prefix)]
+    return (same_ending or get_close_matches(wanted, names) or top_level or names)[:LAYERS_NAMED]
+
+
+def _shorter(prefix: str) -> str:
+    return prefix.partition(".")[2]
 
 
 def _unwrapped(module: nn.Module) -> tuple[str, nn.Module]:

@@ -18,8 +18,15 @@ from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.data import Background
 from lightning_spx.evaluation.comparison import Magnitude
 from lightning_spx.evaluation.discriminators import load_judge
-from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
-from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model, finite_logits
+from lightning_spx.evaluation.evaluator.explained_model import EitherClass, ExplainedModel, ImageScale
+from lightning_spx.evaluation.evaluator.model_maps import (
+    REPEATED,
+    ModelMaps,
+    check_repeatable,
+    explain_model,
+    finite_logits,
+)
+from lightning_spx.evaluation.evaluator.readings import are_given, predicted, probability_of
 from lightning_spx.evaluation.input_images import InputImages, find_images, read_images
 from lightning_spx.evaluation.named_models import NamedNetwork, class_index, name_models, read_classes, stems_or_paths
 from lightning_spx.evaluation.names import unique_names
@@ -87,7 +94,8 @@ def explain_images(
         masks: folder with the masks of objects, as `<masks>/<folder of the photo>/<name>.png` or `<masks>/<name>.png`.
         background: what the model is shown outside of the masks: `keep`, `black`, or the `mean` colour of the photos.
         paint_outside: paint maps black outside of the masks, whatever the model was shown.
-        target: the class to explain, by its name in `classes` or its index; by default each photo's prediction.
+        target: the class to explain, by its name in `classes` or its index; by default each photo's prediction. Class 0
+            of a network with one output z is explained as -z.
         classes: names of the classes, a text file with one a line or a CSV file with the columns index and name.
         layout: a picture of each photo; or grids with methods, or models, across and pixel above S- maps.
         magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
@@ -135,6 +143,9 @@ def explain_images(
     photos = shown.photos
     said = f"{part}: {_scope(region)}" if part else shown.said
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
+    outputs = {name: _outputs(model, name, photos.images, batch_size) for name, model in models.items()}
+    # known of all photos alone: a single output may look so by chance
+    given = {name: part is None and are_given(each, name) for name, each in outputs.items()}
     # whole pages at a time: neither maps nor pictures of many photos are held at once
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
     for start in track(range(0, len(photos.images), step), "explain", transient=True):
@@ -142,7 +153,8 @@ def explain_images(
         segments = {name: segmenter(photos.images[here]) for name, segmenter in segmenters.items()}
         found: dict[str, list[PhotoMaps]] = {}
         for name, model in models.items():
-            maps = _explain(model, name, named_methods, photos.images[here], target, names, batch_size)
+            read = outputs[name][here], given[name]
+            maps = _explain(model, name, named_methods, photos.images[here], read, target, names, batch_size)
             painted = shown.mask[here].numpy() if shown.mask is not None and paint_outside else None
             labels = shown.origin[here] or [names[each] if names else f"class {each}" for each in maps[1].tolist()]
             found[name] = _photo_maps(maps, photos, here, segments, magnitude, labels, painted)
@@ -159,42 +171,62 @@ def explain_images(
     return run.path
 
 
+def _outputs(model: nn.Module, name: str, images: Tensor, batch_size: int) -> Tensor:
+    """Return what a model says of all photos, (N, K) or (N,)."""
+    explained = ExplainedModel(model, ImageScale(None, None))
+    try:
+        finite_logits(explained, images[:1])
+        check_repeatable(explained, images[:REPEATED])
+        return torch.cat(
+            [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
+        )
+    except NonFiniteError as error:
+        raise ValueError(f"Expected finite outputs of {name} for every photo, got NaN or infinity.") from error
+    except REFUSED_BY_MODEL as error:
+        raise ValueError(
+            f"Expected {name} to take photos of `image_size` {images.shape[-1]}, got {type(error).__name__}: {error}"
+        ) from error
+
+
 def _explain(
     model: nn.Module,
     name: str,
     methods: Mapping[str, Attribution],
     images: Tensor,
+    read: tuple[Tensor, bool],
     target: str | None,
     names: Sequence[str],
     batch_size: int,
 ) -> tuple[ModelMaps, Tensor]:
-    """Explain images with a model; returns its maps and the explained class of each."""
-    explained = ExplainedModel(model, ImageScale(None, None))
-    try:
-        logits = finite_logits(explained, images[:1])
-    except NonFiniteError as error:
-        raise ValueError(f"Expected finite outputs of {name}, got NaN or infinity.") from error
-    except REFUSED_BY_MODEL as error:
-        raise ValueError(
-            f"Expected {name} to take photos of `image_size` {images.shape[-1]}, got {type(error).__name__}: {error}"
-        ) from error
-    num_classes = logits.shape[1] if logits.ndim == 2 else 2
+    """Explain images with a model; returns its maps and the explained class of each.
+
+    What is `read` are the model's outputs, and whether they are probabilities.
+    """
+    outputs, given = read
+    num_classes = outputs.shape[1] if outputs.ndim == 2 else 2
     is_score = isinstance(model, PatchScore)
     if is_score and target is not None:
         raise ValueError(f"Expected no `target` for a discriminator, which has one score, got {target}.")
     if names and len(names) != num_classes:
         raise ValueError(f"Expected `classes` to name the {num_classes} classes of {name}, got {len(names)} names.")
-    label = None if target is None else torch.full((len(images),), class_index(target, names, num_classes))
+    label = predicted(outputs, given)
+    if target is not None:
+        label = torch.full((len(images),), class_index(target, names, num_classes))
+    kind = EitherClass if outputs.ndim == 1 and not is_score else ExplainedModel
     maps = explain_model(
-        explained, methods, images, label, batch_size=batch_size, device=torch.device("cpu"), seed_offset=0
+        kind(model, ImageScale(None, None)),
+        methods,
+        images,
+        None if is_score else label,
+        batch_size=batch_size,
+        device=torch.device("cpu"),
+        seed_offset=0,
+        given=given,
     )
     if maps is None:
         raise ValueError(f"Expected finite outputs and gradients of {name} for every photo, got NaN or infinity.")
-    if is_score:
-        # a score, not the logit of a probability
-        scores = [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
-        maps = replace(maps, probability=torch.cat(scores))
-    return maps, maps.preds if label is None else label
+    # a score is not the logit of a probability
+    return replace(maps, probability=outputs if is_score else probability_of(outputs, label, given)), label
 
 
 def _photo_maps(

@@ -36,6 +36,8 @@ ALL_PAIRS = "all"
 K = TypeVar("K", bound=Hashable)
 OVER_IMAGES = "over images, for these models"
 OVER_REPEATS = "over repeats and images"
+# which a single image, drawn again and again, does not have
+LEAST_FOR_INTERVAL = 2
 
 
 @dataclass(frozen=True)
@@ -226,11 +228,12 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
-        low, high = interval(draw.value)
         counted = _counted(metric, cell)
         images = counted.any((0, 1))
         has_value = ~np.isnan(cell.variants["value"]).all((0, 1))
         num_images = int(images.sum())
+        has_interval = num_images >= LEAST_FOR_INTERVAL
+        low, high = interval(draw.value) if has_interval else (np.nan, np.nan)
         row: dict[str, object] = {
             "superpixels": superpixels,
             "magnitude": magnitude,
@@ -247,7 +250,7 @@ def _rows(
             "num_constant": int((images & (cell.constant | ~counted).all((0, 1))).sum()),
         }
         controls = controls_of(draws, superpixels, magnitude)
-        if superpixels != PIXEL and controls:
+        if superpixels != PIXEL and controls and has_interval:
             gain = gain_over(draw, controls)
             row |= {"best_control": gain.best_control, "gain": gain.gain, "gain_low": gain.low, "gain_high": gain.high}
         yield row

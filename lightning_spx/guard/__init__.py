@@ -2,8 +2,15 @@
 
 from lightning_spx.guard.behind import modules_behind
 from lightning_spx.guard.hidden import hidden_modules
-from lightning_spx.guard.outputs import are_probabilities
+from lightning_spx.guard.outputs import are_probabilities, between_zero_and_one
 from lightning_spx.guard.prepared import Prepared
 from lightning_spx.guard.unchanged import unchanged
 
-__all__ = ["Prepared", "are_probabilities", "hidden_modules", "modules_behind", "unchanged"]
+__all__ = [
+    "Prepared",
+    "are_probabilities",
+    "between_zero_and_one",
+    "hidden_modules",
+    "modules_behind",
+    "unchanged",
+]

@@ -1,12 +1,13 @@
 """What a classifier says of images: the probability of a class, in chunks, with the model left as it was."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.guard import are_probabilities, unchanged
+from lightning_spx.guard import are_probabilities, between_zero_and_one, unchanged
+from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 from lightning_spx.metrics.neighbours import check_neighbours
 
 Model = Callable[[Tensor], Tensor]
@@ -15,7 +16,8 @@ Model = Callable[[Tensor], Tensor]
 def target_probability(model: Model, images: Tensor, target: Tensor, batch_size: int = 64) -> Tensor:
     """Return the softmax probability of each image's target class, in evaluation mode and without gradients.
 
-    Outputs that are probabilities already, for every image, are taken as they are, with a warning.
+    Outputs that are probabilities already, for every image, are taken as they are, with a warning; so are those of four
+    images or more that all lie in [0, 1], as those of sigmoids do.
 
     Args:
         model: any callable from (n,C,H,W) to logits (n,K); a module is switched to evaluation mode and back.
@@ -55,22 +57,36 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
         _answers(model, images, target, batch_size, looked_at=number == 0)
         for number, (images, target) in enumerate(batches)
     ]
-    already = torch.cat([answer[2] for answer in answers]) if answers else torch.zeros(0)
-    if not len(already) or not bool(already.bool().all()):
+    # in one tensor, as a GPU is waited for at every look
+    looks = torch.cat([answer[2] for answer in answers]).bool() if answers else torch.zeros(0, 2, dtype=torch.bool)
+    already, within = looks.all(0).tolist()
+    # zeros throughout tell nothing
+    within = within and len(looks) >= FEW_IMAGES and _spread(answers) >= SPREAD
+    if not len(looks) or not (already or within):
         return [softmax for softmax, _, _ in answers]
     name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", type(model).__name__)
-    warnings.warn(
-        f"The outputs of {name} are probabilities already, not negative and with the sum 1 for every image: they are "
-        "used as they are, without a softmax.",
-        stacklevel=3,
+    said = (
+        "are probabilities already, not negative and with the sum 1 for every image: they are used as they are, "
+        "without a softmax."
+        if already
+        else "look like probabilities of findings each by itself (sigmoids), as all of them lie in [0, 1]: they are "
+        "used as they are, as a softmax over classes would be no probability."
     )
+    warnings.warn(f"The outputs of {name} {said}", stacklevel=3)
     return [given for _, given, _ in answers]
+
+
+def _spread(answers: Sequence[tuple[Tensor, Tensor, Tensor]]) -> float:
+    given = torch.cat([given for _, given, _ in answers])
+    return float(given.max() - given.min()) if len(given) else 0.0
 
 
 def _answers(
     model: Model, images: Tensor, target: Tensor, batch_size: int, *, looked_at: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the target's softmax probability and output, and which outputs may be probabilities, (N,) each.
+    """Return the target's softmax probability and output, (N,) each, and what the outputs look like, (N,2).
+
+    That is: which of them may be probabilities, and which lie in [0, 1].
 
     With `looked_at`, the first images are evaluated among others once more.
     """
@@ -90,7 +106,8 @@ def _answers(
             if looked_at and start == 0:
                 check_neighbours(model, images[here], logits)
     if not parts:
-        return (torch.zeros(0, device=images.device),) * 3
+        none = torch.zeros(0, device=images.device)
+        return none, none, torch.zeros(0, 2, device=images.device)
     softmax, given, already = (torch.cat(each) for each in zip(*parts, strict=True))
     return softmax, given, already
 
@@ -111,4 +128,4 @@ def _answer(logits: Tensor, target: Tensor, start: int) -> tuple[Tensor, Tensor,
     if bool(((target < 0) | (target >= logits.shape[1])).any()):
         raise ValueError(f"Expected `target` to be 0 to {logits.shape[1] - 1}, got {target.tolist()}.")
     softmax, given = (each.gather(1, target[:, None])[:, 0] for each in (logits.float().softmax(1), logits.float()))
-    return softmax, given, are_probabilities(logits)
+    return softmax, given, torch.stack([are_probabilities(logits), between_zero_and_one(logits)], 1)

@@ -126,9 +126,26 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
     except ValueError as error:
         raise ValueError(f"Expected `weights` to be a file of `network.state_dict()`, got {path}: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it.")
+        raise ValueError(
+            f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it, got {_held(state)}."
+        )
     try:
         load_weights(network, state)
     except ValueError as error:
         raise ValueError(f"Expected {path} to fit {type(network).__name__}, got {error}.") from error
     return network
+
+
+def _held(content: object) -> str:
+    """Say what a file holds in place of named tensors, and what to do where a state is in it."""
+    if not isinstance(content, dict):
+        return f"a {type(content).__name__}"
+    keys = ", ".join(str(key) for key in list(content)[:5])
+    held = f"a dict of {keys}{'' if len(content) <= 5 else f' and {len(content) - 5} more'}" if content else "nothing"
+    states = [
+        str(key)
+        for key, value in content.items()
+        if isinstance(value, dict) and value and all(isinstance(each, Tensor) for each in value.values())
+    ]
+    # the first is as good an example as any
+    return f"{held}: save one of its states, such as `torch.save(content[{states[0]!r}], path)`" if states else held

@@ -51,4 +51,8 @@ def read_plain(path: Path) -> object:
 def _reason(error: Exception) -> str:
     """Say in a line what is wrong; PyTorch does so somewhere below the advice to run the file's code."""
     lines = [line for line in str(error).splitlines() if "unsupported" in line.lower()]
-    return " ".join((lines[0] if lines else str(error) or type(error).__name__).split())[:200]
+    reason = " ".join((lines[0] if lines else str(error) or type(error).__name__).split())[:200]
+    # a pickle's codes, which are numbers alone, say nothing to anybody
+    if reason.isdecimal() or "unsupported operand" in reason.lower():
+        return f"it is no file of `torch.save`, or a damaged one ({type(error).__name__}: {reason})"
+    return reason

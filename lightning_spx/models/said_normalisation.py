@@ -106,6 +106,14 @@ def chosen_normalisation(
         return mean, std
     said = said_normalisation(network)
     if said is None:
+        pair = _own_pair(network)
+        if pair:
+            warnings.warn(
+                f"{type(network).__name__} has the buffers {pair}, and it cannot be told whether it normalises images "
+                f"by them: they are normalised by mean {mean or IMAGENET_MEAN} and std {std or IMAGENET_STD} before "
+                "it. If it does so itself, give `mean` (0, 0, 0) and `std` (1, 1, 1).",
+                stacklevel=3,
+            )
         return mean or IMAGENET_MEAN, std or IMAGENET_STD
     if not said.is_certain and not said.is_near(IMAGENET_MEAN, IMAGENET_STD):
         warnings.warn(
@@ -165,6 +173,22 @@ def _is_normalising(module: nn.Module) -> bool:
         return False
     pairs = [[_three(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
     return any(None not in pair for pair in pairs)
+
+
+def _own_pair(network: nn.Module) -> str:
+    """Name buffers that may be a mean and a standard deviation of channels; empty where there are none."""
+    buffers = {name: buffer for name, buffer in network.named_buffers() if _is_for_channels(buffer)}
+    for name in buffers:
+        owner, _, last = name.rpartition(".")
+        other = f"{owner}{'.' if owner else ''}{last.replace('mean', 'std')}"
+        if "mean" in last and other in buffers:
+            return f"`{name}` and `{other}`"
+    return ""
+
+
+def _is_for_channels(buffer: torch.Tensor) -> bool:
+    """Whether a buffer has a number for each of three channels of images, or one for all."""
+    return buffer.is_floating_point() and buffer.numel() in (1, 3) and buffer.shape[-2:] in ((1, 1), (3,), (1,), ())
 
 
 def _value(configuration: object, key: str) -> object:

@@ -37,6 +37,9 @@ def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
     untied = _untied(module, named)
     if untied:
         raise ValueError(untied)
+    cast = cast_values(module, named)
+    if cast:
+        raise ValueError(cast)
     try:
         found = module.load_state_dict(named, strict=False)
     except (RuntimeError, AttributeError, TypeError, LookupError, ValueError) as error:
@@ -111,6 +114,37 @@ def _untied(module: nn.Module, state: Mapping[str, Any]) -> str:
         if not same and not bool(torch.isnan(state[name]).any()):
             return f"two values, {other} and {name}, for what is one tensor"
     return ""
+
+
+def cast_values(module: nn.Module, state: Mapping[str, object]) -> str:
+    """Say which values of a state are of another kind of number than what they are for; empty if none are.
+
+    Another precision is none, and whole numbers may count in any type.
+
+    Example:
+        >>> cast_values(nn.Linear(1, 1), {"weight": torch.ones(1, 1, dtype=torch.int8), "bias": torch.ones(1).half()})
+        'weight of int8 for float32'
+    """
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    found = []
+    for name, own in module.state_dict().items():
+        value = state.get(name)
+        if not isinstance(own, Tensor) or not isinstance(value, Tensor):
+            continue
+        if own.is_complex():
+            is_cast = False
+        elif own.is_floating_point():
+            # whole numbers are exact in a buffer; as weights they are those of a quantised network without its scale
+            is_cast = value.is_complex() or (name in parameters and not value.is_floating_point())
+        else:
+            is_cast = value.is_complex() or (value.is_floating_point() and not bool((value == value.round()).all()))
+        if is_cast:
+            found.append(f"{name} of {_dtype(value)} for {_dtype(own)}")
+    return _first_names(found) if found else ""
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def state_mismatch(module: nn.Module, state: Mapping[str, object]) -> str:

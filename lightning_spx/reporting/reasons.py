@@ -3,6 +3,7 @@
 import pandas as pd
 
 BLANK = "blank maps"
+ONE_IMAGE = "one image counts"
 NO_CHANCE = "no excess: the floor is 1"
 NO_GAIN_KNOWN = "no gain: a control has no excess"
 MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
@@ -11,8 +12,8 @@ MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
 def why_no_verdict(row: pd.Series) -> str:
     """Say why a row has no verdict; nothing for a row that has one.
 
-    A row says nothing if no image counts, if all its maps are constant, or if chance is as good as can be: then its
-    excess over the floor is not defined.
+    A row says nothing if no image counts or a single one, if all its maps are constant, or if chance is as good as can
+    be: then its excess over the floor is not defined.
 
     Example:
         >>> row = dict(metric="saliency_ssim", value=1.0, floor=1.0, excess=float("nan"), num_images=4, num_constant=4)
@@ -29,6 +30,8 @@ def why_no_verdict(row: pd.Series) -> str:
         }.get(str(row["metric"]), "no image counts")
     if number is not None and row.get("num_constant") == number:
         return BLANK
+    if number is not None and number == 1:
+        return ONE_IMAGE
     if pd.isna(row.get("value", 0.0)):
         return "no value: not both kinds of image" if row["metric"] == "reco" else "no value"
     if pd.isna(row.get("excess")) and row.get("floor", 0.0) >= 1:
@@ -75,12 +78,12 @@ def number_text(value: float, form: str = ".3f") -> str:
 
 
 def interval_text(row: pd.Series) -> str:
-    """Write a row's value with its interval, or a dash where there is none.
+    """Write a row's value with its interval if it has one, or a dash where there is no value.
 
     Example:
         >>> interval_text(pd.Series(dict(value=0.5, ci_low=0.25, ci_high=0.75)))
         '0.500 [0.250, 0.750]'
     """
-    if pd.isna(row["value"]):
+    if pd.isna(row["value"]) or (pd.isna(row["ci_low"]) and pd.isna(row["ci_high"])):
         return number_text(row["value"])
     return f"{row['value']:.3f} [{number_text(row['ci_low'])}, {number_text(row['ci_high'])}]"

@@ -7,6 +7,7 @@ from torchvision.models import vgg11
 
 from lightning_spx.attribution import GradCAM
 from lightning_spx.attribution.cam import last_convolutional_layer
+from lightning_spx.models import ImageClassifier, SmallResNet
 from tests.attribution.cases import Net, images, relative, residual_network, targets
 
 
@@ -121,3 +122,8 @@ def test_a_wrong_layer_is_refused_with_its_name() -> None:
             GradCAM(name).attribute(Idle(), images(), targets())
     with pytest.raises(ValueError, match=r"Expected `layer` 'head' to return a feature map .* got shape \(4, 5\)"):
         GradCAM("head").attribute(Idle(), images(), targets())
+
+
+def test_a_wrong_layer_of_a_classifier_is_answered_with_layers_of_its_network() -> None:
+    with pytest.raises(ValueError, match=r"such as network\.stem, network\.stages, network\.head, got 'nosuch'\."):
+        GradCAM("nosuch").attribute(ImageClassifier(SmallResNet(num_classes=3, width=4)), images(2), targets(2))

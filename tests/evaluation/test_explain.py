@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient, InputXGradient, input_gradient, saliency_map
 from lightning_spx.cli import main
@@ -14,6 +15,7 @@ from lightning_spx.evaluation.explain import explain_images
 from lightning_spx.evaluation.named_models import NamedNetwork
 from lightning_spx.evaluation.segment import segment_photos
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 from lightning_spx.superpixels import Grid, Slic, num_segments, segment_pool
 from tests.command_line import Captured, refusal
 from tests.evaluation.test_input_images import photo
@@ -68,6 +70,41 @@ def test_a_target_is_explained_for_every_photo(photos: list[str]) -> None:
         photos[:2], [Gradient()], [Grid(9)], network=network(), target="tit", classes="names.txt", image_size=16
     )
     assert [int(np.load(folder / f"{number}.npz")["target"]) for number in (0, 1)] == [2, 2]
+
+
+GREY = 0.17  # of the photos, normalised
+
+
+class OneOutput(nn.Module):
+    """Says how bright an image is in its upper half, as a logit or as a probability."""
+
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.last = last
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.last((images[:, :, :8].mean((1, 2, 3))[:, None] - GREY) * 30)
+        return answer
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Sigmoid()])
+def test_probability_and_map_of_one_output_are_those_of_the_class_that_is_named(
+    last: nn.Module, photos: list[str]
+) -> None:
+    def found(target: str | None) -> list[dict[str, Any]]:
+        folder = explain_images(photos, [Gradient()], [Grid(9)], network=OneOutput(last), target=target, image_size=16)
+        return [dict(np.load(folder / f"{number}.npz")) for number in range(7)]
+
+    for own, zero, one in zip(found(None), found("0"), found("1"), strict=True):
+        assert float(zero["probability"]) + float(one["probability"]) == pytest.approx(1)
+        assert own["probability"] == max(zero["probability"], one["probability"])
+        named = zero if own["target"] == 0 else one
+        assert np.array_equal(own["attribution/Gradient"], named["attribution/Gradient"])
+        assert np.allclose(zero["attribution/Gradient"], -one["attribution/Gradient"], atol=1e-7)
+        assert one["attribution/Gradient"].sum() > 0
+        mean, std = (np.array(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+        z = 30 * (float(((own["image"] - mean) / std)[:, :8].mean()) - GREY)
+        assert one["probability"] == pytest.approx(1 / (1 + np.exp(-z)), abs=1e-5)
 
 
 def test_the_same_command_writes_to_the_same_place_and_another_does_not(photos: list[str]) -> None:

@@ -13,7 +13,7 @@ from lightning_spx.evaluation.results import OVER_IMAGES, OVER_REPEATS, summaris
 from lightning_spx.evaluation.statistics import Array, bootstrap_weights
 from lightning_spx.evaluation.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
-from lightning_spx.reporting import Page, render_page, stability_table
+from lightning_spx.reporting import Page, render_page, stability_table, why_no_verdict
 from lightning_spx.superpixels import Grid
 
 NUM_RESAMPLES = 60
@@ -251,3 +251,20 @@ def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> N
     assert shown.count(">blank maps<") == 6
     assert "0 of 10 images (left out: 10 that no two models are right on)." in shown
     assert sentence(verdicts(compared)) == "SSIM: no verdict for Gradient (blank maps)."
+
+
+@pytest.mark.parametrize("num_repeats", [1, 3])
+def test_a_single_image_has_a_value_but_no_interval_and_no_verdict(num_repeats: int) -> None:
+    frame = per_image(num_repeats=num_repeats)
+    # one image on which both models are right, and some on which one is
+    frame["agree"] = frame["index"] == 10
+    results = summary(frame[frame["agree"]])
+    for metric in ("mege", "saliency_ssim"):
+        row = row_of(results, "Grid", "after", metric)
+        assert (row["num_images"], why_no_verdict(row)) == (1, "one image counts")
+        assert row[["ci_low", "ci_high", "gain", "gain_low", "gain_high"]].isna().all()
+    assert row_of(summary(frame), "Grid", "after", "saliency_ssim")[["ci_low", "gain_low"]].notna().all()
+    lines = list(
+        zip(*(column.cells for column in stability_table(results, "mege", "distance=l2").columns), strict=True)
+    )
+    assert all(" [" not in str(line[3]) and str(line[-1]) == "one image counts" for line in lines), lines

@@ -88,12 +88,17 @@ def test_log_probabilities_are_as_good_as_logits(use: str) -> None:
     torch.testing.assert_close(found, USES[use](logits), atol=1e-6, rtol=1e-5)
 
 
-def test_outputs_of_several_findings_are_logits() -> None:
+def test_sigmoids_of_several_findings_are_used_as_they_are_and_one_line_says_so() -> None:
     def findings(images: Tensor) -> Tensor:
         return logits(images).sigmoid()
 
-    found = silent(findings, USES["probability"])
-    torch.testing.assert_close(found, findings(IMAGES).softmax(1)[torch.arange(4), TARGET])
+    with pytest.warns(UserWarning, match="^The outputs of findings look like probabilities of findings.*$") as said:
+        found = USES["probability"](findings)
+    assert len(said) == 1
+    torch.testing.assert_close(found, findings(IMAGES)[torch.arange(4), TARGET])
+    # of three images, logits may be there by chance
+    found = silent(findings, partial(target_probability, images=IMAGES[:3], target=TARGET[:3]))
+    torch.testing.assert_close(found, findings(IMAGES[:3]).softmax(1)[torch.arange(3), TARGET[:3]])
 
 
 def test_logits_with_the_sum_1_by_chance_are_no_probabilities_in_any_batch() -> None:

@@ -1,4 +1,5 @@
 import copy
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torchvision.transforms.v2 import functional
 from lightning_spx.models import Normalize, SmallResNet, cifar_resnet18, pretrained
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
 from lightning_spx.models.memory_format import in_training_format
+from lightning_spx.models.said_normalisation import chosen_normalisation
 from lightning_spx.models.schedule import warmup_cosine
 from lightning_spx.models.weights import state_mismatch
 
@@ -172,3 +174,48 @@ def test_the_learning_rate_rises_by_equal_steps_and_falls_as_half_a_cosine() -> 
 def test_without_warm_up_the_learning_rate_starts_in_full_and_stays_zero_after_the_end() -> None:
     assert warmup_cosine(0, num_steps=10, warmup_fraction=0.0) == 1.0
     assert warmup_cosine(12, num_steps=10, warmup_fraction=0.0) == 0.0
+
+
+def test_weights_of_another_kind_of_number_are_refused_and_whole_counters_are_not(tmp_path: Path) -> None:
+    path, network = tmp_path / "weights.pt", nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2))
+    state = network.state_dict()
+    counter = "1.num_batches_tracked"
+    for value in (torch.tensor(3, dtype=torch.int32), torch.tensor(3.0)):
+        torch.save({**state, counter: value, "0.weight": state["0.weight"].half()}, path)
+        assert pretrained(network, path).state_dict()[counter] == 3
+    for name, value, said in (
+        ("0.weight", torch.ones(2, 1, dtype=torch.int8), "int8 for float32"),
+        ("0.weight", torch.ones(2, 1, dtype=torch.bool), "bool for float32"),
+        ("1.running_var", torch.ones(2, dtype=torch.complex64), "complex64 for float32"),
+        (counter, torch.tensor(2.5), "float32 for int64"),
+    ):
+        torch.save({**state, name: value}, path)
+        with pytest.raises(ValueError, match=rf"to fit Sequential, got {name} of {said}\.$"):
+            pretrained(network, path)
+
+
+def test_states_inside_of_a_file_are_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save({"epoch": 3, "model_ema": {"weight": torch.zeros(1)}}, path)
+    with pytest.raises(ValueError, match=r"got a dict of epoch, model_ema: save .*content\['model_ema'\], path\)`\.$"):
+        pretrained(nn.Linear(1, 1), path)
+
+
+@pytest.mark.parametrize("content", [b"hello world", b"\x80\x02\x60rest"])
+def test_what_is_no_file_of_torch_is_called_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "weights.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"no file of `torch\.save`"):
+        pretrained(nn.Linear(1, 1), tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1, 1), (1, 3, 1, 1)])
+def test_a_network_with_a_mean_and_a_std_of_its_own_is_not_normalised_in_silence(shape: tuple[int, ...]) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1))
+    network[0].register_buffer("pixel_mean", torch.zeros(shape))
+    network[0].register_buffer("pixel_std", torch.ones(shape))
+    with pytest.warns(UserWarning, match=r"has the buffers `0\.pixel_mean` and `0\.pixel_std`.* give `mean`"):
+        chosen_normalisation(network)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chosen_normalisation(network, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        chosen_normalisation(nn.BatchNorm2d(3))

@@ -149,6 +149,20 @@ class ExplainedModel(Prepared):
             return self.module.get_submodule(target)
 
 
+class EitherClass(ExplainedModel):
+    """A classifier with one output z as one of two classes: -z is explained for class 0, and z for class 1.
+
+    Example:
+        >>> EitherClass(nn.Flatten(0), ImageScale(None, None))(torch.ones(1, 1, 1, 1)).tolist()
+        [[-1.0, 1.0]]
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (N, 2) for images (N, C, H, W) in [0, 1]."""
+        output = super().forward(images)
+        return torch.stack([-output, output], 1)
+
+
 def only_logits(output: object) -> Tensor:
     """Take the logits out of what a model returns.
 

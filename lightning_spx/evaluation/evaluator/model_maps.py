@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, distributed
 
 from lightning_spx.attribution import Attribution
@@ -14,9 +13,9 @@ from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel
+from lightning_spx.evaluation.evaluator.readings import are_given, predicted, probability_of
 from lightning_spx.evaluation.names import network_name, reseed
 from lightning_spx.evaluation.processes import gather_images, num_processes, own_share
-from lightning_spx.guard import are_probabilities
 
 # images that are evaluated twice, and by which part of the largest logit their two answers may differ
 REPEATED = 2
@@ -30,7 +29,8 @@ class ModelMaps:
     Args:
         preds: (N,) int64.
         probability: (N,) of the explained class.
-        attributions: (N, C, H, W) of each method, by its name.
+        attributions: (N, C, H, W) of each method, by its name; of a model with one output they are that output's,
+            whichever class is explained.
     """
 
     preds: Tensor
@@ -47,6 +47,7 @@ def explain_model(
     batch_size: int,
     device: torch.device,
     seed_offset: int,
+    given: bool | None = None,
 ) -> ModelMaps | None:
     """Predict and explain the images, each process its share of them.
 
@@ -58,6 +59,7 @@ def explain_model(
         batch_size: images at a time.
         device: of the model.
         seed_offset: added to the seed of random methods, so that two models never share their noise.
+        given: whether the model's outputs are probabilities already; None decides by those of all images.
 
     Returns:
         The maps, or None if an output or gradient of the model is NaN or infinite, as after a training that diverged.
@@ -79,11 +81,8 @@ def explain_model(
                 check_repeatable(model, batch[:REPEATED])
                 check_alone(model, batch[:REPEATED], logits[:REPEATED])
             binary = logits.ndim == 1
-            preds = (logits > 0).long() if binary else logits.argmax(1)
-            target = None if binary else preds if chosen is None else chosen
-            parts.setdefault("preds", []).append(preds.cpu())
-            for key, values in _readings(logits, target).items():
-                parts.setdefault(key, []).append(values.cpu())
+            target = None if binary else logits.argmax(1) if chosen is None else chosen
+            parts.setdefault("outputs", []).append(logits.cpu())
             for name, method in methods.items():
                 attribution = reseed(method, seed_offset).attribute(model, batch, target)
                 parts.setdefault(f"method {name}", []).append(attribution.cpu())
@@ -93,15 +92,13 @@ def explain_model(
     if not _all_processes(finite, device):
         return None
     whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
-    probability = whole["softmax"]
-    # known of all images alone: a single row of logits may look so by chance
-    if bool(whole["already"].all()):
-        probability = whole["given"]
-        rank_zero_warn(
-            f"The outputs of {network_name(model.module)} are probabilities already, not negative and with the sum 1: "
-            "they are used as they are, without a softmax."
-        )
-    return ModelMaps(whole["preds"], probability, {name: whole[f"method {name}"] for name in methods})
+    outputs = whole["outputs"]
+    if given is None:
+        # known of all images alone: a single row of logits may look so by chance
+        given = are_given(outputs, network_name(model.module))
+    preds = predicted(outputs, given)
+    probability = probability_of(outputs, preds if label is None else label.cpu(), given)
+    return ModelMaps(preds, probability, {name: whole[f"method {name}"] for name in methods})
 
 
 def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
@@ -173,15 +170,6 @@ def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
     target = None if logits.ndim == 1 else logits.argmax(1)
     chosen = logits if target is None else logits.gather(1, target[:, None])[:, 0]
     Neighbours(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
-
-
-def _readings(logits: Tensor, target: Tensor | None) -> dict[str, Tensor]:
-    """Return the explained class's probability by the softmax, its output as given, and which rows are 1 in sum."""
-    if target is None:
-        probability = logits.sigmoid()
-        return {"softmax": probability, "given": probability, "already": torch.zeros_like(logits, dtype=torch.bool)}
-    softmax, given = (each.gather(1, target[:, None])[:, 0] for each in (logits.softmax(1), logits))
-    return {"softmax": softmax, "given": given, "already": are_probabilities(logits)}
 
 
 def _all_processes(good: bool, device: torch.device) -> bool:

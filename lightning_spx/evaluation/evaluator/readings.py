@@ -1,0 +1,75 @@
+"""What a classifier's outputs say: logits or probabilities, the predicted class, the probability of a class."""
+
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from lightning_spx.guard import are_probabilities, between_zero_and_one
+from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
+
+
+def are_given(outputs: Tensor, name: str) -> bool:
+    """Return whether outputs are probabilities already; a warning says so, as a single row may look so by chance.
+
+    Args:
+        outputs: (N, K) or (N,), of all images.
+        name: of the network.
+    """
+    if not len(outputs):
+        return False
+    if outputs.ndim == 2 and bool(are_probabilities(outputs).all()):
+        rank_zero_warn(
+            f"The outputs of {name} are probabilities already, not negative and with the sum 1: "
+            "they are used as they are, without a softmax."
+        )
+        return True
+    if not bool(between_zero_and_one(outputs).all()) or float(outputs.max() - outputs.min()) < SPREAD:
+        return False
+    if len(outputs) < FEW_IMAGES:
+        rank_zero_warn(
+            f"The outputs of {name} lie in [0, 1], for too few images ({len(outputs)}) to tell whether they are "
+            "probabilities: they are read as logits. If they are none, give the network without its sigmoid."
+        )
+        return False
+    if outputs.ndim == 1:
+        rank_zero_warn(
+            f"The outputs of {name} look like probabilities already, as all of them lie in [0, 1]: they are used as "
+            "they are, without a sigmoid, and class 1 is predicted above 0.5."
+        )
+    else:
+        rank_zero_warn(
+            f"The outputs of {name} look like probabilities of findings each by itself (sigmoids), as all of them lie "
+            "in [0, 1]: they are used as they are, as a softmax over classes would be no probability."
+        )
+    return True
+
+
+def predicted(outputs: Tensor, given: bool) -> Tensor:
+    """Return the predicted classes, (N,) int64, of outputs (N, K), or (N,) of a network with one output.
+
+    Example:
+        >>> import torch
+        >>> predicted(torch.tensor([0.25, 0.75]), given=False), predicted(torch.tensor([0.25, 0.75]), given=True)
+        (tensor([1, 1]), tensor([0, 1]))
+    """
+    return (outputs > (0.5 if given else 0.0)).long() if outputs.ndim == 1 else outputs.argmax(1)
+
+
+def probability_of(outputs: Tensor, target: Tensor, given: bool) -> Tensor:
+    """Return the probabilities (N,) of the target classes.
+
+    Args:
+        outputs: (N, K), or (N,) of a network with one output, which speaks of class 1.
+        target: (N,) int64.
+        given: whether the outputs are probabilities.
+
+    Example:
+        >>> import torch
+        >>> probability_of(torch.tensor([0.25, 0.25]), torch.tensor([1, 0]), given=True)
+        tensor([0.2500, 0.7500])
+    """
+    if outputs.ndim == 2:
+        return (outputs if given else outputs.softmax(1)).gather(1, target[:, None])[:, 0]
+    if given:
+        return outputs.where(target == 1, 1 - outputs)
+    # 1 - sigmoid(z), without cancellation
+    return outputs.where(target == 1, -outputs).sigmoid()
