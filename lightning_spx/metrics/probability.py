@@ -56,9 +56,9 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
     answers, looked_at = [], False
     for images, target in batches:
         # of images that are all alike, as those of which nothing is there yet, none tells of its neighbours
-        looks = not looked_at and bool((images != images[:1]).any())
-        answers.append(_answers(model, images, target, batch_size, looked_at=looks))
-        looked_at = looked_at or looks
+        differ = not looked_at and bool((images != images[:1]).any())
+        answers.append(_answers(model, images, target, batch_size, looked_at=differ))
+        looked_at = looked_at or differ
     # in one tensor, as a GPU is waited for at every look
     looks = torch.cat([answer[2] for answer in answers]).bool() if answers else torch.zeros(0, 2, dtype=torch.bool)
     already, within = looks.all(0).tolist()
