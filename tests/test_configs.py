@@ -134,7 +134,7 @@ def test_the_published_sizes_of_cyclegan_train_a_step(tmp_path: Path, monkeypatc
 
 def test_pretrained_architectures_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    monkeypatch.setattr("lightning_spx.runs.example_maps.NUM_EXAMPLES", 1)
     make_folders(tmp_path, num_classes=4)
     words = ["--images=[train/class0,test/class1]", "--num_images=4", "--batch_size=4", "--num_resamples=20"]
     main(["stability", f"--config={CONFIGS}/stability/efficientnet_lite.yaml", *words, *QUIET, "--out=run"])
@@ -147,7 +147,7 @@ def test_imagenet_on_eight_architectures_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    monkeypatch.setattr("lightning_spx.runs.example_maps.NUM_EXAMPLES", 1)
     config = CONFIGS / "stability" / "imagenet.yaml"
     make_folders(tmp_path, num_classes=4)
     words = ["stability", f"--config={config}", "--data.root=.", *QUIET]
@@ -168,7 +168,7 @@ def test_imagenet_on_eight_architectures_is_explained(
 def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # most of the time goes into laying out the pictures of examples
-    monkeypatch.setattr("lightning_spx.evaluation.examples.NUM_EXAMPLES", 1)
+    monkeypatch.setattr("lightning_spx.runs.example_maps.NUM_EXAMPLES", 1)
     data = smaller_data(config, tmp_path, monkeypatch)
     fewer = ["--num_images=12", "--batch_size=12", "--repeats=1", "--num_resamples=20"]
     training = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]

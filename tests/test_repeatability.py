@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import lightning_spx
 from lightning_spx.cli import main
-from lightning_spx.evaluation.differences import file_differences
+from lightning_spx.evaluation.commands.run_differences import file_differences
 from tests.command_line import BIRDS, FIT, NETWORK, STABILITY, TRAINER, Captured, refusal
 
 RUNS = {

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from lightning_spx.evaluation.console import print_table
-from lightning_spx.evaluation.run_folder import RunFolder, write_atomic
-from lightning_spx.evaluation.scalars import scalars_of
 from lightning_spx.reporting import finish, log_config, log_figure, log_scalars, log_table
+from lightning_spx.reporting.console import print_table
+from lightning_spx.reporting.scalars import scalars_of
+from lightning_spx.runs.folder import RunFolder, write_atomic
 
 
 def publish(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lightning_spx.models.memory_format import in_training_format
-from lightning_spx.models.plain_file import read_plain
+from lightning_spx.models.safe_file import read_plain
 from lightning_spx.models.sharded import check_in_one_file
 from lightning_spx.models.weights import load_weights
 

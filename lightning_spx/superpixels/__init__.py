@@ -3,7 +3,7 @@
 from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.cache import Cached
 from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
-from lightning_spx.superpixels.image_file import image_key
+from lightning_spx.superpixels.image_key import image_key
 from lightning_spx.superpixels.loading import WithSegments
 from lightning_spx.superpixels.pooling import segment_pool
 from lightning_spx.superpixels.precomputed import Precomputed

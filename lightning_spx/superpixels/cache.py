@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_spx import __version__
 from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums, read_entry
 from lightning_spx.superpixels.cache_space import space_of
-from lightning_spx.superpixels.image_file import eight_bit, image_key, write_whole
+from lightning_spx.superpixels.image_key import eight_bit, image_key, write_whole
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
 

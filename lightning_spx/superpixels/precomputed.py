@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.image_file import image_key, write_whole
+from lightning_spx.superpixels.image_key import image_key, write_whole
 from lightning_spx.superpixels.label_map import read_label_map
 from lightning_spx.superpixels.per_image import without_gaps
 from lightning_spx.superpixels.segmenter import Segmenter, check_images

@@ -15,7 +15,7 @@ from lightning_spx.superpixels.blur import gaussian_matrices
 from lightning_spx.superpixels.cells import CellGrid, nearest_cells
 from lightning_spx.superpixels.cielab import STEPS, cielab
 from lightning_spx.superpixels.connectivity import connected
-from lightning_spx.superpixels.image_file import eight_bit
+from lightning_spx.superpixels.image_key import eight_bit
 from lightning_spx.superpixels.segmenter import Segmenter
 from lightning_spx.superpixels.setting import check_at_least, check_positive
 

@@ -12,8 +12,8 @@ from math import comb
 
 import torch
 
-from lightning_spx.evaluation.comparison import StudyImages, compare
-from lightning_spx.evaluation.partitions import derangement, make_partitions
+from lightning_spx.evaluation.maps.poolings import derangement, make_partitions
+from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
 from lightning_spx.superpixels import Slic
 
 NUM_IMAGES = 8

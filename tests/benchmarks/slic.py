@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lightning_spx.evaluation.tradeoff.quality import partition_quality
 from lightning_spx.superpixels import ScikitSlic, Slic
-from lightning_spx.superpixels.image_file import eight_bit
+from lightning_spx.superpixels.image_key import eight_bit
 
 NUMBERS = ["boundary_recall", "undersegmentation_error", "achievable_accuracy", "compactness"]
 

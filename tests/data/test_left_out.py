@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lightning_spx.data import ImageFolderDataModule, UnpairedDataModule
-from lightning_spx.evaluation.input_images import find_images
+from lightning_spx.data.photos import find_images
 
 
 def write(path: Path, file_format: str = "JPEG") -> Path:

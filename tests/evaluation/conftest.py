@@ -30,4 +30,4 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save the time that the figures take."""
-    monkeypatch.setattr("lightning_spx.evaluation.stability_results.report_stability", lambda *_: None)
+    monkeypatch.setattr("lightning_spx.evaluation.stability.summary.report_stability", lambda *_: None)

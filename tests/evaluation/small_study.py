@@ -16,10 +16,10 @@ from lightning_spx.attribution.method import Model
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
-from lightning_spx.evaluation.drawn_images import DrawnImages
-from lightning_spx.evaluation.starts import Launcher
+from lightning_spx.evaluation.maps.sampled_images import DrawnImages
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.runs.launch import Launcher
 from lightning_spx.superpixels import Grid, Segmenter
 
 NUM_IMAGES, BATCH_SIZE, NUM_MODELS = 10, 4, 3

@@ -15,7 +15,7 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 from lightning_spx.data import SyntheticBirdsDataModule
-from lightning_spx.evaluation.epochs import train
+from lightning_spx.evaluation.training.epochs import train
 
 SEED = 3
 

@@ -17,7 +17,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, GradientAccumulationScheduler
 
 from lightning_spx.data import UnpairedDataModule
-from lightning_spx.evaluation.epochs import save_checkpoint
+from lightning_spx.evaluation.training.epochs import save_checkpoint
 from lightning_spx.models import CycleGAN
 from tests.data.test_unpaired import make_domains
 from tests.faults.random_model import EpochsSeen, RandomModel, StopAt, Stopped, assert_same, few_birds, logged, start

@@ -14,10 +14,10 @@ import torch
 from matplotlib.figure import Figure
 
 from lightning_spx.cli import main
-from lightning_spx.evaluation.run_folder import write_atomic
+from lightning_spx.runs.folder import write_atomic
 from lightning_spx.superpixels import Cached, Grid
 from tests.command_line import FIT
-from tests.evaluation.test_rerun import ROAR
+from tests.evaluation.commands.test_rerun import ROAR
 from tests.faults.child import assert_same_run, files_of, start, words_for
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lightning_spx.cli import main
-from lightning_spx.evaluation.run_folder import RunFolder, open_run_folder
-from lightning_spx.evaluation.run_lock import LOCK_FILE, lock_run
+from lightning_spx.runs.folder import RunFolder, open_run_folder
+from lightning_spx.runs.lock import LOCK_FILE, lock_run
 from tests.faults.child import start, words_for
 
 FORK = multiprocessing.get_context("fork")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_spx.evaluation.interruption import Interruptible
+from lightning_spx.cli.interruption import Interruptible
 from tests.faults.child import STAGES, assert_same_run, die, files_of, start
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning import LightningDataModule, LightningModule
 
-from lightning_spx.evaluation.checkpoints import check_resumable, read_state
-from lightning_spx.evaluation.discriminators import load_cyclegan
-from lightning_spx.evaluation.evaluator.explained_model import read_reference
-from lightning_spx.evaluation.named_models import load_classifier
-from lightning_spx.evaluation.trainer_cli import TrainerCLI
+from lightning_spx.cli.trainer_cli import TrainerCLI
+from lightning_spx.evaluation.maps.explained_model import read_reference
+from lightning_spx.evaluation.stability.discriminators import load_cyclegan
+from lightning_spx.evaluation.training.named_networks import load_classifier
 from lightning_spx.models import ImageClassifier, pretrained
+from lightning_spx.models.checkpoint_file import check_resumable, read_state
 from tests.command_line import FIT, Captured, refusal
 from tests.inputs.checkpoint_files import (
     BROKEN,

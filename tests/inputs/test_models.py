@@ -14,14 +14,14 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation import SaliencyEvaluator
-from lightning_spx.evaluation.evaluator.explained_model import ExplainedModel, ImageScale
-from lightning_spx.evaluation.evaluator.model_maps import ModelMaps, explain_model
+from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
+from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
 from lightning_spx.metrics import deletion, insertion, irof, road
 from lightning_spx.metrics.probability import target_probability
 from lightning_spx.models import ImageClassifier
 from lightning_spx.superpixels import Grid
 from tests.attribution.cases import METHODS, name_of, relative
-from tests.evaluation.evaluator_cases import QUIET, loader
+from tests.evaluation.callbacks.evaluator_cases import QUIET, loader
 from tests.inputs.models import (
     CHANGING,
     NAN_GRADIENT,

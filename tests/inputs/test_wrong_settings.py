@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightning_spx.cli import COMMANDS
-from lightning_spx.evaluation import refusal as of_errors
+from lightning_spx.cli import error_line as of_errors
 from tests.command_line import Captured, refusal
 from tests.inputs.wrong_settings import CONFIGS, TABLE, Parse, Wrong, parser_of, sources, with_value, wrong_settings
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from lightning_spx.evaluation.named_models import NamedNetwork
+from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.models import SmallResNet
 from lightning_spx.models.sharded import check_in_one_file
 

@@ -22,7 +22,7 @@ from lightning_spx.attribution import Attribution, Gradient, SmoothGrad
 from lightning_spx.metrics import ImageMean
 from lightning_spx.superpixels import Grid, Segmenter
 from tests.attribution.cases import METHODS, Net
-from tests.evaluation.evaluator_cases import evaluator, fit, reference
+from tests.evaluation.callbacks.evaluator_cases import evaluator, fit, reference
 from tests.soak.evaluations import METRICS, MODEL_METRICS, OTHER_METRICS, explain, segmenters, show
 from tests.soak.held import Held, added, held
 

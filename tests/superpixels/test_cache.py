@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, WithSegments, check_segments
 from lightning_spx.superpixels.cache_entry import entry, read_entry
-from lightning_spx.superpixels.image_file import eight_bit
+from lightning_spx.superpixels.image_key import eight_bit
 
 SLIC = Slic(n_segments=20)
 calls: list[int] = []

@@ -14,7 +14,7 @@ from lightning_spx.superpixels import Slic, num_segments, slic
 from lightning_spx.superpixels.cielab import cielab
 from lightning_spx.superpixels.compiled import connected as connected_compiled
 from lightning_spx.superpixels.connectivity import connected
-from lightning_spx.superpixels.image_file import eight_bit
+from lightning_spx.superpixels.image_key import eight_bit
 from tests.benchmarks.slic import equally_many, measured
 from tests.superpixels.conftest import draw, num_pieces
 from tests.superpixels.slow_slic import slow_connected, slow_slic

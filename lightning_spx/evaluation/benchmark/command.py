@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.evaluation.benchmark.agreement import map_agreement
 from lightning_spx.evaluation.benchmark.cases import (
     GRADIENTS,
@@ -26,15 +27,14 @@ from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_erro
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
 from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
-from lightning_spx.evaluation.console import print_table
-from lightning_spx.evaluation.input_images import find_images, read_images
-from lightning_spx.evaluation.named_models import NamedNetwork
-from lightning_spx.evaluation.names import unique_names
-from lightning_spx.evaluation.plain import plain
-from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_files import read_table
-from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder, write_atomic
+from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
+from lightning_spx.reporting.console import print_table
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.files import read_table
+from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder, write_atomic
+from lightning_spx.runs.record import RunRecord
+from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter
 
 Section = Literal["segments", "gradients", "pooled", "metrics", "study", "memory", "growth", "agreement"]

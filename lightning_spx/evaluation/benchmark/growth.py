@@ -11,8 +11,8 @@ import torch
 from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.benchmark.cases import Bench, s_map
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
-from lightning_spx.evaluation.comparison import StudyImages, compare
-from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
 from lightning_spx.superpixels import Cached, Segmenter, Slic
 
 FEW_STEPS, MANY_STEPS = 10, 1000

@@ -9,8 +9,12 @@ from rich.progress import track
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.members import (
+from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
+from lightning_spx.evaluation.roar.output import report_roar
+from lightning_spx.evaluation.roar.retraining import list_units, train_unit
+from lightning_spx.evaluation.roar.summary import roar_results
+from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.training.study_models import (
     Member,
     ModelFactory,
     TrainerFactory,
@@ -20,16 +24,12 @@ from lightning_spx.evaluation.members import (
     obtain_checkpoint,
     test_accuracy,
 )
-from lightning_spx.evaluation.names import unique_names
-from lightning_spx.evaluation.plain import plain
-from lightning_spx.evaluation.processes import is_writer, start_processes, wait_for_all
-from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
-from lightning_spx.evaluation.roar.output import report_roar
-from lightning_spx.evaluation.roar.summary import roar_results
-from lightning_spx.evaluation.roar.units import list_units, train_unit
-from lightning_spx.evaluation.run_folder import default_folder, open_run_folder
-from lightning_spx.evaluation.units import share_of
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.processes import is_writer, start_processes, wait_for_all
+from lightning_spx.runs.record import RunRecord
+from lightning_spx.runs.settings import plain
+from lightning_spx.runs.units import share_of
 from lightning_spx.superpixels import Segmenter
 
 COLLECT = "collect"

@@ -17,13 +17,13 @@ from torch.nn.functional import conv2d, pad
 
 from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.partitions import PIXEL, Partition, derangement
-from lightning_spx.evaluation.processes import is_writer, wait_for_all
-from lightning_spx.evaluation.provenance import ADVICE
-from lightning_spx.evaluation.run_files import read_array
-from lightning_spx.evaluation.run_folder import RunFolder, file_name, named_when_full, write_atomic
+from lightning_spx.evaluation.maps.poolings import PIXEL, Partition, derangement
+from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.metrics import removal_ranks
+from lightning_spx.runs.files import read_array
+from lightning_spx.runs.folder import RunFolder, file_name, named_when_full, write_atomic
+from lightning_spx.runs.processes import is_writer, wait_for_all
+from lightning_spx.runs.record import ADVICE
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
 
 RANDOM, SOBEL = "random", "sobel"

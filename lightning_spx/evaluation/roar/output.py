@@ -7,8 +7,8 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.publish import publish
 from lightning_spx.evaluation.roar.summary import roar_sentences
-from lightning_spx.evaluation.run_folder import RunFolder
 from lightning_spx.reporting import removal_cells, removal_curves, table_figure, text_table
+from lightning_spx.runs.folder import RunFolder
 
 
 def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers: Sequence[Logger]) -> None:

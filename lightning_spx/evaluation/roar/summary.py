@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lightning_spx.evaluation.partitions import PIXEL, is_control_of
-from lightning_spx.evaluation.results import ALL_PAIRS, KEYS, VALUES
+from lightning_spx.evaluation.maps.poolings import PIXEL, is_control_of
 from lightning_spx.evaluation.roar.orders import RANDOM, Order
-from lightning_spx.evaluation.roar.units import UNTOUCHED, Unit
-from lightning_spx.evaluation.run_folder import RunFolder
-from lightning_spx.evaluation.statistics import CONFIDENCE
+from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Unit
+from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE
+from lightning_spx.evaluation.statistics.results import ALL_PAIRS, KEYS, VALUES
+from lightning_spx.runs.folder import RunFolder
 
 OVER_SEEDS = "over seeds of retraining, for one explained model"
 ONE_SEED = "none: one seed"

@@ -10,32 +10,32 @@ from lightning import LightningModule
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.architectures import output_of
-from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.known_images import images_of, weights_hash
-from lightning_spx.evaluation.maps import predict
-from lightning_spx.evaluation.members import (
+from lightning_spx.evaluation.maps.attributions import predict
+from lightning_spx.evaluation.maps.known_images import images_of, weights_hash
+from lightning_spx.evaluation.stability.architectures import output_of
+from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
+from lightning_spx.evaluation.tradeoff.output import report_tradeoff
+from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
+from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
+from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
+from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
+from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.evaluation.training.named_networks import NamedNetwork, name_models, normalisation
+from lightning_spx.evaluation.training.study_models import (
     ModelFactory,
     TrainerFactory,
     load_checkpoint,
     members_of,
     obtain_checkpoint,
 )
-from lightning_spx.evaluation.named_models import NamedNetwork, name_models, normalisation
-from lightning_spx.evaluation.names import unique_names
-from lightning_spx.evaluation.plain import plain
-from lightning_spx.evaluation.processes import is_writer, start_processes
-from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.results import summarise
-from lightning_spx.evaluation.run_folder import RunFolder, default_folder, open_run_folder
-from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
-from lightning_spx.evaluation.tradeoff.inputs import at_chance, sized
-from lightning_spx.evaluation.tradeoff.output import report_tradeoff
-from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
-from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
-from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
-from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
 from lightning_spx.metrics.road import FRACTIONS
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
+from lightning_spx.runs.processes import is_writer, start_processes
+from lightning_spx.runs.record import RunRecord
+from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter
 
 MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"

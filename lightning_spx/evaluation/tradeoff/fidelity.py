@@ -11,13 +11,13 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.attribution import magnitude
-from lightning_spx.evaluation.comparison import Magnitude
-from lightning_spx.evaluation.partitions import Partition
-from lightning_spx.evaluation.processes import gather_images, is_writer, own_share
+from lightning_spx.evaluation.maps.poolings import Partition
+from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.metrics import fidelity_error, removal_ranks
 from lightning_spx.metrics.deletion import removal_area
 from lightning_spx.metrics.removal import substrate_of
 from lightning_spx.metrics.road import Order, probability_after_imputation
+from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
 ORDERS: tuple[Order, ...] = ("morf", "lerf")
 NOISE = 0.01  # of ROAD's imputed pixels

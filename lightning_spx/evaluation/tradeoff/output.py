@@ -7,8 +7,8 @@ from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 
 from lightning_spx.evaluation.publish import publish
-from lightning_spx.evaluation.run_folder import RunFolder
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
+from lightning_spx.runs.folder import RunFolder
 
 TITLE = "Stability against fidelity"
 QUALITY = "Partitions against the borders of BSDS500"

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.partitions import PIXEL
-from lightning_spx.evaluation.results import controls_of
-from lightning_spx.evaluation.statistics import Draws, bootstrap_weights, gain_over
+from lightning_spx.evaluation.maps.poolings import PIXEL
+from lightning_spx.evaluation.statistics.bootstrap import Draws, bootstrap_weights, gain_over
+from lightning_spx.evaluation.statistics.results import controls_of
+from lightning_spx.evaluation.statistics.verdict import LEAST_IMAGES, LEVEL, holm, p_value_of
 from lightning_spx.evaluation.tradeoff.summary import (
     FIDELITY,
     Point,
@@ -18,7 +19,6 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
-from lightning_spx.evaluation.verdict import LEAST_IMAGES, LEVEL, holm, p_value_of
 
 PIXEL_ROW = (PIXEL, "either")
 

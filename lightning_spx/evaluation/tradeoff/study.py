@@ -11,18 +11,18 @@ from lightning import LightningModule
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.evaluation.blocks import COLUMNS
-from lightning_spx.evaluation.comparison import Magnitude, StudyImages, compare
-from lightning_spx.evaluation.examples import Examples, spread_positions
-from lightning_spx.evaluation.known_images import KnownImages
-from lightning_spx.evaluation.maps import explain_together
-from lightning_spx.evaluation.names import reseed
-from lightning_spx.evaluation.partitions import derangement, make_partitions, segment_images
-from lightning_spx.evaluation.processes import is_writer
-from lightning_spx.evaluation.provenance import RunRecord
-from lightning_spx.evaluation.run_files import read_table
-from lightning_spx.evaluation.run_folder import RunFolder, file_name, write_atomic
+from lightning_spx.evaluation.maps.attributions import explain_together
+from lightning_spx.evaluation.maps.known_images import KnownImages
+from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, segment_images
+from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
+from lightning_spx.reporting.display_names import reseed
+from lightning_spx.runs.blocks import COLUMNS
+from lightning_spx.runs.example_maps import Examples, spread_positions
+from lightning_spx.runs.files import read_table
+from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
 
 # of the files of values

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.partitions import PIXEL
-from lightning_spx.evaluation.results import (
+from lightning_spx.evaluation.maps.poolings import PIXEL
+from lightning_spx.evaluation.statistics.bootstrap import (
+    Array,
+    Draws,
+    bootstrap_weights,
+    gain_over,
+    interval,
+    weighted_mean,
+)
+from lightning_spx.evaluation.statistics.results import (
     ALL_PAIRS,
     KEYS,
     OVER_IMAGES,
@@ -17,7 +25,6 @@ from lightning_spx.evaluation.results import (
     controls_of,
     draws_of,
 )
-from lightning_spx.evaluation.statistics import Array, Draws, bootstrap_weights, gain_over, interval, weighted_mean
 
 STABILITY = ("saliency_ssim", "")
 # the number on the front's other axis, by the word that chooses it

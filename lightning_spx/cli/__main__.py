@@ -1,0 +1,5 @@
+"""`python -m lightning_spx.cli`, for launchers that start modules, such as torchrun."""
+
+from lightning_spx.cli.main import main
+
+main()

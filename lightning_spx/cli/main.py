@@ -1,0 +1,256 @@
+"""The console command `spx`: Lightning's fit, validate, test and predict, and the studies of this package."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+
+# imported whole so that YAML finds their classes by short names
+from lightning_spx import __version__, attribution, data, models, superpixels
+from lightning_spx.cli.defaults import (
+    BENCH_DEFAULTS,
+    ROAR_DEFAULTS,
+    STABILITY_DEFAULTS,
+    TRADEOFF_DEFAULTS,
+)
+from lightning_spx.cli.error_line import FORESEEN, GO_ON, GO_ON_FROM, TRACEBACK, is_foreseen, refusal
+from lightning_spx.cli.interruption import Interruptible
+from lightning_spx.cli.trainer_cli import TrainerCLI
+from lightning_spx.evaluation import stability
+from lightning_spx.evaluation.benchmark import bench
+from lightning_spx.evaluation.commands.explain import explain_images
+from lightning_spx.evaluation.commands.report import report
+from lightning_spx.evaluation.commands.rerun import rerun
+from lightning_spx.evaluation.commands.segment import segment_photos
+from lightning_spx.evaluation.roar import roar
+from lightning_spx.evaluation.tradeoff import tradeoff
+from lightning_spx.reporting import log_config
+from lightning_spx.reporting.console import say
+from lightning_spx.reporting.trainer_folder import trainer_folder
+from lightning_spx.runs.folder import RESULTS_FILE, write_atomic
+
+ROOMS = (attribution, data, models, superpixels)
+
+
+class ConfigCallback(SaveConfigCallback):
+    """Keeps the complete configuration in the run's own folder and in every logger.
+
+    Lightning's own writes into the current folder for some loggers, over a file of that name, and tells the loggers of
+    the model's and the data's settings alone.
+    """
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file, if there is a logger and so a folder, and send all settings to every logger."""
+        text = self.parser.dump(self.config, skip_unset=False)
+        folder = trainer_folder(trainer)
+        if folder is not None:
+            write_atomic(folder / self.config_filename, lambda path: path.write_text(text, encoding="utf-8"))
+        log_config(trainer.loggers, yaml.safe_load(text))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; bad input ends with exit code 2 and one line that names it.
+
+    Args:
+        args: the words after `spx`; None takes them from the console.
+    """
+    words = sys.argv[1:] if args is None else args
+    is_lightning = bool(words) and words[0] in LightningCLI.subcommands()
+    try:
+        if is_lightning:
+            with Interruptible(words, lightning=True):
+                TrainerCLI(
+                    LightningModule,
+                    LightningDataModule,
+                    subclass_mode_model=True,
+                    subclass_mode_data=True,
+                    parser_kwargs={"exit_on_error": False},
+                    save_config_callback=ConfigCallback,
+                    # `test` does not replace what `fit` has kept
+                    save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
+                    args=args,
+                )
+        else:
+            with Interruptible(words):
+                run_command(words)
+    except FORESEEN as error:
+        if not is_foreseen(error):
+            raise
+        print(f"error: {refusal(error, GO_ON_FROM if is_lightning else GO_ON)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run_command(words: list[str]) -> None:
+    """Parse and run one of this package's own commands."""
+    parser = ArgumentParser(
+        # an error in a word of the user's is raised, for one line, in place of pages of usage before it
+        exit_on_error=False,
+        prog="spx",
+        version=__version__,
+        description="Would another model have shown the same?",
+        epilog=f"With the environment variable {TRACEBACK}=1 an error shows where it was raised.",
+    )
+    subcommands = parser.add_subcommands(required=True, dest="command")
+    parsers = {name: make() for name, (make, _) in COMMANDS.items()}
+    for name, subparser in parsers.items():
+        subcommands.add_subcommand(name, subparser, help=subparser.description)
+    for name in LightningCLI.subcommands():
+        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's `{name}`; see `spx {name} --help`.")
+    settings = parser.parse_args(words)
+    _, run = COMMANDS[settings.command]
+    run(parsers[settings.command], settings[settings.command])
+
+
+def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
+    """Return the parser of a command that trains models: its function's settings, and model and trainer."""
+    parser = ArgumentParser(exit_on_error=False, description=description)
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_function_arguments(study, skip={"model", "trainer", "config"})
+    # of these the study makes one for each model, so they are parsed here and built when they are needed
+    parser.add_subclass_arguments(LightningModule, "model", help="the model that is trained, once for each part.")
+    parser.add_class_arguments(Trainer, "trainer", instantiate=False)
+    parser.set_defaults(defaults)
+    return parser
+
+
+def stability_parser() -> ArgumentParser:
+    """Return the parser of `spx stability`."""
+    description = "Train k models on disjoint data; tabulate how far their saliency maps agree."
+    return study_parser(stability, description, STABILITY_DEFAULTS)
+
+
+def tradeoff_parser() -> ArgumentParser:
+    """Return the parser of `spx tradeoff`."""
+    description = "Measure stability against fidelity over segmenters and sizes; recommend one."
+    return study_parser(tradeoff, description, TRADEOFF_DEFAULTS)
+
+
+def roar_parser() -> ArgumentParser:
+    """Return the parser of `spx roar`."""
+    return study_parser(roar, "Remove salient pixels, retrain, and see what accuracy is left.", ROAR_DEFAULTS)
+
+
+def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of a study from parsed settings and run it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    # a process that dies takes the others with it, and this is who says so
+    logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
+    # a remark on each of k trainings, and one of a library on another, that the user can do nothing about
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+    settings.pop("config", None)
+    config = yaml.safe_load(parser.dump(settings, skip_unset=False))
+
+    def build(key: str) -> Callable[[], Any]:
+        own = settings.clone()
+        for other in vars(settings).keys() - {key}:
+            del own[other]
+        return lambda: parser.instantiate(own.clone())[key]
+
+    trainer_settings = build("trainer")
+    others = settings.clone()
+    del others["model"], others["trainer"]
+    folder = study(
+        **vars(parser.instantiate(others)),
+        model=build("model"),
+        trainer=lambda: Trainer(**trainer_settings().as_dict()),
+        config=config,
+    )
+    say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
+
+
+def explain_parser() -> ArgumentParser:
+    """Return the parser of `spx explain`."""
+    parser = ArgumentParser(exit_on_error=False, description="Explain photos with a model: pictures and arrays.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
+    parser.add_function_arguments(explain_images, skip={"images"})
+    parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
+    return parser
+
+
+def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of `explain` from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"explanations: {explain_images(**vars(parser.instantiate(settings)))}")
+
+
+def segment_parser() -> ArgumentParser:
+    """Return the parser of `spx segment`."""
+    parser = ArgumentParser(exit_on_error=False, description="Draw partitions of photos by several algorithms.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
+    parser.add_function_arguments(segment_photos, skip={"images"})
+    every = ("Slic", "Felzenszwalb", "Quickshift", "Watershed", "Grid", "Voronoi")
+    parser.set_defaults({"superpixels": [{"class_path": name} for name in every]})
+    return parser
+
+
+def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of `segment` from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"partitions: {segment_photos(**vars(parser.instantiate(settings)))}")
+
+
+def bench_parser() -> ArgumentParser:
+    """Return the parser of `spx bench`."""
+    parser = ArgumentParser(exit_on_error=False, description="Measure time and memory, beside other libraries.")
+    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser.add_function_arguments(bench)
+    parser.set_defaults(BENCH_DEFAULTS)
+    return parser
+
+
+def run_bench(parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of the benchmark from parsed settings and run it."""
+    settings.pop("config", None)
+    print(f"benchmark: {bench(**vars(parser.instantiate(settings)))}")
+
+
+def report_parser() -> ArgumentParser:
+    """Return the parser of `spx report`."""
+    parser = ArgumentParser(exit_on_error=False, description="Write the HTML page of a study, one file.")
+    parser.add_argument("run", type=str, help="folder of a study.")
+    parser.add_function_arguments(report, skip={"run"})
+    return parser
+
+
+def run_report(parser: ArgumentParser, settings: Namespace) -> None:
+    """Write the page of a run."""
+    print(f"report: {report(**vars(settings))}")
+
+
+def rerun_parser() -> ArgumentParser:
+    """Return the parser of `spx rerun`."""
+    parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder; compare all numbers.")
+    parser.add_argument("run", type=str, help="folder of a finished study.")
+    parser.add_function_arguments(rerun, skip={"run", "start"})
+    return parser
+
+
+def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
+    """Repeat a run; end with exit code 1 if a number differs."""
+    if not rerun(**vars(settings), start=run_command):
+        sys.exit(1)
+
+
+# each command: what makes its parser, and what runs its parsed settings
+COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
+    "stability": (stability_parser, partial(run_study, stability)),
+    "roar": (roar_parser, partial(run_study, roar)),
+    "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
+    "explain": (explain_parser, run_explain),
+    "segment": (segment_parser, run_segment),
+    "bench": (bench_parser, run_bench),
+    "report": (report_parser, run_report),
+    "rerun": (rerun_parser, run_rerun),
+}

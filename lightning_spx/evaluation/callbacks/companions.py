@@ -1,0 +1,162 @@
+"""What else is in a Trainer: a second evaluator, and whatever monitors a number of the evaluator's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import lcm
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_spx.evaluation.callbacks.agreement import LOCALISATION, PREVIOUS, row_name
+from lightning_spx.evaluation.callbacks.settings import Settings
+from lightning_spx.evaluation.maps.poolings import PIXEL
+
+AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
+PARTS = ("", "/floor", "/excess")
+STAGES = ("val/", "test/", "")  # the last one for who has forgotten it
+EPOCHS = 1000  # looked ahead at most
+
+
+def refuse_second(trainer: Trainer, kind: type[Callback]) -> None:
+    """Raise a ValueError if a Trainer has two evaluators, which would log the same names and write the same files."""
+    count = sum(isinstance(callback, kind) for callback in vars(trainer)["callbacks"])
+    if count > 1:
+        raise ValueError(
+            f"Expected one SaliencyEvaluator in a Trainer, got {count}, which would log the same names and write the "
+            "same files: give one of them all `references`, `methods` and `superpixels`, or each a Trainer of its own."
+        )
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Somebody who looks at a number every so many epochs.
+
+    Args:
+        who: a class's name.
+        monitor: the number's name.
+        every: epochs between two looks, or None where that is not known.
+        strict: whether a number that is not there is an error to it.
+        remedy: what to set so that it looks when there is a number, with a place for epochs.
+        harm: what comes of an old number that it takes for a new one, with a place for epochs.
+        at_epoch_end: whether it looks after all validations of an epoch, not after each.
+    """
+
+    who: str
+    monitor: str
+    every: int | None = None
+    strict: bool = False
+    remedy: str = ""
+    harm: str = ""
+    at_epoch_end: bool = False
+
+
+def watches(trainer: Trainer) -> Iterator[Watch]:
+    """List who monitors a number in a fit, callbacks and schedulers of the learning rate; some do not in a dry run."""
+    wet = not getattr(trainer, "fast_dev_run", False)
+    for callback in vars(trainer)["callbacks"]:
+        monitor, who = getattr(callback, "monitor", None), type(callback).__name__
+        if not isinstance(monitor, str):
+            continue
+        if isinstance(callback, EarlyStopping):
+            harm = "its `patience` counts validations of which one in {} has a new value"
+            yield Watch(who, monitor, 1, callback.strict and wet, f"`strict` of {who} to False", harm)
+        elif isinstance(callback, ModelCheckpoint):
+            strict = callback.save_top_k != 0 and wet
+            remedy = f"`every_n_epochs` of {who} to {{}}"
+            harm = "it can keep later weights under an earlier value: set its `every_n_epochs` to {}"
+            yield Watch(who, monitor, callback.every_n_epochs or None, strict, remedy, harm)
+        else:
+            yield Watch(who, monitor)
+    for config in trainer.lr_scheduler_configs:
+        if config.reduce_on_plateau and config.monitor is not None:
+            who, every = type(config.scheduler).__name__, config.frequency if config.interval == "epoch" else None
+            remedy = f"`frequency` beside {who} in `configure_optimizers` to {{}}, or `strict` to False"
+            harm = "its `patience` counts epochs without one: set `frequency` beside it in `configure_optimizers` to {}"
+            yield Watch(who, config.monitor, every, config.strict, remedy, harm, True)
+
+
+def logged_names(settings: Settings, masks: bool) -> list[str]:
+    """List the numbers that validations can log.
+
+    Args:
+        settings: of the callback.
+        masks: whether batches have a mask, as far as is known.
+
+    Example:
+        >>> from lightning_spx.evaluation import SaliencyEvaluator
+        >>> logged_names(SaliencyEvaluator().settings, masks=False)[:2]
+        ['val/saliency_ssim/Gradient', 'val/saliency_ssim/Gradient/floor']
+    """
+    rows = [row_name(method, name) for method in settings.methods for name in (PIXEL, *settings.segmenters)]
+    endings = [""] if settings.checkpoints or settings.with_previous else []
+    endings += [f"/{PREVIOUS}"] * bool(settings.checkpoints and settings.with_previous)
+    agreement = [f"val/{metric}/{row}{ending}" for metric in AGREEMENT for ending in endings for row in rows]
+    localisation = [f"val/{metric}/{row}" for metric in LOCALISATION for row in rows if masks]
+    return [name + part for name in agreement for part in PARTS] + localisation
+
+
+def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
+    """Raise a ValueError if a number is monitored that is named like one of the evaluator's, and is none of them.
+
+    Args:
+        trainer: of the fit, with its optimizers.
+        settings: of the callback.
+        masks: whether batches have a mask, as far as is known.
+    """
+    names = logged_names(settings, masks)
+    alike = tuple(f"{stage}{metric}/" for stage in STAGES for metric in (*AGREEMENT, *LOCALISATION))
+    for watch in watches(trainer):
+        if watch.monitor.startswith(alike) and watch.monitor not in names:
+            listed = ", ".join(name for name in names if not name.endswith(PARTS[1:])) or "none"
+            raise ValueError(
+                f"Expected `monitor` of {watch.who} to be a number that SaliencyEvaluator logs during fit, got "
+                f"{watch.monitor!r}: there are {listed}{'' if masks else ' (batches have no `mask`)'}; agreement also "
+                "with /floor and /excess."
+            )
+
+
+def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resumed: bool) -> None:
+    """Refuse who looks at a number before there is one, and warn of who looks at an old one.
+
+    Args:
+        trainer: of the fit, with its optimizers.
+        settings: of the callback.
+        every_n_epochs: between evaluations.
+        resumed: whether there have been evaluations before this fit.
+
+    Raises:
+        ValueError: the number has no value yet at the first look; says what to set.
+    """
+    between, last = trainer.check_val_every_n_epoch or 1, trainer.max_epochs
+    epochs = range(EPOCHS if last is None or last < 0 else min(last, EPOCHS))
+    validated = [(epoch + 1) % between == 0 for epoch in epochs]
+    evaluated = [validated[epoch] and (epoch + 1) % every_n_epochs == 0 for epoch in epochs]
+    interval = trainer.val_check_interval
+    # how many batches an epoch has is not known yet: two validations of some batches may be in it
+    validations = round(1 / interval) if isinstance(interval, float) else 2
+    names = logged_names(settings, masks=True)
+    for watch in watches(trainer):
+        if watch.every is None or watch.monitor not in names:
+            continue
+        drift = f"/{PREVIOUS}" in watch.monitor or not settings.checkpoints
+        least = 2 if drift and watch.monitor.split("/")[1] in AGREEMENT else 1
+        looks = [epoch for epoch in epochs if validated[epoch] and (epoch + 1) % watch.every == 0]
+        # the evaluations before each look, in its own epoch the first one or all
+        counts = [
+            validations * sum(evaluated[:epoch]) + evaluated[epoch] * (validations if watch.at_epoch_end else 1)
+            for epoch in looks
+        ]
+        steps = lcm(every_n_epochs, between)
+        if looks and counts[0] < least and watch.strict and not resumed:
+            reasons = [f"it evaluates every {every_n_epochs} epochs (`every_n_epochs`)"] * (every_n_epochs > 1)
+            reasons += [f"agreement with `{PREVIOUS}` begins with the second evaluation (`references`)"] * (least > 1)
+            raise ValueError(
+                f"Expected a value of {watch.monitor!r} when {watch.who} first looks, in epoch {looks[0]}, but "
+                f"SaliencyEvaluator has none yet: {' and '.join(reasons)}. Set {watch.remedy.format(steps * least)}."
+            )
+        if any(count >= least and not evaluated[epoch] for epoch, count in zip(looks, counts, strict=True)):
+            rank_zero_warn(
+                f"SaliencyEvaluator evaluates every {every_n_epochs} epochs (`every_n_epochs`): {watch.who} takes the "
+                f"old value of {watch.monitor!r} for a new one in between, so {watch.harm.format(steps)}."
+            )

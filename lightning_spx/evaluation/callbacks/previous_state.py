@@ -1,0 +1,57 @@
+"""The state that was evaluated last, which the next one is compared with, also after a resume."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightning import LightningModule
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
+from lightning_spx.evaluation.callbacks.pipeline import Outcome
+from lightning_spx.evaluation.callbacks.scored_weights import parameter_mark
+from lightning_spx.evaluation.maps.model_maps import ModelMaps
+from lightning_spx.evaluation.maps.placed_weights import weights_of
+
+
+@dataclass
+class PreviousState:
+    """What is known of the last evaluation.
+
+    Args:
+        outcome: what it found, or None if this run has had none yet.
+        step: when it was.
+        mark: of the weights that it explained, see `parameter_mark`; None where an older checkpoint does not say.
+        weights: the weights that an earlier run has evaluated last, on the CPU, before they are explained.
+    """
+
+    outcome: Outcome | None = None
+    step: int = -1
+    mark: str | None = None
+    weights: Mapping[str, Tensor] | None = None
+
+    def maps(self, step: int, mark: str) -> ModelMaps | None:
+        """Return the maps of the last state that is not this one: the end of a fit evaluates what a validation has."""
+        if self.outcome is None:
+            return None
+        same = self.step == step and self.mark == mark
+        return self.outcome.others.get(PREVIOUS) if same else self.outcome.maps
+
+    def resume(self, module: LightningModule, file: Mapping[str, Any]) -> None:
+        """Find the weights that were evaluated last: the module's, or those of the checkpoint where they are averages.
+
+        Args:
+            module: with the weights with which training goes on.
+            file: the checkpoint's `state_dict`.
+        """
+        own = weights_of(module)
+        if self.mark is None or parameter_mark(module) == self.mark:
+            self.weights = {name: value.cpu().clone() for name, value in own.items()}
+        elif own.keys() <= file.keys() and parameter_mark(module, file) == self.mark:
+            self.weights = {name: file[name].cpu().clone() for name in own}
+        else:
+            rank_zero_warn(
+                "SaliencyEvaluator: the checkpoint does not hold the weights that were evaluated last: the first "
+                f"evaluation is not compared with `{PREVIOUS}`."
+            )

@@ -1,0 +1,299 @@
+"""The callback: saliency maps of a model in training, how stable they are, and where they lie."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
+from lightning_spx.evaluation.callbacks.companions import check_looks, check_names, refuse_second
+from lightning_spx.evaluation.callbacks.output import Output, result_folder
+from lightning_spx.evaluation.callbacks.pipeline import Evaluation
+from lightning_spx.evaluation.callbacks.predicted_maps import PredictedMaps
+from lightning_spx.evaluation.callbacks.rounds import Rounds
+from lightning_spx.evaluation.callbacks.scored_weights import (
+    ScoredWeights,
+    earlier_callbacks,
+    name_weights,
+    warn_unaveraged,
+)
+from lightning_spx.evaluation.callbacks.settings import Settings, name_references
+from lightning_spx.evaluation.callbacks.trial import check_arguments, try_out
+from lightning_spx.evaluation.maps.explained_model import (
+    ImageScale,
+    check_forward,
+    read_reference,
+)
+from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.metrics import Distance
+from lightning_spx.reporting import log_config
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.superpixels import Segmenter, Slic
+
+
+class SaliencyEvaluator(Callback):
+    """Explains the same images at every validation, and logs how far the maps agree with those of other models.
+
+    It works with any LightningModule whose `forward` maps images to logits. During fit it compares the model with its
+    `references` and logs, under `val/`, `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>`, each
+    with `/floor` (what maps without anything in common give) and `/excess` (0 is chance, 1 is perfect); where batches
+    have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient` by pixel and
+    `S-Gradient/Slic` pooled. If both kinds of references are there, agreement with the previous state ends with
+    `/previous`. At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth
+    as much (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions
+    that are dicts, and writes the maps to files.
+
+    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit. A validation
+    and a test explain the weights that they have scored, such as averages that a callback swaps in, and the summary
+    those that fit leaves behind. The first batch, which is the sanity check's, is tried out on two images.
+
+    Args:
+        methods: attribution methods at every evaluation; None is `[Gradient()]`.
+        superpixels: segmenters, each of which adds an S- method; None is `[Slic()]`.
+        references: checkpoints of other models of the same architecture, and `previous` for the state at the last
+            evaluation; None is `["previous"]`.
+        every_n_epochs: epochs between evaluations.
+        num_images: explained at each of them, the first of the loader spread over its classes; 2 or more.
+        mean: of the loader's normalisation, for each channel, if it normalises.
+        std: of the loader's normalisation.
+        batch_to_images: from a batch to (image, label) or a dict with `image`, `label` and perhaps `mask`; None
+            recognises batches that are of this form.
+        final_methods: expensive methods, only at the end of fit and in test.
+        target: explain the logit of the label, or of each model's own prediction.
+        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
+        distance: of MeGe.
+        batch_size: images explained at a time.
+        num_resamples: of the bootstrap at the end.
+        seed: of floors, controls and bootstrap.
+        out: folder of the results; None is `saliency` in the folder of the Trainer's first logger.
+
+    Raises:
+        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or who monitors a
+            number of this one's would find none.
+
+    Example:
+        >>> from lightning_spx.attribution import SmoothGrad
+        >>> evaluator = SaliencyEvaluator(methods=[Gradient()], final_methods=[SmoothGrad()], references=["part1.ckpt"])
+        >>> Trainer(callbacks=[evaluator], logger=False, enable_progress_bar=False).callbacks[0] is evaluator
+        True
+    """
+
+    def __init__(
+        self,
+        methods: list[Attribution] | None = None,
+        superpixels: list[Segmenter] | None = None,
+        references: Sequence[str | Path] | None = None,
+        every_n_epochs: int = 1,
+        num_images: int = 64,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        batch_to_images: Callable[[Any], Any] | None = None,
+        final_methods: list[Attribution] | None = None,
+        target: Literal["label", "prediction"] = "label",
+        magnitude: Magnitude = "after",
+        distance: Distance = "l2",
+        batch_size: int = 64,
+        num_resamples: int = 2000,
+        seed: int = 0,
+        out: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        limits = (("every_n_epochs", every_n_epochs, 1), ("num_images", num_images, 2), ("batch_size", batch_size, 1))
+        for name, value, least in limits:
+            if value < least:
+                raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
+        chosen = [PREVIOUS] if references is None else list(references)
+        named = unique_names([*(methods or [Gradient()]), *(final_methods or [])])
+        regular = len(methods or [Gradient()])
+        self.settings = Settings(
+            methods=dict(list(named.items())[:regular]),
+            final_methods=named,
+            segmenters=unique_names(superpixels or [Slic()]),
+            checkpoints=name_references(chosen),
+            with_previous=PREVIOUS in chosen,
+            num_images=num_images,
+            scale=ImageScale(mean, std),
+            batch_to_images=batch_to_images,
+            target=target,
+            magnitude=magnitude,
+            distance=distance,
+            batch_size=batch_size,
+            num_resamples=num_resamples,
+            seed=seed,
+        )
+        self.every_n_epochs = every_n_epochs
+        self.out = out
+        self.history: list[dict[str, float | str]] = []
+        self._rounds = Rounds(self.settings, self.history)
+        self._predicted = PredictedMaps(self.settings, None)
+        self._scored = ScoredWeights("on_validation_epoch_end")
+        self._tested = ScoredWeights("on_test_epoch_end")
+        self._file: Mapping[str, Any] = {}
+        self._is_set_up = self._is_tried = self._has_fitted = False
+
+    @property
+    def _evaluation(self) -> Evaluation:
+        return self._rounds.evaluation
+
+    @property
+    def state_key(self) -> str:
+        """Name what is this callback's in a checkpoint."""
+        if not self._is_set_up:
+            # the Trainer refuses equal keys when it is made, in words of keys: `setup` refuses two evaluators in ours
+            return self._generate_state_key(object=id(self))
+        key = {name: self.settings.describe()[name] for name in ("methods", "superpixels", "references")}
+        return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse what cannot work before any time is spent, and begin with no images."""
+        self._is_set_up = True
+        refuse_second(trainer, SaliencyEvaluator)
+        check_forward(pl_module)
+        check_arguments(pl_module)
+        self._is_tried = self._has_fitted = False
+        if stage == "fit":
+            self.history = []
+        self._rounds = Rounds(self.settings, self.history)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the references, now that the module is complete, and who monitors a number."""
+        check_names(trainer, self.settings, masks=True)
+        check_looks(trainer, self.settings, self.every_n_epochs, resumed=bool(self.history))
+        self._start(trainer, pl_module)
+        if not trainer.enable_validation:
+            rank_zero_warn("SaliencyEvaluator explains validation images, and this fit has none: nothing is evaluated.")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After a resume find the state that was evaluated last, which is what the next one is compared with."""
+        resumed = bool(self.history) and self.history[-1]["step"] == trainer.global_step
+        if resumed and self.settings.with_previous:
+            self._rounds.previous.resume(pl_module, self._file)
+        self._file = {}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the references where there is no fit around."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._start(trainer, pl_module)
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the references."""
+        warn_unaveraged(trainer, pl_module, "test")
+        self._start(trainer, pl_module)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Prepare the files."""
+        warn_unaveraged(trainer, pl_module, "predict")
+        self._predicted = PredictedMaps(
+            self.settings, result_folder(trainer, self.out), name_weights(trainer, pl_module, validating=False)
+        )
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for checkpoint in self.settings.checkpoints.values():
+            read_reference(checkpoint, pl_module)
+        if trainer.is_global_zero:
+            self._rounds.output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
+            described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
+            log_config(trainer.loggers, {"saliency_evaluator": described})
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Try out the first batch, which is the sanity check's, and choose from the first loader's first pass."""
+        if self._is_due(trainer):
+            self._scored.note(earlier_callbacks(trainer, self), pl_module)
+        if dataloader_idx == 0:
+            self._look_at(trainer, pl_module, batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Try out the first batch and choose images from the first loader."""
+        self._tested.note(earlier_callbacks(trainer, self), pl_module)
+        if dataloader_idx == 0:
+            self._look_at(trainer, pl_module, batch)
+
+    def _look_at(self, trainer: Trainer, pl_module: LightningModule, batch: object) -> None:
+        if not self._is_tried:
+            tried = try_out(self.settings, pl_module, batch, self._methods_to_try(trainer))
+            if trainer.state.fn == TrainerFn.FITTING:
+                check_names(trainer, self.settings, tried.masks)
+            self._evaluation.check_labels = tried.check_labels
+            self._is_tried = True
+        if not trainer.sanity_checking:
+            self._evaluation.look_at(batch)
+
+    def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
+        """Return the methods that are not about to run in this pass anyway, but later in the run."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return {}
+        soon = self.settings.methods if self._is_due(trainer) else {}
+        return {name: method for name, method in self.settings.final_methods.items() if name not in soon}
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        if trainer.sanity_checking:
+            return False
+        return trainer.state.fn == TrainerFn.VALIDATING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate, if it is time; the sanity check is none."""
+        with self._scored.in_place(pl_module):
+            if not trainer.sanity_checking and self._evaluation.has_images() and self._is_due(trainer):
+                self._rounds.validated(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that fit has come to its end, after which others may still change the weights."""
+        self._has_fitted = trainer.enable_validation
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Summarise the weights that fit leaves behind, known only when every callback has had its last hook in it."""
+        if stage == "fit" and self._has_fitted and self._evaluation.has_images():
+            self._rounds.fitted(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate and summarise."""
+        with self._tested.in_place(pl_module):
+            if self._evaluation.has_images():
+                self._rounds.tested(trainer, pl_module)
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Explain the predicted classes of a batch."""
+        with torch.no_grad():
+            self._predicted.add(pl_module, outputs, batch, f"{dataloader_idx}_{batch_idx:06d}_{trainer.global_rank}")
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep a file's weights at hand until training starts: averages are there, not in the module."""
+        self._file = checkpoint["state_dict"] if trainer.state.fn == TrainerFn.FITTING else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history, so that a resumed training continues it, and which weights were evaluated last."""
+        return {"history": self.history, "weights": self._rounds.previous.mark}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the history of a checkpoint."""
+        self.history[:] = state_dict["history"]
+        self._rounds.previous.mark = state_dict.get("weights")

@@ -1,0 +1,93 @@
+"""What the callback was asked for, named and checked."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
+from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
+from lightning_spx.evaluation.maps.explained_model import ImageScale
+from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.statistics.results import ALL_PAIRS
+from lightning_spx.metrics import Distance
+from lightning_spx.superpixels import Segmenter
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the callback was asked for; see `SaliencyEvaluator`.
+
+    Args:
+        methods: by their names in tables, at every evaluation.
+        final_methods: by their names, at the end of fit and in test only.
+        segmenters: by their names.
+        checkpoints: of the references, by their names.
+        with_previous: whether the model is compared with its previous state.
+        num_images: to choose.
+        scale: how the loader scales images.
+        batch_to_images: reads a batch.
+        target: explain the label or the prediction.
+        magnitude: order of pooling and taking magnitudes.
+        distance: of MeGe.
+        batch_size: images at a time.
+        num_resamples: of the bootstrap at the end.
+        seed: of floors, controls and bootstrap.
+    """
+
+    methods: Mapping[str, Attribution]
+    final_methods: Mapping[str, Attribution]
+    segmenters: Mapping[str, Segmenter]
+    checkpoints: Mapping[str, Path]
+    with_previous: bool
+    num_images: int
+    scale: ImageScale
+    batch_to_images: BatchToImages | None
+    target: Literal["label", "prediction"]
+    magnitude: Magnitude
+    distance: Distance
+    batch_size: int
+    num_resamples: int
+    seed: int
+
+    def describe(self) -> dict[str, object]:
+        """Return what the results depend on as plain values, for the run's configuration."""
+        return {
+            "methods": [repr(method) for method in self.methods.values()],
+            "final_methods": [repr(method) for name, method in self.final_methods.items() if name not in self.methods],
+            "superpixels": [repr(segmenter) for segmenter in self.segmenters.values()],
+            "references": [*(str(path) for path in self.checkpoints.values()), *[PREVIOUS] * self.with_previous],
+            "num_images": self.num_images,
+            "mean": self.scale.mean_values,
+            "std": self.scale.std_values,
+            "target": self.target,
+            "magnitude": self.magnitude,
+            "distance": self.distance,
+            "seed": self.seed,
+        }
+
+
+def name_references(references: Sequence[str | Path]) -> dict[str, Path]:
+    """Name the checkpoints among the references by their stems, or by their paths where a stem is taken.
+
+    Args:
+        references: paths, and `previous`, which is no file.
+
+    Raises:
+        ValueError: a checkpoint is named twice.
+
+    Example:
+        >>> sorted(name_references(["a/last.ckpt", "b/last.ckpt", "previous", "part1.ckpt"]))
+        ['a/last.ckpt', 'b/last.ckpt', 'part1']
+    """
+    paths = [Path(reference) for reference in references if reference != PREVIOUS]
+    taken = Counter([PREVIOUS, ALL_PAIRS, *(path.stem for path in paths)])
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = path.stem if taken[path.stem] == 1 else f"{path.parent.as_posix()}/{path.name}"
+        if name in named:
+            raise ValueError(f"Expected `references` to name each checkpoint once, got {path} twice.")
+        named[name] = path
+    return named

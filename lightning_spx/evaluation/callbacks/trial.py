@@ -1,0 +1,131 @@
+"""All that an evaluation does, tried on two images of the first batch: what cannot work is refused there."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.finite import NonFiniteError
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, ExplainedImages
+from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages, ImageChooser
+from lightning_spx.evaluation.callbacks.named_batch import ADVICE, NamedBatch, name_batch
+from lightning_spx.evaluation.callbacks.pipeline import Evaluation
+from lightning_spx.evaluation.callbacks.settings import Settings
+from lightning_spx.evaluation.maps.explained_model import ExplainedModel
+from lightning_spx.evaluation.maps.model_maps import ModelMaps, finite_logits
+from lightning_spx.runs.processes import alone
+
+NUM_IMAGES = 2  # the fewest that can be compared, each with another
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the first batch tells.
+
+    Args:
+        masks: whether it has masks.
+        check_labels: refuses labels that the module has no logits for, or None where none are needed.
+    """
+
+    masks: bool
+    check_labels: Callable[[Tensor], None] | None
+
+
+def try_out(settings: Settings, module: LightningModule, batch: object, methods: Mapping[str, Attribution]) -> Tried:
+    """Segment, predict, explain and compare two images as an evaluation and a summary would; the result is thrown away.
+
+    Every method runs as it is set, however many samples it draws. Nothing that draws random numbers later is disturbed,
+    and no process waits for another.
+
+    Args:
+        settings: of the callback.
+        module: on its device.
+        batch: what the loader gave.
+        methods: to try, by their names; without any the images themselves are compared as if they were maps.
+
+    Raises:
+        TypeError: a part of the batch, or what the module takes or returns, is not what it should be.
+        ValueError: a value or a shape is not, or a method or a segmenter cannot work on such images.
+    """
+    named = name_batch(batch, settings.batch_to_images)
+    with isolate_rng(), alone():
+        chosen, restored = _two_images(named, settings)
+        explained = ExplainedImages.segment(chosen, restored, settings.segmenters, settings.batch_size, settings.seed)
+        evaluation = Evaluation(settings, explained)
+        shape = _try_forward(settings, module, restored.to(module.device))
+        check = None
+        if shape is not None and settings.target == "label":
+            check = partial(check_labels, shape[1] if len(shape) > 1 else None, type(module).__name__)
+            check(chosen.label if named.label is None else named.label)
+        maps = None if shape is None else evaluation.explain(module, methods, 0)
+        if maps is not None and methods:
+            evaluation.compare(module, maps, methods, maps, controls=True)
+        elif maps is not None:
+            any_method = dict(list(settings.methods.items())[:1])
+            stand_in = ModelMaps(maps.preds, maps.probability, dict.fromkeys(any_method, restored))
+            evaluation.compare_with_others({PREVIOUS: stand_in}, stand_in, any_method, controls=True)
+        return Tried(named.mask is not None, check)
+
+
+def _two_images(named: NamedBatch, settings: Settings) -> tuple[ChosenImages, Tensor]:
+    ImageChooser(NUM_IMAGES).add(named)  # it refuses a batch without labels
+    restored = settings.scale.restore(named.images)[:NUM_IMAGES].cpu()
+    rows = torch.arange(NUM_IMAGES) % len(restored)
+    restored = restored[rows]
+    if len(named.images) == 1:
+        # a batch of one image: its mirror image is the other one
+        restored[1] = restored[1].flip(-1)
+    label = torch.zeros(NUM_IMAGES, dtype=torch.long) if named.label is None else named.label.cpu()[rows]
+    mask = None if named.mask is None else named.mask.cpu()[rows]
+    return ChosenImages(restored, label, mask), restored
+
+
+def _try_forward(settings: Settings, module: LightningModule, images: Tensor) -> torch.Size | None:
+    """Return the shape of the module's logits, or None while they are not finite, which a training may mend."""
+    try:
+        return finite_logits(ExplainedModel(module, settings.scale), images).shape
+    except NonFiniteError:
+        return None
+    except (IndexError, KeyError, AttributeError) as error:
+        # what a `forward` runs into that takes its argument for a batch
+        raise TypeError(
+            f"Expected {type(module).__name__}.forward to turn images (N, C, H, W) into logits, got "
+            f"{type(error).__name__}({' '.join(str(error).split())})."
+        ) from error
+
+
+def check_labels(num_logits: int | None, name: str, label: Tensor) -> None:
+    """Raise a ValueError if there is a label without a logit.
+
+    Args:
+        num_logits: K of logits (N, K); None for logits (N,), which are those of class 1 of two.
+        name: of the module.
+        label: (N,) int64.
+
+    Example:
+        >>> check_labels(3, "Net", torch.tensor([0, 2]))
+    """
+    count = 2 if num_logits is None else num_logits
+    beyond = label[(label < 0) | (label >= count)]
+    if len(beyond):
+        logits = "one logit" if num_logits is None else f"{num_logits} logits"
+        raise ValueError(
+            f"Expected labels from 0 to {count - 1} beside the {logits} of {name}, got {int(beyond[0])}. {ADVICE}"
+        )
+
+
+def check_arguments(module: LightningModule) -> None:
+    """Raise a TypeError if the module's `forward` cannot be called with images alone."""
+    signature = inspect.signature(module.forward)
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(
+            f"Expected {type(module).__name__}.forward to take images alone, got forward{signature}: {error}."
+        ) from error

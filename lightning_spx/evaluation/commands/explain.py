@@ -1,0 +1,320 @@
+"""Pictures and arrays of explanations for photos that a user names: the stages behind `spx explain`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor, nn
+
+from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.attribution.finite import NonFiniteError
+from lightning_spx.data import Background
+from lightning_spx.data.photos import InputImages, find_images, read_images
+from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
+from lightning_spx.evaluation.maps.explained_model import EitherClass, ExplainedModel, ImageScale
+from lightning_spx.evaluation.maps.model_maps import (
+    REPEATED,
+    ModelMaps,
+    check_repeatable,
+    explain_model,
+    finite_logits,
+)
+from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
+from lightning_spx.evaluation.stability.discriminators import load_judge
+from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.training.named_networks import (
+    NamedNetwork,
+    class_index,
+    name_models,
+    read_classes,
+    stems_or_paths,
+)
+from lightning_spx.models import Part, PatchScore, Region
+from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
+from lightning_spx.models.said_normalisation import chosen_normalisation
+from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.folder import default_folder, file_name, open_run_folder, write_atomic
+from lightning_spx.superpixels import Segmenter, segment_pool
+
+Layout = Literal["photos", "methods", "models"]
+Format = Literal["png", "pdf", "svg"]
+PHOTOS_ON_A_PAGE = 5
+# what the code of a model, which may be anybody's, raises for images that it does not take
+REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+
+
+def explain_images(
+    images: list[str],
+    methods: list[Attribution],
+    superpixels: list[Segmenter],
+    ckpt: str | list[str] | None = None,
+    network: nn.Module | None = None,
+    weights: str | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    networks: list[NamedNetwork] | None = None,
+    part: Part | None = None,
+    region: Region | None = None,
+    translated_from: list[str] | None = None,
+    masks: str | None = None,
+    background: Background = "keep",
+    paint_outside: bool = False,
+    target: str | None = None,
+    classes: str | None = None,
+    layout: Layout = "photos",
+    magnitude: Magnitude = "after",
+    image_size: int = 224,
+    formats: list[Format] | None = None,
+    batch_size: int = 16,
+    strict: bool = False,
+    out: str | None = None,
+) -> Path:
+    """Explain photos with one or several models, as pictures and as arrays.
+
+    Args:
+        images: files, folders (the images right in them) and patterns such as 'birds/*.jpg'.
+        methods: attribution methods.
+        superpixels: segmenters, each of which gives S- maps.
+        ckpt: checkpoints of this package, one or a list.
+        network: for checkpoints that do not name their network, or with `weights` itself the model, such as
+            torchvision.models.resnet50 or timm.create_model.
+        weights: of the network: a file of `torch.save(network.state_dict(), ...)` or .safetensors.
+        mean: of the normalisation that the network expects; by default what the network says itself, as timm's do, or
+            ImageNet's (checkpoints of ours hold their own).
+        std: of it.
+        networks: more networks with their weights, for `layout` models.
+        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained. A file of the
+            original code, such as latest_net_D_A.pth, will do; its D_A judges images of B, and so is discriminator_b.
+        region: of its patches, first row, first column, last row, last column from 0; a single patch has first and
+            last alike; by default all.
+        translated_from: files, folders and patterns of the other set, which are translated first and follow the real
+            `images`.
+        masks: folder with the masks of objects, as `<masks>/<folder of the photo>/<name>.png` or `<masks>/<name>.png`.
+        background: what the model is shown outside of the masks: `keep`, `black`, or the `mean` colour of the photos.
+        paint_outside: paint maps black outside of the masks, whatever the model was shown.
+        target: the class to explain, by its name in `classes` or its index; by default each photo's prediction. Class 0
+            of a network with one output z is explained as -z.
+        classes: names of the classes, a text file with one a line or a CSV file with the columns index and name.
+        layout: a picture of each photo; or grids with methods, or models, across and pixel above S- maps.
+        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
+        image_size: photos are resized by the shorter side and cropped to the central square of this size.
+        formats: of the pictures, png, pdf and svg; by default png.
+        batch_size: photos explained at a time.
+        strict: refuse a file that cannot be read, which else is left out with a warning.
+        out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
+
+    Returns:
+        The folder, with pictures and one `.npz` file for each photo and model: `image`, `target`, `probability`,
+        `segments/<segmenter>`, `attribution/<method>` (signed), `pixel/<method>` and `pooled/<method>/<segmenter>`
+        (saliency in [0, 1]).
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a setting is out of its range, or a model's output is not finite.
+    """
+    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    if not named_methods or not segmenters:
+        raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
+    if batch_size < 1:
+        raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalisation(network, mean, std)
+    networks = [each.decided() for each in networks] if networks else networks
+    settings = {name: _plain(value) for name, value in locals().items() if name in explain_images.__annotations__}
+    paths = find_images(images)
+    names = read_classes(Path(classes)) if classes else []
+    own = None if network is None else NamedNetwork(network, weights, "", mean, std)
+    photos = read_images(paths, image_size, strict)
+    models: Mapping[str, nn.Module]
+    if part is not None:
+        if ckpt is None or masks or own or networks:
+            raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
+        files = [Path(path) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)]
+        judges = {name: load_judge(path, part) for name, path in zip(stems_or_paths(files), files, strict=True)}
+        models = {name: PatchScore(each.discriminator, region).eval() for name, each in judges.items()}
+        first = next(iter(judges.values())).cyclegan
+        shown = with_translations(photos, translated_from, first, part, image_size, strict)
+    else:
+        if region is not None or translated_from:
+            raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
+        models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
+        shown = with_background(photos, masks, background, paint_outside)
+    photos = shown.photos
+    said = f"{part}: {_scope(region)}" if part else shown.said
+    run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
+    outputs = {name: _outputs(model, name, photos.images, batch_size) for name, model in models.items()}
+    # known of all photos alone: a single output may look so by chance
+    given = {name: part is None and are_given(each, name) for name, each in outputs.items()}
+    # whole pages at a time: neither maps nor pictures of many photos are held at once
+    step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
+    for start in track(range(0, len(photos.images), step), "explain", transient=True):
+        here = slice(start, start + step)
+        segments = {name: segmenter(photos.images[here]) for name, segmenter in segmenters.items()}
+        found: dict[str, list[PhotoMaps]] = {}
+        for name, model in models.items():
+            read = outputs[name][here], given[name]
+            maps = _explain(model, name, named_methods, photos.images[here], read, target, names, batch_size)
+            painted = shown.mask[here].numpy() if shown.mask is not None and paint_outside else None
+            labels = shown.origin[here] or [names[each] if names else f"class {each}" for each in maps[1].tolist()]
+            found[name] = _photo_maps(maps, photos, here, segments, magnitude, labels, painted)
+            for position, each in enumerate(found[name]):
+                stem = file_name(each.name if len(models) == 1 else f"{each.name}_{name}")
+                write_atomic(run.path / f"{stem}.npz", partial(_save, each=each, maps=maps, position=position))
+                if layout == "photos":
+                    _write(run.path, stem, photo_figure(each, said), formats)
+        for page in range(0, len(photos.images[here]), PHOTOS_ON_A_PAGE if layout != "photos" else step + 1):
+            on_page = {name: each[page : page + PHOTOS_ON_A_PAGE] for name, each in found.items()}
+            number = (start + page) // PHOTOS_ON_A_PAGE + 1
+            for stem, figure in _grids(on_page, list(named_methods), layout, said):
+                _write(run.path, file_name(f"{stem}_page{number:02d}"), figure, formats)
+    return run.path
+
+
+def _outputs(model: nn.Module, name: str, images: Tensor, batch_size: int) -> Tensor:
+    """Return what a model says of all photos, (N, K) or (N,)."""
+    explained = ExplainedModel(model, ImageScale(None, None))
+    try:
+        finite_logits(explained, images[:1])
+        check_repeatable(explained, images[:REPEATED])
+        return torch.cat(
+            [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
+        )
+    except NonFiniteError as error:
+        raise ValueError(f"Expected finite outputs of {name} for every photo, got NaN or infinity.") from error
+    except REFUSED_BY_MODEL as error:
+        raise ValueError(
+            f"Expected {name} to take photos of `image_size` {images.shape[-1]}, got {type(error).__name__}: {error}"
+        ) from error
+
+
+def _explain(
+    model: nn.Module,
+    name: str,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    read: tuple[Tensor, bool],
+    target: str | None,
+    names: Sequence[str],
+    batch_size: int,
+) -> tuple[ModelMaps, Tensor]:
+    """Explain images with a model; returns its maps and the explained class of each.
+
+    What is `read` are the model's outputs, and whether they are probabilities.
+    """
+    outputs, given = read
+    num_classes = outputs.shape[1] if outputs.ndim == 2 else 2
+    is_score = isinstance(model, PatchScore)
+    if is_score and target is not None:
+        raise ValueError(f"Expected no `target` for a discriminator, which has one score, got {target}.")
+    if names and len(names) != num_classes:
+        raise ValueError(f"Expected `classes` to name the {num_classes} classes of {name}, got {len(names)} names.")
+    label = predicted(outputs, given)
+    if target is not None:
+        label = torch.full((len(images),), class_index(target, names, num_classes))
+    kind = EitherClass if outputs.ndim == 1 and not is_score else ExplainedModel
+    maps = explain_model(
+        kind(model, ImageScale(None, None)),
+        methods,
+        images,
+        None if is_score else label,
+        batch_size=batch_size,
+        device=torch.device("cpu"),
+        seed_offset=0,
+        given=given,
+    )
+    if maps is None:
+        raise ValueError(f"Expected finite outputs and gradients of {name} for every photo, got NaN or infinity.")
+    # a score is not the logit of a probability
+    return replace(maps, probability=outputs if is_score else probability_of(outputs, label, given)), label
+
+
+def _photo_maps(
+    maps: tuple[ModelMaps, Tensor],
+    photos: InputImages,
+    here: slice,
+    segments: Mapping[str, Tensor],
+    magnitude: Magnitude,
+    labels: Sequence[str],
+    painted: NDArray[np.bool_] | None,
+) -> list[PhotoMaps]:
+    found, _ = maps
+    # what is painted black is black in every map
+    seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
+    values = {
+        method: attribution.abs() if magnitude == "before" else attribution
+        for method, attribution in found.attributions.items()
+    }
+    pixel = {method: saliency_map(value).numpy() * seen for method, value in values.items()}
+    pooled = {
+        method: {name: saliency_map(segment_pool(value, ids)).numpy() * seen for name, ids in segments.items()}
+        for method, value in values.items()
+    }
+    return [
+        PhotoMaps(
+            name=name,
+            photo=photo.permute(1, 2, 0).numpy(),
+            label=labels[row],
+            probability=float(found.probability[row]),
+            segments={key: ids[row].numpy() for key, ids in segments.items()},
+            pixel={method: each[row] for method, each in pixel.items()},
+            pooled={method: {key: each[row] for key, each in of.items()} for method, of in pooled.items()},
+        )
+        for row, (name, photo) in enumerate(zip(photos.names[here], photos.images[here], strict=True))
+    ]
+
+
+def _grids(
+    found: Mapping[str, Sequence[PhotoMaps]], methods: Sequence[str], layout: Layout, said: str
+) -> Iterator[tuple[str, Figure]]:
+    """Yield the grids of a page with the stems of their files; titles end with what is said of the photos."""
+    if layout == "methods":
+        for model, maps in found.items():
+            yield (
+                f"methods_{model}",
+                maps_grid(dict.fromkeys(methods, maps), {m: m for m in methods}, _title(model, said)),
+            )
+    elif layout == "models":
+        for method in methods:
+            yield f"models_{method}", maps_grid(found, dict.fromkeys(found, method), _title(method, said))
+
+
+def _title(name: str, said: str) -> str:
+    return f"{name}: {said}" if said else name
+
+
+def _scope(region: Region | None) -> str:
+    if region is None:
+        return "the mean patch score is explained"
+    return f"the mean score of patches in rows {region[0]} to {region[2]}, columns {region[1]} to {region[3]}"
+
+
+def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position: int) -> None:
+    found, classes = maps
+    arrays: dict[str, Any] = {"image": each.photo.transpose(2, 0, 1)}
+    arrays |= {"target": classes[position].numpy(), "probability": np.array(each.probability)}
+    arrays |= {f"segments/{name}": ids for name, ids in each.segments.items()}
+    arrays |= {f"attribution/{name}": value[position].numpy() for name, value in found.attributions.items()}
+    arrays |= {f"pixel/{name}": value for name, value in each.pixel.items()}
+    arrays |= {f"pooled/{method}/{name}": value for method, of in each.pooled.items() for name, value in of.items()}
+    np.savez_compressed(path, **arrays)
+
+
+def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:
+    for ending in formats or ["png"]:
+        write_atomic(folder / f"{stem}.{ending}", partial(figure.savefig, dpi=200))
+
+
+def _plain(value: object) -> object:
+    """Write an argument as a plain setting."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, nn.Module):
+        return type(value).__name__
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else repr(value)

@@ -1,0 +1,214 @@
+"""A run folder -> one HTML page: the stages behind `spx report`."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.statistics.sanity import sanity_sentences
+from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
+from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.runs.blocks import files_of, read_rows
+from lightning_spx.runs.example_maps import Examples
+from lightning_spx.runs.files import one_line, read_picture, read_results
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, file_name, write_atomic
+from lightning_spx.runs.record import (
+    RECORD_FILE,
+    check_results,
+    check_settings,
+    read_json,
+    read_record,
+    settings_hash,
+)
+from lightning_spx.superpixels import segment_pool
+
+VERDICTS_FILE = "verdicts.json"
+# what a figure shows, by its name; others are bars of one number
+CAPTIONS = {
+    "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
+    "front": "front: every row between stability and fidelity, up and right is better",
+    "curves": "curves: accuracy after retraining over the percentage of removed pixels",
+}
+BARS = "values with 95 % intervals and floors above, excess over the floor below"
+
+
+def report(run: str, out: str | None = None) -> Path:
+    """Write one self-contained HTML page about a finished study, and print its verdict.
+
+    The page holds verdict, numbers, figures, maps and provenance.
+
+    Args:
+        run: folder of a study.
+        out: the file to write; by default `report.html` in the run folder.
+
+    Returns:
+        The file, which needs no network and no other file.
+
+    Raises:
+        FileNotFoundError: there is no such folder, it is no run's, or the run is not finished.
+        ValueError: a file of the run is damaged.
+    """
+    folder = Path(run)
+    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
+        if not (folder / name).is_file():
+            advice = " Run the study with the same settings to its end." if folder.is_dir() else ""
+            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {folder / name}.{advice}")
+    page = read_page(folder)
+    path = Path(out) if out else folder / "report.html"
+    write_atomic(path, partial(_write, text=render_page(page)))
+    print(*page.verdicts, sep="\n")
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def read_page(folder: Path) -> Page:
+    """Gather what a page shows from the files of a run.
+
+    Raises:
+        ValueError: a file is damaged; names it.
+    """
+    record = read_record(folder / RECORD_FILE, of_study=True)
+    check_settings(folder, record, settings_hash(folder))
+    results = read_results(folder / RESULTS_FILE)
+    check_results(folder, record)
+    config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
+    methods = list(results["method"].unique())
+    first = results.iloc[0]
+    said = folder / VERDICTS_FILE
+    if said.is_file():
+        # a study that chooses has said so in its own words
+        content = read_json(said)
+        title, spoken = str(content.get("title")), _sentences(said, content.get("verdicts"))
+    else:
+        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
+        spoken = _verdicts(folder, results, record)
+    return Page(
+        title=title,
+        verdicts=spoken,
+        results=results,
+        figures=_figures(folder),
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), record.get("names", [])),
+        facts=_facts(record, first),
+        config=config,
+        record=json.dumps(record, indent=2, sort_keys=True),
+    )
+
+
+def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+    values = folder / "per_image"
+    files = {method: files_of(values, str(method)) for method in results["method"].unique()} if values.is_dir() else {}
+    if not any(files.values()):
+        return ["The values per image are not in the run folder, so there is no verdict."]
+    repeats = len({repeat for own in files.values() for repeat in own.values()})
+    num_models = max(1, len(record["models"])) // repeats
+    sentences = []
+    for metric in METRIC_WORDS:
+        settings = results.loc[results["metric"] == metric, "setting"].unique()
+        for setting in settings[:1]:
+            # one number of one method in memory at a time
+            rows = (pd.concat(read_rows(list(own), metric, str(setting))) for own in files.values() if own)
+            found = verdicts_of(rows, seed=int(record["seed"]))
+            sentences.append(sentence(found, metric, num_models))
+    return [*_notes(folder), *sentences, *sanity_sentences(results)]
+
+
+def _notes(folder: Path) -> list[str]:
+    """What a study has said of itself beside its numbers."""
+    path = folder / "notes.json"
+    if not path.is_file():
+        return []
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Expected sentences in {path}, got a damaged file: {one_line(error)}.") from error
+    return _sentences(path, content)
+
+
+def _sentences(path: Path, content: object) -> list[str]:
+    if not isinstance(content, list) or not all(isinstance(sentence, str) for sentence in content):
+        raise ValueError(f"Expected sentences in {path}, got others. Start the study again, which writes them.")
+    return content
+
+
+def _figures(folder: Path) -> dict[str, bytes]:
+    """The figures of numbers; those of maps are in the gallery."""
+    paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
+    bars = [path for path in paths if not path.name.startswith("table_")]
+    return {
+        **{CAPTIONS.get(path.stem, f"{path.stem}: {BARS}"): read_picture(path) for path in bars},
+        **{f"{path.stem.removeprefix('table_')}: as a table": read_picture(path) for path in paths if path not in bars},
+    }
+
+
+def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str]) -> Gallery | None:
+    maps: dict[str, MethodMaps] = {}
+    examples = None
+    for method in methods:
+        path = folder / "examples" / f"{file_name(method)}.npz"
+        if not path.is_file():
+            continue
+        examples = Examples.load(path)
+        orders = [order for order in ("after", "before") if order in magnitudes]
+        # of a method without signs both orders are the same number
+        if not bool((examples.attributions < 0).any()) or not orders:
+            orders = ["either"]
+        maps[method] = _method_maps(examples, orders)
+    if examples is None:
+        return None
+    return Gallery(
+        photos=examples.images.permute(0, 2, 3, 1).numpy(),
+        segments={name: segments.numpy() for name, segments in examples.segments.items()},
+        maps=maps,
+        models=_names(names, len(examples.attributions)),
+    )
+
+
+def _names(names: Sequence[str], count: int) -> list[str]:
+    return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
+
+
+def _method_maps(examples: Examples, orders: Sequence[str]) -> MethodMaps:
+    shape = (*examples.attributions.shape[:2], *examples.attributions.shape[-2:])
+    flat = examples.attributions.flatten(0, 1)
+
+    def pooled(segments: torch.Tensor, order: str) -> np.ndarray:
+        values = flat.abs() if order == "before" else flat
+        return saliency_map(segment_pool(values, segments.repeat(shape[0], 1, 1))).view(shape).numpy()
+
+    return MethodMaps(
+        saliency_map(flat).view(shape).numpy(),
+        {(name, order): pooled(segments, order) for name, segments in examples.segments.items() for order in orders},
+    )
+
+
+def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:
+    models = {
+        name: f"{model.get('network', '')}, test accuracy {model['test_accuracy']:.4f}"
+        for name, model in record["models"].items()
+        if "test_accuracy" in model
+    }
+    models |= {
+        name: f"{model.get('network', '')}, AUC of real against translated {model['auc']:.3f}"
+        for name, model in record["models"].items()
+        if "auc" in model
+    }
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    return {
+        "data": f"{first['dataset']}, {first['num_images']} explained images",
+        "fingerprint of the data": str(record.get("fingerprint", "")),
+        **models,
+        "splits": ", ".join(record.get("splits", [])),
+        "seed": str(record.get("seed", "")),
+        "commit": str(record.get("commit")),
+        "versions": versions,
+        "seconds": f"{sum(record.get('seconds', {}).values()):.0f} on {record.get('device', '')}",
+    }

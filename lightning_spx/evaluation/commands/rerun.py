@@ -1,0 +1,109 @@
+"""A study, repeated from its folder: are the numbers the same, and if not, what could be the cause?"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lightning_spx.evaluation.commands.run_differences import file_differences, record_differences
+from lightning_spx.reporting.console import print_table
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, read_config
+from lightning_spx.runs.record import RECORD_FILE, check_settings, read_record, settings_hash
+
+
+def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) -> bool:
+    """Repeat a finished study from its configuration into another folder, and compare every number bit for bit.
+
+    Args:
+        run: folder of the study, wherever it is now.
+        start: runs the words after `spx`.
+        out: folder of the repetition; by default that of the run with `-rerun` at its end. One that was stopped is
+            taken up again.
+
+    Returns:
+        Whether all numbers are the same.
+
+    Raises:
+        FileNotFoundError: there is no such folder, it is no finished study's, or a file that the study reads is gone.
+        ValueError: the study was not started by `spx`, `out` is the run itself or holds something else, or a file is
+            damaged.
+    """
+    first = Path(run)
+    second = Path(out) if out else Path(f"{first.resolve()}-rerun")
+    words = words_of(first, second)
+    was_there = (second / RESULTS_FILE).is_file()
+    try:
+        start(words)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error} Relative paths of a run start where it was started, and now in {Path.cwd()}."
+        ) from error
+    if getattr(rank_zero_only, "rank", 0):
+        # of several processes one compares
+        return True
+    files = file_differences(first, second)
+    causes = record_differences(read_record(first / RECORD_FILE, of_study=True), read_record(second / RECORD_FILE))
+    _say(files, causes, first, second)
+    if was_there:
+        print(f"Nothing was computed again: {second} was finished before. Take another `out` to repeat the run now.")
+    return not any(files.values())
+
+
+def words_of(run: Path, out: Path) -> list[str]:
+    """Return the words after `spx` that repeat a run in another folder.
+
+    Args:
+        run: folder of a finished study.
+        out: the other folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it is no finished study's.
+        ValueError: the study was not started by `spx`, or `out` is the run itself.
+    """
+    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
+        if not (run / name).is_file():
+            advice = " Run the study with the same settings to its end." if run.is_dir() else ""
+            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {run / name}.{advice}")
+    if out.resolve() == run.resolve():
+        raise ValueError(f"Expected `out` to be another folder than that of the run, got {out}.")
+    record = read_record(run / RECORD_FILE, of_study=True)
+    command = record.get("command")
+    if not isinstance(command, str):
+        raise ValueError(f"Expected {run / RECORD_FILE} to name the `command` of a study, got {command}.")
+    config = read_config(run / CONFIG_FILE)
+    if not isinstance(config.get("model"), Mapping):
+        raise ValueError(
+            f"Expected {run / CONFIG_FILE} to be of a run that `spx {command}` has started, got one of Python code, "
+            "from which nothing can be built: repeat it with that code and another `out`."
+        )
+    check_settings(run, record, settings_hash(run))
+    return [command, f"--config={run / CONFIG_FILE}", f"--out={out}"]
+
+
+def _say(files: Mapping[str, str], causes: Mapping[str, tuple[str, str]], first: Path, second: Path) -> None:
+    console = Console()
+    table = _table("Numbers, first run and second", ["file", "difference"])
+    for name, difference in files.items():
+        table.add_row(Text(name), Text(difference or "equal bit for bit"))
+    print_table(console, table)
+    if causes:
+        table = _table("What could make numbers differ", ["of the run", str(first), str(second)])
+        for name, values in causes.items():
+            table.add_row(Text(name), *map(Text, values))
+        print_table(console, table)
+    differing = sum(map(bool, files.values()))
+    same = f"All {len(files)} files of numbers are equal bit for bit"
+    sentences = [f"{same}." if not differing else f"{differing} of {len(files)} files of numbers differ."]
+    if not causes:
+        sentences.append("The records of both runs name the same versions, machine, settings and data.")
+    print(*sentences)
+
+
+def _table(title: str, headings: list[str]) -> Table:
+    table = Table(title=Text(title))
+    for heading in headings:
+        table.add_column(Text(heading), overflow="fold")
+    return table

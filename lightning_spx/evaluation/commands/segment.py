@@ -1,0 +1,95 @@
+"""Partitions of photos by several algorithms side by side, with their counts and times: behind `spx segment`."""
+
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.progress import track
+
+from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.reporting import partitions_figure
+from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.folder import default_folder, open_run_folder, write_atomic
+from lightning_spx.superpixels import Segmenter, num_segments
+
+PHOTOS_ON_A_PAGE = 6
+
+
+def segment_photos(
+    images: list[str],
+    superpixels: list[Segmenter],
+    image_size: int = 224,
+    repeats: int = 3,
+    formats: list[Literal["png", "pdf", "svg"]] | None = None,
+    strict: bool = False,
+    out: str | None = None,
+) -> Path:
+    """Draw the partitions of photos by several algorithms side by side.
+
+    Args:
+        images: files, folders (the images right in them) and patterns such as 'birds/*.jpg'.
+        superpixels: segmenters.
+        image_size: photos are resized by the shorter side and cropped to the central square of this size.
+        repeats: how often each partition is timed, on one thread; the median is shown.
+        formats: of the pictures, png, pdf and svg; by default png.
+        strict: refuse a file that cannot be read, which else is left out with a warning.
+        out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
+
+    Returns:
+        The folder, with `partitions_page01.png` and so on, `segments.csv` (image, superpixels, num_segments,
+        milliseconds) and `segments.npz` (the label maps, (N, S, S) of each segmenter).
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a setting is out of its range.
+    """
+    segmenters = unique_names(superpixels)
+    if not segmenters or repeats < 1:
+        raise ValueError(f"Expected `superpixels` to name one at least and `repeats` to be at least 1, got {repeats}.")
+    photos = read_images(find_images(images), image_size, strict)
+    settings = {
+        "images": [str(path) for path in photos.paths],
+        "superpixels": [repr(segmenter) for segmenter in superpixels],
+        "image_size": image_size,
+    }
+    run = open_run_folder(Path(out) if out else default_folder("segment", photos.names[0], settings), settings)
+    labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
+    rows: list[dict[str, object]] = []
+    for position in track(range(len(photos.images)), "segment", transient=True):
+        photo = photos.images[position : position + 1]
+        for name, segmenter in segmenters.items():
+            milliseconds = statistics.median(_milliseconds(partial(segmenter, photo)) for _ in range(repeats))
+            segments = segmenter(photo)
+            labels[name].append(segments[0].numpy())
+            row = {"image": photos.names[position], "superpixels": name, "num_segments": int(num_segments(segments)[0])}
+            rows.append({**row, "milliseconds": round(milliseconds, 2)})
+    table = pd.DataFrame(rows)
+    write_atomic(run.path / "segments.csv", partial(table.to_csv, index=False))
+    arrays: dict[str, Any] = {name: np.stack(each).astype(np.int32) for name, each in labels.items()}
+    write_atomic(run.path / "segments.npz", lambda path: np.savez_compressed(path, **arrays))
+    for start in range(0, len(photos.images), PHOTOS_ON_A_PAGE):
+        here = slice(start, start + PHOTOS_ON_A_PAGE)
+        shown = photos.images[here].permute(0, 2, 3, 1).numpy()
+        figure = partitions_figure(
+            photos.names[here], shown, {name: each[here] for name, each in labels.items()}, table
+        )
+        for ending in formats or ["png"]:
+            path = run.path / f"partitions_page{start // PHOTOS_ON_A_PAGE + 1:02d}.{ending}"
+            write_atomic(path, partial(figure.savefig, dpi=200))
+    return run.path
+
+
+def _milliseconds(call: partial[torch.Tensor]) -> float:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        began = time.perf_counter()
+        call()
+        return 1000 * (time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,1 @@
+"""Images and models -> attributions and the ways of pooling them."""

@@ -1,0 +1,145 @@
+"""Models and images -> predictions and attributions, some images at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from rich.progress import track
+from torch import Tensor, nn
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.reporting.display_names import network_name
+from lightning_spx.runs.processes import gather_images, is_writer, own_share
+
+
+def predict(
+    model: nn.Module,
+    images: Tensor,
+    batch_size: int,
+    device: torch.device,
+    threshold: float = 0.0,
+    numbers: Sequence[int] | None = None,
+) -> Tensor:
+    """Predict the class of every image, in evaluation mode.
+
+    Args:
+        model: maps (n, 3, H, W) in [0, 1] to (n, K) logits, or to (n,): 1 above the threshold and else 0.
+        images: (N, 3, H, W).
+        batch_size: images at a time.
+        device: where the model is.
+        threshold: of a model with one output.
+        numbers: of the images in the data set, for the error; by default 0 to N - 1.
+
+    Returns:
+        (N,) int64 on the CPU.
+
+    Raises:
+        TypeError: the model returns no floating point tensor.
+        ValueError: its output has another shape, or is NaN or infinite; names the images.
+    """
+    model.eval()
+    results = []
+    for positions in batches(len(images), batch_size):
+        with torch.no_grad():
+            logits = _checked(model, model(images[positions].to(device)), len(positions))
+        broken = ~logits.isfinite().flatten(1).all(1) if logits.ndim > 1 else ~logits.isfinite()
+        if broken.any():
+            names = range(len(images)) if numbers is None else numbers
+            named = [names[position] for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
+            raise ValueError(
+                f"Expected finite outputs of {network_name(model)}, got NaN or infinity for images {named}."
+            )
+        preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
+        results.append(preds.cpu())
+    return torch.cat(results)
+
+
+def _checked(model: nn.Module, logits: object, num_images: int) -> Tensor:
+    name = network_name(model)
+    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+        kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
+    # one column would always be the highest
+    if logits.ndim not in (1, 2) or len(logits) != num_images or (logits.ndim == 2 and logits.shape[1] < 2):
+        raise ValueError(
+            f"Expected {name} to return logits (N, K), K at least 2, or (N,) with N = {num_images}, "
+            f"got {tuple(logits.shape)}."
+        )
+    return logits
+
+
+def explain(
+    model: nn.Module,
+    method: Attribution,
+    images: Tensor,
+    target: Tensor | None,
+    *,
+    batch_size: int,
+    device: torch.device,
+    advance: Callable[[int], object] | None = None,
+) -> Tensor:
+    """Attribute every image's target class to its pixels.
+
+    Args:
+        model: as for `predict`.
+        method: the attribution method.
+        images: (N, 3, H, W).
+        target: (N,) the class to explain for each; None for a model with one output.
+        batch_size: images at a time.
+        device: where the model is.
+        advance: is told the number of images of each batch that is done.
+
+    Returns:
+        (N, 3, H, W) float32 on the CPU.
+    """
+    results = []
+    for positions in batches(len(images), batch_size):
+        own = None if target is None else target[positions].to(device)
+        results.append(method.attribute(model, images[positions].to(device), own).cpu())
+        if advance is not None:
+            advance(len(positions))
+    return torch.cat(results)
+
+
+def explain_together(
+    model: nn.Module,
+    method: Attribution,
+    images: Tensor,
+    target: Tensor,
+    *,
+    batch_size: int,
+    device: torch.device,
+    description: str,
+) -> Tensor:
+    """Do as `explain`, with the images shared out over the processes, and a progress bar.
+
+    Args:
+        model: as for `predict`.
+        method: the attribution method.
+        images: (N, 3, H, W).
+        target: (N,) the class to explain for each.
+        batch_size: images at a time.
+        device: where the model is.
+        description: of the progress bar.
+
+    Returns:
+        (N, 3, H, W) float32 on the CPU, the same on every process.
+    """
+    share = own_share(len(images))
+    results = [
+        method.attribute(model, images[share][positions].to(device), target[share][positions].to(device)).cpu()
+        for positions in track(
+            list(batches(len(share), batch_size)), description, disable=not is_writer(), transient=True
+        )
+    ]
+    return gather_images(torch.cat(results), share)
+
+
+def batches(num_images: int, batch_size: int) -> Iterator[list[int]]:
+    """Yield the positions 0 to num_images - 1, some at a time.
+
+    Example:
+        >>> list(batches(3, 2))
+        [[0, 1], [2]]
+    """
+    for start in range(0, num_images, batch_size):
+        yield list(range(start, min(start + batch_size, num_images)))

@@ -1,0 +1,173 @@
+"""What one model says of the chosen images: its predictions, and its attributions under every method."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.alone import Neighbours
+from lightning_spx.attribution.finite import NonFiniteError, require_finite
+from lightning_spx.attribution.guards import explaining
+from lightning_spx.evaluation.maps.explained_model import ExplainedModel
+from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
+from lightning_spx.reporting.display_names import network_name, reseed
+from lightning_spx.runs.processes import gather_images, num_processes, own_share
+
+# images that are evaluated twice, and by which part of the largest logit their two answers may differ
+REPEATED = 2
+REPEATABLE = 1e-3
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """One model's view of the images, on the CPU, the same on every process.
+
+    Args:
+        preds: (N,) int64.
+        probability: (N,) of the explained class.
+        attributions: (N, C, H, W) of each method, by its name; of a model with one output they are that output's,
+            whichever class is explained.
+    """
+
+    preds: Tensor
+    probability: Tensor
+    attributions: Mapping[str, Tensor]
+
+
+def explain_model(
+    model: ExplainedModel,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    label: Tensor | None,
+    *,
+    batch_size: int,
+    device: torch.device,
+    seed_offset: int,
+    given: bool | None = None,
+) -> ModelMaps | None:
+    """Predict and explain the images, each process its share of them.
+
+    Args:
+        model: the model, on `device`; it is left as it was.
+        methods: by their names in tables.
+        images: (N, C, H, W) in [0, 1].
+        label: (N,) the classes to explain; None explains each prediction.
+        batch_size: images at a time.
+        device: of the model.
+        seed_offset: added to the seed of random methods, so that two models never share their noise.
+        given: whether the model's outputs are probabilities already; None decides by those of all images.
+
+    Returns:
+        The maps, or None if an output or gradient of the model is NaN or infinite, as after a training that diverged.
+
+    Raises:
+        TypeError: the model returns no logits.
+        ValueError: the logits have another shape, or other values in the next call or in another batch.
+    """
+    share = own_share(len(images))
+    parts: dict[str, list[Tensor]] = {}
+    finite = True
+    try:
+        for start in range(0, len(share), batch_size):
+            positions = share[start : start + batch_size]
+            batch = images[positions].to(device)
+            chosen = None if label is None else label[positions].to(device)
+            logits = finite_logits(model, batch)
+            if start == 0:
+                check_repeatable(model, batch[:REPEATED])
+                # the methods of this package look for themselves
+                if not any(type(method).__module__.startswith("lightning_spx.") for method in methods.values()):
+                    check_alone(model, batch[:REPEATED], logits[:REPEATED])
+            binary = logits.ndim == 1
+            target = None if binary else logits.argmax(1) if chosen is None else chosen
+            parts.setdefault("outputs", []).append(logits.cpu())
+            for name, method in methods.items():
+                attribution = reseed(method, seed_offset).attribute(model, batch, target)
+                parts.setdefault(f"method {name}", []).append(attribution.cpu())
+    except NonFiniteError:
+        finite = False
+    # before anything is gathered: a process that waits for one that has given up would wait for ever
+    if not _all_processes(finite, device):
+        return None
+    whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
+    outputs = whole["outputs"]
+    if given is None:
+        # known of all images alone: a single row of logits may look so by chance
+        given = are_given(outputs, network_name(model.module))
+    preds = predicted(outputs, given)
+    probability = probability_of(outputs, preds if label is None else label.cpu(), given)
+    return ModelMaps(preds, probability, {name: whole[f"method {name}"] for name in methods})
+
+
+def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
+    """Return the model's logits (N, K) or (N,), in evaluation mode and full precision.
+
+    Raises:
+        TypeError: they are not floating point.
+        ValueError: they have another shape.
+        NonFiniteError: one of them is NaN or infinite.
+    """
+    with explaining(model, images.device, "fp32") as explained, torch.no_grad():
+        # a copy, as a model may write to what it is given (`x.sub_(mean)`)
+        logits = explained(images.clone())
+    name = network_name(model.module)
+    if not logits.is_floating_point():
+        raise TypeError(f"Expected {name} to return floating point logits, got {logits.dtype}.")
+    if logits.ndim not in (1, 2) or len(logits) != len(images) or 0 in logits.shape[1:]:
+        raise ValueError(
+            f"Expected {name} to return logits (N, K) or (N,) with N = {len(images)}, got {tuple(logits.shape)}."
+        )
+    require_finite(logits[:, None], "model output")
+    return logits.float()
+
+
+def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
+    """Refuse a model that gives the same images another answer in the next call, as one with a draw in it does.
+
+    Args:
+        model: the model; it is left as it was.
+        images: (N, C, H, W) in [0, 1], a few.
+
+    Raises:
+        ValueError: two answers differ by more than a thousandth of the largest logit, or in shape.
+    """
+    with explaining(model, images.device, "fp32") as explained, torch.no_grad():
+        first, second = explained(images.clone()), explained(images.clone())
+    name = network_name(model.module)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"Expected {name} to return the same shape in every call, got {tuple(first.shape)}, {tuple(second.shape)}."
+        )
+    apart = (first - second).abs().max().item() if first.numel() else 0.0
+    # a GPU may add in another order each time; a NaN is for others to refuse
+    if apart > REPEATABLE * first.abs().max().item():
+        raise ValueError(
+            f"Expected {name} to give the same images the same logits in every call, got ones {apart:.3g} apart: "
+            "switch off in evaluation mode what draws random numbers."
+        )
+
+
+def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
+    """Refuse a model whose answer to an image depends on the other images of the batch.
+
+    Args:
+        model: the model; it is left as it was.
+        images: (N, C, H, W) in [0, 1], a few.
+        logits: (N, K) or (N,), its answers to these images among others.
+
+    Raises:
+        ValueError: an image alone gets another answer.
+    """
+    target = None if logits.ndim == 1 else logits.argmax(1)
+    chosen = logits if target is None else logits.gather(1, target[:, None])[:, 0]
+    Neighbours(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
+
+
+def _all_processes(good: bool, device: torch.device) -> bool:
+    if num_processes() == 1:
+        return good
+    flag = torch.tensor(int(good), device=device)
+    distributed.all_reduce(flag, distributed.ReduceOp.MIN)
+    return bool(flag.item())

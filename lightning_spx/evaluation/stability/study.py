@@ -1,0 +1,282 @@
+"""What a study does for each repeat: every model explains the same images once, and every pair is compared.
+
+Images go through in shards that know nothing of one another. So memory holds one shard, however many images there are,
+and any process on any machine can take any shard.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import attrgetter, mul
+from typing import Literal
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.maps.attributions import explain, predict
+from lightning_spx.evaluation.maps.poolings import Partition, make_partitions, segment_images
+from lightning_spx.evaluation.maps.sampled_images import DrawnImages
+from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
+from lightning_spx.evaluation.statistics.localization import localisation_values
+from lightning_spx.evaluation.statistics.sanity import sanity_values
+from lightning_spx.evaluation.training.study_models import Member
+from lightning_spx.metrics import Distance
+from lightning_spx.reporting.display_names import reseed
+from lightning_spx.runs.blocks import Block
+from lightning_spx.runs.example_maps import Examples, spread_positions
+from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.processes import is_writer, num_processes, process_number
+from lightning_spx.runs.record import RunRecord
+from lightning_spx.superpixels import Segmenter
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What every kind of stability study is told.
+
+    Args:
+        methods: by their names in tables.
+        segmenters: by their names in tables.
+        magnitudes: orders of pooling and taking magnitudes.
+        distances: of MeGe and ReCo.
+        shared_noise: whether all models draw the same noise.
+        batch_size: images at a time.
+        device: of the models.
+        seed: of the nulls and controls.
+        sanity_stages: of the cascading randomisation; 0 for no sanity checks.
+        num_resamples: of the bootstrap.
+    """
+
+    methods: Mapping[str, Attribution]
+    segmenters: Mapping[str, Segmenter]
+    magnitudes: Sequence[Magnitude]
+    distances: Sequence[Distance]
+    shared_noise: bool
+    batch_size: int
+    device: torch.device
+    seed: int
+    sanity_stages: int
+    num_resamples: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """One repeat of a study with its models.
+
+    Args:
+        members: the models.
+        load: gives a model, in evaluation mode.
+        held_out: (M, N) which model did not train on which image, or None if no model saw any.
+        name: of settings, data and weights, kept with the values.
+    """
+
+    members: Sequence[Member]
+    load: Callable[[Member], nn.Module]
+    held_out: Tensor | None
+    name: str
+
+
+@dataclass(frozen=True)
+class ShardImages:
+    """A shard with its images in memory.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        mask: (n, H, W) bool, or None.
+        segments: (n, H, W) of each segmenter.
+        partitions: the poolings.
+    """
+
+    images: Tensor
+    mask: Tensor | None
+    segments: Mapping[str, Tensor]
+    partitions: Sequence[Partition]
+
+
+@dataclass
+class Study:
+    """A study with its images and models.
+
+    Args:
+        run: receives the per-image values and the examples.
+        record: receives the seconds of each stage.
+        drawn: the images.
+        shards: of these images.
+        rounds: the repeats.
+        settings: of the study.
+        target: explain the label, each model's prediction, or the one output that each model has.
+        threshold: between the two predictions of models with one output.
+        localisation_setting: what rows of localisation have as their setting.
+    """
+
+    run: RunFolder
+    record: RunRecord
+    drawn: DrawnImages
+    shards: Sequence[Shard]
+    rounds: Sequence[Round]
+    settings: StudySettings
+    target: Literal["label", "prediction", "output"]
+    threshold: float = 0.0
+    localisation_setting: str = ""
+    _latest: dict[int, ShardImages] = field(default_factory=dict)
+
+    def blocks(self) -> list[Block]:
+        """List all blocks, method by method in each repeat."""
+        return [
+            Block(repeat, shard.number, method)
+            for repeat in range(len(self.rounds))
+            for method in self.settings.methods
+            for shard in self.shards
+        ]
+
+    def missing(self, shards: Sequence[int]) -> list[Block]:
+        """List the blocks of some shards, by their numbers, that are still to be made."""
+        wanted = set(shards)
+        return [block for block in self.blocks() if block.shard in wanted and block.is_missing(self.run)]
+
+    def explain(self, shards: Sequence[int]) -> None:
+        """Explain and compare the models on some shards, shared out over the processes; finished blocks stay."""
+        blocks = self.missing(shards[process_number() :: num_processes()])
+        sizes = [len(self.shards[block.shard].positions) for block in blocks]
+        counts = [len(self.rounds[block.repeat].members) for block in blocks]
+        with _progress() as progress:
+            task = progress.add_task("explain", total=sum(map(mul, sizes, counts)) * (1 + self.settings.sanity_stages))
+            for repeat, own in groupby(blocks, key=attrgetter("repeat")):
+                members, load = self.rounds[repeat].members, self.rounds[repeat].load
+                networks = {member: load(member).to(self.settings.device) for member in members}
+                for number, of_shard in groupby(
+                    sorted(own, key=lambda block: block.shard), key=lambda block: block.shard
+                ):
+                    advance = partial(progress.advance, task)
+                    self._explain_shard(self.shards[number], list(of_shard), networks, advance)
+                    self.record.save()
+
+    def _explain_shard(
+        self,
+        shard: Shard,
+        blocks: Sequence[Block],
+        networks: Mapping[Member, nn.Module],
+        advance: Callable[[int], object],
+    ) -> None:
+        here = self._read(shard)
+        settings, positions = self.settings, torch.from_numpy(shard.positions)
+        index, label = self.drawn.index[positions], self.drawn.label[positions]
+        preds = torch.stack(
+            [
+                predict(
+                    network, here.images, settings.batch_size, settings.device, self.threshold, numbers=index.tolist()
+                )
+                for network in networks.values()
+            ]
+        )
+        self.record.count("predict")
+        of_round = self.rounds[blocks[0].repeat]
+        held_out = None if of_round.held_out is None else of_round.held_out[:, positions]
+        known = StudyImages(index, label, preds, held_out, shard.permutation)
+        target = [None if self.target == "output" else label if self.target == "label" else own for own in preds]
+        first = next(iter(networks)).number
+        for block in blocks:
+            method = settings.methods[block.method]
+            attributions = self._attributions(method, networks, here.images, target, advance)
+            self.record.count(f"explain {block.method}")
+            values = compare(
+                attributions,
+                here.partitions,
+                known,
+                magnitudes=settings.magnitudes,
+                distances=settings.distances,
+                non_negative=method.non_negative,
+                seed=settings.seed,
+                model_offset=first,
+            )
+            # the others first: the values per image say that all of the block's files are there
+            if settings.sanity_stages:
+                sanity = sanity_values(
+                    method,
+                    networks,
+                    attributions,
+                    here.images,
+                    target,
+                    here.partitions,
+                    known,
+                    num_stages=settings.sanity_stages,
+                    magnitudes=settings.magnitudes,
+                    shared_noise=settings.shared_noise,
+                    batch_size=settings.batch_size,
+                    device=settings.device,
+                    seed=settings.seed,
+                    advance=advance,
+                )
+                block.write(self.run, "sanity", sanity, of_round.name, self.record.place)
+                self.record.count(f"sanity {block.method}")
+            if here.mask is not None:
+                localised = localisation_values(
+                    attributions,
+                    here.partitions,
+                    known,
+                    here.mask,
+                    magnitudes=settings.magnitudes,
+                    non_negative=method.non_negative,
+                    setting=self.localisation_setting,
+                    seed=settings.seed,
+                    model_offset=first,
+                )
+                block.write(self.run, "localisation", localised, of_round.name, self.record.place)
+            if block.repeat == 0 and shard.number == 0:
+                self._examples(here, attributions).save(Examples.path(self.run, block.method))
+            block.write(self.run, "per_image", values, of_round.name, self.record.place)
+            self.record.count(f"compare {block.method}")
+
+    def _read(self, shard: Shard) -> ShardImages:
+        """Read and segment the images of a shard, unless the last repeat has ended with it."""
+        if shard.number not in self._latest:
+            self._latest.clear()
+            settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
+            images, mask = self.drawn.read(shard.positions.tolist())
+            segments = segment_images(
+                settings.segmenters, images, settings.batch_size, settings.device, self.drawn.source, index
+            )
+            partitions = make_partitions(segments, index, shard.permutation, settings.seed)
+            self._latest[shard.number] = ShardImages(images, mask, segments, partitions)
+            self.record.count("segment")
+        return self._latest[shard.number]
+
+    def _attributions(
+        self,
+        method: Attribution,
+        networks: Mapping[Member, nn.Module],
+        images: Tensor,
+        target: Sequence[Tensor | None],
+        advance: Callable[[int], object],
+    ) -> Tensor:
+        """Explain every image with every model: (M, n, 3, H, W), one gradient pass each, whatever is pooled later."""
+        return torch.stack(
+            [
+                explain(
+                    network,
+                    method if self.settings.shared_noise else reseed(method, member.number),
+                    images,
+                    own,
+                    batch_size=self.settings.batch_size,
+                    device=self.settings.device,
+                    advance=advance,
+                )
+                for (member, network), own in zip(networks.items(), target, strict=True)
+            ]
+        )
+
+    @staticmethod
+    def _examples(here: ShardImages, attributions: Tensor) -> Examples:
+        chosen = spread_positions(len(here.images))
+        segments = {name: segments[chosen] for name, segments in here.segments.items()}
+        return Examples(here.images[chosen], segments, attributions[:, chosen])
+
+
+def _progress() -> Progress:
+    """A bar with the images that are done, times methods and models, and the time that is left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True, disable=not is_writer())

@@ -1,0 +1,115 @@
+"""The per-image values of a finished stability study -> `results.csv`, figures, tables and loggers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
+
+import numpy as np
+from lightning.pytorch.loggers import Logger
+
+from lightning_spx.evaluation.stability.output import report_stability
+from lightning_spx.evaluation.stability.study import Study
+from lightning_spx.evaluation.statistics.results import Layout, results_table, summarise_metric
+from lightning_spx.evaluation.statistics.sanity import without_gain
+from lightning_spx.reporting.console import say
+from lightning_spx.runs.blocks import Block, Kind, read_rows
+from lightning_spx.runs.folder import RESULTS_FILE, write_atomic
+from lightning_spx.runs.launch import Start
+from lightning_spx.runs.processes import is_writer, wait_for_all
+
+
+def explain_share(study: Study, start: Start) -> bool:
+    """Explain what a start has to, or has to hand out, and say whether it is to conclude the study.
+
+    That is the one process that writes, of a start that collects.
+    """
+    shards = range(len(study.shards))
+    start.hand_out(shards, lambda number: bool(study.missing([number])))
+    own = start.own(shards)
+    with ExitStack() as locks:
+        for number in own:
+            locks.enter_context(study.run.unit(f"shard {number}"))
+        study.explain(own)
+    wait_for_all()
+    if not start.collects:
+        left = len(study.missing(shards))
+        then = f"{left} of {len(study.blocks())} blocks are left to others" if left else "all blocks are there"
+        say(f"Unit {start.unit} is done; {then}. The same command without `unit` does what is left, and collects.")
+        return False
+    study.run.take_alone()
+    return is_writer()
+
+
+def conclude(
+    study: Study,
+    dataset: str,
+    models: str,
+    names: Sequence[str],
+    loggers: Sequence[Logger],
+    said: Sequence[str] = (),
+) -> None:
+    """Summarise what a study has measured, by whichever starts.
+
+    Args:
+        study: all of whose blocks are on disk.
+        dataset: name in tables.
+        models: what they are, in tables.
+        names: of the models of one repeat, in figures.
+        loggers: of the Trainer; none is fine.
+        said: sentences to print first and to keep for the page; none for a study whose page makes its own.
+
+    Raises:
+        ValueError: a block is damaged, or of other settings, data or weights; names its file.
+    """
+    run, settings = study.run, study.settings
+    kinds: list[Kind] = ["per_image"]
+    if settings.sanity_stages:
+        kinds.append("sanity")
+    if study.drawn.has_mask:
+        kinds.append("localisation")
+    blocks = study.blocks()
+    for kind in kinds:
+        for block in blocks:
+            study.record.add_place(block.check(run, kind, study.rounds[block.repeat].name))
+    rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
+    results = without_gain(results_table(rows, dataset, models))
+    write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
+    study.record.note_results()
+    study.record.lap("summarise")
+    blank = _constant_shares(study, blocks)
+    report_stability(run, results, blank, list(settings.methods), names, said, loggers)
+    study.record.lap("report")
+    study.record.save()
+
+
+def _summarised(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
+    """Summarise method by method, metric by metric, reading the blocks of the method for each."""
+    index = np.sort(study.drawn.index.numpy())
+    repeats = np.unique([block.repeat for block in blocks])
+    for method in study.settings.methods:
+        paths = [block.path(study.run, kind) for block in blocks if block.method == method]
+        # every shard has all pairs and metrics
+        first = next(read_rows(paths[:1]))
+        layout = Layout(repeats, sorted(first["pair"].unique()), index)
+        for metric, setting in first[["metric", "setting"]].drop_duplicates().itertuples(index=False):
+            yield from summarise_metric(
+                read_rows(paths, metric, setting),
+                layout,
+                method,
+                metric,
+                setting,
+                num_resamples=study.settings.num_resamples,
+                seed=study.settings.seed,
+            )
+
+
+def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, str], float]:
+    """The share of compared pairs of maps of which one is constant, by (method, superpixels), where there are any."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for block in blocks:
+        for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):
+            for superpixels, constant in rows.groupby("superpixels", sort=False)["constant"]:
+                found = counts.setdefault((block.method, str(superpixels)), [0, 0])
+                found[0] += int(constant.sum())
+                found[1] += len(constant)
+    return {key: constant / total for key, (constant, total) in counts.items() if constant}

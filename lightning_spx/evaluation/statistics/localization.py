@@ -1,0 +1,82 @@
+"""Where the maps of each model lie, in the object's mask or beside it, beside chance and the controls."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_spx.evaluation.maps.poolings import Partition
+from lightning_spx.evaluation.statistics.comparison import VARIANTS, Magnitude, StudyImages, each_pooling
+from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
+
+LOCALISATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
+
+
+def localisation_values(
+    attributions: Tensor,
+    partitions: Sequence[Partition],
+    images: StudyImages,
+    mask: Tensor,
+    *,
+    magnitudes: Sequence[Magnitude],
+    non_negative: bool,
+    setting: str,
+    seed: int,
+    model_offset: int = 0,
+) -> pd.DataFrame:
+    """Measure how much of every map lies in the mask of its image.
+
+    The nulls are those of `compare`: a map whose values were permuted over the pixels, and the map of another image,
+    pooled with this image's segments, which keeps the centre bias that photos of objects have.
+
+    Args:
+        attributions: (M, N, C, H, W) of one method.
+        partitions: the poolings; each gets rows for every magnitude order.
+        images: the images' numbers and derangement.
+        mask: (N, H, W) bool.
+        magnitudes: orders of pooling and taking magnitudes.
+        non_negative: of the method: the two orders coincide.
+        setting: of the rows.
+        seed: of the permutations.
+        model_offset: number of the first model in the whole study.
+
+    Returns:
+        Rows as `compare` gives them, of the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
+        number as the pair; NaN where an image has no value.
+    """
+    values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
+    constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
+    for here, partition, order, maps in each_pooling(
+        attributions, partitions, images, magnitudes, non_negative, seed, model_offset
+    ):
+        superpixels = partition.name
+        for model in range(len(attributions)):
+            blank = maps["value"][1][model].flatten(1).amax(1) == 0
+            constant.setdefault((superpixels, order, model), []).append(blank.numpy())
+            for metric, function in LOCALISATION.items():
+                measured = [function(maps[name][1][model], mask[here]) for name in VARIANTS]
+                key = (superpixels, order, model, metric)
+                values.setdefault(key, []).append(torch.stack(measured).double().numpy())
+    sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
+    frames = [
+        pd.DataFrame(
+            {
+                "pair": f"model {model}",
+                "superpixels": superpixels,
+                "magnitude": order,
+                "metric": metric,
+                "setting": setting,
+                "index": images.index.numpy(),
+                "agree": True,
+                "differ": False,
+                "num_segments": sizes[superpixels],
+                "constant": np.concatenate(constant[superpixels, order, model]),
+                **dict(zip(VARIANTS, np.concatenate(chunks, axis=1), strict=True)),
+            }
+        )
+        for (superpixels, order, model, metric), chunks in values.items()
+    ]
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,225 @@
+"""What a study says in a sentence: the best row of each method, chosen on half of the images, reported on the rest.
+
+The best of many rows looks better than it is on the images that it was chosen on. Over the methods that are named,
+p-values are corrected after Holm (1979).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lightning_spx.evaluation.maps.poolings import is_control_of
+from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, gain_over, weight_slabs
+from lightning_spx.evaluation.statistics.results import (
+    OVER_IMAGES,
+    OVER_REPEATS,
+    Layout,
+    cells_of,
+    controls_of,
+    draws_of_all,
+    summarise,
+)
+from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
+
+# one-sided, as the 95 % interval of a gain has 2.5 % below it
+LEVEL = 0.025
+LEAST_IMAGES = 8  # in all, four in each half
+METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "Top-k overlap"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether super-pixels make a method more stable than smoothing does.
+
+    Args:
+        method: its name in tables.
+        superpixels: of the S- row that was chosen.
+        magnitude: of that row.
+        gain: over the best control, on the reporting half.
+        low: of its 95 % interval, on the reporting half and not corrected.
+        high: of the same.
+        best_control: by name.
+        p_value: of no gain over some control (one-sided), corrected over the methods.
+        excess: of the row over its floor, on the reporting half.
+        num_images: of the reporting half.
+        scope: what the interval covers.
+        why_none: why there is no verdict, for a method whose maps have nothing to say; the numbers are NaN then.
+    """
+
+    method: str
+    superpixels: str
+    magnitude: str
+    gain: float
+    low: float
+    high: float
+    best_control: str
+    p_value: float
+    excess: float
+    num_images: int
+    scope: str
+    why_none: str = ""
+
+    @property
+    def has_gain(self) -> bool:
+        """Whether the row beats every control, and chance."""
+        return not self.why_none and self.p_value <= LEVEL and self.excess > 0
+
+
+def verdicts(
+    per_image: pd.DataFrame,
+    metric: str = "saliency_ssim",
+    setting: str = "",
+    num_resamples: int = 2000,
+    seed: int = 0,
+) -> list[Verdict]:
+    """Choose each method's best S- row on one half of the images and measure its gain on the other.
+
+    Args:
+        per_image: the rows of `compare` for all methods, with the columns `method` and `repeat`.
+        metric: `saliency_ssim` or `topk_overlap`.
+        setting: of the metric.
+        num_resamples: of the bootstrap.
+        seed: of the halves and of the bootstrap.
+
+    Returns:
+        One verdict for each method, in their order; none if there are fewer than 8 images or no S- rows.
+    """
+    rows = per_image[(per_image["metric"] == metric) & (per_image["setting"] == setting)]
+    return verdicts_of((of_method for _, of_method in rows.groupby("method", sort=False)), num_resamples, seed)
+
+
+def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed: int = 0) -> list[Verdict]:
+    """Do as `verdicts`, with the rows of one metric and setting given method by method.
+
+    Args:
+        methods: the rows of each method, not empty; one is looked at before the next one is asked for.
+        num_resamples: of the bootstrap.
+        seed: of the halves and of the bootstrap.
+    """
+    found: list[Verdict] = []
+    for rows in methods:
+        images = np.sort(rows["index"].unique())
+        if len(images) < LEAST_IMAGES:
+            continue
+        chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+        choosing = rows["index"].isin(chosen_half)
+        name = str(rows["method"].iloc[0])
+        verdict = _verdict(name, rows[choosing], rows[~choosing], num_resamples, seed)
+        if verdict is not None:
+            found.append(verdict)
+    # a method without a verdict claims nothing
+    corrected = iter(holm([verdict.p_value for verdict in found if not verdict.why_none]))
+    return [verdict if verdict.why_none else replace(verdict, p_value=next(corrected)) for verdict in found]
+
+
+def _verdict(
+    method: str, choosing: pd.DataFrame, reporting: pd.DataFrame, num_resamples: int, seed: int
+) -> Verdict | None:
+    candidates = summarise(choosing, dataset="", models="", num_resamples=0)
+    candidates = candidates[(candidates["pair"] == "all") & candidates["best_control"].notna()]
+    if candidates.empty:
+        return None
+    blank = candidates["num_constant"] == candidates["num_images"]
+    possible = candidates[~blank & candidates["gain"].notna()]
+    if possible.empty:
+        return _without(method, BLANK if blank.all() else NO_CHANCE)
+    candidates = possible
+    best = candidates.iloc[int(candidates["gain"].astype(float).to_numpy().argmax())]
+    superpixels, magnitude = str(best["superpixels"]), str(best["magnitude"])
+    layout = Layout.of(reporting)
+    num_repeats, num_images = len(layout.repeats), len(layout.images)
+    names = reporting["superpixels"]
+    wanted = (names == superpixels) | names.map(lambda name: is_control_of(str(name), superpixels))
+    cells = cells_of([reporting[wanted]], layout)
+    draws = draws_of_all(
+        {key: (str(best["metric"]), cell) for key, cell in cells.items()},
+        weight_slabs(num_repeats, num_images, num_resamples, seed),
+    )
+    own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
+    gain = gain_over(own, controls)
+    return Verdict(
+        method=method,
+        superpixels=superpixels,
+        magnitude=magnitude,
+        gain=gain.gain,
+        low=gain.low,
+        high=gain.high,
+        best_control=gain.best_control,
+        p_value=max(p_value_of(own.excess - control.excess) for control in controls.values()),
+        excess=float(own.excess[0]),
+        num_images=num_images,
+        scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
+    )
+
+
+def _without(method: str, why: str) -> Verdict:
+    return Verdict(method, "", "", np.nan, np.nan, np.nan, "", 1.0, np.nan, 0, OVER_IMAGES, why)
+
+
+def p_value_of(differences: Array) -> float:
+    """Share of the bootstrap's draws without a gain; one that is not a number counts as one."""
+    drawn = differences[1:]
+    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, so that a false claim among them all is as rare as in one (Holm 1979).
+
+    Example:
+        >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
+    return [float(value) for value in corrected]
+
+
+def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models: int = 2) -> str:
+    """Say the verdicts in plain words.
+
+    Args:
+        found: of one metric.
+        metric: which.
+        num_models: that were compared.
+
+    Example:
+        >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)
+        >>> sentence([one]).partition(" (")[0]
+        'SSIM: no gain over smoothing for Gradient'
+    """
+    if not found:
+        return "Too few images, or no S- rows, for a verdict."
+    word = METRIC_WORDS.get(metric, metric)
+    silent: dict[str, list[str]] = {}
+    for verdict in found:
+        if verdict.why_none:
+            silent.setdefault(verdict.why_none, []).append(verdict.method)
+    none = "; ".join(f"no verdict for {_joined(names)} ({why})" for why, names in silent.items())
+    found = [verdict for verdict in found if not verdict.why_none]
+    if not found:
+        return f"{word}: {none}."
+    gains = [verdict for verdict in found if verdict.has_gain]
+    others = [verdict.method for verdict in found if not verdict.has_gain]
+    parts = [
+        f"of {verdict.method} by {verdict.gain:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] with {verdict.superpixels}"
+        for verdict in gains
+    ]
+    text = f"Super-pixels improve the stability ({word}) {_joined(parts)} over the best control" if parts else ""
+    if others:
+        names = _joined(others)
+        text = f"{text}; no gain over smoothing for {names}" if text else f"{word}: no gain over smoothing for {names}"
+    text = f"{text}; {none}" if none else text
+    first = found[0]
+    models = f"these {num_models} models" if first.scope == OVER_IMAGES else f"{num_models} models a repeat"
+    return (
+        f"{text} (rows chosen on one half of the images, numbers from the other {first.num_images}; 95 % intervals "
+        f"{first.scope.partition(',')[0]}, for {models}; Holm's correction over {len(found)} methods)."
+    )
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,1 @@
+"""The models of a study: trained epoch by epoch, loaded, or named by the user."""

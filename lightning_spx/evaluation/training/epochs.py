@@ -1,0 +1,180 @@
+"""Training that goes on from the last finished epoch, bit for bit, whenever it was stopped.
+
+Lightning cannot take up the middle of an epoch bit for bit, but the start of one: order and augmentation of the images
+are functions of seed, part and epoch (`lightning_spx.data.training_loader`), all global random generators are seeded
+here by seed and epoch, and everything else is in the checkpoint that is written before an epoch begins.
+"""
+
+import csv
+import time
+import warnings
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+
+from lightning_spx.models.safe_file import DAMAGED, read_plain
+from lightning_spx.runs.folder import named_when_full, write_atomic
+from lightning_spx.runs.processes import agreed, is_writer
+
+KEY = "epochs"
+LOGGED = ("metrics.csv", "hparams.yaml")
+
+
+class EpochCheckpoint(Callback):
+    """Keeps one file with all that the next epoch needs; the first of the Trainer's callbacks.
+
+    At the end of an epoch Lightning still has to step the schedulers and to log; so the file is written when the next
+    one is about to start, before another callback has done anything in it.
+
+    Args:
+        file: is replaced, whole, after every epoch but the last.
+        seed: of all global random generators, with the epoch and the process.
+    """
+
+    def __init__(self, file: Path, seed: int) -> None:
+        self.file = file
+        self.seed = seed
+        self.seconds = 0.0
+        self._began = time.perf_counter()
+        self._metrics: dict[str, Tensor] | None = None
+
+    def total_seconds(self) -> float:
+        """Return the seconds of training, over all starts."""
+        return self.seconds + time.perf_counter() - self._began
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the file, unless it has just been read."""
+        if self._metrics is not None:
+            # this epoch starts and does not go on: its counters begin at 0, and schedulers step at its end
+            loops = trainer.fit_loop, trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.val_loop
+            for loop in loops:
+                loop.on_iteration_done()
+            # a scheduler or an early stop may look at what an earlier epoch has measured
+            trainer.callback_metrics.update(self._metrics)
+            self._metrics = None
+        elif trainer.current_epoch > 0:
+            save_checkpoint(trainer, self.file)
+        self._seed(trainer)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
+        """Seed again: a restart has made its loaders at another time, and each takes a random number."""
+        if batch_idx == 0:
+            self._seed(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning leaves out."""
+        checkpoint[KEY] = {
+            "seed": self.seed,
+            "seconds": self.total_seconds(),
+            "should_stop": trainer.should_stop,
+            "metrics": {name: value.cpu() for name, value in trainer.callback_metrics.items()},
+            "logged": _logged(trainer),
+        }
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take it up again."""
+        own = checkpoint[KEY]
+        self.seconds = own["seconds"]
+        self._metrics = own["metrics"]
+        trainer.should_stop = own["should_stop"]
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and is_writer():
+                logger.experiment.metrics = own["logged"]
+
+    def _seed(self, trainer: Trainer) -> None:
+        words = (self.seed, trainer.current_epoch, trainer.global_rank)
+        seed_everything(int(np.random.SeedSequence(words).generate_state(1)[0]), workers=True, verbose=False)
+
+
+def save_checkpoint(trainer: Trainer, file: Path, *, weights_only: bool = False) -> None:
+    """Write a checkpoint, whole or not at all; all processes of a distributed run take part, and then have the file.
+
+    Args:
+        trainer: after or in `fit`.
+        file: to write or replace.
+        weights_only: leave out what only more training needs.
+    """
+    if is_writer():
+        write_atomic(file, partial(trainer.save_checkpoint, weights_only=weights_only))
+    else:
+        trainer.save_checkpoint(file, weights_only=weights_only)
+    trainer.strategy.barrier("checkpoint")
+
+
+def train(
+    module: LightningModule, trainer: Trainer, data: LightningDataModule, logger: CSVLogger, file: Path, seed: int
+) -> float:
+    """Train a model, from its last finished epoch if an earlier start was stopped.
+
+    Args:
+        module: fresh, its weights drawn as in the earlier start.
+        trainer: fresh.
+        data: of the training.
+        logger: the only one; after a restart its table has every epoch once.
+        file: of the last finished epoch, which the caller removes when it has what it trained for.
+        seed: of what is random in an epoch.
+
+    Returns:
+        Seconds of training, over all starts.
+    """
+    epochs = EpochCheckpoint(file, seed)
+    # Lightning has no other way to come before the callbacks that the user has named
+    vars(trainer)["callbacks"].insert(0, epochs)
+    trainer.loggers = [logger]
+    known = agreed(file.is_file() and _is_usable(file, module, seed))
+    if is_writer():
+        # it is in the checkpoint as far as it counts, and Lightning warns of deleting it
+        for name in LOGGED:
+            Path(logger.log_dir, name).unlink(missing_ok=True)
+    with named_when_full(Path(logger.log_dir)):
+        trainer.fit(module, datamodule=data, ckpt_path=file if known else None)
+    return epochs.total_seconds()
+
+
+def _is_usable(file: Path, module: LightningModule, seed: int) -> bool:
+    """Whether an epoch's file is whole and of this model; warns if not."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            broken = archive.testzip()
+        # what Lightning is to load runs no code
+        content = read_plain(file)
+    except (*DAMAGED, zipfile.BadZipFile) as error:
+        reason = f"a damaged file ({' '.join(str(error).split())[:100]})"
+    else:
+        if broken is None and _is_of(content, module, seed):
+            return True
+        reason = "that of another model" if broken is None else "a damaged file"
+    warnings.warn(f"Expected the last finished epoch in {file}, got {reason}: training starts over.", stacklevel=3)
+    return False
+
+
+def _is_of(content: object, module: LightningModule, seed: int) -> bool:
+    match content:
+        case {"state_dict": dict(state), "epochs": {"seed": int(number)}}:
+            return number == seed and _shapes(state) == _shapes(module.state_dict())
+    return False
+
+
+def _shapes(state: dict[str, Any]) -> dict[str, object]:
+    return {name: value.shape if isinstance(value, Tensor) else None for name, value in state.items()}
+
+
+def _logged(trainer: Trainer) -> list[dict[str, str]]:
+    """All rows that the loggers have so far, as in their file."""
+    if not is_writer():
+        return []
+    rows: list[dict[str, str]] = []
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.save()
+            path = Path(logger.log_dir, LOGGED[0])
+            if path.is_file():
+                with path.open(newline="") as file:
+                    rows += csv.DictReader(file)
+    return rows

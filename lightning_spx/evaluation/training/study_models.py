@@ -1,0 +1,209 @@
+"""The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger
+from rich.progress import track
+
+from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.training.epochs import save_checkpoint, train
+from lightning_spx.models.checkpoint_file import check_exists, read_state
+from lightning_spx.models.weights import load_weights
+from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.processes import agreed, is_writer
+from lightning_spx.runs.record import provenance, read_json
+
+PLACE = "place"
+ModelFactory = Callable[[], LightningModule]
+TrainerFactory = Callable[[], Trainer]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a study.
+
+    Args:
+        repeat: number of the repeat.
+        part: the part that it trains on, or the fold that it does not train on.
+        number: in the whole study; its seed is the study's plus this.
+        checkpoint: a trained model to load instead.
+        title: of a model that the user has named.
+    """
+
+    repeat: int
+    part: int
+    number: int
+    checkpoint: Path | None = None
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """Stem of the model's files, or the user's name for it."""
+        return self.title or f"repeat{self.repeat}-model{self.part}"
+
+
+def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[Member]:
+    """List the models of a study.
+
+    Raises:
+        ValueError: fewer than two models, the plan trains all on the same images, or the checkpoints are not as many.
+    """
+    if data.plan == "all" and not checkpoints:
+        raise ValueError("Expected `data.plan` to be 'disjoint' or 'folds' unless `checkpoints` are given, got 'all'.")
+    num_models = len(checkpoints or []) // repeats if data.plan == "all" else data.num_parts
+    if num_models < 2:
+        raise ValueError(
+            f"Expected at least 2 models to compare (`data.num_parts` or `checkpoints`), got {num_models}."
+        )
+    if checkpoints and len(checkpoints) != num_models * repeats:
+        raise ValueError(
+            f"Expected `checkpoints` to name {num_models} models for each of {repeats} repeats, got {len(checkpoints)}."
+        )
+    files = [Path(path) for path in checkpoints] if checkpoints else [None] * (num_models * repeats)
+    return [Member(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
+
+
+def checkpoint_file(member: Member, run: RunFolder) -> Path:
+    """The file of a model's weights: the given one, or that of its training."""
+    return member.checkpoint or run.path / "checkpoints" / f"{member.name}.ckpt"
+
+
+def obtain_checkpoint(
+    member: Member, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
+) -> Path:
+    """Return the model's checkpoint, training it first unless it is there.
+
+    An unfinished model goes on from its last finished epoch, and becomes what it would have been.
+
+    Args:
+        member: which model.
+        run: its folder receives `checkpoints/<name>.ckpt` and `training/<name>/metrics.csv`.
+        data: of the study; the member's part and split are taken from it.
+        model: makes an untrained model.
+        trainer: makes a Trainer.
+        seed: of the study.
+    """
+    checkpoint = checkpoint_file(member, run)
+    if member.checkpoint is not None:
+        return checkpoint
+    last_epoch = checkpoint.with_suffix(".epoch")
+    if not agreed(checkpoint.exists()):
+        own_seed = seed + member.number
+        seed_everything(own_seed, workers=True, verbose=False)
+        module, fitting = model(), trainer()
+        logger = CSVLogger(run.path, name="training", version=member.name)
+        part = data.use_part(member.part, data.seed + member.repeat)
+        seconds = train(module, fitting, part, logger, last_epoch, own_seed)
+        if is_writer():
+            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3), PLACE: provenance()}
+            run.write_json(f"checkpoints/{member.name}.json", record)
+        save_checkpoint(fitting, checkpoint, weights_only=True)
+        if is_writer():
+            run.write_json(f"checkpoints/{member.name}.json", {**record, "sha256": file_hash(checkpoint)})
+    if is_writer():
+        last_epoch.unlink(missing_ok=True)
+    return checkpoint
+
+
+def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
+    """SHA-256 of every checkpoint that was given: another file under the same name is another study.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return [file_hash(member.checkpoint) for member in members if member.checkpoint is not None]
+
+
+def own_hash(member: Member, run: RunFolder) -> str:
+    """Return the SHA-256 of a model's checkpoint, which is the one that its training has written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file has changed since.
+    """
+    checkpoint = checkpoint_file(member, run)
+    found, recorded = file_hash(checkpoint), _training_record(member, run).get("sha256")
+    if recorded not in (None, found):
+        raise ValueError(
+            f"Expected {checkpoint} as its training has written it (SHA-256 {recorded}), got another file ({found}). "
+            "Remove it to train the model again."
+        )
+    return found
+
+
+def training_place(member: Member, run: RunFolder) -> dict[str, object]:
+    """Say where a model was trained, as `provenance` does; empty for a given one."""
+    place: object = _training_record(member, run).get(PLACE, {})
+    if not isinstance(place, dict):
+        path = run.path / "checkpoints" / f"{member.name}.json"
+        raise ValueError(f"Expected `{PLACE}` in {path} to be a mapping, got {place!r}: remove the file.")
+    return place
+
+
+def _training_record(member: Member, run: RunFolder) -> dict[str, Any]:
+    path = run.path / "checkpoints" / f"{member.name}.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def file_hash(checkpoint: Path) -> str:
+    """Return the SHA-256 of a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    check_exists(checkpoint)
+    with checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
+    """Load a checkpoint's weights into a fresh model, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or one of another architecture.
+    """
+    state = read_state(checkpoint)
+    module = model()
+    try:
+        load_weights(module, state)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"
+        ) from error
+    return module.eval()
+
+
+def test_accuracy(
+    member: Member, checkpoint: Path, run: RunFolder, data: ImageDataModule, model: ModelFactory, device: torch.device
+) -> dict[str, object]:
+    """Say which model it is and what share of all test images it classifies as labelled, as plain values."""
+    module = load_checkpoint(checkpoint, model).to(device)
+    data.setup("test")
+    right = total = 0
+    for batch in track(data.test_dataloader(), f"test {member.name}", disable=not is_writer(), transient=True):
+        with torch.no_grad():
+            preds = module(batch["image"].to(device)).argmax(1).cpu()
+        right += int((preds == batch["label"]).sum())
+        total += len(preds)
+    return {
+        **describe(member, checkpoint, run),
+        "network": type(getattr(module, "network", module)).__name__,
+        "test_accuracy": right / total,
+    }
+
+
+def describe(member: Member, checkpoint: Path, run: RunFolder) -> dict[str, object]:
+    """Say which model it is and how it was trained, as plain values."""
+    known = {name: value for name, value in asdict(member).items() if name != "title"}
+    return {
+        **known,
+        "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
+        **{name: value for name, value in _training_record(member, run).items() if name != PLACE},
+    }

@@ -1,0 +1,111 @@
+"""The weights in a Lightning checkpoint, or one line that says why there are none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning import LightningModule
+from torch import nn
+
+from lightning_spx.guard import unchanged
+from lightning_spx.models.safe_file import read_plain
+from lightning_spx.models.sharded import check_in_one_file
+
+LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
+
+
+def check_exists(checkpoint: Path) -> None:
+    """Raise a FileNotFoundError that names the next step unless the file is there, a ValueError if it is in several."""
+    check_in_one_file(checkpoint)
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """Read the weights and buffers of a Lightning checkpoint, without running code from the file.
+
+    Args:
+        checkpoint: a file that `fit` has saved.
+
+    Returns:
+        Tensors on the CPU by their names in the module; what `get_extra_state` gave may be anything plain.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no Lightning checkpoint.
+    """
+    state: dict[str, Any] = _read(checkpoint)["state_dict"]
+    return state
+
+
+def read_state_for(module: nn.Module, checkpoint: Path) -> Mapping[str, Any]:
+    """Read a Lightning checkpoint's weights as the module itself would: changed by its `on_load_checkpoint`.
+
+    Args:
+        module: left as it was.
+        checkpoint: a file that `fit` has saved.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no Lightning checkpoint, or the module's own method cannot read it.
+    """
+    content = _read(checkpoint)
+    if not isinstance(module, LightningModule) or _is_ours(module.on_load_checkpoint):
+        return cast(Mapping[str, Any], content["state_dict"])
+    try:
+        with unchanged(module, torch.device("cpu"), parameters=True):
+            module.on_load_checkpoint(content)
+    except (RuntimeError, AttributeError, TypeError, LookupError) as error:
+        name = f"{type(module).__name__}.on_load_checkpoint"
+        raise ValueError(
+            f"Expected {name} to take {checkpoint}, got {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        ) from error
+    return cast(Mapping[str, Any], content["state_dict"])
+
+
+def _is_ours(method: object) -> bool:
+    # Lightning's does nothing, and this package's takes the file's names, which placing does as well
+    return getattr(method, "__module__", "").partition(".")[0] in ("lightning", "lightning_spx")
+
+
+def check_resumable(checkpoint: Path, *, training: bool) -> None:
+    """Refuse a file that a Trainer cannot go on from, before it tries.
+
+    Args:
+        checkpoint: a file that `fit` has saved.
+        training: whether training goes on, for which the optimisers' states are needed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, no Lightning checkpoint, or holds weights alone and `training`.
+    """
+    content = {"callbacks": {}, "loops": {name: {} for name in LOOPS}, **_read(checkpoint)}
+    needed: dict[str, type] = {"pytorch-lightning_version": str, "epoch": int, "global_step": int}
+    needed |= {"callbacks": dict, "loops": dict}
+    if training:
+        needed |= {"optimizer_states": list, "lr_schedulers": list}
+    wrong = [name for name, kind in needed.items() if not isinstance(content.get(name), kind)]
+    if not wrong:
+        parts = {"optimizer_states": content["optimizer_states"]} if training else {}
+        parts["loops"] = [content["loops"].get(name) for name in LOOPS]
+        wrong = [name for name, each in parts.items() if not all(isinstance(part, dict) for part in each)]
+    if wrong:
+        use = "to train on from" if training else "of a Trainer"
+        raise ValueError(f"Expected a checkpoint {use}, got {checkpoint}, which holds no {' and no '.join(wrong)}.")
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    check_exists(checkpoint)
+    try:
+        content = read_plain(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}: {error}") from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        kind = f"a {type(content).__name__} without it"
+        raise ValueError(f"Expected a Lightning checkpoint with a `state_dict`, got {checkpoint}, which holds {kind}.")
+    state: object = content["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        kind = type(state).__name__
+        raise ValueError(f"Expected the `state_dict` in {checkpoint} to be tensors by their names, got a {kind}.")
+    return content

@@ -1,0 +1,129 @@
+"""Per-image values on disk: one file per finished block, a shard of images under one method, the unit of resume."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lightning_spx.evaluation.statistics.comparison import VARIANTS
+from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+
+Kind = Literal["per_image", "localisation", "sanity"]
+# in the files' metadata: which study, with which weights, the values are of
+STUDY_KEY = b"spx.study"
+# and where they were made
+PLACE_KEY = b"spx.place"
+ADVICE = "Remove it and start the study again."
+# of rows of every kind
+COLUMNS = (
+    *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),
+    *("num_segments", *VARIANTS),
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The files of one method on one shard of images in one repeat.
+
+    Args:
+        repeat: number of the repeat.
+        shard: number of the shard.
+        method: the method's name in tables.
+    """
+
+    repeat: int
+    shard: int
+    method: str
+
+    def path(self, run: RunFolder, kind: Kind) -> Path:
+        """The block's file of values of a kind; the one of `per_image` is written last and says that all are there."""
+        return run.path / kind / f"repeat{self.repeat}_shard{self.shard:04d}_{file_name(self.method)}.parquet"
+
+    def is_missing(self, run: RunFolder) -> bool:
+        """Whether the block is still to be made."""
+        return not self.path(run, "per_image").is_file()
+
+    def write(self, run: RunFolder, kind: Kind, values: pd.DataFrame, study: str, place: Mapping[str, object]) -> None:
+        """Write rows of `compare`, whole or not at all, with the name of their study and where they were made.
+
+        Args:
+            run: of the study.
+            kind: of the values.
+            values: the rows.
+            study: differs for other settings, data or weights.
+            place: what `provenance` says.
+        """
+        rows = values.assign(method=self.method, repeat=self.repeat)
+        made = {PLACE_KEY: json.dumps(place).encode()}
+        table = pa.Table.from_pandas(rows, preserve_index=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), STUDY_KEY: study.encode(), **made})
+        write_atomic(self.path(run, kind), lambda path: pq.write_table(table, path, write_page_checksum=True))
+
+    def check(self, run: RunFolder, kind: Kind, study: str) -> dict[str, object]:
+        """Say where the block was made, or raise a ValueError that names its file unless it is of the study."""
+        path = self.path(run, kind)
+        try:
+            metadata = pq.read_schema(path).metadata or {}
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        if metadata.get(STUDY_KEY, b"").decode() != study:
+            raise ValueError(
+                f"Expected {path} to be of the settings, data and weights of this study, got another's. {ADVICE}"
+            )
+        place: dict[str, object] = json.loads(metadata.get(PLACE_KEY, b"{}"))
+        return place
+
+
+def files_of(folder: Path, method: str) -> dict[Path, int]:
+    """List the files of a method in a run's `per_image/`, in their order, with the number of the repeat of each."""
+    name = re.compile(rf"repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
+    found = {path: name.fullmatch(path.name) for path in sorted(folder.iterdir())}
+    return {path: int(match[1]) for path, match in found.items() if match}
+
+
+def read_rows(paths: Sequence[Path], metric: str = "", setting: str = "") -> Iterator[pd.DataFrame]:
+    """Read blocks one after the other, so that memory holds one of them.
+
+    Args:
+        paths: files of blocks.
+        metric: read the rows of this metric; empty: all.
+        setting: of the metric.
+
+    Yields:
+        The rows of each file, in their order.
+
+    Raises:
+        ValueError: a file is damaged; names it.
+    """
+    wanted = [("metric", "==", metric), ("setting", "==", setting)] if metric else None
+    for path in paths:
+        try:
+            table = pq.read_table(path, filters=wanted, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        if not set(COLUMNS) <= set(table.column_names):
+            raise _damaged(path, KeyError(f"no column {sorted(set(COLUMNS) - set(table.column_names))[0]}"))
+        yield table.to_pandas()
+
+
+def _damaged(path: Path, error: Exception) -> Exception:
+    """The error to raise: one of the disk as it is, one of the contents with the file and what to do."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    return ValueError(f"Expected the values of a study in {path}, got a damaged file. {ADVICE}")
+
+
+def study_name(*facts: object) -> str:
+    """Write what a study's numbers depend on as one text, the same for equal facts.
+
+    Example:
+        >>> study_name({"seed": 0}, ["a"]) == study_name({"seed": 0}, ["a"])
+        True
+    """
+    return json.dumps(facts, sort_keys=True, default=str)

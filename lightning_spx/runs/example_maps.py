@@ -1,0 +1,79 @@
+"""A few images of a study with their segments and attributions, kept so that pictures can be drawn from files alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_spx.runs.files import UNREADABLE, one_line
+from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+
+NUM_EXAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The first images of a study under one method.
+
+    Args:
+        images: (n, 3, H, W).
+        segments: (n, H, W) of each segmenter, by name.
+        attributions: (M, n, C, H, W).
+    """
+
+    images: Tensor
+    segments: Mapping[str, Tensor]
+    attributions: Tensor
+
+    @staticmethod
+    def path(run: RunFolder, method: str) -> Path:
+        """Where a run keeps its examples of a method."""
+        return run.path / "examples" / f"{file_name(method)}.npz"
+
+    def save(self, path: Path) -> None:
+        """Write the examples to a compressed `.npz` file, whole or not at all."""
+        arrays: dict[str, Any] = {
+            f"segments/{name}": value.numpy().astype(np.int32) for name, value in self.segments.items()
+        }
+        arrays |= {"images": self.images.numpy(), "attributions": self.attributions.numpy()}
+
+        def write(part: Path) -> None:
+            np.savez_compressed(part, **arrays)
+
+        write_atomic(path, write)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is damaged; names it.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                tensors = {name: torch.from_numpy(file[name]) for name in file.files}
+            segments = {name.partition("/")[2]: value.long() for name, value in tensors.items() if "/" in name}
+            found = cls(tensors["images"], segments, tensors["attributions"])
+        except UNREADABLE as error:
+            raise ValueError(f"Expected examples of a run in {path}, got a damaged file: {one_line(error)}.") from error
+        count, size = len(found.images), found.images.shape[-2:]
+        fits = found.images.ndim == 4 and found.attributions.ndim == 5
+        fits = fits and found.attributions.shape[1] == count and found.attributions.shape[-2:] == size
+        if not fits or any(each.shape != (count, *size) for each in segments.values()):
+            raise ValueError(f"Expected examples of a run in {path}, got arrays that do not belong together.")
+        return found
+
+
+def spread_positions(num_images: int) -> list[int]:
+    """Choose the examples' positions, spread over the images so that several classes show.
+
+    Example:
+        >>> spread_positions(100)
+        [0, 16, 33, 50, 66, 83]
+    """
+    count = min(NUM_EXAMPLES, num_images)
+    return [position * num_images // count for position in range(count)]

@@ -1,0 +1,152 @@
+"""A real training under W&B without a network, and everything that it holds afterwards, read back from its files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import wandb
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from PIL import Image
+
+from lightning_spx.attribution import Gradient, InputXGradient
+from lightning_spx.evaluation import SaliencyEvaluator
+from lightning_spx.superpixels import Grid
+from tests.evaluation.callbacks.evaluator_cases import MEAN, STD, fit, reference
+from tests.reporting.cases import offline_config, offline_records
+
+METHODS = ("Gradient", "InputXGradient")
+ROWS = [name for method in METHODS for name in (method, f"S-{method}/Grid")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("training")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        evaluator = SaliencyEvaluator(
+            methods=[Gradient(), InputXGradient()],
+            superpixels=[Grid(9)],
+            references=[reference(folder), "previous"],
+            num_images=8,
+            mean=MEAN,
+            std=STD,
+        )
+        loggers = [WandbLogger(project="birds", offline=True), TensorBoardLogger("."), CSVLogger(".", name="csv")]
+        fit([evaluator], settings={"logger": loggers, "max_epochs": 3})
+        wandb.finish()
+        wandb.teardown()
+        (folder / "history.json").write_text(json.dumps(evaluator.history))
+        yield folder
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Every item of the run's history, in order; a picture or table is a dict."""
+    rows = []
+    for record in offline_records(folder):
+        row: dict[str, Any] = {}
+        for item in record.history.item:
+            name, *field = item.nested_key
+            value = json.loads(item.value_json)
+            if field:
+                row.setdefault(name, {})[".".join(field)] = value
+            else:
+                row[name] = value
+        if row:
+            rows.append(row)
+    return rows
+
+
+def media(folder: Path) -> Path:
+    (files,) = folder.glob("wandb/offline-run-*/files")
+    return files
+
+
+def test_every_scalar_of_every_evaluation_is_there(folder: Path) -> None:
+    history = json.loads((folder / "history.json").read_text())
+    found = [row for row in logged(folder) if "val/saliency_ssim/Gradient" in row]
+    assert len(found) == len(history) == 3
+    for row, expected in zip(found, history, strict=True):
+        values = {name: value for name, value in expected.items() if name not in ("epoch", "step")}
+        assert {name: row[f"val/{name}"] for name in values} == pytest.approx(values, rel=1e-5)
+        assert row["epoch"] == expected["epoch"]
+    names = {f"val/{metric}/{row}{part}" for metric in ("saliency_ssim", "topk_overlap") for row in ROWS
+             for part in ("", "/floor", "/excess", "/previous", "/previous/floor", "/previous/excess")}  # fmt: skip
+    assert names <= found[-1].keys()
+    assert {name for row in found for name in row if name.startswith("val/mege/")}
+
+
+def test_a_panel_of_every_evaluation_is_there_and_on_disk(folder: Path) -> None:
+    for method in METHODS:
+        pictures = [row[f"val/panels/{method}"] for row in logged(folder) if f"val/panels/{method}" in row]
+        assert len(pictures) == 3
+        for epoch, picture in enumerate(pictures):
+            (name,) = picture["filenames"]
+            (own,) = folder.glob(f"birds/*/saliency/panels/val_epoch{epoch:04d}_{method}.png")
+            assert np.array_equal(np.asarray(Image.open(media(folder) / name)), np.asarray(Image.open(own)))
+
+
+def test_panels_stand_at_the_step_of_the_scalars(folder: Path) -> None:
+    rows = logged(folder)
+    scalars = [row["trainer/global_step"] for row in rows if "val/saliency_ssim/Gradient" in row]
+    panels = [row["trainer/global_step"] for row in rows if "val/panels/Gradient" in row]
+    assert scalars == panels
+
+
+def test_segments_lie_over_the_photos_as_masks(folder: Path) -> None:
+    (row,) = [row for row in logged(folder) if "val/segments" in row]
+    masks = [np.asarray(Image.open(media(folder) / each["Grid"]["path"])) for each in row["val/segments"]["all_masks"]]
+    assert len(masks) == 6
+    assert all(set(np.unique(mask)) == set(range(1, 10)) for mask in masks)
+
+
+def test_the_table_of_images_has_maps_and_values(folder: Path) -> None:
+    (entry,) = [row["val/per_image"] for row in logged(folder) if "val/per_image" in row]
+    content = json.loads((media(folder) / entry["path"]).read_text())
+    assert content["columns"][:6] == ["image", "Grid", *ROWS]
+    (own,) = folder.glob("birds/*/saliency/val_per_image.csv")
+    values = pd.read_csv(own)
+    assert content["columns"][6:] == list(values.columns)
+    numbers = pd.DataFrame([line[6:] for line in content["data"]], columns=values.columns).astype(float)
+    assert np.allclose(numbers, values, equal_nan=True)
+    tables = [record.artifact for record in offline_records(folder) if record.artifact.type == "run_table"]
+    pictures = [entry for table in tables for entry in table.manifest.contents if entry.path.endswith(".png")]
+    assert len(pictures) >= 8 * 5  # photos, borders and maps; equal ones are kept once
+
+
+def test_the_results_the_config_and_the_summary_are_complete(folder: Path) -> None:
+    (entry,) = [row["val/results"] for row in logged(folder) if "val/results" in row]
+    content = json.loads((media(folder) / entry["path"]).read_text())
+    (own,) = folder.glob("birds/*/saliency/val_results.csv")
+    assert content["columns"] == list(pd.read_csv(own).columns)
+    assert len(content["data"]) == len(pd.read_csv(own))
+    config = offline_config(folder)["saliency_evaluator"]
+    assert config["methods"][0].startswith("Gradient(")
+    assert config["references"][-1] == "previous"
+    assert config["mean"] == list(MEAN)
+    summary = {
+        item.key or "/".join(item.nested_key) for record in offline_records(folder) for item in record.summary.update
+    }
+    assert {f"val/saliency_ssim/S-Gradient/Grid/{name}" for name in ("gain", "gain_low", "ci_low", "floor")} <= summary
+
+
+def test_the_result_folder_is_an_artifact(folder: Path) -> None:
+    (artifact,) = [record.artifact for record in offline_records(folder) if record.artifact.type == "saliency"]
+    (own,) = folder.glob("birds/*/saliency")
+    files = sorted(str(path.relative_to(own)) for path in own.rglob("*") if path.is_file())
+    assert sorted(entry.path for entry in artifact.manifest.contents) == files
+    assert len(files) == 3 + 2 * 3
+
+
+def test_the_other_loggers_have_the_numbers_and_the_pictures_that_they_show(folder: Path) -> None:
+    (metrics,) = folder.glob("csv/version_0/metrics.csv")
+    assert pd.read_csv(metrics)["val/saliency_ssim/S-Gradient/Grid"].notna().sum() == 3
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(next(folder.glob("lightning_logs/version_0")))).Reload()
+    assert len(events.Images("val/panels/Gradient")) == 3
+    assert len(events.Scalars("val/saliency_ssim/Gradient")) == 3

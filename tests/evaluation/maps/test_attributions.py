@@ -1,0 +1,102 @@
+"""Sharing work over processes, and what a model that fails does."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, distributed, nn
+
+from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.evaluation.maps.attributions import explain_together, predict
+from lightning_spx.runs.processes import gather_images, own_share
+
+NUM_IMAGES = 7  # odd: the sampler of two processes repeats an image
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+
+
+def images() -> Tensor:
+    return torch.rand(NUM_IMAGES, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def explain_all(method: Attribution) -> Tensor:
+    target = torch.arange(NUM_IMAGES) % 5
+    return explain_together(
+        network(), method, images(), target, batch_size=2, device=torch.device("cpu"), description="explain"
+    )
+
+
+def run_process(rank: int, folder: str) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    share = own_share(NUM_IMAGES)
+    result = {
+        "share": share,
+        "attribution": explain_all(Gradient()),
+        "preds": predict(network(), images(), 2, torch.device("cpu")),
+    }
+    torch.save(result, f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_count_each_of_an_odd_number_of_images_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=run_process, args=(rank, str(tmp_path))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert len(first["share"]) + len(second["share"]) == NUM_IMAGES + 1  # one image was worked on twice
+    for result in (first, second):
+        torch.testing.assert_close(result["attribution"], explain_all(Gradient()), atol=1e-6, rtol=1e-6)
+        assert result["preds"].tolist() == predict(network(), images(), 4, torch.device("cpu")).tolist()
+
+
+def test_repeated_images_are_dropped_and_order_restored() -> None:
+    values = torch.tensor([[4.0], [0.0], [2.0], [0.0], [1.0]])
+    assert gather_images(values, [4, 0, 2, 0, 1]).flatten().tolist() == [0, 1, 2, 4]
+
+
+class NanForTheThird(nn.Module):
+    def forward(self, batch: Tensor) -> Tensor:
+        logits = batch.flatten(1)[:, :5].clone()
+        logits[(batch == images()[2]).flatten(1).all(1)] = float("nan")
+        return logits
+
+
+def test_a_nan_in_the_output_names_the_image() -> None:
+    with pytest.raises(ValueError, match=r"finite outputs of NanForTheThird, got NaN or infinity for images \[2\]"):
+        predict(NanForTheThird(), images(), 2, torch.device("cpu"))
+
+
+class Returns(nn.Module):
+    """Return the same, whatever the images are."""
+
+    def __init__(self, output: object) -> None:
+        super().__init__()
+        self.output = output
+
+    def forward(self, batch: Tensor) -> object:
+        return self.output
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "got"),
+    [
+        ((torch.zeros(2, 5),), TypeError, "floating point logits, got tuple"),
+        (None, TypeError, "floating point logits, got NoneType"),
+        (torch.zeros(2, 5, dtype=torch.bool), TypeError, r"floating point logits, got torch\.bool"),
+        (torch.zeros(4, 5), ValueError, r"with N = 2, got \(4, 5\)"),
+        (torch.zeros(2, 5, 1), ValueError, r"with N = 2, got \(2, 5, 1\)"),
+        (torch.zeros(2, 1), ValueError, r"K at least 2, .* got \(2, 1\)"),
+        (torch.zeros(()), ValueError, r"with N = 2, got \(\)"),
+    ],
+)
+def test_what_is_no_logits_is_refused(output: object, error: type[Exception], got: str) -> None:
+    with pytest.raises(error, match=f"Expected Returns to return .*{got}"):
+        predict(Returns(output), images(), 2, torch.device("cpu"))

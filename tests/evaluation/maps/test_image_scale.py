@@ -1,0 +1,86 @@
+"""Images that a loader has scaled, restored and scaled again."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_spx.evaluation.maps.explained_model import ImageScale
+from tests.evaluation.maps.explained_cases import MEAN, PLAIN, SCALE, STD, images, normalised
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_images_that_were_scaled_are_restored(dtype: torch.dtype) -> None:
+    restored = SCALE.restore(normalised(images()).to(dtype))
+    assert restored.dtype == torch.float32
+    tolerance = {torch.float32: 1e-6, torch.float64: 1e-6, torch.float16: 5e-4, torch.bfloat16: 4e-3}[dtype]
+    torch.testing.assert_close(restored, images(), atol=tolerance, rtol=0)
+
+
+def test_restored_images_are_scaled_as_before() -> None:
+    given = normalised(images())
+    torch.testing.assert_close(SCALE.apply(SCALE.restore(given)), given, atol=1e-5, rtol=0)
+
+
+def test_one_mean_serves_all_channels() -> None:
+    scale = ImageScale([0.5], [0.25])
+    torch.testing.assert_close(scale.apply(images()), (images() - 0.5) / 0.25)
+    torch.testing.assert_close(scale.restore((images() - 0.5) / 0.25), images(), atol=1e-6, rtol=0)
+
+
+def test_images_that_are_not_scaled_stay_as_they_are() -> None:
+    torch.testing.assert_close(PLAIN.restore(images()), images(), atol=0, rtol=0)
+    given = images()
+    assert PLAIN.apply(given) is given
+
+
+def test_rounding_beside_the_limits_is_cut_off() -> None:
+    restored = PLAIN.restore(torch.tensor([-0.005, 0.5, 1.005]).view(1, 1, 1, 3))
+    torch.testing.assert_close(restored.flatten(), torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    scale = ImageScale([*np.array(MEAN)], [*np.array(STD)])
+    assert scale.mean_values == list(MEAN)
+    assert {type(value) for value in (*(scale.mean_values or []), *(scale.std_values or []))} == {float}
+    torch.testing.assert_close(scale.apply(images()), SCALE.apply(images()), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        ((0.5,), None, r"`mean` and `std` to be of equal length or both None, got \(0.5,\) and None"),
+        (None, (0.5,), r"`mean` and `std` to be of equal length or both None, got None and \(0.5,\)"),
+        (MEAN, (0.5,), "`mean` and `std` to be of equal length or both None"),
+        (MEAN, (0.2, 0.0, 0.2), r"`std` to be positive, got \[0.2, 0.0, 0.2\]"),
+        ((0.5,), (-1.0,), r"`std` to be positive, got \[-1.0\]"),
+        ((0.5,), (float("nan"),), r"`std` to be positive, got \[nan\]"),
+    ],
+)
+def test_a_normalisation_that_is_none_is_refused(
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Expected {message}"):
+        ImageScale(mean, std)
+
+
+@pytest.mark.parametrize(
+    ("scale", "given", "message"),
+    [
+        (PLAIN, normalised(images()), r"in \[0, 1\], got -2.* to 2.*those of the loader's normalisation, so that"),
+        (PLAIN, images() * 255, r"in \[0, 1\], got .* to 25.*those of the loader's normalisation"),
+        (SCALE, images() * 255, r"in \[0, 1\], got .*Set `mean` and `std` of SaliencyEvaluator to other ones"),
+        (PLAIN, images() / 0, r"in \[0, 1\], got .* to inf"),
+        (PLAIN, images() * float("nan"), r"in \[0, 1\], got nan to nan"),
+    ],
+    ids=["normalised", "bytes", "bytes and a normalisation", "infinity", "NaN"],
+)
+def test_images_that_cannot_be_restored_are_refused(scale: ImageScale, given: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        scale.restore(given)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_mean_for_other_channels_is_refused(channels: int) -> None:
+    with pytest.raises(ValueError, match=f"`mean` of SaliencyEvaluator to have {channels} numbers, .*, got 3"):
+        SCALE.restore(images(channels))

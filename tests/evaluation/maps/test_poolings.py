@@ -1,0 +1,87 @@
+"""Partitions, nulls and the derangement."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, permute_pixels, segment_images
+from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
+
+CPU = torch.device("cpu")
+
+
+@given(st.integers(2, 300), st.integers(0, 2**31))
+def test_a_derangement_leaves_no_image_in_its_place(num_images: int, seed: int) -> None:
+    permutation = derangement(num_images, seed)
+    assert sorted(permutation) == list(range(num_images))
+    assert (permutation != np.arange(num_images)).all()
+
+
+def test_a_single_image_cannot_be_mismatched() -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        derangement(1, 0)
+
+
+def test_permuted_pixels_keep_their_values_and_channels_together() -> None:
+    attribution = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    permuted = permute_pixels(attribution, [3, 9], model=0, seed=0)
+    for before, after in zip(attribution.flatten(2), permuted.flatten(2), strict=True):
+        pixels = {tuple(pixel) for pixel in before.T.tolist()}
+        assert {tuple(pixel) for pixel in after.T.tolist()} == pixels
+    assert not torch.equal(permuted, attribution)
+
+
+def test_a_permutation_depends_on_image_and_model_and_not_on_the_batch() -> None:
+    attribution = torch.rand(1, 3, 8, 8).expand(3, -1, -1, -1)
+    together = permute_pixels(attribution, [3, 9, 3], model=0, seed=0)
+    assert torch.equal(together[0], together[2])
+    assert not torch.equal(together[0], together[1])
+    assert torch.equal(together[1:2], permute_pixels(attribution[:1], [9], model=0, seed=0))
+    assert not torch.equal(together[1:2], permute_pixels(attribution[:1], [9], model=1, seed=0))
+
+
+def test_every_control_has_the_images_own_number_of_segments() -> None:
+    images = torch.rand(4, 3, 16, 16)
+    segments = segment_images({"Voronoi": Voronoi(13), "Grid": Grid(9)}, images, batch_size=3, device=CPU)
+    partitions = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)
+    names = [partition.name for partition in partitions]
+    controls = ["grid", "voronoi", "borrowed", "blur"]
+    assert names == [
+        "pixel",
+        *("Voronoi", *(f"control:{control}(Voronoi)" for control in controls)),
+        *("Grid", *(f"control:{control}(Grid)" for control in controls)),
+    ]
+    for partition in partitions[1:]:
+        name = partition.control_of or partition.name
+        assert torch.equal(partition.num_segments(), num_segments(segments[name]))
+    assert partitions[0].num_segments().tolist() == [256] * 4
+
+
+def test_pooling_uses_each_images_segments_for_every_model() -> None:
+    images = torch.rand(4, 3, 16, 16)
+    segments = segment_images({"Voronoi": Voronoi(13)}, images, batch_size=2, device=CPU)
+    own = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)[1]
+    attributions = torch.randn(2, 4, 3, 16, 16)
+    pooled = own.pool(attributions[:, 1:3].flatten(0, 1), slice(1, 3)).view(2, 2, 3, 16, 16)
+    for model in range(2):
+        assert torch.equal(pooled[model], segment_pool(attributions[model, 1:3], segments["Voronoi"][1:3]))
+
+
+def test_cached_segments_of_a_known_source_are_found_by_their_places(tmp_path: Path) -> None:
+    images = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    segmenters = {"cached": Cached(Slic(n_segments=4), tmp_path), "grid": Grid(4)}
+    index = torch.tensor([5, 9, 7])
+    found = segment_images(segmenters, images, 2, CPU, "photos test", index)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"5.segments", "9.segments", "7.segments"}
+    assert torch.equal(found["cached"], Slic(n_segments=4)(images))
+    assert torch.equal(found["grid"], Grid(4)(images))
+    again = segment_images(segmenters, images[[2, 0]], 1, CPU, "photos test", index[[2, 0]])
+    assert torch.equal(again["cached"], found["cached"][[2, 0]])
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+    # photos without a place are known by their pixels
+    segment_images(segmenters, images, 2, CPU)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 6

@@ -1,0 +1,94 @@
+"""A network that ends with a softmax: independent right value, the network without it."""
+
+import warnings
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
+from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
+from lightning_spx.evaluation.maps.readings import are_given
+
+LABEL = torch.arange(5) % 3
+
+
+def network(*last: nn.Module) -> nn.Sequential:
+    torch.manual_seed(1)
+    head = nn.Linear(8, 3)
+    nn.init.normal_(head.weight, std=4.0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head, *last).eval()
+
+
+def explained(model: nn.Module, label: Tensor = LABEL) -> ModelMaps:
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    methods: dict[str, Attribution] = {"Gradient": Gradient()}
+    maps = explain_model(
+        ExplainedModel(model, ImageScale(None, None)),
+        methods,
+        images,
+        label,
+        batch_size=2,
+        device=torch.device("cpu"),
+        seed_offset=0,
+    )
+    assert maps is not None
+    return maps
+
+
+def test_probabilities_are_used_as_they_are_and_it_is_said() -> None:
+    with pytest.warns(UserWarning, match="are probabilities already") as said:
+        maps = explained(network(nn.Softmax(1)))
+    torch.testing.assert_close(maps.probability, explained(network()).probability)
+    lines = [str(each.message) for each in said]
+    assert sum("The outputs of Sequential are probabilities already" in line for line in lines) == 1, lines
+    assert any("their gradients are explained" in line for line in lines)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("last", [nn.Identity(), nn.LogSoftmax(1)])
+def test_other_outputs_are_logits(last: nn.Module) -> None:
+    maps = explained(network(last))
+    outputs: Tensor = network(last)(torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    right = outputs.softmax(1).gather(1, (torch.arange(5) % 3)[:, None])[:, 0]
+    torch.testing.assert_close(maps.probability, right)
+
+
+STEEP = 50
+
+
+def test_sigmoids_of_several_findings_are_used_as_they_are_and_it_is_said() -> None:
+    model = network(nn.Sigmoid())
+    with pytest.warns(UserWarning, match="^The outputs of Sequential look like probabilities of findings") as said:
+        maps = explained(model)
+    assert sum("of findings" in str(each.message) for each in said) == 1
+    outputs: Tensor = model(torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(maps.probability, outputs[torch.arange(5), torch.arange(5) % 3])
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Sigmoid()])
+def test_the_probability_of_one_output_is_that_of_the_explained_class(last: nn.Module) -> None:
+    two, images = network(), torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    middle = float((two(images)[:, 1] - two(images)[:, 0]).median())
+
+    class One(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            logits: Tensor = two(images)
+            # apart from one another, as those of a network that has learnt something
+            answer: Tensor = last((STEEP * (logits[:, 1] - logits[:, 0] - middle))[:, None])
+            return answer
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        maps = explained(One(), torch.arange(5) % 2)
+    logits = STEEP * (two(images)[:, :2] - torch.tensor([0.0, middle]))
+    torch.testing.assert_close(maps.probability, logits.softmax(1)[torch.arange(5), torch.arange(5) % 2])
+    assert torch.equal(maps.preds, logits.argmax(1))
+    is_sigmoid = isinstance(last, nn.Sigmoid)
+    assert sum("look like probabilities already" in str(each.message) for each in said) == is_sigmoid
+
+
+def test_few_outputs_between_zero_and_one_are_logits_and_it_is_said() -> None:
+    with pytest.warns(UserWarning, match="too few images .3. to tell"):
+        assert not are_given(torch.tensor([0.25, 0.5, 0.75]), "net")

@@ -1,0 +1,131 @@
+"""A study by several processes: the numbers of one process, every image once, whatever the processes are."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from lightning import Trainer
+from torch import distributed
+
+import lightning_spx
+from lightning_spx.attribution import Gradient, SmoothGrad
+from lightning_spx.cli import main
+from lightning_spx.runs.launch import Start
+from lightning_spx.runs.processes import collect, start_processes
+from tests.evaluation.small_study import NUM_IMAGES, checkpoints_of, results_of, study
+
+METHODS = [Gradient(), SmoothGrad(num_samples=2)]
+SHARD_SIZE = 2
+NUM_SHARDS = 5  # which neither 2 nor 4 processes divide
+
+
+def explain_together(rank: int, world_size: int, folder: str, checkpoints: list[Path]) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
+    assert collect(rank) == list(range(world_size))
+    study(Path(folder) / "run", methods=METHODS, checkpoints=checkpoints, shard_size=SHARD_SIZE)
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def alone(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("alone") / "run"
+    return study(out, methods=METHODS, checkpoints=checkpoints_of(finished), shard_size=SHARD_SIZE)
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_processes_give_the_results_of_one(finished: Path, alone: Path, tmp_path: Path, world_size: int) -> None:
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(["tests.evaluation.stability.test_distributed"])
+    processes = [
+        forkserver.Process(target=explain_together, args=(rank, world_size, str(tmp_path), checkpoints_of(finished)))
+        for rank in range(world_size)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=300)
+        assert process.exitcode == 0
+    folder = tmp_path / "run"
+    blocks = sorted(path.name for path in (alone / "per_image").iterdir())
+    assert len(blocks) == NUM_SHARDS * len(METHODS)
+    assert sorted(path.name for path in (folder / "per_image").iterdir()) == blocks
+    for kind in ("per_image", "localisation"):
+        for name in blocks:
+            own, expected = (pd.read_parquet(run / kind / name) for run in (folder, alone))
+            pd.testing.assert_frame_equal(own, expected, rtol=0, atol=1e-6)
+    pd.testing.assert_frame_equal(results_of(folder), results_of(alone), rtol=0, atol=1e-6)
+    rows = pd.concat(pd.read_parquet(path) for path in (folder / "per_image").glob("*_Gradient.parquet"))
+    counted = rows.groupby(["pair", "superpixels", "magnitude", "metric", "setting"])["index"]
+    assert (counted.nunique() == NUM_IMAGES).all()
+    assert (counted.size() == NUM_IMAGES).all()
+
+
+def test_a_strategy_that_ends_its_processes_after_each_training_is_refused() -> None:
+    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False, barebones=True)
+    with pytest.raises(ValueError, match=r"Expected `trainer.strategy` to have processes that last"):
+        start_processes(trainer)
+
+
+def test_one_process_of_such_a_strategy_needs_no_others() -> None:
+    trainer = Trainer(accelerator="cpu", devices=1, strategy="ddp", logger=False, barebones=True)
+    start_processes(trainer)
+    assert not distributed.is_initialized()
+    Start(None, "ray", {"CPU": 2}, str).prepare(trainer)
+
+
+COMMAND = """
+data: {class_path: SyntheticBirdsDataModule, init_args: {num_train: 40, num_test: 20, num_classes: 2, batch_size: 8}}
+model:
+  class_path: ImageClassifier
+  init_args: {network: {class_path: SmallResNet, init_args: {num_classes: 2, width: 4}}}
+trainer: {max_epochs: 1, accelerator: cpu}
+methods: [Gradient]
+superpixels: [{class_path: Grid, init_args: {n_segments: 16}}]
+num_images: 8
+shard_size: 3
+num_resamples: 20
+"""
+
+
+def test_the_command_trains_and_explains_on_two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(COMMAND)
+    words = ["stability", "--config=study.yaml"]
+    # a program of its own, which Lightning starts a second time
+    spx = [sys.executable, "-m", "lightning_spx.cli", *words, "--out=two", "--trainer.devices=2"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lightning_spx.__file__).parents[1])}
+    done = subprocess.run(spx, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("results: two") == 1
+    files = checkpoints_of(Path("two"))
+    assert len(files) == 2
+    main([*words, "--out=one", f"--checkpoints=[{','.join(map(str, files))}]"])
+    own, expected = results_of(Path("two")), results_of(Path("one"))
+    pd.testing.assert_frame_equal(own, expected, rtol=0, atol=1e-6)
+
+
+SMALL = [
+    *("--data=SyntheticBirdsDataModule", "--data.num_train=40", "--data.num_test=16", "--data.num_classes=2"),
+    *("--data.batch_size=8", "--model.network.num_classes=2", "--model.network.width=4"),
+    *("--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--trainer.devices=2"),
+]
+STUDIES = {
+    "roar": ["--percentages=[50]", "--num_seeds=1"],
+    "tradeoff": ["--num_images=7", "--sizes=[16]", "--num_steps=2", "--num_resamples=20"],
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("study", list(STUDIES))
+def test_the_other_studies_run_on_two_devices(tmp_path: Path, study: str) -> None:
+    words = [sys.executable, "-m", "lightning_spx.cli", study, *SMALL, *STUDIES[study], "--out=run"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(lightning_spx.__file__).parents[1])}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert results_of(tmp_path / "run")["value"].notna().any()

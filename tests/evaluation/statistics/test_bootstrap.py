@@ -1,0 +1,133 @@
+"""The statistics against loops and cases solved by hand."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightning_spx.evaluation.statistics.bootstrap import (
+    Array,
+    Draws,
+    bootstrap_weights,
+    gain_over,
+    interval,
+    weighted_mean,
+    weighted_mege,
+    weighted_reco,
+)
+from lightning_spx.metrics import mege_from_distances, reco_from_distances
+
+
+def ones(repeats: int, images: int) -> Array:
+    return np.ones((1, repeats, images))
+
+
+def test_without_repeats_every_repeat_resamples_the_same_images() -> None:
+    weights = bootstrap_weights(2, 10, 50, seed=1)
+    assert np.array_equal(weights[:, 0], weights[:, 1])
+    assert (weights.sum(2) == 10).all()
+
+
+def test_with_three_repeats_repeats_are_resampled_too() -> None:
+    weights = bootstrap_weights(3, 10, 500, seed=1)
+    assert (weights.sum((1, 2)) == 30).all()
+    left_out = (weights[1:].sum(2) == 0).mean()
+    assert left_out == pytest.approx((2 / 3) ** 3, abs=0.03)  # chance that three draws miss a repeat
+
+
+def test_the_interval_of_a_mean_has_the_width_of_the_normal_theory() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 1, 400))
+    low, high = interval(weighted_mean(values, bootstrap_weights(1, 400, 4000, seed=0)))
+    standard_error = values.std() / 20
+    assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.06)
+    assert low < values.mean() < high
+
+
+def test_weights_count_like_repeated_images() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.uniform(size=(2, 3, 7))
+    values[generator.uniform(size=values.shape) < 0.3] = np.nan
+    agree = generator.uniform(size=values.shape) < 0.5
+    differ = ~agree & (generator.uniform(size=values.shape) < 0.8)
+    weights = generator.integers(0, 4, size=(5, 2, 7)).astype(float)
+    for resample, mean, mege, reco in zip(
+        weights,
+        weighted_mean(values, weights),
+        weighted_mege(values, agree, weights),
+        weighted_reco(values, agree, differ, weights),
+        strict=True,
+    ):
+        repeated: dict[str, list[float]] = {"all": [], "agree": [], "differ": []}
+        for repeat, pair, image in np.ndindex(values.shape):
+            copies = [float(values[repeat, pair, image])] * int(resample[repeat, image])
+            if np.isnan(values[repeat, pair, image]):
+                continue
+            repeated["all"] += copies
+            if agree[repeat, pair, image]:
+                repeated["agree"] += copies
+            elif differ[repeat, pair, image]:
+                repeated["differ"] += copies
+        lead = 0.0
+        for threshold in repeated["agree"] + repeated["differ"]:
+            same = np.mean([value <= threshold for value in repeated["agree"]])
+            lead = max(lead, float(same - np.mean([value <= threshold for value in repeated["differ"]])))
+        assert mean == pytest.approx(np.mean(repeated["all"]), abs=1e-12)
+        assert mege == pytest.approx(1 / (1 + np.mean(repeated["agree"])), abs=1e-12)
+        assert reco == pytest.approx(lead, abs=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 30), st.integers(2, 5))
+def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -> None:
+    generator = np.random.default_rng(seed)
+    distances = generator.integers(0, levels, size=(1, 3, num_images)) / levels  # full of ties
+    agree = generator.uniform(size=distances.shape) < 0.5
+    differ = ~agree
+    agree[0, 0, 0], differ[0, 0, 0] = True, False
+    agree[0, 0, 1], differ[0, 0, 1] = False, True
+    tensors = [torch.from_numpy(array[0]) for array in (distances, agree, differ)]
+    weights = ones(1, num_images)
+    assert weighted_mege(distances, agree, weights)[0] == pytest.approx(
+        float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6
+    )
+    assert weighted_reco(distances, agree, differ, weights)[0] == pytest.approx(
+        float(reco_from_distances(*tensors)), abs=1e-6
+    )
+
+
+def test_separated_sets_have_reco_one_and_an_empty_set_none() -> None:
+    distances = np.array([[[0.1, 0.2, 0.7, 0.8]]])
+    agree = np.array([[[True, True, False, False]]])
+    assert weighted_reco(distances, agree, ~agree, ones(1, 4))[0] == 1
+    assert weighted_reco(distances, ~agree, agree, ones(1, 4))[0] == 0
+    assert np.isnan(weighted_reco(distances, np.ones_like(agree), np.zeros_like(agree), ones(1, 4))[0])
+
+
+def level(*values: float) -> Draws:
+    draws = np.array(values)
+    return Draws(draws, np.zeros_like(draws), np.zeros_like(draws))
+
+
+def test_excess_is_zero_at_the_floor_and_one_at_the_perfect_value() -> None:
+    draws = Draws(np.array([0.4, 1.0, 0.7]), np.array([0.1, 0.4, 0.4]), np.array([0.4, 0.2, 0.0]))
+    assert draws.floor.tolist() == [0.4, 0.4, 0.4]
+    assert draws.excess == pytest.approx([0.0, 1.0, 0.5])
+
+
+def test_excess_over_a_perfect_floor_is_undefined() -> None:
+    assert np.isnan(Draws(np.array([1.0]), np.array([1.0]), np.array([0.5])).excess[0])
+
+
+def test_gain_takes_the_worst_limits_over_the_controls() -> None:
+    generator = np.random.default_rng(0)
+    row, near, far = (generator.normal(size=1001) * 0.01 + centre for centre in (0.5, 0.45, 0.2))
+    gain = gain_over(level(*row), {"near": level(*near), "far": level(*far)})
+    assert gain.best_control == "near"
+    assert gain.gain == pytest.approx(row[0] - near[0])
+    assert (gain.low, gain.high) == pytest.approx(tuple(np.percentile((row - near)[1:], [2.5, 97.5])))
+
+
+def test_gain_against_an_undefined_control_is_undefined() -> None:
+    undefined = Draws(np.ones(3), np.ones(3), np.ones(3))
+    assert np.isnan(gain_over(level(0.5, 0.5, 0.5), {"blank": undefined}).low)

@@ -1,0 +1,270 @@
+"""The summary of a study's per-image values against loops over images and resamples."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lightning_spx.evaluation.maps.poolings import derangement, make_partitions
+from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
+from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
+from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS, summarise
+from lightning_spx.evaluation.statistics.verdict import sentence, verdicts
+from lightning_spx.metrics import mege_from_distances, reco_from_distances
+from lightning_spx.reporting import Page, render_page, stability_table, why_no_verdict
+from lightning_spx.superpixels import Grid
+
+NUM_RESAMPLES = 60
+CONTROLS = [f"control:{kind}(Grid)" for kind in ("grid", "voronoi", "borrowed", "blur")]
+POOLINGS = [("pixel", "either"), *product(["Grid", *CONTROLS], ["after", "before"])]
+METRICS = [("saliency_ssim", ""), ("distance", "distance=l2")]
+COLUMNS = [
+    *("dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
+    *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
+    *("best_control", "gain", "gain_low", "gain_high", "mean_segments", "num_wrong", "num_constant"),
+]
+
+
+def per_image(num_models: int = 2, num_images: int = 9, num_repeats: int = 1) -> pd.DataFrame:
+    """Random values as `compare` gives them; two images agree, one differs, one is missed by both, and so on."""
+    generator = np.random.default_rng(3)
+    frames = []
+    pairs = [f"{first}-{second}" for first, second in combinations(range(num_models), 2)]
+    for repeat, pair in product(range(num_repeats), pairs):
+        agree = np.arange(num_images) % 3 != 0
+        differ = np.arange(num_images) % 6 == 0
+        for (superpixels, magnitude), (metric, setting) in product(POOLINGS, METRICS):
+            columns = {
+                "pair": pair,
+                "superpixels": superpixels,
+                "magnitude": magnitude,
+                "metric": metric,
+                "setting": setting,
+                "index": 10 * np.arange(num_images)[::-1],
+                "agree": agree,
+                "differ": differ,
+                "num_segments": 1024 if superpixels == "pixel" else 4 + np.arange(num_images),
+                "constant": False,
+                "value": generator.uniform(0.3, 0.9, num_images),
+                "permuted": generator.uniform(0.0, 0.4, num_images),
+                "mismatched": generator.uniform(0.1, 0.5, num_images),
+            }
+            frames.append(pd.DataFrame(columns).assign(method="Gradient", repeat=repeat))
+    return pd.concat(frames, ignore_index=True)
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    return summarise(frame, dataset="birds", models="2 x Net", num_resamples=NUM_RESAMPLES, seed=5)
+
+
+def row_of(results: pd.DataFrame, superpixels: str, magnitude: str, metric: str, pair: str = "all") -> pd.Series:
+    chosen = results.query(
+        "superpixels == @superpixels and magnitude == @magnitude and metric == @metric and pair == @pair"
+    )
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+def resampled_means(frame: pd.DataFrame, superpixels: str, magnitude: str, column: str) -> list[float]:
+    """The mean of a column in the sample and in each resample, every drawn image counted as often as it was drawn."""
+    rows = frame.query("superpixels == @superpixels and magnitude == @magnitude and metric == 'saliency_ssim'")
+    images = sorted(rows["index"].unique())
+    num_repeats = rows["repeat"].nunique()
+    means = []
+    for weights in bootstrap_weights(num_repeats, len(images), NUM_RESAMPLES, 5):
+        drawn: list[float] = []
+        for _, row in rows.iterrows():
+            copies = int(weights[int(row["repeat"]), images.index(row["index"])])
+            if not np.isnan(row[column]):
+                drawn += [float(row[column])] * copies
+        means.append(float(np.mean(drawn)))
+    return means
+
+
+def slow_excess(frame: pd.DataFrame, superpixels: str, magnitude: str) -> Array:
+    value, permuted, mismatched = (
+        np.array(resampled_means(frame, superpixels, magnitude, column))
+        for column in ("value", "permuted", "mismatched")
+    )
+    floor = np.maximum(permuted, mismatched)
+    excess: Array = (value - floor) / (1 - floor)
+    return excess
+
+
+def test_columns_are_the_keys_then_the_values() -> None:
+    assert list(summary(per_image()).columns) == COLUMNS
+
+
+@pytest.mark.parametrize("num_repeats", [1, 3])
+def test_value_interval_floor_and_excess_equal_a_slow_bootstrap(num_repeats: int) -> None:
+    frame = per_image(num_repeats=num_repeats)
+    row = row_of(summary(frame), "Grid", "before", "saliency_ssim")
+    value, *draws = resampled_means(frame, "Grid", "before", "value")
+    assert row["value"] == pytest.approx(value, abs=1e-12)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])), abs=1e-12)
+    nulls = [resampled_means(frame, "Grid", "before", column)[0] for column in ("permuted", "mismatched")]
+    assert row["floor"] == pytest.approx(max(nulls), abs=1e-12)
+    assert row["excess"] == pytest.approx((value - max(nulls)) / (1 - max(nulls)), abs=1e-12)
+
+
+@pytest.mark.parametrize(("higher", "lower"), [("permuted", "mismatched"), ("mismatched", "permuted")])
+def test_the_floor_is_the_mean_of_the_larger_null(higher: str, lower: str) -> None:
+    frame = per_image().assign(**{higher: 0.3, lower: 0.1})
+    assert row_of(summary(frame), "Grid", "after", "saliency_ssim")["floor"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("magnitude", ["after", "before"])
+def test_gain_is_the_excess_above_the_best_control_of_the_same_order(magnitude: str) -> None:
+    frame = per_image()
+    row = row_of(summary(frame), "Grid", magnitude, "saliency_ssim")
+    own = slow_excess(frame, "Grid", magnitude)
+    controls = {name: slow_excess(frame, name, magnitude) for name in CONTROLS}
+    best = max(controls, key=lambda name: controls[name][0])
+    limits = [np.percentile((own - other)[1:], [2.5, 97.5]) for other in controls.values()]
+    assert row["best_control"] == best
+    assert row["gain"] == pytest.approx(own[0] - controls[best][0], abs=1e-12)
+    assert row["gain_low"] == pytest.approx(min(low for low, _ in limits), abs=1e-12)
+    assert row["gain_high"] == pytest.approx(min(high for _, high in limits), abs=1e-12)
+
+
+def test_only_rows_of_segmenters_have_a_gain() -> None:
+    results = summary(per_image())
+    assert set(results.loc[results["gain"].notna(), "superpixels"]) == {"Grid"}
+    assert set(results.loc[results["best_control"].notna(), "superpixels"]) == {"Grid"}
+
+
+def test_a_segmenters_controls_are_not_those_of_another() -> None:
+    frame = per_image()
+    # of a namesake: its own name ends with the other's, and its controls are far better
+    other = frame[frame["superpixels"] != "pixel"].copy()
+    other["superpixels"] = other["superpixels"].str.replace("Grid", "My(Grid)")
+    other["value"] = 0.99
+    both = summary(pd.concat([frame, other], ignore_index=True))
+    alone = summary(frame)
+    for magnitude in ("after", "before"):
+        together = row_of(both, "Grid", magnitude, "saliency_ssim")
+        assert together["best_control"] == row_of(alone, "Grid", magnitude, "saliency_ssim")["best_control"]
+        assert row_of(both, "My(Grid)", magnitude, "saliency_ssim")["best_control"].endswith("(My(Grid))")
+
+
+def test_images_without_a_value_are_dropped_and_counted() -> None:
+    frame = per_image()
+    frame.loc[frame["index"].isin([0, 40]), ["value", "permuted", "mismatched"]] = np.nan
+    row = row_of(summary(frame), "Grid", "after", "saliency_ssim")
+    assert (row["num_images"], row["num_dropped"]) == (7, 2)
+    assert row["value"] == pytest.approx(resampled_means(frame, "Grid", "after", "value")[0], abs=1e-12)
+
+
+def test_mege_counts_images_that_agree_and_reco_those_that_agree_or_differ() -> None:
+    results = summary(per_image())
+    mege, reco = (row_of(results, "Grid", "after", metric) for metric in ("mege", "reco"))
+    assert (mege["num_images"], mege["num_dropped"]) == (6, 3)
+    assert (reco["num_images"], reco["num_dropped"]) == (8, 1)
+
+
+def test_mege_and_reco_equal_the_metrics() -> None:
+    frame = per_image(num_models=3)
+    results = summary(frame)
+    for superpixels, magnitude in POOLINGS:
+        rows = frame.query("superpixels == @superpixels and magnitude == @magnitude and metric == 'distance'")
+        distance, agree, differ = (
+            torch.from_numpy(rows.pivot(index="pair", columns="index", values=column).to_numpy(copy=True))
+            for column in ("value", "agree", "differ")
+        )
+        mege = row_of(results, superpixels, magnitude, "mege")
+        reco = row_of(results, superpixels, magnitude, "reco")
+        # the metrics return float32
+        assert np.float32(mege["value"]) == mege_from_distances(distance, agree).numpy()
+        assert np.float32(reco["value"]) == reco_from_distances(distance, agree, differ).numpy()
+        assert mege["setting"] == reco["setting"] == "distance=l2"
+
+
+def test_three_models_have_a_row_of_all_pairs_and_one_of_each() -> None:
+    frame = per_image(num_models=3)
+    results = summary(frame)
+    assert list(results.query("metric == 'saliency_ssim'")["pair"].unique()) == ["all", "0-1", "0-2", "1-2"]
+    assert list(results.query("metric in ['mege', 'reco']")["pair"].unique()) == ["all"]
+    for pair in ("0-1", "0-2", "1-2"):
+        alone = resampled_means(frame[frame["pair"] == pair], "Grid", "after", "value")
+        row = row_of(results, "Grid", "after", "saliency_ssim", pair)
+        assert row["value"] == pytest.approx(alone[0], abs=1e-12)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(np.percentile(alone[1:], [2.5, 97.5])), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("num_repeats", "interval"), [(1, OVER_IMAGES), (2, OVER_IMAGES), (3, OVER_REPEATS), (4, OVER_REPEATS)]
+)
+def test_the_interval_says_what_it_covers(num_repeats: int, interval: str) -> None:
+    assert set(summary(per_image(num_images=4, num_repeats=num_repeats))["interval"]) == {interval}
+    assert (OVER_IMAGES, OVER_REPEATS) == ("over images, for these models", "over repeats and images")
+
+
+def test_mean_segments_is_the_mean_over_the_images() -> None:
+    results = summary(per_image())
+    assert row_of(results, "pixel", "either", "saliency_ssim")["mean_segments"] == 1024
+    assert row_of(results, "Grid", "after", "saliency_ssim")["mean_segments"] == 8
+
+
+def test_the_order_of_the_rows_changes_no_number() -> None:
+    frame = per_image(num_models=3, num_repeats=3)
+    keys = COLUMNS[:8]
+    expected = summary(frame).sort_values(keys, ignore_index=True)
+    shuffled = summary(frame.sample(frac=1, random_state=1)).sort_values(keys, ignore_index=True)
+    pd.testing.assert_frame_equal(shuffled, expected, check_exact=False, rtol=1e-12)
+
+
+def test_what_is_left_out_and_what_is_constant_is_counted() -> None:
+    frame = per_image(num_images=12)
+    # image 20 has no value; images 0 to 40 are constant
+    frame.loc[frame["index"] == 20, ["value", "permuted", "mismatched"]] = np.nan
+    results = summary(frame.assign(constant=frame["index"] <= 40))
+    ssim, mege, reco = (row_of(results, "Grid", "after", metric) for metric in ("saliency_ssim", "mege", "reco"))
+    # by hand, of rows n = 0 to 11: both are right for n % 3 != 0, one for 0 and 6, none for 3 and 9; 9 has no value,
+    # and 7, 8, 10 and 11 are constant
+    assert ssim[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [11, 1, 0, 4]
+    assert mege[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [8, 4, 3, 4]
+    assert reco[["num_images", "num_dropped", "num_wrong", "num_constant"]].tolist() == [10, 2, 1, 4]
+
+
+@pytest.mark.parametrize("blank", [[0, 1], [1]])
+def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> None:
+    attributions = torch.rand(2, 10, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    attributions[blank] = 0
+    cells = Grid(n_segments=16)(torch.zeros(10, 3, 16, 16))
+    permutation, preds = derangement(10, 0), torch.tensor([[0] * 10, [1] * 10])
+    images = StudyImages(torch.arange(10), torch.tensor([0, 1] * 5), preds, None, permutation)
+    partitions = make_partitions({"Grid": cells}, images.index, permutation, 0)
+    compared = compare(
+        attributions, partitions, images, magnitudes=["after"], distances=["l2"], non_negative=False, seed=0
+    ).assign(method="Gradient", repeat=0)
+    results = summary(compared)
+    assert results[["value", "floor"]].dtypes.tolist() == [float, float]
+    for metric, setting in (("saliency_ssim", ""), ("topk_overlap", "k=0.1"), ("mege", "distance=l2")):
+        table = stability_table(results, metric, setting)
+        expected = "no image counts: no two models are right on one" if metric == "mege" else "blank maps"
+        assert [str(cell) for cell in list(table.columns)[-1].cells] == [expected] * 2
+        assert "nan" not in str([[str(cell) for cell in column.cells] for column in table.columns])
+    shown = render_page(Page("birds", [], results, {}, None, {}, "", ""))
+    # SSIM, overlap and ReCo, by pixel and pooled
+    assert shown.count(">blank maps<") == 6
+    assert "0 of 10 images (left out: 10 that no two models are right on)." in shown
+    assert sentence(verdicts(compared)) == "SSIM: no verdict for Gradient (blank maps)."
+
+
+@pytest.mark.parametrize("num_repeats", [1, 3])
+def test_a_single_image_has_a_value_but_no_interval_and_no_verdict(num_repeats: int) -> None:
+    frame = per_image(num_repeats=num_repeats)
+    # one image on which both models are right, and some on which one is
+    frame["agree"] = frame["index"] == 10
+    results = summary(frame[frame["agree"]])
+    for metric in ("mege", "saliency_ssim"):
+        row = row_of(results, "Grid", "after", metric)
+        assert (row["num_images"], why_no_verdict(row)) == (1, "one image counts")
+        assert row[["ci_low", "ci_high", "gain", "gain_low", "gain_high"]].isna().all()
+    assert row_of(summary(frame), "Grid", "after", "saliency_ssim")[["ci_low", "gain_low"]].notna().all()
+    lines = list(
+        zip(*(column.cells for column in stability_table(results, "mege", "distance=l2").columns), strict=True)
+    )
+    assert all(" [" not in str(line[3]) and str(line[-1]) == "one image counts" for line in lines), lines

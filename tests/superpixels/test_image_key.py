@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_spx.superpixels import image_key
+from lightning_spx.superpixels.image_key import eight_bit, write_whole
+
+
+def test_all_256_levels_come_back() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).repeat(3).view(1, 3, 16, 16)
+    for dtype in (torch.float32, torch.float64):
+        assert torch.equal(eight_bit(levels.to(dtype) / 255), levels)
+        assert torch.equal(eight_bit(levels.to(dtype) * (1 / 255)), levels)
+
+
+def test_values_are_rounded_not_cut() -> None:
+    values = torch.tensor([0.49, 0.51, 254.6]).view(1, 3, 1, 1) / 255
+    assert eight_bit(values).flatten().tolist() == [0, 1, 255]
+
+
+def test_a_key_stands_for_pixels_and_size(images: Tensor) -> None:
+    image = images[0]
+    assert image_key(image) == image_key(image.clone()) == image_key(image.double())
+    assert image_key(image) == image_key(eight_bit(image[None])[0].float() / 255)
+    others = [images[1], image.flip(0), image.flip(2), image.mT, image.reshape(3, 29, 37), image[:, :-1]]
+    assert len({image_key(image), *map(image_key, others)}) == 7
+
+
+def test_one_level_of_one_pixel_gives_another_key(images: Tensor) -> None:
+    changed = images[0].clone()
+    changed[1, 5, 5] = (changed[1, 5, 5] + 1 / 255) % 1
+    assert image_key(changed) != image_key(images[0])
+
+
+def test_wrong_images_have_no_key(images: Tensor) -> None:
+    with pytest.raises(ValueError, match=r"RGB in \[0, 1\]"):
+        image_key(images[0] * 3)
+    with pytest.raises(TypeError, match="floating point"):
+        image_key(torch.zeros(3, 2, 2, dtype=torch.uint8))
+
+
+def test_writing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b"
+    write_whole(path, b"one")
+    write_whole(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(path, b"content")
+    assert list(tmp_path.iterdir()) == [path]
