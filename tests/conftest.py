@@ -1,4 +1,4 @@
-"""What every test shares: a windowless backend, offline trackers, and the place of the real images."""
+"""What every test shares: a windowless backend, offline trackers, one finished study, and the folder of real images."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,10 @@ import matplotlib
 import pytest
 import torch
 from hypothesis import settings
+from lightning import Trainer
+
+from lightning_spx.evaluation.stability import summary
+from tests.small_study import NUM_MODELS, PASSES, PASSES_PER_MODEL, study
 
 matplotlib.use("Agg")
 # a deadline is a timed test, and processes on few cores keep each other waiting
@@ -26,3 +30,28 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images at {folder}; set SPX_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models on disjoint parts, two methods, one segmenter."""
+    PASSES.clear()
+    folder = study(tmp_path_factory.mktemp("studies") / "run")
+    assert sorted(PASSES) == sorted(list(range(NUM_MODELS)) * PASSES_PER_MODEL)
+    return folder
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a model is trained."""
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a study with all its models started to train one")
+
+    monkeypatch.setattr(Trainer, "fit", refuse)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save the time that the figures take."""
+    monkeypatch.setattr(summary, "report_stability", lambda *_: None)

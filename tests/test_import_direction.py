@@ -1,6 +1,10 @@
-"""Imports go down the house only: cli -> evaluation -> the rooms of the middle floor -> the guard below them.
+"""Imports go down the house only, between its rooms and inside `evaluation/`.
 
-No room imports another, and two of them evaluate models: what guards a model is below both.
+Outer walls: cli -> evaluation -> the ground rooms -> the guard below them. No ground room imports another; those that
+evaluate or look into a user's model do so through the guard.
+
+Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps, and all of them -> training and
+publish. None imports its neighbour.
 """
 
 import ast
@@ -11,34 +15,55 @@ import pytest
 import lightning_spx
 
 PACKAGE = Path(lightning_spx.__file__).parent
-ROOMS = ("superpixels", "attribution", "metrics", "data", "models", "reporting")
+GROUND = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "runs")
 # what they evaluate or look into is a user's model
 EVALUATING = ("attribution", "metrics", "models")
+STUDIES = ("callbacks", "stability", "tradeoff", "roar", "benchmark", "commands")
+# each floor of `evaluation/` may import those that follow it
+BELOW_STUDIES = {"statistics", "maps", "training", "publish"}
+INSIDE = {
+    **{room: {room, *BELOW_STUDIES} for room in STUDIES},
+    "statistics": {"statistics", "maps"},
+    "maps": {"maps"},
+    "training": {"training"},
+    "publish": set[str](),
+    # what the room shows to the outside
+    "": {"callbacks", "stability"},
+}
 
 
 def allowed(room: str) -> set[str]:
-    if room == "cli.py":
-        return {"evaluation", *ROOMS}
+    if room == "cli":
+        return {"cli", "evaluation", *GROUND}
     if room == "evaluation":
-        return {"evaluation", "guard", *ROOMS}
+        return {"evaluation", "guard", *GROUND}
     if room in EVALUATING:
         return {room, "guard"}
-    return {room} if room in (*ROOMS, "guard") else set()
+    return {room} if room in (*GROUND, "guard") else set()
 
 
-def imported_rooms(source: str) -> set[str]:
-    rooms: set[str] = set()
+def imported(source: str) -> list[str]:
+    """Every module of the package that a source names in an import, with its full path."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.level:
             raise AssertionError(f"relative import in line {node.lineno}: write the full path")
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if isinstance(node, ast.ImportFrom):
-            if node.module == "lightning_spx":
-                names = [f"lightning_spx.{alias.name}" for alias in node.names if alias.name != "__version__"]
-            else:
-                names = [node.module or ""]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("lightning_spx.")}
-    return rooms
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module in ("lightning_spx", "lightning_spx.evaluation"):
+            names += [f"{node.module}.{alias.name}" for alias in node.names if alias.name != "__version__"]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return [name for name in names if name.startswith("lightning_spx.")]
+
+
+def imported_rooms(source: str) -> set[str]:
+    return {name.split(".")[1] for name in imported(source)}
+
+
+def imported_inside(source: str) -> set[str]:
+    """The rooms of `evaluation/` that a source imports."""
+    return {name.split(".")[2] for name in imported(source) if name.startswith("lightning_spx.evaluation.")}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -47,13 +72,32 @@ def test_imports_go_down(path: Path) -> None:
     assert imported_rooms(path.read_text()) <= allowed(room)
 
 
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "evaluation").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_go_down_inside_evaluation(path: Path) -> None:
+    parts = path.relative_to(PACKAGE / "evaluation").with_suffix("").parts
+    room = "" if parts == ("__init__",) else parts[0]
+    assert imported_inside(path.read_text()) <= INSIDE[room]
+
+
+def test_evaluation_has_no_loose_file() -> None:
+    assert {path.name for path in (PACKAGE / "evaluation").glob("*.py")} == {"__init__.py", "publish.py"}
+    assert {path.name for path in (PACKAGE / "evaluation").iterdir() if (path / "__init__.py").is_file()} == {
+        *INSIDE.keys() - {"", "publish"}
+    }
+
+
 def test_a_sideways_import_is_seen() -> None:
     assert imported_rooms("from lightning_spx.metrics.ssim import saliency_ssim") - allowed("data") == {"metrics"}
-    assert imported_rooms("import lightning_spx.evaluation") - allowed("metrics") == {"evaluation"}
+    assert imported_rooms("import lightning_spx.evaluation.maps") - allowed("metrics") == {"evaluation"}
+    sideways = "from lightning_spx.evaluation.roar import roar"
+    assert imported_inside(sideways) - INSIDE["tradeoff"] == {"roar"}
+    assert imported_inside("from lightning_spx.evaluation import stability") - INSIDE["maps"] == {"stability"}
 
 
 def test_a_room_exports_what_it_names() -> None:
-    for room in (*ROOMS, "evaluation", "guard"):
+    for room in (*GROUND, "cli", "evaluation", "guard"):
         module = __import__(f"lightning_spx.{room}", fromlist=["__all__"])
-        for name in module.__all__:
+        for name in getattr(module, "__all__", ()):
             assert hasattr(module, name)

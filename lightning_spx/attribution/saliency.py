@@ -8,6 +8,9 @@ from torch import Tensor
 Channels = Literal["sum", "mean", "max"]
 
 
+Magnitude = Literal["after", "before"]
+
+
 def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
     """Return the absolute value, reduced over channels and not normalised.
 

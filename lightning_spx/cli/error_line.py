@@ -8,7 +8,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import distributed
 
 from lightning_spx.attribution.memory import ONE_IMAGE, is_out_of_memory
-from lightning_spx.runs.folder import FULL
+from lightning_spx.runs.files import FULL
 
 # set to anything, it shows the traceback of every error
 TRACEBACK = "SPX_TRACEBACK"

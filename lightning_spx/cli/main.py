@@ -33,9 +33,10 @@ from lightning_spx.evaluation.commands.segment import segment_photos
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.reporting import log_config
-from lightning_spx.reporting.console import say
 from lightning_spx.reporting.trainer_folder import trainer_folder
-from lightning_spx.runs.folder import RESULTS_FILE, write_atomic
+from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.folder import RESULTS_FILE
+from lightning_spx.runs.processes import say
 
 ROOMS = (attribution, data, models, superpixels)
 

@@ -8,7 +8,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.plugins import TorchCheckpointIO
 
 from lightning_spx.models.checkpoint_file import check_resumable
-from lightning_spx.runs.folder import named_when_full
+from lightning_spx.runs.files import named_when_full
 
 
 class NamedCheckpoints(TorchCheckpointIO):

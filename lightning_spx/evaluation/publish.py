@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lightning_spx.reporting import finish, log_config, log_figure, log_scalars, log_table
-from lightning_spx.reporting.console import print_table
 from lightning_spx.reporting.scalars import scalars_of
-from lightning_spx.runs.folder import RunFolder, write_atomic
+from lightning_spx.reporting.tables import print_table
+from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.folder import RunFolder
 
 
 def publish(

@@ -1,6 +1,7 @@
 """The weights in a Lightning checkpoint, or one line that says why there are none."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +12,12 @@ from torch import nn
 from lightning_spx.guard import unchanged
 from lightning_spx.models.safe_file import read_plain
 from lightning_spx.models.sharded import check_in_one_file
+from lightning_spx.models.weights import load_weights
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
+
+
+ModelFactory = Callable[[], LightningModule]
 
 
 def check_exists(checkpoint: Path) -> None:
@@ -109,3 +114,32 @@ def _read(checkpoint: Path) -> dict[str, Any]:
         kind = type(state).__name__
         raise ValueError(f"Expected the `state_dict` in {checkpoint} to be tensors by their names, got a {kind}.")
     return content
+
+
+def file_hash(checkpoint: Path) -> str:
+    """Return the SHA-256 of a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    check_exists(checkpoint)
+    with checkpoint.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
+    """Load a checkpoint's weights into a fresh model, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no checkpoint, or one of another architecture.
+    """
+    state = read_state(checkpoint)
+    module = model()
+    try:
+        load_weights(module, state)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"
+        ) from error
+    return module.eval()

@@ -1,14 +1,8 @@
 """Short names for methods and segmenters in tables, unique in their list."""
 
 from collections.abc import Sequence
-from dataclasses import Field, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import TypeVar
-
-from torch import nn
-
-from lightning_spx.attribution import Attribution
-from lightning_spx.models import ImageClassifier, PatchScore
-from lightning_spx.models.at_size import AtSize
 
 T = TypeVar("T")
 
@@ -48,37 +42,3 @@ def _told_apart(item: object, among: Sequence[object]) -> str:
         if any(value != own for value in values):
             differing.append(f"{field.name}={_told_apart(own, values) if is_dataclass(own) else own}")
     return f"{name}({','.join(differing)})" if differing else name
-
-
-def network_name(model: nn.Module) -> str:
-    """Return the name of the user's class in what stands around it: normalisation, resizing, the mean of patches.
-
-    Example:
-        >>> from lightning_spx.models import ImageClassifier, SmallResNet
-        >>> network_name(ImageClassifier(SmallResNet())), network_name(nn.ReLU())
-        ('SmallResNet', 'ReLU')
-    """
-    while isinstance(model, ImageClassifier | AtSize | PatchScore):
-        model = model.discriminator if isinstance(model, PatchScore) else model.network
-    return type(model).__name__
-
-
-def reseed(method: Attribution, offset: int) -> Attribution:
-    """Shift every seed in a method, its bases' too, so that two models never share their noise.
-
-    Example:
-        >>> from lightning_spx.attribution import SmoothGrad
-        >>> reseed(SmoothGrad(seed=3), offset=2).seed
-        5
-    """
-    # a method of the user's own need not be a dataclass
-    settings: tuple[Field[object], ...] = fields(method) if is_dataclass(method) else ()
-    changes: dict[str, object] = {}
-    for field in settings:
-        value = getattr(method, field.name)
-        # a method of captum's that draws nothing has none
-        if field.name == "seed" and value is not None:
-            changes["seed"] = value + offset
-        elif isinstance(value, Attribution):
-            changes[field.name] = reseed(value, offset)
-    return replace(method, **changes) if is_dataclass(method) else method

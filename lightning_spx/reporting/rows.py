@@ -2,6 +2,18 @@
 
 import pandas as pd
 
+PIXEL = "pixel"
+KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"]
+# of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
+# tables of earlier versions lack both
+LATER = ("num_wrong", "num_constant")
+VALUES = [
+    *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
+    *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
+    *LATER,
+]
+ALL_PAIRS = "all"
+
 
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """Select the rows of one metric over all pairs of models, controls included.
@@ -19,7 +31,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
         >>> select_rows(results, "reco", "distance=l2").index.tolist()
         [1]
     """
-    of_all = results[results["pair"] == "all"]
+    of_all = results[results["pair"] == ALL_PAIRS]
     # pandas reads the empty setting of a file as a missing value
     of_all = of_all.assign(setting=of_all["setting"].astype(object).fillna(""))
     rows = of_all[(of_all["metric"] == metric) & (of_all["setting"] == setting)]
@@ -62,3 +74,13 @@ def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
         [0, 1]
     """
     return rows[~rows["superpixels"].str.startswith("control:")]
+
+
+def is_control_of(name: str, superpixels: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a control of these super-pixels.
+
+    Example:
+        >>> is_control_of("control:grid(Slic)", "Slic"), is_control_of("Slic", "Slic")
+        (True, False)
+    """
+    return name.startswith("control:") and name.endswith(f"({superpixels})")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.results import ALL_PAIRS
+from lightning_spx.reporting.rows import ALL_PAIRS
 
 NUMBERS = ("value", "floor", "excess", "gain")
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 from rich.box import SIMPLE
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +32,9 @@ TITLES = {
     "mask_auc": "AUC of the map as a detector of the mask",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomised (chance is good)",
 }
+
+
+UNLIMITED_WIDTH = 10_000
 
 
 def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
@@ -153,3 +157,9 @@ def _row(row: pd.Series) -> list[str]:
     control = str(row["best_control"]).removeprefix("control:").partition("(")[0]
     gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control:>8}"
     return [*common, gain, verdict(row)]
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table whole: a log file is told to be 80 columns wide, which would cut the numbers off."""
+    console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
+    console.print(table)

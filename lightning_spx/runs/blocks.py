@@ -11,15 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_spx.evaluation.statistics.comparison import VARIANTS
-from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.folder import RunFolder
 
 Kind = Literal["per_image", "localisation", "sanity"]
 # in the files' metadata: which study, with which weights, the values are of
 STUDY_KEY = b"spx.study"
 # and where they were made
-PLACE_KEY = b"spx.place"
+ENVIRONMENT_KEY = b"spx.place"
 ADVICE = "Remove it and start the study again."
+VARIANTS = ("value", "permuted", "mismatched")
 # of rows of every kind
 COLUMNS = (
     *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),
@@ -49,7 +50,9 @@ class Block:
         """Whether the block is still to be made."""
         return not self.path(run, "per_image").is_file()
 
-    def write(self, run: RunFolder, kind: Kind, values: pd.DataFrame, study: str, place: Mapping[str, object]) -> None:
+    def write(
+        self, run: RunFolder, kind: Kind, values: pd.DataFrame, study: str, environment: Mapping[str, object]
+    ) -> None:
         """Write rows of `compare`, whole or not at all, with the name of their study and where they were made.
 
         Args:
@@ -57,10 +60,10 @@ class Block:
             kind: of the values.
             values: the rows.
             study: differs for other settings, data or weights.
-            place: what `provenance` says.
+            environment: where, as `runs.environment` says it.
         """
         rows = values.assign(method=self.method, repeat=self.repeat)
-        made = {PLACE_KEY: json.dumps(place).encode()}
+        made = {ENVIRONMENT_KEY: json.dumps(environment).encode()}
         table = pa.Table.from_pandas(rows, preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), STUDY_KEY: study.encode(), **made})
         write_atomic(self.path(run, kind), lambda path: pq.write_table(table, path, write_page_checksum=True))
@@ -76,8 +79,8 @@ class Block:
             raise ValueError(
                 f"Expected {path} to be of the settings, data and weights of this study, got another's. {ADVICE}"
             )
-        place: dict[str, object] = json.loads(metadata.get(PLACE_KEY, b"{}"))
-        return place
+        environment: dict[str, object] = json.loads(metadata.get(ENVIRONMENT_KEY, b"{}"))
+        return environment
 
 
 def files_of(folder: Path, method: str) -> dict[Path, int]:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.runs.files import UNREADABLE, one_line
-from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+from lightning_spx.runs.files import UNREADABLE, file_name, one_line, write_atomic
+from lightning_spx.runs.folder import RunFolder
 
 NUM_EXAMPLES = 6
 

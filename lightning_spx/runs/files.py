@@ -1,22 +1,33 @@
-"""The files of a run folder, read: what they hold, or one line that names a damaged one."""
+"""The files of a run folder: written whole or not at all; read, or one line that names a damaged one."""
 
+import errno
+import hashlib
+import json
+import os
+import pickle
+import re
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.statistics.results import KEYS, LATER, VALUES
-from lightning_spx.models.safe_file import DAMAGED
-
-# values that are words
-WORDS = ("interval", "best_control")
 PNG_STARTS, PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-UNREADABLE = (*DAMAGED, zipfile.BadZipFile, zlib.error)
+# what NumPy and zipfile raise on damaged files; found by feeding them such files
+UNREADABLE = (
+    *(EOFError, OSError, RuntimeError, ValueError, ArithmeticError, MemoryError, LookupError, TypeError),
+    *(AttributeError, AssertionError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+)
+# no room left, for this user, or in a single file
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def one_line(error: Exception) -> str:
@@ -27,39 +38,6 @@ def one_line(error: Exception) -> str:
         ('two lines', 'EOFError')
     """
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def read_results(path: Path) -> pd.DataFrame:
-    """Read `results.csv`: words as they are, numbers as numbers.
-
-    Returns:
-        One row at least, with the columns `KEYS` and `VALUES`; those of `LATER` are NaN where the file lacks them.
-
-    Raises:
-        ValueError: the file is damaged, or edited into something else; names it and the column.
-    """
-    numbers = [name for name in VALUES if name not in WORDS]
-    try:
-        # a name may be a word that pandas takes for a missing value
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values={key: ["", "nan"] for key in VALUES}
-        )
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {one_line(error)}.") from error
-    missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in LATER]
-    # rows of more fields than there are names: pandas would take the first for names of rows
-    if missing or not isinstance(table.index, pd.RangeIndex):
-        what = f"no column {', '.join(missing)}" if missing else "rows with more fields than there are columns"
-        raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {what}.")
-    if table.empty or table["num_images"].isna().any():
-        raise ValueError(f"Expected {path} to hold a study's results, got no rows, or one that is cut off.")
-    table = table.reindex(columns=[*table.columns, *(name for name in LATER if name not in table)])
-    for name in numbers:
-        given = table[name].dropna().astype(str)
-        wrong = given[pd.to_numeric(given, errors="coerce").isna()]
-        if len(wrong):
-            raise ValueError(f"Expected {path} to have numbers in the column {name}, got {wrong.iloc[0]!r}.")
-    return table
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -114,4 +92,77 @@ def read_picture(path: Path) -> bytes:
     content = path.read_bytes()
     if not content.startswith(PNG_STARTS) or PNG_ENDS not in content[-64:]:
         raise ValueError(f"Expected a PNG picture in {path}, got a damaged file: draw it again by the same command.")
+    return content
+
+
+@contextmanager
+def named_when_full(path: Path) -> Iterator[None]:
+    """Name a file or folder in the error of a full disk, where whoever writes there has not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under a temporary name and rename it, so that a reader sees the old file or the new one.
+
+    Args:
+        path: the file to make; its folder is made where it is missing.
+        write: writes the contents to the path that it is given.
+
+    Raises:
+        OSError: the file could not be written (a full disk, say): names it, and the temporary file is gone and `path`
+            as it was.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> write_atomic(target, lambda path: path.write_text("whole"))
+        >>> target.read_text()
+        'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the suffix stays last: writers such as matplotlib choose the format by it
+    # processes on two machines, or in two containers, may have the same number
+    temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        # writers name the temporary file, or none
+        reason = str(error) if error.errno is None else os.strerror(error.errno)
+        raise OSError(error.errno, reason, str(path)) from error
+    except RuntimeError as error:
+        # what `torch.save` says where the disk is full, whatever the disk has said
+        if "inline_container" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_name(name: str) -> str:
+    """Make a name fit for a file on any system; an unusual name keeps its difference from others by a hash.
+
+    Example:
+        >>> file_name("Slic(n_segments=50)"), file_name("a/b")
+        ('Slic(n_segments=50)', 'a_b-c14cddc0')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_.=,()-]", "_", name)[:120]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run; one that holds no object raises a ValueError that names it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"Expected a run's record in {path}, got {type(content).__name__}.")
     return content

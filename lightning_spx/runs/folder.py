@@ -1,82 +1,25 @@
 """The folder of a run: created or taken up again, never mixed, and every file in it whole or absent."""
 
-import errno
 import hashlib
 import json
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import yaml
 
+from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.lock import LOCK_FILE, RunLock, lock_run
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.settings import flatten, important_settings, is_unimportant
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.csv"
-# settings that change no number, and may differ when a run is taken up again
-UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
-# no room left, for this user, or in a single file
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # for the line that says how to go on
 last_opened: ContextVar[Path | None] = ContextVar("last_opened", default=None)
-
-
-@contextmanager
-def named_when_full(path: Path) -> Iterator[None]:
-    """Name a file or folder in the error of a full disk, where whoever writes there has not."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL or error.filename is not None:
-            raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under a temporary name and rename it, so that a reader sees the old file or the new one.
-
-    Args:
-        path: the file to make; its folder is made where it is missing.
-        write: writes the contents to the path that it is given.
-
-    Raises:
-        OSError: the file could not be written (a full disk, say): names it, and the temporary file is gone and `path`
-            as it was.
-
-    Example:
-        >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
-        >>> write_atomic(target, lambda path: path.write_text("whole"))
-        >>> target.read_text()
-        'whole'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last: writers such as matplotlib choose the format by it
-    # processes on two machines, or in two containers, may have the same number
-    temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
-    try:
-        write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        # writers name the temporary file, or none
-        reason = str(error) if error.errno is None else os.strerror(error.errno)
-        raise OSError(error.errno, reason, str(path)) from error
-    except RuntimeError as error:
-        # what `torch.save` says where the disk is full, whatever the disk has said
-        if "inline_container" not in str(error):
-            raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -93,9 +36,9 @@ class RunFolder:
     config: Mapping[str, Any]
     lock: RunLock | None = None
 
-    def unit(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        """Keep other processes that share the run off one unit of it, or wait for them; see `RunLock.unit`."""
-        return nullcontext() if self.lock is None else self.lock.unit(name, wait=wait)
+    def claim(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
+        """Keep other processes that share the run off one unit of it, or wait for them; see `RunLock.claim`."""
+        return nullcontext() if self.lock is None else self.lock.claim(name, wait=wait)
 
     def take_alone(self) -> None:
         """Keep all other processes out of a run that was shared until now.
@@ -126,34 +69,13 @@ def default_folder(command: str, dataset: str, config: Mapping[str, Any]) -> Pat
     return Path("runs") / f"{command}-{file_name(dataset)}-{digest}"
 
 
-def important_settings(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that change numbers, by their dotted names.
-
-    Example:
-        >>> important_settings({"seed": 0, "data": {"root": "x"}, "out": "y"})
-        {'seed': '0', 'data.root': 'x'}
-    """
-    return {name: str(value) for name, value in flatten(config).items() if not _is_unimportant(name)}
-
-
-def file_name(name: str) -> str:
-    """Make a name fit for a file on any system; an unusual name keeps its difference from others by a hash.
-
-    Example:
-        >>> file_name("Slic(n_segments=50)"), file_name("a/b")
-        ('Slic(n_segments=50)', 'a_b-c14cddc0')
-    """
-    plain = re.sub(r"[^A-Za-z0-9_.=,()-]", "_", name)[:120]
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
 def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = False) -> RunFolder:
     """Make a run's folder, or take up an earlier run with the same settings.
 
     Args:
         path: the folder; it must be absent, empty, or hold an earlier run of the same settings.
         config: the complete, plain (YAML) configuration.
-        shared: with other processes that share it too, each with its own units (`RunFolder.unit`).
+        shared: with other processes that share it too, each with its own units (`RunFolder.claim`).
 
     Raises:
         BlockingIOError: another process works in the folder.
@@ -179,7 +101,7 @@ def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = Fal
     # the other processes of a distributed run are guests of the first, which has the lock before it writes anything
     run = RunFolder(path, config, lock_run(path, shared=shared) if is_writer() else None)
     last_opened.set(path)
-    with run.unit(CONFIG_FILE, wait=True):
+    with run.claim(CONFIG_FILE, wait=True):
         if config_file.exists():
             _check_same(path, read_config(config_file), config)
         elif is_writer():
@@ -195,7 +117,7 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     """Raise a ValueError that names the first setting that is not as in the earlier run."""
     earlier, settings = flatten(before), flatten(now)
     for name in sorted(settings.keys() | earlier.keys()):
-        if earlier.get(name) != settings.get(name) and not _is_unimportant(name):
+        if earlier.get(name) != settings.get(name) and not is_unimportant(name):
             raise ValueError(
                 f"Expected `{name}` to be {earlier.get(name)} as in the earlier run "
                 f"{path / CONFIG_FILE}, got {settings.get(name)}. "
@@ -218,26 +140,3 @@ def read_config(path: Path) -> dict[str, Any]:
 def _is_temporary(path: Path) -> bool:
     """Whether it is the lock, or a start that was killed left the file before it had a name of its own."""
     return path.name == LOCK_FILE or (path.is_file() and path.name.startswith(".") and ".part" in path.suffixes)
-
-
-def _is_unimportant(name: str) -> bool:
-    return any(name == setting or name.startswith(f"{setting}.") for setting in UNIMPORTANT)
-
-
-def flatten(config: object, prefix: str = "") -> dict[str, object]:
-    """Turn a nested configuration into dotted names with plain values, lists by position.
-
-    Example:
-        >>> flatten({"data": {"root": "x"}, "methods": ["Gradient"]})
-        {'data.root': 'x', 'methods.0': 'Gradient'}
-    """
-    if isinstance(config, Mapping):
-        children = {str(key): value for key, value in config.items()}
-    elif isinstance(config, list | tuple):
-        children = {str(position): value for position, value in enumerate(config)}
-    else:
-        return {prefix: config}
-    flat: dict[str, object] = {} if children or not prefix else {prefix: config}
-    for key, value in children.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
-    return flat

@@ -8,7 +8,6 @@ from lightning import Trainer
 
 from lightning_spx.runs.processes import start_processes
 from lightning_spx.runs.ray_launch import run_units
-from lightning_spx.runs.units import share_of
 
 Launcher = Literal["local", "ray"]
 T = TypeVar("T")
@@ -19,7 +18,7 @@ MOST_TASKS = 64
 
 
 @dataclass(frozen=True)
-class Start:
+class Launch:
     """One start of a study.
 
     Args:
@@ -80,3 +79,27 @@ class Start:
         if self.is_driver:
             missing = [unit for unit in units if any(map(is_missing, share_of(work, unit)))]
             run_units(self.again, missing, self.resources)
+
+
+def share_of(items: Sequence[T], unit: str | None, *others: str) -> list[T]:
+    """Return the items of share i of n, as in "2/16".
+
+    Args:
+        items: the work.
+        unit: the share; None is all of them.
+        others: further words that the setting may have, for the error.
+
+    Raises:
+        ValueError: it is no such share.
+
+    Example:
+        >>> share_of(["a", "b", "c"], "1/2"), share_of(["a", "b", "c"], "2/2"), share_of(["a"], None)
+        (['a', 'c'], ['b'], ['a'])
+    """
+    if unit is None:
+        return list(items)
+    number, slash, total = unit.partition("/")
+    if not (slash and number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        words = "".join(f", or {other!r}" for other in others)
+        raise ValueError(f"Expected `unit` to be a share such as '2/16'{words}, got {unit!r}.")
+    return list(items)[int(number) - 1 :: int(total)]

@@ -62,7 +62,7 @@ class RunLock:
         self._note("run")
 
     @contextmanager
-    def unit(self, name: str, *, wait: bool = False) -> Iterator[None]:
+    def claim(self, name: str, *, wait: bool = False) -> Iterator[None]:
         """Lock one unit of a run that is shared; where the run is this process's own, it has all units.
 
         Args:

@@ -153,3 +153,9 @@ def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
     first = torch.ones_like(ordered, dtype=torch.bool)
     first[1:] = ordered[1:] != ordered[:-1]
     return values[order[first]]
+
+
+def say(sentence: str) -> None:
+    """Print a sentence once, whatever the number of processes."""
+    if is_writer():
+        print(sentence)

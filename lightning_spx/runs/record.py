@@ -2,36 +2,22 @@
 
 import hashlib
 import json
-import os
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
-import lightning_spx
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, RunFolder, important_settings, read_config
+from lightning_spx.runs.environment import environment
+from lightning_spx.runs.files import read_json
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, RunFolder, read_config
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.settings import important_settings
 
 RECORD_FILE = "run.json"
 SETTINGS_HASH = "settings_sha256"
 RESULTS_HASH = "results_sha256"
 SCORES = ("test_accuracy", "auc")
 ADVICE = "Remove it and start the same command again: what is finished is kept."
-# numba (the extra `fast`) and triton compute segments and SSIM where they are installed, captum its own methods
-PACKAGES = (
-    *("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas", "pyarrow"),
-    *("pillow", "numba", "triton", "captum", "timm"),
-)
-# what changes the rounding, or how work is shared out, without a word in the configuration
-ENVIRONMENT = (
-    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"),
-    *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTHONHASHSEED"),
-)
 
 
 class RunRecord:
@@ -40,7 +26,8 @@ class RunRecord:
     Args:
         run: the run's folder.
         content: what is known so far; plain values.
-        shared: other starts work on the run at the same time; their seconds are not written down, their places are.
+        shared: other starts work on the run at the same time; their environments are
+            written down, their seconds are not.
     """
 
     def __init__(self, run: RunFolder, content: dict[str, Any], shared: bool = False) -> None:
@@ -48,7 +35,7 @@ class RunRecord:
         self.content = content
         self.shared = shared
         # where this start runs, whatever the record says of others
-        self.place = provenance()
+        self.environment = environment()
         self._last = time.perf_counter()
 
     @classmethod
@@ -76,25 +63,25 @@ class RunRecord:
             check_settings(run.path, earlier, settings)
         kept: dict[str, Any] = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
         record = cls(run, {}, shared)
-        now = record.place
-        # a run may be taken up again elsewhere: its numbers then come from more than one place
+        now = record.environment
+        # a run may be taken up again elsewhere: its numbers then come from more than one environment
         before = {name: earlier[name] for name in now if name in earlier}
-        places = earlier.get("earlier_starts", [])
+        environments = earlier.get("earlier_starts", [])
         record.content = {
             **{"models": {}, "seconds": {}, **kept, **identity, **now},
-            **{"earlier_starts": places, SETTINGS_HASH: settings},
+            **{"earlier_starts": environments, SETTINGS_HASH: settings},
         }
         if before:
-            record.add_place(before)
+            record.add_environment(before)
         if is_writer() and not (shared and path.is_file()):
             run.write_json(RECORD_FILE, record.content)
         return record
 
-    def add_place(self, place: Mapping[str, object]) -> None:
+    def add_environment(self, here: Mapping[str, object]) -> None:
         """Name where another start has made some of the numbers, unless that is here or known."""
-        places = self.content["earlier_starts"]
-        if place and place != self.place and place not in places:
-            self.content["earlier_starts"] = [*places, dict(place)]
+        environments = self.content["earlier_starts"]
+        if here and here != self.environment and here not in environments:
+            self.content["earlier_starts"] = [*environments, dict(here)]
 
     def lap(self, stage: str) -> None:
         """Add the seconds since the last lap to a stage, summed over the starts of the run, and save."""
@@ -116,17 +103,6 @@ class RunRecord:
         """Write the record, whole."""
         if is_writer() and not self.shared:
             self.run.write_json(RECORD_FILE, self.content)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run; one that holds no object raises a ValueError that names it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"Expected a run's record in {path}, got {type(content).__name__}.")
-    return content
 
 
 def read_record(path: Path, of_study: bool = False) -> dict[str, Any]:
@@ -200,80 +176,3 @@ def check_results(run: Path, record: Mapping[str, Any]) -> None:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def provenance() -> dict[str, object]:
-    """Return versions, the source's commit, the machine, and the settings of the process that change the rounding.
-
-    To be called after the Trainer is made, which chooses deterministic algorithms.
-
-    Example:
-        >>> here = provenance()
-        >>> sorted(here)[:8]
-        ['commit', 'cpu', 'deterministic', 'device', 'environment', 'gpu', 'host', 'platform']
-        >>> sorted(here)[8:]
-        ['precision', 'python', 'threads', 'versions']
-    """
-    return {
-        "versions": {"lightning_spx": lightning_spx.__version__, **{name: _version(name) for name in PACKAGES}},
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "cpu": {"model": _cpu_model(), "instructions": torch.backends.cpu.get_cpu_capability()},
-        "gpu": _gpu() if torch.cuda.is_available() else None,
-        "threads": torch.get_num_threads(),
-        "deterministic": {
-            "algorithms": torch.are_deterministic_algorithms_enabled(),
-            "warn_only": torch.is_deterministic_algorithms_warn_only_enabled(),
-            "cudnn_deterministic": torch.backends.cudnn.deterministic,
-            "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        },
-        "precision": {
-            "float32_matmul": torch.get_float32_matmul_precision(),
-            "cudnn_tf32": torch.backends.cudnn.allow_tf32,
-        },
-        "environment": {name: os.environ.get(name) for name in ENVIRONMENT},
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """Commit of the package's checkout, or None for an installed package or without git."""
-    folder = str(Path(lightning_spx.__file__).parent)
-    return _said(["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"])
-
-
-def _cpu_model() -> str:
-    """Name of the processor: Linux knows it better than Python does."""
-    known = Path("/proc/cpuinfo")
-    lines = known.read_text(encoding="utf-8", errors="replace").splitlines() if known.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _gpu() -> dict[str, object]:
-    major, minor = torch.cuda.get_device_capability()
-    cudnn: Callable[[], int | None] = torch.backends.cudnn.version
-    return {
-        "count": torch.cuda.device_count(),
-        "capability": f"{major}.{minor}",
-        "cuda": torch.version.cuda,
-        "cudnn": cudnn(),
-        "driver": _said(["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]),
-    }
-
-
-def _said(command: list[str]) -> str | None:
-    """What a program prints, or None if it is not there or fails."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

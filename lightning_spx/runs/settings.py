@@ -1,8 +1,13 @@
-"""Arguments as plain settings, for the folder of a run that was started from Python."""
+"""What a user chose, as plain values: nested in `config.yaml`, by dotted names where two runs are compared."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
-from lightning_spx.data import ImageDataModule
+from lightning import LightningDataModule
+
+# settings that change no number, and may differ when a run is taken up again
+UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 
 
 def plain(value: object) -> object:
@@ -16,8 +21,42 @@ def plain(value: object) -> object:
         return value
     if isinstance(value, list):
         return [plain(item) for item in value]
-    if isinstance(value, ImageDataModule):
+    if isinstance(value, LightningDataModule):
         settings = {name: item for name, item in vars(value).items() if isinstance(item, bool | int | float | str)}
         return {"class": type(value).__name__, **{name: settings[name] for name in sorted(settings) if name[0] != "_"}}
     # the address of an object says nothing of its settings and changes with every start
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def important_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that change numbers, by their dotted names.
+
+    Example:
+        >>> important_settings({"seed": 0, "data": {"root": "x"}, "out": "y"})
+        {'seed': '0', 'data.root': 'x'}
+    """
+    return {name: str(value) for name, value in flatten(config).items() if not is_unimportant(name)}
+
+
+def is_unimportant(name: str) -> bool:
+    """Whether a setting, by its dotted name, changes no number of the run."""
+    return any(name == setting or name.startswith(f"{setting}.") for setting in UNIMPORTANT)
+
+
+def flatten(config: object, prefix: str = "") -> dict[str, object]:
+    """Turn a nested configuration into dotted names with plain values, lists by position.
+
+    Example:
+        >>> flatten({"data": {"root": "x"}, "methods": ["Gradient"]})
+        {'data.root': 'x', 'methods.0': 'Gradient'}
+    """
+    if isinstance(config, Mapping):
+        children = {str(key): value for key, value in config.items()}
+    elif isinstance(config, list | tuple):
+        children = {str(position): value for position, value in enumerate(config)}
+    else:
+        return {prefix: config}
+    flat: dict[str, object] = {} if children or not prefix else {prefix: config}
+    for key, value in children.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat

@@ -12,8 +12,9 @@ from math import comb
 
 import torch
 
-from lightning_spx.evaluation.maps.poolings import derangement, make_partitions
-from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
+from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.superpixels import Slic
 
 NUM_IMAGES = 8
@@ -40,12 +41,12 @@ def main(num_models: int = 8, side: int = 224, num_threads: int = 1) -> None:
     attributions = torch.randn(num_models, NUM_IMAGES, 3, side, side, generator=generator)
     index, permutation = torch.arange(NUM_IMAGES), derangement(NUM_IMAGES, 0)
     preds = torch.zeros(num_models, NUM_IMAGES, dtype=torch.int64)
-    known = StudyImages(index, preds[0], preds, None, permutation)
+    known = ImageFacts(index, preds[0], preds, None, permutation)
     segments = {"Slic": Slic(n_segments=200)(images)}
-    partitions = make_partitions(segments, index, permutation, 0)
+    partitions = make_poolings(segments, index, permutation, 0)
     print(f"{num_models} models, {comb(num_models, 2)} pairs, {side} px, {num_threads} threads, ms per image")
     print(f"  Slic {milliseconds(lambda: Slic(n_segments=200)(images)):9.1f}")
-    print(f"  controls {milliseconds(lambda: make_partitions(segments, index, permutation, 0)):5.1f}")
+    print(f"  controls {milliseconds(lambda: make_poolings(segments, index, permutation, 0)):5.1f}")
 
     def compared() -> object:
         return compare(

@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lightning_spx.cli import main
-from lightning_spx.runs.folder import write_atomic
+from lightning_spx.runs.files import write_atomic
 from lightning_spx.superpixels import Cached, Grid
 from tests.command_line import FIT
 from tests.evaluation.commands.test_rerun import ROAR

@@ -21,7 +21,7 @@ FORK = multiprocessing.get_context("fork")
 
 def _hold(folder: Path, shared: bool, unit: str | None, told: Connection) -> None:
     run = RunFolder(folder, {}, lock_run(folder, shared=shared))
-    with run.unit(unit or f"of {os.getpid()}"):
+    with run.claim(unit or f"of {os.getpid()}"):
         told.send("held")
         signal.pause()
 
@@ -122,14 +122,14 @@ def test_processes_share_a_run_and_none_has_it_alone(tmp_path: Path) -> None:
 def test_a_unit_is_one_process_s_alone(tmp_path: Path) -> None:
     with other_process(tmp_path, shared=True, unit="model1") as number:
         lock = lock_run(tmp_path, shared=True)
-        with lock.unit("model2"):
+        with lock.claim("model2"):
             pass
         with (
             pytest.raises(BlockingIOError, match=rf"unit model1 of .* at a time, got process {number} on"),
-            lock.unit("model1"),
+            lock.claim("model1"),
         ):
             pass
-    with lock.unit("model1"), lock.unit("model1"):
+    with lock.claim("model1"), lock.claim("model1"):
         pass
 
 
@@ -137,7 +137,7 @@ def test_a_unit_can_be_waited_for(tmp_path: Path) -> None:
     with other_process(tmp_path, shared=True, unit="base") as number:
         lock = lock_run(tmp_path, shared=True)
         FORK.Process(target=_end, args=(number,)).start()
-        with lock.unit("base", wait=True):
+        with lock.claim("base", wait=True):
             # the other is dead by now, or the lock would not be here
             assert os.waitpid(number, 0)[1] == signal.SIGKILL
 

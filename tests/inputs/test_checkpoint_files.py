@@ -11,10 +11,10 @@ from lightning import LightningDataModule, LightningModule
 
 from lightning_spx.cli.trainer_cli import TrainerCLI
 from lightning_spx.evaluation.maps.explained_model import read_reference
-from lightning_spx.evaluation.stability.discriminators import load_cyclegan
 from lightning_spx.evaluation.training.named_networks import load_classifier
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.checkpoint_file import check_resumable, read_state
+from lightning_spx.models.judge import load_cyclegan
 from tests.command_line import FIT, Captured, refusal
 from tests.inputs.checkpoint_files import (
     BROKEN,

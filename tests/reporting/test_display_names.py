@@ -15,7 +15,8 @@ from lightning_spx.attribution import (
     VarGrad,
 )
 from lightning_spx.attribution.method import Model
-from lightning_spx.reporting.display_names import reseed, unique_names
+from lightning_spx.attribution.reseed import reseed
+from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Felzenszwalb, Grid, Slic
 
 

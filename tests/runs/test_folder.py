@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_spx.runs.folder import default_folder, open_run_folder, write_atomic
+from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.folder import default_folder, open_run_folder
 
 CONFIG = {"seed": 0, "methods": [{"class_path": "Gradient"}], "trainer": {"max_epochs": 2, "logger": False}}
 

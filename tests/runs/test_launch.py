@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from lightning_spx.attribution import Gradient
-from lightning_spx.runs.launch import Start
-from lightning_spx.runs.units import share_of
-from tests.evaluation.small_study import NUM_MODELS, checkpoints_of, results_of, study
+from lightning_spx.runs.launch import Launch, share_of
+from tests.small_study import NUM_MODELS, checkpoints_of, results_of, study
 
 UNITS = ("2/3", "3/3", "1/3")
 
@@ -69,4 +68,4 @@ def test_a_unit_of_other_settings_is_refused(finished: Path, tmp_path: Path) -> 
 
 def test_resources_without_a_cluster_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Expected `launcher` ray with `resources` {'CPU': 2}, got local"):
-        Start(None, "local", {"CPU": 2}, str)
+        Launch(None, "local", {"CPU": 2}, str)

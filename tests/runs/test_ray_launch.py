@@ -14,7 +14,7 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.method import Model
 from lightning_spx.runs.ray_launch import RETRIES, run_units
-from tests.evaluation.small_study import checkpoints_of, results_of, study
+from tests.small_study import checkpoints_of, results_of, study
 
 pytestmark = pytest.mark.soak
 ray = pytest.importorskip("ray")

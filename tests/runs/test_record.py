@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lightning_spx.runs import record as provenance
+from lightning_spx.runs import environment
+from lightning_spx.runs import record as run_record
 from lightning_spx.runs.folder import open_run_folder
 from lightning_spx.runs.record import RunRecord
 
@@ -16,7 +17,7 @@ def test_an_earlier_start_on_another_machine_stays_in_the_record(
     run = open_run_folder(tmp_path / "run", {"seed": 0})
     places: list[dict[str, object]] = [{"host": "a", "threads": 1}, {"host": "b", "threads": 1}]
     for place in (places[0], places[0], places[1], places[0], places[1]):
-        monkeypatch.setattr(provenance, "provenance", lambda place=place: place)
+        monkeypatch.setattr(run_record, "environment", lambda place=place: place)
         RunRecord.open(run, {"seed": 0})
     record = json.loads((run.path / "run.json").read_text())
     assert record["host"] == "b"
@@ -27,14 +28,14 @@ def test_a_run_of_one_start_has_no_earlier_ones(finished: Path) -> None:
     record = json.loads((finished / "run.json").read_text())
     assert record["earlier_starts"] == []
     assert record["command"] == "stability"
-    assert record.keys() >= provenance.provenance().keys()
+    assert record.keys() >= environment.environment().keys()
 
 
 def test_what_changes_the_rounding_is_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = provenance.provenance()
+    before = environment.environment()
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setattr(provenance, "version", lambda name: "0.1")
-    after = provenance.provenance()
+    monkeypatch.setattr(environment, "version", lambda name: "0.1")
+    after = environment.environment()
     assert before["environment"] != after["environment"]
     versions = after["versions"]
     assert isinstance(versions, dict)
@@ -43,8 +44,8 @@ def test_what_changes_the_rounding_is_in_the_record(monkeypatch: pytest.MonkeyPa
 
 def test_a_package_and_a_program_that_are_not_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(provenance, "PACKAGES", ("no-such-package",))
-    record = provenance.provenance()
+    monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
+    record = environment.environment()
     versions = record["versions"]
     assert isinstance(versions, dict)
     assert versions["no-such-package"] is None

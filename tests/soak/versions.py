@@ -26,7 +26,15 @@ EXTRAS = ("captum", "docs", "fast", "peers", "pretrained", "timm")
 TESTS = (
     "lightning_spx",  # every docstring's example
     *(f"tests/{room}" for room in ("attribution", "superpixels", "metrics", "data", "models", "reporting", "inputs")),
-    *(f"tests/evaluation/test_{name}.py" for name in ("stability", "saliency_evaluator", "explain", "report")),
+    *(
+        f"tests/evaluation/{name}.py"
+        for name in (
+            "stability/test_command",
+            "callbacks/test_saliency_evaluator",
+            "commands/test_explain",
+            "commands/test_report",
+        )
+    ),
     *(
         f"tests/test_{name}.py"
         for name in ("cli", "cli_refusals", "optional_imports", "api", "determinism", "wandb_sweep")

@@ -29,10 +29,10 @@ from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, obj
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
-from lightning_spx.reporting.console import print_table
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.runs.files import read_table
-from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder, write_atomic
+from lightning_spx.reporting.tables import print_table
+from lightning_spx.runs.files import read_table, write_atomic
+from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter

@@ -11,8 +11,9 @@ import torch
 from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.benchmark.cases import Bench, s_map
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
-from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, segment_images
-from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
+from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.superpixels import Cached, Segmenter, Slic
 
 FEW_STEPS, MANY_STEPS = 10, 1000
@@ -83,7 +84,7 @@ def study_section(bench: Bench) -> Iterator[Measurement]:
     attributions = torch.randn(2, *images.shape, generator=torch.Generator().manual_seed(0))
     permutation = derangement(len(images), seed=0)
     index = torch.arange(len(images))
-    study = StudyImages(index, target, target.expand(2, -1), None, permutation)
+    study = ImageFacts(index, target, target.expand(2, -1), None, permutation)
     with TemporaryDirectory() as folder:
         every: dict[str, Segmenter] = {f"Slic{size}": Cached(Slic(size), folder) for size in STUDY_SIZES}
         segment_images(every, images, len(images), bench.device)
@@ -93,7 +94,7 @@ def study_section(bench: Bench) -> Iterator[Measurement]:
             segments = segment_images(segmenters, images, len(images), bench.device)
             compare(
                 attributions,
-                make_partitions(segments, index, permutation, 0),
+                make_poolings(segments, index, permutation, 0),
                 study,
                 magnitudes=("after", "before"),
                 distances=("l2",),

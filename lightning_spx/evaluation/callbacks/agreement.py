@@ -9,16 +9,19 @@ import torch
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.maps.poolings import PIXEL, Partition, derangement, make_partitions, segment_images
-from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
-from lightning_spx.evaluation.statistics.results import ALL_PAIRS, summarise
+from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.metrics import Distance, mask_auc, mass_accuracy, pointing_game
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL
 from lightning_spx.superpixels import Segmenter
 
 PREVIOUS = "previous"
-LOCALISATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
+LOCALIZATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,14 @@ class ExplainedImages:
         segments = segment_images(segmenters, coloured, batch_size, coloured.device)
         return cls(images, chosen.label, chosen.mask, segments, seed)
 
-    def partitions(self, controls: bool) -> list[Partition]:
+    def partitions(self, controls: bool) -> list[Pooling]:
         """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""
         if controls:
             index = torch.arange(len(self.images))
-            return make_partitions(self.segments, index, derangement(len(self.images), self.seed), self.seed)
+            return make_poolings(self.segments, index, derangement(len(self.images), self.seed), self.seed)
         first = next(iter(self.segments.values()))
-        own = [Partition(name, None, "segments", segments) for name, segments in self.segments.items()]
-        return [Partition(PIXEL, None, "none", first), *own]
+        own = [Pooling(name, None, "segments", segments) for name, segments in self.segments.items()]
+        return [Pooling(PIXEL, None, "none", first), *own]
 
 
 def as_colours(images: Tensor) -> Tensor:
@@ -114,7 +117,7 @@ def compare_with(
     frames = []
     for name, other in others.items():
         preds = torch.stack([model.preds, other.preds])
-        images = StudyImages(torch.arange(len(explained.images)), explained.label, preds, None, permutation)
+        images = ImageFacts(torch.arange(len(explained.images)), explained.label, preds, None, permutation)
         for method, settings in methods.items():
             rows = compare(
                 torch.stack([model.attributions[method], other.attributions[method]]),
@@ -156,7 +159,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
     return scalars
 
 
-def localisation(
+def localization(
     model: ModelMaps, methods: Sequence[str], explained: ExplainedImages, magnitude: Magnitude
 ) -> dict[str, float]:
     """Measure where the maps lie, in the object's mask or beside it.
@@ -176,7 +179,7 @@ def localisation(
         return scalars
     for method in methods:
         for name, maps in pooled_maps(model.attributions[method], explained, magnitude).items():
-            for metric, function in LOCALISATION.items():
+            for metric, function in LOCALIZATION.items():
                 value = float(function(maps, explained.mask).nanmean())
                 if not math.isnan(value):  # some image has an object
                     scalars[f"{metric}/{row_name(method, name)}"] = value

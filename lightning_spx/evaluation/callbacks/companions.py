@@ -8,9 +8,9 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_spx.evaluation.callbacks.agreement import LOCALISATION, PREVIOUS, row_name
+from lightning_spx.evaluation.callbacks.agreement import LOCALIZATION, PREVIOUS, row_name
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.poolings import PIXEL
+from lightning_spx.reporting.rows import PIXEL
 
 AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
 PARTS = ("", "/floor", "/excess")
@@ -92,8 +92,8 @@ def logged_names(settings: Settings, masks: bool) -> list[str]:
     endings = [""] if settings.checkpoints or settings.with_previous else []
     endings += [f"/{PREVIOUS}"] * bool(settings.checkpoints and settings.with_previous)
     agreement = [f"val/{metric}/{row}{ending}" for metric in AGREEMENT for ending in endings for row in rows]
-    localisation = [f"val/{metric}/{row}" for metric in LOCALISATION for row in rows if masks]
-    return [name + part for name in agreement for part in PARTS] + localisation
+    localization = [f"val/{metric}/{row}" for metric in LOCALIZATION for row in rows if masks]
+    return [name + part for name in agreement for part in PARTS] + localization
 
 
 def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
@@ -105,7 +105,7 @@ def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
         masks: whether batches have a mask, as far as is known.
     """
     names = logged_names(settings, masks)
-    alike = tuple(f"{stage}{metric}/" for stage in STAGES for metric in (*AGREEMENT, *LOCALISATION))
+    alike = tuple(f"{stage}{metric}/" for stage in STAGES for metric in (*AGREEMENT, *LOCALIZATION))
     for watch in watches(trainer):
         if watch.monitor.startswith(alike) and watch.monitor not in names:
             listed = ", ".join(name for name in names if not name.endswith(PARTS[1:])) or "none"

@@ -13,10 +13,10 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import ExplainedImages, pooled_maps, row_name
 from lightning_spx.evaluation.callbacks.pipeline import Outcome
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.reporting import (
     log_folder,
@@ -32,7 +32,7 @@ from lightning_spx.reporting import (
 )
 from lightning_spx.reporting.trainer_folder import trainer_folder
 from lightning_spx.runs.example_maps import spread_positions
-from lightning_spx.runs.folder import file_name, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic
 
 FOLDER = "saliency"
 

@@ -16,7 +16,7 @@ from lightning_spx.evaluation.callbacks.agreement import (
     ExplainedImages,
     agreement_scalars,
     compare_with,
-    localisation,
+    localization,
 )
 from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass
-class Evaluation:
+class EvaluationPipeline:
     """Evaluations of one module on the same images of one loader; what does not change is computed once.
 
     Args:
@@ -193,7 +193,7 @@ class Evaluation:
                     )
                 )
         per_image = pd.concat(frames, ignore_index=True) if frames else None
-        scalars = localisation(maps, list(methods), self.explained, self.settings.magnitude)
+        scalars = localization(maps, list(methods), self.explained, self.settings.magnitude)
         if per_image is not None:
             scalars |= agreement_scalars(per_image)
         return Outcome(maps, others, per_image, scalars)

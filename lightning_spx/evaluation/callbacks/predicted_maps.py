@@ -13,8 +13,8 @@ from lightning_spx.evaluation.callbacks.named_batch import name_batch
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import finite_logits
-from lightning_spx.evaluation.maps.poolings import PIXEL
-from lightning_spx.runs.folder import write_atomic
+from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.runs.files import write_atomic
 from lightning_spx.superpixels import segment_pool
 
 

@@ -4,7 +4,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_spx.evaluation.callbacks.output import Output
-from lightning_spx.evaluation.callbacks.pipeline import Evaluation, Outcome
+from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline, Outcome
 from lightning_spx.evaluation.callbacks.previous_state import PreviousState
 from lightning_spx.evaluation.callbacks.scored_weights import averaging_callback, name_weights, parameter_mark
 from lightning_spx.evaluation.callbacks.settings import Settings
@@ -21,7 +21,7 @@ class Rounds:
     def __init__(self, settings: Settings, history: list[dict[str, float | str]]) -> None:
         self.settings = settings
         self.history = history
-        self.evaluation = Evaluation(settings)
+        self.evaluation = EvaluationPipeline(settings)
         self.previous = PreviousState()
         self.output = Output(None, [], settings)
 

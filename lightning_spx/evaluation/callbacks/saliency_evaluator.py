@@ -10,10 +10,11 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.companions import check_looks, check_names, refuse_second
 from lightning_spx.evaluation.callbacks.output import Output, result_folder
-from lightning_spx.evaluation.callbacks.pipeline import Evaluation
+from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline
 from lightning_spx.evaluation.callbacks.predicted_maps import PredictedMaps
 from lightning_spx.evaluation.callbacks.rounds import Rounds
 from lightning_spx.evaluation.callbacks.scored_weights import (
@@ -29,7 +30,6 @@ from lightning_spx.evaluation.maps.explained_model import (
     check_forward,
     read_reference,
 )
-from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting import log_config
 from lightning_spx.reporting.display_names import unique_names
@@ -137,7 +137,7 @@ class SaliencyEvaluator(Callback):
         self._is_set_up = self._is_tried = self._has_fitted = False
 
     @property
-    def _evaluation(self) -> Evaluation:
+    def _evaluation(self) -> EvaluationPipeline:
         return self._rounds.evaluation
 
     @property

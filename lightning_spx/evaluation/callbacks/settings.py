@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
 from lightning_spx.evaluation.maps.explained_model import ImageScale
-from lightning_spx.evaluation.statistics.comparison import Magnitude
-from lightning_spx.evaluation.statistics.results import ALL_PAIRS
 from lightning_spx.metrics import Distance
+from lightning_spx.reporting.rows import ALL_PAIRS
 from lightning_spx.superpixels import Segmenter
 
 

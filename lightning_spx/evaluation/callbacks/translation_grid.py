@@ -12,7 +12,7 @@ from PIL import Image
 from lightning_spx.models import CycleGAN
 from lightning_spx.reporting import log_picture, map_grid
 from lightning_spx.reporting.trainer_folder import trainer_folder
-from lightning_spx.runs.folder import write_atomic
+from lightning_spx.runs.files import write_atomic
 
 
 class TranslationGrid(Callback):

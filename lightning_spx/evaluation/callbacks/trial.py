@@ -15,7 +15,7 @@ from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, ExplainedImages
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages, ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import ADVICE, NamedBatch, name_batch
-from lightning_spx.evaluation.callbacks.pipeline import Evaluation
+from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, finite_logits
@@ -57,7 +57,7 @@ def try_out(settings: Settings, module: LightningModule, batch: object, methods:
     with isolate_rng(), alone():
         chosen, restored = _two_images(named, settings)
         explained = ExplainedImages.segment(chosen, restored, settings.segmenters, settings.batch_size, settings.seed)
-        evaluation = Evaluation(settings, explained)
+        evaluation = EvaluationPipeline(settings, explained)
         shape = _try_forward(settings, module, restored.to(module.device))
         check = None
         if shape is not None and settings.target == "label":

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.finite import NonFiniteError
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import Background
 from lightning_spx.data.photos import InputImages, find_images, read_images
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
@@ -27,8 +28,6 @@ from lightning_spx.evaluation.maps.model_maps import (
     finite_logits,
 )
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
-from lightning_spx.evaluation.stability.discriminators import load_judge
-from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     class_index,
@@ -37,11 +36,13 @@ from lightning_spx.evaluation.training.named_networks import (
     stems_or_paths,
 )
 from lightning_spx.models import Part, PatchScore, Region
+from lightning_spx.models.judge import load_judge
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 from lightning_spx.models.said_normalisation import chosen_normalisation
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.runs.folder import default_folder, file_name, open_run_folder, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.superpixels import Segmenter, segment_pool
 
 Layout = Literal["photos", "methods", "models"]

@@ -11,21 +11,15 @@ import pandas as pd
 import torch
 
 from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.runs.blocks import files_of, read_rows
 from lightning_spx.runs.example_maps import Examples
-from lightning_spx.runs.files import one_line, read_picture, read_results
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, file_name, write_atomic
-from lightning_spx.runs.record import (
-    RECORD_FILE,
-    check_results,
-    check_settings,
-    read_json,
-    read_record,
-    settings_hash,
-)
+from lightning_spx.runs.files import file_name, one_line, read_json, read_picture, write_atomic
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
+from lightning_spx.runs.record import RECORD_FILE, check_results, check_settings, read_record, settings_hash
 from lightning_spx.superpixels import segment_pool
 
 VERDICTS_FILE = "verdicts.json"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_spx.evaluation.commands.run_differences import file_differences, record_differences
-from lightning_spx.reporting.console import print_table
+from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, read_config
 from lightning_spx.runs.record import RECORD_FILE, check_settings, read_record, settings_hash
 

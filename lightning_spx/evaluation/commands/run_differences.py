@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.statistics.results import LATER
 from lightning_spx.models.checkpoint_file import read_state
+from lightning_spx.reporting.rows import LATER
 from lightning_spx.runs.files import UNREADABLE, one_line
-from lightning_spx.runs.folder import flatten
+from lightning_spx.runs.settings import flatten
 
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = (".csv", ".parquet", ".npz", ".npy", ".ckpt")

@@ -14,7 +14,8 @@ from rich.progress import track
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.reporting import partitions_figure
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.runs.folder import default_folder, open_run_folder, write_atomic
+from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.superpixels import Segmenter, num_segments
 
 PHOTOS_ON_A_PAGE = 6

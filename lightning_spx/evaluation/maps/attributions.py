@@ -7,7 +7,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.reporting.display_names import network_name
+from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
 

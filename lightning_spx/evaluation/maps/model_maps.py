@@ -10,9 +10,10 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.alone import Neighbours
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
+from lightning_spx.attribution.reseed import reseed
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
-from lightning_spx.reporting.display_names import network_name, reseed
+from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, num_processes, own_share
 
 # images that are evaluated twice, and by which part of the largest logit their two answers may differ

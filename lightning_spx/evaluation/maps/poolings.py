@@ -1,6 +1,6 @@
 """The ways a study pools an attribution: by pixel, by each segmenter's segments, and by the controls of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.reporting.rows import PIXEL
 from lightning_spx.superpixels import (
     Cached,
     Segmenter,
@@ -20,11 +21,9 @@ from lightning_spx.superpixels import (
     voronoi_like,
 )
 
-PIXEL = "pixel"
-
 
 @dataclass(frozen=True)
-class Partition:
+class Pooling:
     """One way of pooling the study's attributions.
 
     Args:
@@ -60,65 +59,9 @@ class Partition:
         return num_segments(self.segments)
 
 
-def is_control_of(name: str, superpixels: str) -> bool:
-    """Whether a name in the column `superpixels` is that of a control of these super-pixels.
-
-    Example:
-        >>> is_control_of("control:grid(Slic)", "Slic"), is_control_of("Slic", "Slic")
-        (True, False)
-    """
-    return name.startswith("control:") and name.endswith(f"({superpixels})")
-
-
-def derangement(num_images: int, seed: int, shard: int = 0) -> NDArray[np.int64]:
-    """Draw a permutation of a shard's images that leaves none in its place (one cycle; Sattolo 1986).
-
-    Args:
-        num_images: of the shard.
-        seed: of the study.
-        shard: number of the shard.
-
-    Raises:
-        ValueError: with fewer than two images there is none.
-
-    Example:
-        >>> derangement(4, seed=0).tolist()
-        [1, 3, 0, 2]
-    """
-    if num_images < 2:
-        raise ValueError(f"Expected `num_images` to be at least 2, so that images can be mismatched, got {num_images}.")
-    generator = np.random.default_rng((seed, shard))
-    cycle = generator.permutation(num_images)
-    permutation = np.empty(num_images, dtype=np.int64)
-    permutation[cycle] = np.roll(cycle, -1)
-    return permutation
-
-
-def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
-    """Permute each attribution's values over the pixels: no signal is left, and no smoothness.
-
-    Args:
-        attribution: (N, C, H, W); the channels of a pixel stay together.
-        index: each image's number, so that the permutation does not depend on the batch.
-        model: number of the model: two models' permutations are independent.
-        seed: of the study.
-
-    Returns:
-        (N, C, H, W).
-
-    Example:
-        >>> permute_pixels(torch.arange(4.0).view(1, 1, 2, 2), index=[7], model=0, seed=0).flatten().sort().values
-        tensor([0., 1., 2., 3.])
-    """
-    num_pixels = attribution[0, 0].numel()
-    orders = np.stack([np.random.default_rng([seed, model, image]).permutation(num_pixels) for image in index])
-    order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
-    return attribution.flatten(2).gather(2, order).view_as(attribution)
-
-
-def make_partitions(
+def make_poolings(
     segments: Mapping[str, Tensor], index: Tensor, permutation: NDArray[np.int64], seed: int
-) -> list[Partition]:
+) -> list[Pooling]:
     """List the pixel row, each segmenter's row and its four controls.
 
     Args:
@@ -127,16 +70,16 @@ def make_partitions(
         permutation: the derangement that says whose segments an image borrows.
         seed: of the study.
     """
-    partitions = [Partition(PIXEL, None, "none", next(iter(segments.values())))]
+    partitions = [Pooling(PIXEL, None, "none", next(iter(segments.values())))]
     for name, own in segments.items():
-        partitions.append(Partition(name, None, "segments", own))
+        partitions.append(Pooling(name, None, "segments", own))
         controls = {
             "grid": grid_like(own),
             "voronoi": voronoi_like(own, seed, index),
             "borrowed": borrow(own, torch.from_numpy(permutation)),
         }
-        partitions += [Partition(f"control:{key}({name})", name, "segments", cells) for key, cells in controls.items()]
-        partitions.append(Partition(f"control:blur({name})", name, "blur", own))
+        partitions += [Pooling(f"control:{key}({name})", name, "segments", cells) for key, cells in controls.items()]
+        partitions.append(Pooling(f"control:blur({name})", name, "blur", own))
     return partitions
 
 

@@ -1,5 +1,6 @@
 """Which images a study explains, read a shard at a time, and which of its models were not trained on which."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
 from lightning_spx.data.labelled_images import Sample
-from lightning_spx.runs.folder import named_when_full
+from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.runs.files import named_when_full
 from lightning_spx.runs.processes import is_writer
 
 
 @dataclass(frozen=True)
-class DrawnImages:
+class SampledImages:
     """The images that every model of a study explains; they are read when they are needed.
 
     Args:
@@ -65,7 +67,7 @@ class DrawnImages:
         return torch.from_numpy(np.stack(folds))
 
 
-def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImages:
+def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledImages:
     """Draw the images to explain, class by class: of the test set, or under `folds` of the training pool.
 
     Raises:
@@ -77,7 +79,7 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> DrawnImage
     has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
     name = f"{type(data).__name__} {data.fingerprint()} {kind}"
     label = torch.from_numpy(source.labels[index])
-    return DrawnImages(source.__getitem__, torch.from_numpy(index), label, has_mask, name)
+    return SampledImages(source.__getitem__, torch.from_numpy(index), label, has_mask, name)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
@@ -107,3 +109,61 @@ def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:
     elif is_writer():
         with named_when_full(path):
             save_splits(splits, path)
+
+
+@dataclass(frozen=True)
+class KnownImages:
+    """The images that are explained.
+
+    Args:
+        name: of the data set, in tables.
+        images: (N, 3, H, W) in [0, 1].
+        index: (N,) numbers in the data set.
+        label: (N,), or None for photos without labels.
+        num_classes: of the labels; 0 without.
+        fingerprint: differs when the images do.
+        mask: (N, H, W) bool of the object, or None.
+        source: as of `SampledImages`.
+    """
+
+    name: str
+    images: Tensor
+    index: Tensor
+    label: Tensor | None
+    num_classes: int
+    fingerprint: str
+    mask: Tensor | None = None
+    source: str = ""
+
+
+def images_of(
+    data: ImageDataModule, photos: Sequence[str] | None, image_size: int, num_images: int, seed: int
+) -> KnownImages:
+    """Read photos if there are any, else draw from the data.
+
+    Raises:
+        FileNotFoundError: a photo is not there.
+        ValueError: there are fewer images than `num_images`, or fewer than two.
+    """
+    if photos:
+        paths = find_images(photos)
+        if len(paths) < num_images:
+            raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
+        # spread over the list, which is often sorted by class
+        chosen = [paths[number * len(paths) // num_images] for number in range(num_images)]
+        found = read_images(chosen, image_size)
+        digest = hashlib.sha256(found.images.numpy().tobytes()).hexdigest()
+        name = found.paths[0].parent.name
+        return KnownImages(name, found.images, torch.arange(len(found.images)), None, 0, digest)
+    drawn = draw_images(data, num_images, seed)
+    found_images, mask = drawn.read(range(len(drawn)))
+    return KnownImages(
+        name=data.name,
+        images=found_images,
+        index=drawn.index,
+        label=drawn.label,
+        num_classes=data.num_classes,
+        fingerprint=data.fingerprint(),
+        mask=mask,
+        source=drawn.source,
+    )

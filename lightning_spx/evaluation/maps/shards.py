@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.maps.poolings import derangement
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -49,3 +47,27 @@ def make_shards(num_images: int, shard_size: int, seed: int) -> list[Shard]:
         Shard(number, np.sort(positions), derangement(len(positions), seed, number))
         for number, positions in enumerate(dealt)
     ]
+
+
+def derangement(num_images: int, seed: int, shard: int = 0) -> NDArray[np.int64]:
+    """Draw a permutation of a shard's images that leaves none in its place (one cycle; Sattolo 1986).
+
+    Args:
+        num_images: of the shard.
+        seed: of the study.
+        shard: number of the shard.
+
+    Raises:
+        ValueError: with fewer than two images there is none.
+
+    Example:
+        >>> derangement(4, seed=0).tolist()
+        [1, 3, 0, 2]
+    """
+    if num_images < 2:
+        raise ValueError(f"Expected `num_images` to be at least 2, so that images can be mismatched, got {num_images}.")
+    generator = np.random.default_rng((seed, shard))
+    cycle = generator.permutation(num_images)
+    permutation = np.empty(num_images, dtype=np.int64)
+    permutation[cycle] = np.roll(cycle, -1)
+    return permutation

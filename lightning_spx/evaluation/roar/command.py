@@ -8,28 +8,27 @@ import numpy as np
 from rich.progress import track
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
-from lightning_spx.evaluation.roar.retraining import list_units, train_unit
+from lightning_spx.evaluation.roar.retraining import list_retrainings, retrain
 from lightning_spx.evaluation.roar.summary import roar_results
-from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.evaluation.training.study_models import (
-    Member,
-    ModelFactory,
+    StudyModel,
     TrainerFactory,
     checkpoint_file,
     checkpoint_hashes,
-    load_checkpoint,
     obtain_checkpoint,
     test_accuracy,
 )
+from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.launch import share_of
 from lightning_spx.runs.processes import is_writer, start_processes, wait_for_all
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
-from lightning_spx.runs.units import share_of
 from lightning_spx.superpixels import Segmenter
 
 COLLECT = "collect"
@@ -95,7 +94,7 @@ def roar(
         if value < 1:
             raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
     orders = list_orders(named_methods, segmenters, magnitude)
-    units = list_units(orders, shares, num_seeds)
+    units = list_retrainings(orders, shares, num_seeds)
     chosen = units if unit is None else [] if unit == COLLECT else share_of(units, unit, COLLECT)
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in roar.__annotations__}
@@ -103,7 +102,7 @@ def roar(
     config = {name: value for name, value in config.items() if name != "unit"}
 
     shared = unit is not None and unit != COLLECT  # with others, which do the rest
-    base = Member(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
+    base = StudyModel(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
@@ -120,21 +119,21 @@ def roar(
     record = RunRecord.open(run, identity, shared=shared)
     if any(not each.path(run).is_file() for each in chosen):
         # the others need these too, and wait for whoever makes them
-        with run.unit(base.name, wait=True):
+        with run.claim(base.name, wait=True):
             file = obtain_checkpoint(base, run, data, model, trainer, seed)
         device = lead.strategy.root_device
         record.lap("train")
         network = load_checkpoint(file, model).to(device)
         settings = {"batch_size": batch_size, "seed": seed}
-        with run.unit("ranks", wait=True):
+        with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
             colour = mean_colour(run, data, pool)
         record.lap("rank pixels")
         wait_for_all()  # until who writes has written
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
-            with run.unit(each.name):
+            with run.claim(each.name):
                 if not each.path(run).is_file():
-                    train_unit(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
+                    retrain(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
                     record.lap("retrain")
     wait_for_all()
     if shared:

@@ -16,12 +16,14 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from lightning_spx.attribution import Attribution, magnitude
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.poolings import PIXEL, Partition, derangement
-from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
-from lightning_spx.runs.files import read_array
-from lightning_spx.runs.folder import RunFolder, file_name, named_when_full, write_atomic
+from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.runs.files import file_name, named_when_full, read_array, write_atomic
+from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, wait_for_all
 from lightning_spx.runs.record import ADVICE
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
@@ -193,10 +195,10 @@ def _partitions(
     permutation: NDArray[np.int64],
     segmenters: Mapping[str, Segmenter],
     seed: int,
-) -> dict[str, Partition]:
+) -> dict[str, Pooling]:
     """The poolings of a batch; borrowed segments are those of images outside of it."""
     nothing = torch.zeros(len(photos), *photos.shape[2:], dtype=torch.int64)
-    partitions = {PIXEL: Partition(PIXEL, None, "none", nothing)}
+    partitions = {PIXEL: Pooling(PIXEL, None, "none", nothing)}
     if not segmenters:
         return partitions
     lenders, _ = images.read(data, permutation[rows])
@@ -208,8 +210,8 @@ def _partitions(
             f"control:voronoi({name})": voronoi_like(own, seed, torch.from_numpy(rows)),
             f"control:borrowed({name})": segmenter(lenders).cpu(),
         }
-        partitions |= {key: Partition(key, name, "segments", segments) for key, segments in cells.items()}
-        partitions[f"control:blur({name})"] = Partition(f"control:blur({name})", name, "blur", own)
+        partitions |= {key: Pooling(key, name, "segments", segments) for key, segments in cells.items()}
+        partitions[f"control:blur({name})"] = Pooling(f"control:blur({name})", name, "blur", own)
     return partitions
 
 

@@ -10,19 +10,21 @@ from lightning import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
 from lightning_spx.data import ImageDataModule, RemovedPixels
-from lightning_spx.evaluation.maps.poolings import PIXEL
 from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, load_ranks
 from lightning_spx.evaluation.training.epochs import train
-from lightning_spx.evaluation.training.study_models import ModelFactory, TrainerFactory
+from lightning_spx.evaluation.training.study_models import TrainerFactory
+from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
-from lightning_spx.runs.record import ADVICE, read_json
+from lightning_spx.runs.record import ADVICE
 
 UNTOUCHED = Order("none", PIXEL, "either")
 
 
 @dataclass(frozen=True)
-class Unit:
+class Retraining:
     """One training.
 
     Args:
@@ -57,20 +59,20 @@ class Unit:
         return float(accuracy)
 
 
-def list_units(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Unit]:
+def list_retrainings(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Retraining]:
     """List all units, those without removal first; every job array sees the same order.
 
     Example:
-        >>> len(list_units([Order("random", "pixel", "either")], [10.0, 50.0], 3))
+        >>> len(list_retrainings([Order("random", "pixel", "either")], [10.0, 50.0], 3))
         9
     """
-    units = [Unit(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
-    units += [Unit(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
+    units = [Retraining(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
+    units += [Retraining(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
     return units
 
 
-def train_unit(
-    unit: Unit,
+def retrain(
+    unit: Retraining,
     run: RunFolder,
     data: ImageDataModule,
     images: ModifiedImages,

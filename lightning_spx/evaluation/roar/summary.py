@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lightning_spx.evaluation.maps.poolings import PIXEL, is_control_of
 from lightning_spx.evaluation.roar.orders import RANDOM, Order
-from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Unit
+from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Retraining
 from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE
-from lightning_spx.evaluation.statistics.results import ALL_PAIRS, KEYS, VALUES
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of
 from lightning_spx.runs.folder import RunFolder
 
 OVER_SEEDS = "over seeds of retraining, for one explained model"
@@ -18,7 +17,7 @@ ONE_SEED = "none: one seed"
 
 
 def roar_results(
-    run: RunFolder, units: Sequence[Unit], dataset: str, network: str, num_images: int, removal: str
+    run: RunFolder, units: Sequence[Retraining], dataset: str, network: str, num_images: int, removal: str
 ) -> pd.DataFrame:
     """Tabulate accuracies, a row for each order and percentage; the order `none` is the untouched data.
 

@@ -10,22 +10,25 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.known_images import images_of, weights_hash
-from lightning_spx.evaluation.maps.sampled_images import DrawnImages, draw_images
+from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, images_of
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude, explain_share
-from lightning_spx.evaluation.training.named_networks import NamedNetwork, name_models, normalisation
-from lightning_spx.evaluation.training.study_models import Member
+from lightning_spx.evaluation.training.named_networks import (
+    NamedNetwork,
+    name_models,
+    normalisation,
+    output_of,
+    weights_hash,
+)
+from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.runs.blocks import study_name
-from lightning_spx.runs.files import one_line
-from lightning_spx.runs.folder import default_folder, important_settings, open_run_folder
-from lightning_spx.runs.launch import Start
+from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.launch import Launch
 from lightning_spx.runs.record import RunRecord
+from lightning_spx.runs.settings import important_settings
 
 DEFAULT_SIZE = 224
-# what the code of a model, which may be anybody's, raises for images that it does not take
-REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError, ValueError, TypeError)
 SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
     "architectures, not between models trained on other data."
@@ -40,7 +43,7 @@ def architectures(
     image_size: int | None,
     shards: Sequence[Shard],
     target: Literal["label", "prediction"],
-    start: Start,
+    start: Launch,
     loggers: Sequence[Logger],
     out: str | None,
     config: Mapping[str, Any],
@@ -91,7 +94,7 @@ def architectures(
     if not labelled:
         on_device = (each.to(settings.device) for each in models.values())
         drawn = replace(drawn, label=_mean_probability(on_device, drawn.read(range(len(drawn)))[0], settings).argmax(1))
-    members = [Member(0, number, number, None, name) for number, name in enumerate(models)]
+    members = [StudyModel(0, number, number, None, name) for number, name in enumerate(models)]
     settings_kept = important_settings(config)
     study = Study(
         run=run,
@@ -125,12 +128,12 @@ def architectures(
 
 def _images(
     data: ImageDataModule, photos: Sequence[str] | None, grid: int, num_images: int, seed: int
-) -> tuple[DrawnImages, str, str, bool]:
+) -> tuple[SampledImages, str, str, bool]:
     """Return photos, which have no labels yet, or images of the data; name, fingerprint, and whether labelled."""
     if not photos:
         return draw_images(data, num_images, seed), data.name, data.fingerprint(), True
     known = images_of(data, photos, grid, num_images, seed)
-    drawn = DrawnImages.of_tensor(known.images, torch.zeros(num_images, dtype=torch.int64))
+    drawn = SampledImages.of_tensor(known.images, torch.zeros(num_images, dtype=torch.int64))
     return drawn, known.name, known.fingerprint, False
 
 
@@ -157,24 +160,6 @@ def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: i
         raise ValueError(f"Expected `models` to tell the same classes apart, got {told}.")
     if num_classes and set(counts.values()) != {num_classes}:
         raise ValueError(f"Expected `models` with the {num_classes} classes of the data, got {counts}.")
-
-
-def output_of(name: str, model: nn.Module, image: Tensor) -> object:
-    """Return what a network that a user has named makes of an image, (1, 3, H, W).
-
-    Raises:
-        ValueError: it takes no such image.
-    """
-    try:
-        with torch.no_grad():
-            output: object = model(image.clone())
-    except REFUSED_BY_MODEL as error:
-        reason = one_line(error)
-        raise ValueError(
-            f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}), got "
-            f"{type(error).__name__}: {reason}"
-        ) from error
-    return output
 
 
 def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: StudySettings) -> Tensor:

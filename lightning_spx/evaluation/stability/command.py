@@ -7,38 +7,38 @@ from typing import Any, Literal
 from torch import nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import BirdsDataModule, ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability.architectures import architectures
-from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real, load_judge
+from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude, explain_share
-from lightning_spx.evaluation.statistics.comparison import Magnitude, check_pairs
+from lightning_spx.evaluation.statistics.comparison import check_pairs
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.training.study_models import (
-    Member,
-    ModelFactory,
+    StudyModel,
     TrainerFactory,
     checkpoint_file,
     checkpoint_hashes,
-    load_checkpoint,
     members_of,
     obtain_checkpoint,
     own_hash,
     test_accuracy,
-    training_place,
+    training_environment,
 )
 from lightning_spx.metrics import Distance
 from lightning_spx.models import Part, PatchScore, Region
-from lightning_spx.reporting.console import say
+from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
+from lightning_spx.models.judge import load_judge
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.blocks import study_name
-from lightning_spx.runs.folder import default_folder, important_settings, open_run_folder
-from lightning_spx.runs.launch import OF_STARTS, Launcher, Start
-from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, wait_for_all
+from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.launch import OF_STARTS, Launch, Launcher
+from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, say, wait_for_all
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.runs.settings import plain
+from lightning_spx.runs.settings import important_settings, plain
 from lightning_spx.superpixels import Segmenter
 
 
@@ -159,7 +159,7 @@ def stability(
     def again(unit: str) -> Path:
         return stability(**{**arguments, "config": config, "unit": unit, "launcher": "local", "resources": None})
 
-    start = Start(unit, launcher, resources, again)
+    start = Launch(unit, launcher, resources, again)
     start.prepare(lead)
     settings = StudySettings(
         methods=named_methods,
@@ -209,7 +209,7 @@ def stability(
     wait_for_all()  # a refusal of the one that has the lock is one of all
     start.hand_out(members, lambda member: not files[member].is_file())
     for member in start.own(members):
-        with run.unit(member.name):
+        with run.claim(member.name):
             wait_for_all()
             obtain_checkpoint(member, run, data, model, trainer, seed)
     wait_for_all()
@@ -219,7 +219,7 @@ def stability(
         return run.path
     weights = {member: own_hash(member, run) for member in members}
     for member in members:
-        record.add_place(training_place(member, run))
+        record.add_environment(training_environment(member, run))
     if start.collects:
         facts = {
             member.name: (
@@ -234,7 +234,7 @@ def stability(
             record.content["models"] |= found
         record.lap("test accuracy")
 
-    def load(member: Member) -> nn.Module:
+    def load(member: StudyModel) -> nn.Module:
         if part is None:
             return load_checkpoint(files[member], model)
         return PatchScore(load_judge(files[member], part, model).discriminator, region).eval()

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.statistics.localization import LOCALISATION
+from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.sanity import FULLY_RANDOMISED, sanity_sentences
 from lightning_spx.reporting import (
     finish,
@@ -25,10 +25,11 @@ from lightning_spx.reporting import (
     stability_table,
     text_table,
 )
-from lightning_spx.reporting.console import print_table
 from lightning_spx.reporting.scalars import scalars_of
+from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.example_maps import Examples
-from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.folder import RunFolder
 from lightning_spx.superpixels import segment_pool
 
 
@@ -62,7 +63,7 @@ def report_stability(
         console.print(sentence, markup=False, highlight=False)
     for metric, setting in _numbers(results):
         # of the stages of a sanity check the last one is printed
-        if metric in ("saliency_ssim", "mege", *LOCALISATION) or setting == FULLY_RANDOMISED:
+        if metric in ("saliency_ssim", "mege", *LOCALIZATION) or setting == FULLY_RANDOMISED:
             print_table(console, stability_table(results, metric, setting))
     if len(names) > 2:
         cells = pair_cells(results, "saliency_ssim", names)

@@ -16,16 +16,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.reseed import reseed
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain, predict
-from lightning_spx.evaluation.maps.poolings import Partition, make_partitions, segment_images
-from lightning_spx.evaluation.maps.sampled_images import DrawnImages
+from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
+from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
-from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
-from lightning_spx.evaluation.statistics.localization import localisation_values
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
-from lightning_spx.evaluation.training.study_models import Member
+from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import Distance
-from lightning_spx.reporting.display_names import reseed
 from lightning_spx.runs.blocks import Block
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.folder import RunFolder
@@ -74,8 +75,8 @@ class Round:
         name: of settings, data and weights, kept with the values.
     """
 
-    members: Sequence[Member]
-    load: Callable[[Member], nn.Module]
+    members: Sequence[StudyModel]
+    load: Callable[[StudyModel], nn.Module]
     held_out: Tensor | None
     name: str
 
@@ -94,7 +95,7 @@ class ShardImages:
     images: Tensor
     mask: Tensor | None
     segments: Mapping[str, Tensor]
-    partitions: Sequence[Partition]
+    partitions: Sequence[Pooling]
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Study:
 
     run: RunFolder
     record: RunRecord
-    drawn: DrawnImages
+    drawn: SampledImages
     shards: Sequence[Shard]
     rounds: Sequence[Round]
     settings: StudySettings
@@ -159,7 +160,7 @@ class Study:
         self,
         shard: Shard,
         blocks: Sequence[Block],
-        networks: Mapping[Member, nn.Module],
+        networks: Mapping[StudyModel, nn.Module],
         advance: Callable[[int], object],
     ) -> None:
         here = self._read(shard)
@@ -176,7 +177,7 @@ class Study:
         self.record.count("predict")
         of_round = self.rounds[blocks[0].repeat]
         held_out = None if of_round.held_out is None else of_round.held_out[:, positions]
-        known = StudyImages(index, label, preds, held_out, shard.permutation)
+        known = ImageFacts(index, label, preds, held_out, shard.permutation)
         target = [None if self.target == "output" else label if self.target == "label" else own for own in preds]
         first = next(iter(networks)).number
         for block in blocks:
@@ -197,7 +198,7 @@ class Study:
             if settings.sanity_stages:
                 sanity = sanity_values(
                     method,
-                    networks,
+                    {model.number: network for model, network in networks.items()},
                     attributions,
                     here.images,
                     target,
@@ -211,10 +212,10 @@ class Study:
                     seed=settings.seed,
                     advance=advance,
                 )
-                block.write(self.run, "sanity", sanity, of_round.name, self.record.place)
+                block.write(self.run, "sanity", sanity, of_round.name, self.record.environment)
                 self.record.count(f"sanity {block.method}")
             if here.mask is not None:
-                localised = localisation_values(
+                localised = localization_values(
                     attributions,
                     here.partitions,
                     known,
@@ -225,10 +226,10 @@ class Study:
                     seed=settings.seed,
                     model_offset=first,
                 )
-                block.write(self.run, "localisation", localised, of_round.name, self.record.place)
+                block.write(self.run, "localisation", localised, of_round.name, self.record.environment)
             if block.repeat == 0 and shard.number == 0:
                 self._examples(here, attributions).save(Examples.path(self.run, block.method))
-            block.write(self.run, "per_image", values, of_round.name, self.record.place)
+            block.write(self.run, "per_image", values, of_round.name, self.record.environment)
             self.record.count(f"compare {block.method}")
 
     def _read(self, shard: Shard) -> ShardImages:
@@ -240,7 +241,7 @@ class Study:
             segments = segment_images(
                 settings.segmenters, images, settings.batch_size, settings.device, self.drawn.source, index
             )
-            partitions = make_partitions(segments, index, shard.permutation, settings.seed)
+            partitions = make_poolings(segments, index, shard.permutation, settings.seed)
             self._latest[shard.number] = ShardImages(images, mask, segments, partitions)
             self.record.count("segment")
         return self._latest[shard.number]
@@ -248,7 +249,7 @@ class Study:
     def _attributions(
         self,
         method: Attribution,
-        networks: Mapping[Member, nn.Module],
+        networks: Mapping[StudyModel, nn.Module],
         images: Tensor,
         target: Sequence[Tensor | None],
         advance: Callable[[int], object],

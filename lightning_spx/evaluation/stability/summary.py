@@ -11,14 +11,14 @@ from lightning_spx.evaluation.stability.output import report_stability
 from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.results import Layout, results_table, summarise_metric
 from lightning_spx.evaluation.statistics.sanity import without_gain
-from lightning_spx.reporting.console import say
 from lightning_spx.runs.blocks import Block, Kind, read_rows
-from lightning_spx.runs.folder import RESULTS_FILE, write_atomic
-from lightning_spx.runs.launch import Start
-from lightning_spx.runs.processes import is_writer, wait_for_all
+from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.folder import RESULTS_FILE
+from lightning_spx.runs.launch import Launch
+from lightning_spx.runs.processes import is_writer, say, wait_for_all
 
 
-def explain_share(study: Study, start: Start) -> bool:
+def explain_share(study: Study, start: Launch) -> bool:
     """Explain what a start has to, or has to hand out, and say whether it is to conclude the study.
 
     That is the one process that writes, of a start that collects.
@@ -28,7 +28,7 @@ def explain_share(study: Study, start: Start) -> bool:
     own = start.own(shards)
     with ExitStack() as locks:
         for number in own:
-            locks.enter_context(study.run.unit(f"shard {number}"))
+            locks.enter_context(study.run.claim(f"shard {number}"))
         study.explain(own)
     wait_for_all()
     if not start.collects:
@@ -70,7 +70,7 @@ def conclude(
     blocks = study.blocks()
     for kind in kinds:
         for block in blocks:
-            study.record.add_place(block.check(run, kind, study.rounds[block.repeat].name))
+            study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
     rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
     results = without_gain(results_table(rows, dataset, models))
     write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))

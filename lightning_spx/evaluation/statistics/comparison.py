@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from math import comb
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,21 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
-from lightning_spx.evaluation.maps.poolings import Partition, permute_pixels
+from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.metrics import Distance, pair_distances, pair_sets
 from lightning_spx.metrics.overlap import pairwise_overlap
 from lightning_spx.metrics.ssim import pairwise_ssim
+from lightning_spx.runs.blocks import VARIANTS
 
-Magnitude = Literal["after", "before"]
 TOP_K = 0.1
 # distances between un-normalised magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
 CHUNK_ELEMENTS = 2**24  # of attribution values of all models at a time: bounds memory at a few hundred MiB
-VARIANTS = ("value", "permuted", "mismatched")
 
 
 @dataclass(frozen=True)
-class StudyImages:
+class ImageFacts:
     """What a comparison needs to know of the images beside their maps.
 
     Args:
@@ -72,8 +71,8 @@ def check_pairs(held_out: Tensor | None) -> None:
 
 def compare(
     attributions: Tensor,
-    partitions: Sequence[Partition],
-    images: StudyImages,
+    partitions: Sequence[Pooling],
+    images: ImageFacts,
     *,
     magnitudes: Sequence[Magnitude],
     distances: Sequence[Distance],
@@ -141,13 +140,13 @@ def compare(
 
 def each_pooling(
     attributions: Tensor,
-    partitions: Sequence[Partition],
-    images: StudyImages,
+    partitions: Sequence[Pooling],
+    images: ImageFacts,
     magnitudes: Sequence[Magnitude],
     non_negative: bool,
     seed: int,
     model_offset: int,
-) -> Iterator[tuple[slice, Partition, str, dict[str, tuple[Tensor, Tensor]]]]:
+) -> Iterator[tuple[slice, Pooling, str, dict[str, tuple[Tensor, Tensor]]]]:
     """Pool the maps and their nulls in every way, some images at a time, so that memory is bounded.
 
     Yields:
@@ -168,7 +167,7 @@ def each_pooling(
 
 
 def _with_nulls(
-    attributions: Tensor, here: slice, images: StudyImages, seed: int, model_offset: int
+    attributions: Tensor, here: slice, images: ImageFacts, seed: int, model_offset: int
 ) -> dict[str, Tensor]:
     """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
     index = images.index[here].tolist()
@@ -178,7 +177,7 @@ def _with_nulls(
     return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 
 
-def _pooled_maps(partition: Partition, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
+def _pooled_maps(partition: Pooling, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
     """Pool (M, n, C, H, W) and return magnitudes and saliency maps, each (M, n, H, W)."""
     flat = attributions.flatten(0, 1)
     pooled = partition.pool(flat.abs() if order == "before" else flat, here)
@@ -213,3 +212,25 @@ def _pair_values(
 
 def _distances(maps: Tensor, others: Tensor | None, distance: Distance, segments: Tensor | None) -> Tensor:
     return pair_distances(maps, distance, segments, others)
+
+
+def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
+    """Permute each attribution's values over the pixels: no signal is left, and no smoothness.
+
+    Args:
+        attribution: (N, C, H, W); the channels of a pixel stay together.
+        index: each image's number, so that the permutation does not depend on the batch.
+        model: number of the model: two models' permutations are independent.
+        seed: of the study.
+
+    Returns:
+        (N, C, H, W).
+
+    Example:
+        >>> permute_pixels(torch.arange(4.0).view(1, 1, 2, 2), index=[7], model=0, seed=0).flatten().sort().values
+        tensor([0., 1., 2., 3.])
+    """
+    num_pixels = attribution[0, 0].numel()
+    orders = np.stack([np.random.default_rng([seed, model, image]).permutation(num_pixels) for image in index])
+    order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
+    return attribution.flatten(2).gather(2, order).view_as(attribution)

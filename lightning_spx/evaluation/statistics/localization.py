@@ -8,17 +8,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.evaluation.maps.poolings import Partition
-from lightning_spx.evaluation.statistics.comparison import VARIANTS, Magnitude, StudyImages, each_pooling
+from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, each_pooling
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
+from lightning_spx.runs.blocks import VARIANTS
 
-LOCALISATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
+LOCALIZATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
 
 
-def localisation_values(
+def localization_values(
     attributions: Tensor,
-    partitions: Sequence[Partition],
-    images: StudyImages,
+    partitions: Sequence[Pooling],
+    images: ImageFacts,
     mask: Tensor,
     *,
     magnitudes: Sequence[Magnitude],
@@ -56,7 +58,7 @@ def localisation_values(
         for model in range(len(attributions)):
             blank = maps["value"][1][model].flatten(1).amax(1) == 0
             constant.setdefault((superpixels, order, model), []).append(blank.numpy())
-            for metric, function in LOCALISATION.items():
+            for metric, function in LOCALIZATION.items():
                 measured = [function(maps[name][1][model], mask[here]) for name in VARIANTS]
                 key = (superpixels, order, model, metric)
                 values.setdefault(key, []).append(torch.stack(measured).double().numpy())

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.maps.poolings import PIXEL, is_control_of
 from lightning_spx.evaluation.statistics.bootstrap import (
     MIN_REPEATS,
     Array,
@@ -21,18 +20,9 @@ from lightning_spx.evaluation.statistics.bootstrap import (
     weighted_mege,
     weighted_reco,
 )
-from lightning_spx.evaluation.statistics.comparison import VARIANTS
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of
+from lightning_spx.runs.blocks import VARIANTS
 
-KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"]
-# of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
-# tables of earlier versions lack both
-LATER = ("num_wrong", "num_constant")
-VALUES = [
-    *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
-    *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
-    *LATER,
-]
-ALL_PAIRS = "all"
 K = TypeVar("K", bound=Hashable)
 OVER_IMAGES = "over images, for these models"
 OVER_REPEATS = "over repeats and images"

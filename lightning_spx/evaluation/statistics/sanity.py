@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.reseed import reseed
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain
-from lightning_spx.evaluation.maps.poolings import Partition
-from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
-from lightning_spx.evaluation.statistics.results import ALL_PAIRS
-from lightning_spx.evaluation.training.study_models import Member
+from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.models import cascading_randomisation
 from lightning_spx.reporting import survives, why_no_verdict, without_controls
-from lightning_spx.reporting.display_names import reseed
+from lightning_spx.reporting.rows import ALL_PAIRS
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
@@ -25,12 +25,12 @@ GAIN = ["best_control", "gain", "gain_low", "gain_high"]
 
 def sanity_values(
     method: Attribution,
-    networks: Mapping[Member, nn.Module],
+    networks: Mapping[int, nn.Module],
     attributions: Tensor,
     images: Tensor,
     target: Sequence[Tensor | None],
-    partitions: Sequence[Partition],
-    known: StudyImages,
+    partitions: Sequence[Pooling],
+    known: ImageFacts,
     *,
     num_stages: int,
     magnitudes: Sequence[Magnitude],
@@ -44,7 +44,7 @@ def sanity_values(
 
     Args:
         method: the attribution method.
-        networks: the models.
+        networks: the models, by their numbers in the whole study.
         attributions: (M, N, 3, H, W) of the models as they are.
         images: (N, 3, H, W).
         target: (N,) the explained class for each model; None for models with one output.
@@ -63,9 +63,9 @@ def sanity_values(
         randomised layers as the setting.
     """
     frames = []
-    for position, (member, network) in enumerate(networks.items()):
-        own = method if shared_noise else reseed(method, member.number)
-        for share, randomised in cascading_randomisation(network, num_stages, seed + member.number):
+    for position, (number, network) in enumerate(networks.items()):
+        own = method if shared_noise else reseed(method, number)
+        for share, randomised in cascading_randomisation(network, num_stages, seed + number):
             label = f"randomised={share:.0%}"
             other = explain(
                 randomised.eval(),
@@ -79,12 +79,12 @@ def sanity_values(
             values = compare(
                 torch.stack([attributions[position], other]),
                 partitions,
-                StudyImages(known.index, known.label, known.preds[[position, position]], None, known.permutation),
+                ImageFacts(known.index, known.label, known.preds[[position, position]], None, known.permutation),
                 magnitudes=magnitudes,
                 distances=[],
                 non_negative=method.non_negative,
                 seed=seed,
-                model_offset=2 * member.number,
+                model_offset=2 * number,
             )
             values = values[values["metric"] == "saliency_ssim"]
             frames.append(values.assign(metric=SANITY_SSIM, setting=label, pair=f"model {position}"))

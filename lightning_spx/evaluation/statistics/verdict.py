@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.maps.poolings import is_control_of
 from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, gain_over, weight_slabs
 from lightning_spx.evaluation.statistics.results import (
     OVER_IMAGES,
@@ -22,6 +21,7 @@ from lightning_spx.evaluation.statistics.results import (
     summarise,
 )
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
+from lightning_spx.reporting.rows import is_control_of
 
 # one-sided, as the 95 % interval of a gain has 2.5 % below it
 LEVEL = 0.025

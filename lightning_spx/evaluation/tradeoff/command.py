@@ -9,11 +9,10 @@ import torch
 from lightning import LightningModule
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
-from lightning_spx.evaluation.maps.known_images import images_of, weights_hash
-from lightning_spx.evaluation.stability.architectures import output_of
-from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.maps.sampled_images import images_of
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
@@ -22,15 +21,16 @@ from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentence
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
-from lightning_spx.evaluation.training.named_networks import NamedNetwork, name_models, normalisation
-from lightning_spx.evaluation.training.study_models import (
-    ModelFactory,
-    TrainerFactory,
-    load_checkpoint,
-    members_of,
-    obtain_checkpoint,
+from lightning_spx.evaluation.training.named_networks import (
+    NamedNetwork,
+    name_models,
+    normalisation,
+    output_of,
+    weights_hash,
 )
+from lightning_spx.evaluation.training.study_models import TrainerFactory, members_of, obtain_checkpoint
 from lightning_spx.metrics.road import FRACTIONS
+from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.processes import is_writer, start_processes

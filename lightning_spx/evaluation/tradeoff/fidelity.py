@@ -11,8 +11,8 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.attribution import magnitude
-from lightning_spx.evaluation.maps.poolings import Partition
-from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.metrics import fidelity_error, removal_ranks
 from lightning_spx.metrics.deletion import removal_area
 from lightning_spx.metrics.removal import substrate_of
@@ -47,7 +47,7 @@ def fidelity_of(
     images: Tensor,
     target: Tensor,
     attribution: Tensor,
-    partitions: Sequence[Partition],
+    partitions: Sequence[Pooling],
     *,
     magnitudes: Sequence[Magnitude],
     non_negative: bool,
@@ -74,7 +74,7 @@ def fidelity_of(
     """
     here = own_share(len(images))
     plain = magnitude(attribution[here])
-    jobs: list[tuple[Partition, str]] = []
+    jobs: list[tuple[Pooling, str]] = []
     for partition in partitions:
         # without pooling, or without signs, the two orders are the same number
         orders = ("either",) if non_negative or partition.pooling == "none" else magnitudes

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.maps.poolings import PIXEL
 from lightning_spx.evaluation.statistics.bootstrap import Draws, bootstrap_weights, gain_over
 from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.verdict import LEAST_IMAGES, LEVEL, holm, p_value_of
@@ -19,6 +18,7 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
+from lightning_spx.reporting.rows import PIXEL
 
 PIXEL_ROW = (PIXEL, "either")
 

@@ -11,16 +11,18 @@ from lightning import LightningModule
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.reseed import reseed
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
-from lightning_spx.evaluation.maps.known_images import KnownImages
-from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, segment_images
-from lightning_spx.evaluation.statistics.comparison import Magnitude, StudyImages, compare
+from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.sampled_images import KnownImages
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
-from lightning_spx.reporting.display_names import reseed
 from lightning_spx.runs.blocks import COLUMNS
 from lightning_spx.runs.example_maps import Examples, spread_positions
-from lightning_spx.runs.files import read_table
-from lightning_spx.runs.folder import RunFolder, file_name, write_atomic
+from lightning_spx.runs.files import file_name, read_table, write_atomic
+from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
@@ -85,10 +87,10 @@ class TradeoffStudy:
             self.segmenters, known.images, self.settings.batch_size, self.device, known.source, known.index
         )
         permutation = derangement(len(known.images), self.seed)
-        partitions = make_partitions(segments, known.index, permutation, self.seed)
+        partitions = make_poolings(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
         label = self.preds[0] if known.label is None else known.label
-        images = StudyImages(known.index, label, self.preds, None, permutation)
+        images = ImageFacts(known.index, label, self.preds, None, permutation)
         for name, method in missing.items():
             # once for all partitions and sizes
             attributions = self._attributions(name, method)

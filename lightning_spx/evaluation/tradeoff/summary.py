@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.maps.poolings import PIXEL
 from lightning_spx.evaluation.statistics.bootstrap import (
     Array,
     Draws,
@@ -15,16 +14,8 @@ from lightning_spx.evaluation.statistics.bootstrap import (
     interval,
     weighted_mean,
 )
-from lightning_spx.evaluation.statistics.results import (
-    ALL_PAIRS,
-    KEYS,
-    OVER_IMAGES,
-    VALUES,
-    Layout,
-    cells_of,
-    controls_of,
-    draws_of,
-)
+from lightning_spx.evaluation.statistics.results import OVER_IMAGES, Layout, cells_of, controls_of, draws_of
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES
 
 STABILITY = ("saliency_ssim", "")
 # the number on the front's other axis, by the word that chooses it

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 from lightning_spx.models.safe_file import DAMAGED, read_plain
-from lightning_spx.runs.folder import named_when_full, write_atomic
+from lightning_spx.runs.files import named_when_full, write_atomic
 from lightning_spx.runs.processes import agreed, is_writer
 
 KEY = "epochs"

@@ -2,21 +2,27 @@
 
 import copy
 import csv
+import hashlib
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
 import yaml
 from lightning import LightningModule
-from torch import nn
+from torch import Tensor, nn
 
-from lightning_spx.evaluation.training.study_models import load_checkpoint
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.at_size import AtSize
-from lightning_spx.models.checkpoint_file import check_exists, read_state
+from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
 from lightning_spx.models.said_normalisation import chosen_normalisation, normalised_as_trained
+from lightning_spx.runs.files import one_line
 from lightning_spx.runs.folder import CONFIG_FILE, read_config
+
+# what the code of a model, which may be anybody's, raises for images that it does not take
+REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError, ValueError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -207,3 +213,34 @@ def class_index(target: str, classes: Sequence[str], num_classes: int) -> int:
         return int(target)
     known = f"0 to {num_classes - 1}" + (f" or one of {', '.join(list(classes)[:5])} ..." if classes else "")
     raise ValueError(f"Expected `target` to be a class, {known}, got {target!r}.")
+
+
+def weights_hash(models: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Return a SHA-256 of each model's state: other weights under the same name are another study."""
+    hashes = {}
+    for name, model in models.items():
+        digest = hashlib.sha256()
+        for key, value in model.state_dict().items():
+            digest.update(key.encode())
+            if isinstance(value, Tensor):
+                digest.update(np.ascontiguousarray(value.detach().cpu().float().numpy()).tobytes())
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
+def output_of(name: str, model: nn.Module, image: Tensor) -> object:
+    """Return what a network that a user has named makes of an image, (1, 3, H, W).
+
+    Raises:
+        ValueError: it takes no such image.
+    """
+    try:
+        with torch.no_grad():
+            output: object = model(image.clone())
+    except REFUSED_BY_MODEL as error:
+        reason = one_line(error)
+        raise ValueError(
+            f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}), got "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    return output

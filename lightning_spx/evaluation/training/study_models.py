@@ -1,31 +1,30 @@
 """The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import LightningModule, Trainer, seed_everything
+from lightning import Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.training.epochs import save_checkpoint, train
-from lightning_spx.models.checkpoint_file import check_exists, read_state
-from lightning_spx.models.weights import load_weights
+from lightning_spx.models.checkpoint_file import ModelFactory, file_hash, load_checkpoint
+from lightning_spx.runs.environment import environment
+from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import agreed, is_writer
-from lightning_spx.runs.record import provenance, read_json
 
-PLACE = "place"
-ModelFactory = Callable[[], LightningModule]
+# the key in the files of training, which earlier versions have written too
+ENVIRONMENT = "place"
 TrainerFactory = Callable[[], Trainer]
 
 
 @dataclass(frozen=True)
-class Member:
+class StudyModel:
     """One model of a study.
 
     Args:
@@ -48,7 +47,7 @@ class Member:
         return self.title or f"repeat{self.repeat}-model{self.part}"
 
 
-def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[Member]:
+def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[StudyModel]:
     """List the models of a study.
 
     Raises:
@@ -66,16 +65,16 @@ def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] |
             f"Expected `checkpoints` to name {num_models} models for each of {repeats} repeats, got {len(checkpoints)}."
         )
     files = [Path(path) for path in checkpoints] if checkpoints else [None] * (num_models * repeats)
-    return [Member(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
+    return [StudyModel(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
 
 
-def checkpoint_file(member: Member, run: RunFolder) -> Path:
+def checkpoint_file(member: StudyModel, run: RunFolder) -> Path:
     """The file of a model's weights: the given one, or that of its training."""
     return member.checkpoint or run.path / "checkpoints" / f"{member.name}.ckpt"
 
 
 def obtain_checkpoint(
-    member: Member, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
+    member: StudyModel, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
 ) -> Path:
     """Return the model's checkpoint, training it first unless it is there.
 
@@ -101,7 +100,7 @@ def obtain_checkpoint(
         part = data.use_part(member.part, data.seed + member.repeat)
         seconds = train(module, fitting, part, logger, last_epoch, own_seed)
         if is_writer():
-            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3), PLACE: provenance()}
+            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3), ENVIRONMENT: environment()}
             run.write_json(f"checkpoints/{member.name}.json", record)
         save_checkpoint(fitting, checkpoint, weights_only=True)
         if is_writer():
@@ -111,7 +110,7 @@ def obtain_checkpoint(
     return checkpoint
 
 
-def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
+def checkpoint_hashes(members: Sequence[StudyModel]) -> list[str]:
     """SHA-256 of every checkpoint that was given: another file under the same name is another study.
 
     Raises:
@@ -120,7 +119,7 @@ def checkpoint_hashes(members: Sequence[Member]) -> list[str]:
     return [file_hash(member.checkpoint) for member in members if member.checkpoint is not None]
 
 
-def own_hash(member: Member, run: RunFolder) -> str:
+def own_hash(member: StudyModel, run: RunFolder) -> str:
     """Return the SHA-256 of a model's checkpoint, which is the one that its training has written.
 
     Raises:
@@ -137,51 +136,27 @@ def own_hash(member: Member, run: RunFolder) -> str:
     return found
 
 
-def training_place(member: Member, run: RunFolder) -> dict[str, object]:
-    """Say where a model was trained, as `provenance` does; empty for a given one."""
-    place: object = _training_record(member, run).get(PLACE, {})
-    if not isinstance(place, dict):
+def training_environment(member: StudyModel, run: RunFolder) -> dict[str, object]:
+    """Say where a model was trained, as `environment` does; empty for a given one."""
+    found: object = _training_record(member, run).get(ENVIRONMENT, {})
+    if not isinstance(found, dict):
         path = run.path / "checkpoints" / f"{member.name}.json"
-        raise ValueError(f"Expected `{PLACE}` in {path} to be a mapping, got {place!r}: remove the file.")
-    return place
+        raise ValueError(f"Expected `{ENVIRONMENT}` in {path} to be a mapping, got {found!r}: remove the file.")
+    return found
 
 
-def _training_record(member: Member, run: RunFolder) -> dict[str, Any]:
+def _training_record(member: StudyModel, run: RunFolder) -> dict[str, Any]:
     path = run.path / "checkpoints" / f"{member.name}.json"
     return read_json(path) if path.is_file() else {}
 
 
-def file_hash(checkpoint: Path) -> str:
-    """Return the SHA-256 of a checkpoint.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    check_exists(checkpoint)
-    with checkpoint.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
-    """Load a checkpoint's weights into a fresh model, in evaluation mode.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or one of another architecture.
-    """
-    state = read_state(checkpoint)
-    module = model()
-    try:
-        load_weights(module, state)
-    except ValueError as error:
-        raise ValueError(
-            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"
-        ) from error
-    return module.eval()
-
-
 def test_accuracy(
-    member: Member, checkpoint: Path, run: RunFolder, data: ImageDataModule, model: ModelFactory, device: torch.device
+    member: StudyModel,
+    checkpoint: Path,
+    run: RunFolder,
+    data: ImageDataModule,
+    model: ModelFactory,
+    device: torch.device,
 ) -> dict[str, object]:
     """Say which model it is and what share of all test images it classifies as labelled, as plain values."""
     module = load_checkpoint(checkpoint, model).to(device)
@@ -199,11 +174,11 @@ def test_accuracy(
     }
 
 
-def describe(member: Member, checkpoint: Path, run: RunFolder) -> dict[str, object]:
+def describe(member: StudyModel, checkpoint: Path, run: RunFolder) -> dict[str, object]:
     """Say which model it is and how it was trained, as plain values."""
     known = {name: value for name, value in asdict(member).items() if name != "title"}
     return {
         **known,
         "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
-        **{name: value for name, value in _training_record(member, run).items() if name != PLACE},
+        **{name: value for name, value in _training_record(member, run).items() if name != ENVIRONMENT},
     }

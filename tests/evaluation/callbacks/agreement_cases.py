@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution, Gradient, SmoothGrad
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import ExplainedImages
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.statistics.comparison import Magnitude
 from lightning_spx.superpixels import Grid, Segmenter, Voronoi
 
 NUM_IMAGES, SIZE, SEED = 6, 14, 3

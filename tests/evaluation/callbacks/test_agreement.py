@@ -10,19 +10,20 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from lightning_spx.attribution import GradCAM
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import (
     PREVIOUS,
     ExplainedImages,
     agreement_scalars,
     compare_with,
-    localisation,
+    localization,
     pooled_maps,
     row_name,
 )
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.maps.poolings import derangement, permute_pixels
-from lightning_spx.evaluation.statistics.comparison import Magnitude
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import permute_pixels
 from lightning_spx.metrics import Distance
 from lightning_spx.superpixels import Slic
 from tests.evaluation.callbacks.agreement_cases import (
@@ -253,7 +254,7 @@ def box() -> Tensor:
 def test_localisation_equals_a_loop_over_images(magnitude: Magnitude) -> None:
     mask = box()
     own = model(0)
-    scalars = localisation(own, ["Gradient"], explained(mask=mask), magnitude)
+    scalars = localization(own, ["Gradient"], explained(mask=mask), magnitude)
     images = explained()
     for segmenter in (None, *SEGMENTERS):
         mass, hits, areas = [], [], []
@@ -282,17 +283,17 @@ def test_an_image_without_an_object_is_left_out_of_localisation() -> None:
     )
     own = model(0)
     part = ModelMaps(LABEL[others], own.probability[others], {k: v[others] for k, v in own.attributions.items()})
-    expected_scalars = localisation(part, list(METHODS), rest, "after")
-    assert localisation(own, list(METHODS), whole, "after") == pytest.approx(expected_scalars, abs=1e-6)
+    expected_scalars = localization(part, list(METHODS), rest, "after")
+    assert localization(own, list(METHODS), whole, "after") == pytest.approx(expected_scalars, abs=1e-6)
 
 
 def test_what_no_image_has_is_left_out_of_localisation() -> None:
     everywhere = torch.ones(NUM_IMAGES, SIZE, SIZE, dtype=torch.bool)
-    scalars = localisation(model(0), ["Gradient"], explained(mask=everywhere), "after")
+    scalars = localization(model(0), ["Gradient"], explained(mask=everywhere), "after")
     assert {name.split("/")[0] for name in scalars} == {"mass_accuracy", "pointing_game"}
     assert set(scalars.values()) == {1.0}
-    assert localisation(model(0), ["Gradient"], explained(mask=~everywhere), "after") == {}
+    assert localization(model(0), ["Gradient"], explained(mask=~everywhere), "after") == {}
 
 
 def test_without_masks_there_is_no_localisation() -> None:
-    assert localisation(model(0), ["Gradient"], explained(), "after") == {}
+    assert localization(model(0), ["Gradient"], explained(), "after") == {}

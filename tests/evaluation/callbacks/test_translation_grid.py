@@ -10,8 +10,8 @@ from PIL import Image
 from lightning_spx.evaluation import TranslationGrid
 from lightning_spx.reporting import map_grid
 from tests.data.test_unpaired import make_domains
-from tests.evaluation.small_study import birds, classifier
 from tests.models.test_cyclegan import data, quiet, tiny
+from tests.small_study import birds, classifier
 
 
 def test_it_shows_photos_translations_and_the_way_back(tmp_path: Path) -> None:

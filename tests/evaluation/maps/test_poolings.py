@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_spx.evaluation.maps.poolings import derangement, make_partitions, permute_pixels, segment_images
+from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import permute_pixels
 from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
 
 CPU = torch.device("cpu")
@@ -47,7 +49,7 @@ def test_a_permutation_depends_on_image_and_model_and_not_on_the_batch() -> None
 def test_every_control_has_the_images_own_number_of_segments() -> None:
     images = torch.rand(4, 3, 16, 16)
     segments = segment_images({"Voronoi": Voronoi(13), "Grid": Grid(9)}, images, batch_size=3, device=CPU)
-    partitions = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)
+    partitions = make_poolings(segments, torch.arange(4), derangement(4, 0), seed=0)
     names = [partition.name for partition in partitions]
     controls = ["grid", "voronoi", "borrowed", "blur"]
     assert names == [
@@ -64,7 +66,7 @@ def test_every_control_has_the_images_own_number_of_segments() -> None:
 def test_pooling_uses_each_images_segments_for_every_model() -> None:
     images = torch.rand(4, 3, 16, 16)
     segments = segment_images({"Voronoi": Voronoi(13)}, images, batch_size=2, device=CPU)
-    own = make_partitions(segments, torch.arange(4), derangement(4, 0), seed=0)[1]
+    own = make_poolings(segments, torch.arange(4), derangement(4, 0), seed=0)[1]
     attributions = torch.randn(2, 4, 3, 16, 16)
     pooled = own.pool(attributions[:, 1:3].flatten(0, 1), slice(1, 3)).view(2, 2, 3, 16, 16)
     for model in range(2):

@@ -11,7 +11,7 @@ from lightning_spx.data import Split, SyntheticBirdsDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
-from tests.evaluation.small_study import all_images
+from tests.small_study import all_images
 
 
 def birds(plan: Plan = "disjoint", num_parts: int = 2, seed: int = 0) -> SyntheticBirdsDataModule:

@@ -17,13 +17,13 @@ from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.roar.orders import Order, load_ranks, sobel
-from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Unit, list_units
+from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Retraining, list_retrainings
 from lightning_spx.evaluation.roar.summary import mean_interval, roar_results, roar_sentences
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.runs.folder import RunFolder
-from lightning_spx.runs.units import share_of
+from lightning_spx.runs.launch import share_of
 from lightning_spx.superpixels import Grid, segment_pool
-from tests.evaluation.small_study import birds, checkpoints_of, classifier, quiet_trainer
+from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
 NUM_TEST, NUM_POOL = 24, 60
 
@@ -141,12 +141,12 @@ def test_figures_and_page(done: Path) -> None:
     assert "by Sobel edges" in page
 
 
-def write_units(folder: Path, values: Mapping[tuple[str, str], Sequence[float]]) -> tuple[RunFolder, list[Unit]]:
+def write_units(folder: Path, values: Mapping[tuple[str, str], Sequence[float]]) -> tuple[RunFolder, list[Retraining]]:
     run_folder, units = RunFolder(folder, {}), []
     for (method, superpixels), accuracies in values.items():
         for seed, accuracy in enumerate(accuracies):
             order = UNTOUCHED if method == "none" else Order(method, superpixels, "either")
-            unit = Unit(order, 0.0 if method == "none" else 50.0, seed)
+            unit = Retraining(order, 0.0 if method == "none" else 50.0, seed)
             run_folder.write_json(f"units/{unit.name}.json", {"accuracy": accuracy})
             units.append(unit)
     return run_folder, units
@@ -182,7 +182,7 @@ def test_intervals_are_students() -> None:
 
 
 def test_shares_are_a_partition() -> None:
-    units = list_units([Order("random", "pixel", "either")], [10, 50, 90], 3)
+    units = list_retrainings([Order("random", "pixel", "either")], [10, 50, 90], 3)
     shares = [share_of(units, f"{number}/5") for number in range(1, 6)]
     assert sorted(unit.name for share in shares for unit in share) == sorted(unit.name for unit in units)
     for wrong in ("0/2", "3/2", "1", "a/b", "1/2/3"):

@@ -19,7 +19,7 @@ from lightning_spx.models import SmallResNet
 from lightning_spx.models.at_size import AtSize
 from lightning_spx.superpixels import Grid
 from tests.command_line import Captured, refusal
-from tests.evaluation.small_study import birds, classifier, quiet_trainer
+from tests.small_study import birds, classifier, quiet_trainer
 
 SIZES = (16, 24, 32)
 

@@ -13,9 +13,9 @@ import yaml
 from lightning_spx.attribution import Gradient, SmoothGrad, magnitude
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.evaluation.maps.sampled_images import draw_images
-from lightning_spx.evaluation.training.study_models import load_checkpoint
 from lightning_spx.metrics import mege
-from tests.evaluation.small_study import (
+from lightning_spx.models.checkpoint_file import load_checkpoint
+from tests.small_study import (
     METHODS,
     NUM_IMAGES,
     NUM_MODELS,

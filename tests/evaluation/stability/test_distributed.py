@@ -15,9 +15,9 @@ from torch import distributed
 import lightning_spx
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.cli import main
-from lightning_spx.runs.launch import Start
+from lightning_spx.runs.launch import Launch
 from lightning_spx.runs.processes import collect, start_processes
-from tests.evaluation.small_study import NUM_IMAGES, checkpoints_of, results_of, study
+from tests.small_study import NUM_IMAGES, checkpoints_of, results_of, study
 
 METHODS = [Gradient(), SmoothGrad(num_samples=2)]
 SHARD_SIZE = 2
@@ -76,7 +76,7 @@ def test_one_process_of_such_a_strategy_needs_no_others() -> None:
     trainer = Trainer(accelerator="cpu", devices=1, strategy="ddp", logger=False, barebones=True)
     start_processes(trainer)
     assert not distributed.is_initialized()
-    Start(None, "ray", {"CPU": 2}, str).prepare(trainer)
+    Launch(None, "ray", {"CPU": 2}, str).prepare(trainer)
 
 
 COMMAND = """

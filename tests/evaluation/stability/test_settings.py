@@ -11,12 +11,12 @@ import torch
 
 from lightning_spx.attribution import Gradient, SmoothGrad, magnitude
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.maps.poolings import permute_pixels
 from lightning_spx.evaluation.maps.sampled_images import draw_images
-from lightning_spx.evaluation.training.study_models import load_checkpoint
+from lightning_spx.evaluation.statistics.comparison import permute_pixels
 from lightning_spx.metrics import mege
+from lightning_spx.models.checkpoint_file import load_checkpoint
 from lightning_spx.superpixels import Grid, Slic, Voronoi
-from tests.evaluation.small_study import (
+from tests.small_study import (
     NUM_IMAGES,
     NUM_MODELS,
     PASSES,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightning_spx.attribution import Gradient
-from lightning_spx.evaluation.maps.poolings import derangement
-from lightning_spx.evaluation.maps.shards import make_shards
-from tests.evaluation.small_study import checkpoints_of, results_of, study
+from lightning_spx.evaluation.maps.shards import derangement, make_shards
+from lightning_spx.evaluation.stability import summary
+from tests.small_study import checkpoints_of, results_of, study
 
 NUM_IMAGES = 10
 
@@ -54,7 +54,7 @@ def test_an_image_alone_in_its_shard_is_refused(num_images: int, shard_size: int
 def in_shards(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shards") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lightning_spx.evaluation.stability.summary.report_stability", lambda *_: None)
+        patch.setattr(summary, "report_stability", lambda *_: None)
         return study(out, methods=[Gradient()], checkpoints=checkpoints_of(finished), shard_size=3)
 
 

@@ -12,9 +12,10 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.maps.poolings import Partition, derangement, make_partitions, permute_pixels
+from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics import comparison
-from lightning_spx.evaluation.statistics.comparison import StudyImages, check_pairs, compare
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, check_pairs, compare, permute_pixels
 from lightning_spx.superpixels import Voronoi, segment_pool
 
 NUM_MODELS, NUM_IMAGES, SIZE = 3, 5, 14
@@ -28,14 +29,14 @@ def segments() -> Tensor:
     return Voronoi(20)(torch.rand(NUM_IMAGES, 3, SIZE, SIZE))
 
 
-def partitions() -> list[Partition]:
-    return make_partitions({"Voronoi": segments()}, torch.arange(NUM_IMAGES), derangement(NUM_IMAGES, 0), seed=0)
+def partitions() -> list[Pooling]:
+    return make_poolings({"Voronoi": segments()}, torch.arange(NUM_IMAGES), derangement(NUM_IMAGES, 0), seed=0)
 
 
-def study_images(held_out: Tensor | None = None) -> StudyImages:
+def study_images(held_out: Tensor | None = None) -> ImageFacts:
     label = torch.tensor([0, 1, 0, 1, 0])
     preds = torch.tensor([[0, 1, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1]])
-    return StudyImages(torch.arange(NUM_IMAGES), label, preds, held_out, derangement(NUM_IMAGES, 0))
+    return ImageFacts(torch.arange(NUM_IMAGES), label, preds, held_out, derangement(NUM_IMAGES, 0))
 
 
 def compared(held_out: Tensor | None = None, non_negative: bool = False) -> pd.DataFrame:

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.maps.poolings import derangement, make_partitions
-from lightning_spx.evaluation.statistics.comparison import StudyImages
-from lightning_spx.evaluation.statistics.localization import localisation_values
+from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts
+from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
 from lightning_spx.superpixels import Grid, segment_pool
@@ -20,10 +21,10 @@ def values_of(attributions: torch.Tensor, mask: torch.Tensor) -> pd.DataFrame:
     images = torch.rand(NUM_IMAGES, 3, 16, 16)
     index = torch.arange(NUM_IMAGES)
     permutation = derangement(NUM_IMAGES, seed=0)
-    partitions = make_partitions({"Grid": Grid(16)(images)}, index, permutation, seed=0)
+    partitions = make_poolings({"Grid": Grid(16)(images)}, index, permutation, seed=0)
     preds = torch.zeros(2, NUM_IMAGES, dtype=torch.long)
-    known = StudyImages(index, preds[0], preds, None, permutation)
-    return localisation_values(
+    known = ImageFacts(index, preds[0], preds, None, permutation)
+    return localization_values(
         attributions, partitions, known, mask, magnitudes=["after"], non_negative=False, setting="s", seed=0
     )
 

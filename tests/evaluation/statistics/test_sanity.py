@@ -16,7 +16,7 @@ from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import cascading_randomisation
 from lightning_spx.reporting import survives
 from lightning_spx.superpixels import Grid
-from tests.evaluation.small_study import NUM_IMAGES, birds, checkpoints_of, classifier, quiet_trainer
+from tests.small_study import NUM_IMAGES, birds, checkpoints_of, classifier, quiet_trainer
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from lightning_spx.evaluation.maps.poolings import Partition, derangement, make_partitions
-from lightning_spx.evaluation.statistics.comparison import StudyImages, compare
+from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.superpixels import Slic, segment_pool
 
@@ -40,9 +41,9 @@ def smooth_signal(generator: np.random.Generator, num_images: int) -> Tensor:
     return torch.from_numpy(values / values.std()).float()
 
 
-def rows_of_a_study(attributions: Tensor, partitions: list[Partition], seed: int) -> pd.DataFrame:
+def rows_of_a_study(attributions: Tensor, partitions: list[Pooling], seed: int) -> pd.DataFrame:
     num_images = attributions.shape[1]
-    images = StudyImages(
+    images = ImageFacts(
         index=torch.arange(num_images),
         label=torch.zeros(num_images, dtype=torch.int64),
         preds=torch.zeros(2, num_images, dtype=torch.int64),
@@ -70,7 +71,7 @@ def share_of_gains(kind: str, num_images: int, num_repetitions: int) -> dict[tup
         generator = np.random.default_rng([repetition, 7])
         segments = Slic(n_segments=100, compactness=1.0)(cartoon_images(generator, num_images))
         permutation = derangement(num_images, repetition)
-        partitions = make_partitions({"Slic": segments}, torch.arange(num_images), permutation, repetition)
+        partitions = make_poolings({"Slic": segments}, torch.arange(num_images), permutation, repetition)
         noise = torch.from_numpy(generator.normal(size=(2, num_images, 3, SIZE, SIZE))).float()
         if kind == "segments":
             noise += 0.5 * segment_signal(generator, segments)

@@ -16,17 +16,17 @@ from torchvision.io import write_jpeg
 from lightning_spx.attribution import Attribution, Gradient, magnitude
 from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation.commands.report import report
-from lightning_spx.evaluation.maps.known_images import images_of, weights_hash
+from lightning_spx.evaluation.maps.sampled_images import images_of
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.evaluation.tradeoff.quality import partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend, sentences
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.summary import Point, on_front
-from lightning_spx.evaluation.training.named_networks import NamedNetwork
+from lightning_spx.evaluation.training.named_networks import NamedNetwork, weights_hash
 from lightning_spx.metrics import ROAD, deletion
 from lightning_spx.models import SmallResNet
 from lightning_spx.superpixels import Felzenszwalb, Grid, Slic, Watershed, segment_pool
-from tests.evaluation.small_study import birds, checkpoints_of, classifier, quiet_trainer
+from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
 CALLS: list[int] = []
 NUM_IMAGES = 10

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.training.study_models import load_checkpoint, members_of
+from lightning_spx.evaluation.training.study_models import members_of
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.checkpoint_file import load_checkpoint
 
 
 def birds(plan: Plan = "disjoint", num_parts: int = 2) -> SyntheticBirdsDataModule:

@@ -16,7 +16,7 @@ from lightning_spx.attribution.method import Model
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
-from lightning_spx.evaluation.maps.sampled_images import DrawnImages
+from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.runs.launch import Launcher
@@ -123,7 +123,7 @@ def study(
     )
 
 
-def all_images(drawn: DrawnImages) -> Tensor:
+def all_images(drawn: SampledImages) -> Tensor:
     return drawn.read(range(len(drawn)))[0]
 
 

@@ -1,0 +1,20 @@
+"""The name under which a message mentions a user's network."""
+
+from torch import nn
+
+from lightning_spx.models.at_size import AtSize
+from lightning_spx.models.classifier import ImageClassifier
+from lightning_spx.models.patch_score import PatchScore
+
+
+def network_name(model: nn.Module) -> str:
+    """Return the name of the user's class in what stands around it: normalisation, resizing, the mean of patches.
+
+    Example:
+        >>> from lightning_spx.models import ImageClassifier, SmallResNet
+        >>> network_name(ImageClassifier(SmallResNet())), network_name(nn.ReLU())
+        ('SmallResNet', 'ReLU')
+    """
+    while isinstance(model, ImageClassifier | AtSize | PatchScore):
+        model = model.discriminator if isinstance(model, PatchScore) else model.network
+    return type(model).__name__
