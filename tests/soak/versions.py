@@ -25,7 +25,10 @@ ROOT = Path(__file__).parents[2]
 EXTRAS = ("captum", "docs", "fast", "peers", "pretrained", "timm")
 TESTS = (
     "lightning_spx",  # every docstring's example
-    *(f"tests/{room}" for room in ("attribution", "superpixels", "metrics", "data", "models", "reporting", "inputs")),
+    *(
+        f"tests/{room}"
+        for room in ("attribution", "superpixels", "metrics", "data", "models", "reporting", "runs", "inputs")
+    ),
     *(
         f"tests/evaluation/{name}.py"
         for name in (
@@ -35,10 +38,8 @@ TESTS = (
             "commands/test_report",
         )
     ),
-    *(
-        f"tests/test_{name}.py"
-        for name in ("cli", "cli_refusals", "optional_imports", "api", "determinism", "wandb_sweep")
-    ),
+    "tests/cli",
+    *(f"tests/test_{name}.py" for name in ("optional_imports", "api", "determinism", "wandb_sweep")),
     "tests/soak/test_leaks.py",
 )
 
