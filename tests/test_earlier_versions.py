@@ -19,26 +19,28 @@ from tests.command_line import refusal
 
 ARCHIVE = Path(__file__).with_name("earlier") / "3addd89.zip"
 PUBLIC = {
-    "superpixels": "Cached Felzenszwalb Grid Precomputed Quickshift ScikitSlic Segmenter Slic Voronoi Watershed WithSegments "
-    "achievable_accuracy blur_like borrow boundary_recall check_images check_segments compactness grid_like "
-    "image_key num_segments segment_pool undersegmentation_error voronoi_like",
-    "attribution": "AdaptiveIntegratedGradients Attribution FromCaptum GradCAM Gradient InputXGradient IntegratedGradients "
-    "MoreauGrad PathIntegral SmoothGrad SparsifiedSmoothGrad VarGrad adaptive_integrated_gradients "
-    "completeness_gap input_gradient integrated_gradients is_constant magnitude saliency_map",
-    "metrics": "IROF ROAD Deletion Distance FidelityError ImageMean Insertion MaskAUC MassAccuracy MeGe PointingGame ReCo "
-    "SaliencySSIM Substrate TopKOverlap average_ranks deletion fidelity_error impute insertion irof "
-    "map_distance mask_auc mass_accuracy mege mege_from_distances pair_distances pair_sets pointing_game reco "
-    "reco_from_distances removal_ranks road saliency_ssim spearman topk_overlap",
+    "superpixels": "Cached Felzenszwalb Grid Precomputed Quickshift ScikitSlic Segmenter Slic Voronoi Watershed "
+    "WithSegments achievable_accuracy blur_like borrow boundary_recall check_images check_segments "
+    "compactness grid_like image_key num_segments segment_pool undersegmentation_error voronoi_like",
+    "attribution": "AdaptiveIntegratedGradients Attribution FromCaptum GradCAM Gradient InputXGradient "
+    "IntegratedGradients MoreauGrad PathIntegral SmoothGrad SparsifiedSmoothGrad VarGrad "
+    "adaptive_integrated_gradients completeness_gap input_gradient integrated_gradients is_constant "
+    "magnitude saliency_map",
+    "metrics": "IROF ROAD Deletion Distance FidelityError ImageMean Insertion MaskAUC MassAccuracy MeGe "
+    "PointingGame ReCo SaliencySSIM Substrate TopKOverlap average_ranks deletion fidelity_error impute "
+    "insertion irof map_distance mask_auc mass_accuracy mege mege_from_distances pair_distances "
+    "pair_sets pointing_game reco reco_from_distances removal_ranks road saliency_ssim spearman "
+    "topk_overlap",
     "data": "ArrayImages Background BirdsDataModule CIFAR10DataModule ImageDataModule ImageFolderDataModule "
-    "LabelledImages RemovedPixels Split SyntheticBirdsDataModule UnpairedDataModule disjoint_parts folds "
-    "labels_hash load_splits make_split read_mask replace_background save_splits stratified_draw",
+    "LabelledImages RemovedPixels Split SyntheticBirdsDataModule UnpairedDataModule disjoint_parts "
+    "folds labels_hash load_splits make_split read_mask replace_background save_splits stratified_draw",
     "models": "CycleGAN ImageClassifier Normalize Part PatchDiscriminator PatchScore Region ResNetGenerator "
     "SeparationAUC SmallResNet cascading_randomisation cifar_resnet18 pretrained separation_auc",
-    "reporting": "Gallery MethodMaps Page PhotoMaps finish front_figure log_config log_figure log_folder log_map_table "
-    "log_picture log_scalars log_segmented log_summary log_table map_grid map_panel maps_grid mege_table "
-    "method_name outline_segments pair_cells pairs_figure partitions_figure photo_figure picture_of "
-    "removal_cells removal_curves render_page stability_bars stability_table survives table_figure text_table "
-    "tradeoff_cells verdict without_controls",
+    "reporting": "Gallery MethodMaps Page PhotoMaps finish front_figure log_config log_figure log_folder "
+    "log_map_table log_picture log_scalars log_segmented log_summary log_table map_grid map_panel "
+    "maps_grid mege_table method_name outline_segments pair_cells pairs_figure partitions_figure "
+    "photo_figure picture_of removal_cells removal_curves render_page stability_bars stability_table "
+    "survives table_figure text_table tradeoff_cells verdict without_controls",
     "evaluation": "SaliencyEvaluator TranslationGrid stability",
 }
 
