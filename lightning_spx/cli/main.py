@@ -136,7 +136,7 @@ def tradeoff_parser() -> ArgumentParser:
 
 def roar_parser() -> ArgumentParser:
     """Return the parser of `spx roar`."""
-    return study_parser(roar, "Remove the salient pixels, retrain, and measure the accuracy that is left.", ROAR_DEFAULTS)
+    return study_parser(roar, "Remove the salient pixels, retrain, and measure the accuracy left.", ROAR_DEFAULTS)
 
 
 def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Namespace) -> None:

@@ -109,7 +109,7 @@ def stability(
         seed: seeds initial weights, noise, sampled images, controls and bootstrap (the split uses the seed of `data`).
         unit: do share i of n of the work, written as 2/16, and do not collect results: train every n-th model and,
             once all models exist, explain every n-th shard. None does everything that is missing and collects.
-        launcher: `local` does the work in this process; `ray` runs each unit as a task of a Ray cluster that sees the
+        launcher: `local` does the work in this command; `ray` runs each unit as a task of a Ray cluster that sees the
             same files.
         resources: what each Ray task reserves, such as `{CPU: 4, GPU: 1}`; by default one CPU.
         out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
