@@ -1,4 +1,4 @@
-"""Attribution methods: (model, inputs, target) -> signed attribution -> saliency map."""
+"""Attribution methods: from a model, inputs and targets to a signed attribution, and on to a saliency map."""
 
 from lightning_spx.attribution.adaptive import (
     AdaptiveIntegratedGradients,

@@ -1,4 +1,4 @@
-"""Integrated gradients with as many evaluations as each image's map needs."""
+"""Integrated gradients that spend as many evaluations on each image as its map needs."""
 
 import logging
 import math
@@ -20,13 +20,13 @@ FEWEST = 7
 
 
 class PathIntegral(NamedTuple):
-    """Attributions and what they took.
+    """Attributions, with the evaluations that they took and how much they still changed.
 
     Args:
         attribution: `(N, C, H, W)` float32, signed.
         num_evaluations: `(N,)` int64, gradient evaluations of each image.
         change: `(N,)` float32, how much the last doubling changed the map: the L2 norm of the difference divided by
-            that of the map. The error that is left was about half of it on ImageNet photos.
+            that of the map. On ImageNet photos the remaining error was about half of this change.
 
     Example:
         >>> found = PathIntegral(torch.zeros(1, 3, 2, 2), torch.tensor([31]), torch.tensor([0.04]))
@@ -42,9 +42,10 @@ class PathIntegral(NamedTuple):
 def chebyshev_nodes(num_steps: int) -> tuple[list[float], list[float]]:
     """Return the nodes `(1 - cos(k pi / (n + 1))) / 2` in (0, 1) and their weights `sin(k pi / (n + 1))`, unscaled.
 
-    The trapezoidal rule after the substitution of Clenshaw and Curtis (1960). Every second node of `2 n + 1` is one of
-    `n`, with the same weight: sums over the nodes of one rule continue those of the rule before, and no gradient has to
-    be kept. On networks' gradients, which jump, it was as exact as Clenshaw-Curtis' own weights to three digits.
+    This is the trapezoidal rule after the substitution of Clenshaw and Curtis (1960). Every second of `2 n + 1` nodes
+    is one of the `n` nodes and has the same weight, so a finer rule continues the sums of the coarser one and no
+    gradient has to be kept. On networks' gradients, which jump, it matched the accuracy of Clenshaw and Curtis' own
+    weights to three digits.
 
     Example:
         >>> [round(node, 3) for node in chebyshev_nodes(3)[0]]
@@ -64,26 +65,26 @@ def adaptive_integrated_gradients(
     precision: Precision = "fp32",
     chunk_size: int | None = None,
 ) -> PathIntegral:
-    """Integrate the gradient from a baseline to the inputs, doubling the nodes of an image until its map settles.
+    """Integrate the gradient from a baseline to the inputs; double an image's nodes until its map settles.
 
-    The criterion is the whole map, not the completeness gap, which is one number whose errors cancel.
+    The whole map decides, not the completeness gap: that is a single number in which errors cancel.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         tolerance: An image is finished when a doubling changes its map by less, relative to its L2 norm.
-        max_steps: Most evaluations of an image: 7, 15, 31 and so on, a power of two less one.
+        max_steps: Largest number of evaluations of an image: 7, 15, 31 and so on, a power of two minus one.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+        chunk_size: Points evaluated at once; None chooses by image size. The number is halved when memory runs out.
 
     Returns:
-        The attributions, what each image took and how much its last doubling changed.
+        The attributions, the evaluations of each image and how much its last doubling changed the map.
 
     Raises:
-        TypeError: As `Attribution.attribute`.
-        ValueError: As `Attribution.attribute`, and if a setting is out of range or `baseline` does not broadcast.
+        TypeError: As in `Attribution.attribute`.
+        ValueError: As in `Attribution.attribute`, and if a setting is out of range or `baseline` does not broadcast.
 
     Example:
         >>> images = torch.tensor([[[[1.0, 2.0]]]])
@@ -124,18 +125,18 @@ def adaptive_integrated_gradients(
 class AdaptiveIntegratedGradients(Attribution):
     """Integrated gradients that stop, image by image, when more nodes change the map by less than a tolerance.
 
-    With the level INFO of this module's logger, the evaluations of each batch are logged. For a baseline that is a
-    tensor, and for the number of evaluations of each image, call `adaptive_integrated_gradients`.
+    At level INFO, this module's logger reports the evaluations of each batch. To pass a tensor as baseline, or to get
+    the number of evaluations of each image, call `adaptive_integrated_gradients`.
 
     Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1; nodes of Clenshaw and
     Curtis, A Method for Numerical Integration on an Automatic Computer, 1960.
 
     Args:
         tolerance: Relative change of the map (L2) below which an image is finished; 0 always takes `max_steps`.
-        max_steps: Most evaluations of an image: a power of two less one, at least 15.
+        max_steps: Largest number of evaluations of an image: a power of two minus one, at least 15.
         baseline: Where the path starts: one value for all channels (default black) or one for each.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+        chunk_size: Points evaluated at once; None chooses by image size. The number is halved when memory runs out.
 
     Example:
         >>> AdaptiveIntegratedGradients().attribute(lambda x: 3 * x.flatten(1), torch.full((1, 1, 1, 1), 3.0),
@@ -150,9 +151,9 @@ class AdaptiveIntegratedGradients(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         _check(self.tolerance, self.max_steps)
-        # YAML gives a list, which would make the settings unequal to those written in Python
+        # a list, as from YAML, would not equal the same settings from Python
         object.__setattr__(self, "baseline", checked_baseline(self.baseline))
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
@@ -178,4 +179,4 @@ def _check(tolerance: float, max_steps: int) -> None:
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"Expected `tolerance` to be finite and non-negative, got {tolerance}.")
     if max_steps <= FEWEST or (max_steps + 1) & max_steps:
-        raise ValueError(f"Expected `max_steps` to be a power of two less one, from 15 on, got {max_steps}.")
+        raise ValueError(f"Expected `max_steps` to be a power of two minus one and at least 15, got {max_steps}.")

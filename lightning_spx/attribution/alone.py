@@ -1,4 +1,4 @@
-"""Whether a model answers each image by itself: if not, no gradient of a batch is the gradient of one image."""
+"""Checks that a model evaluates each image independently: else a batch does not give the gradient of one image."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Model
 from lightning_spx.attribution.naming import users_name
 
-# By what part of the largest logit two answers to an image may differ before the gradient is asked, by precision
+# by precision: two logits of an image may differ by this fraction of the largest one before the gradient is checked
 NOTICED: dict[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}
-# and by what part among others and among copies, if the gradient tells of nothing, as of a detached statistic
+# the same with other images against with copies, when no gradient shows the dependence (a detached statistic)
 DETACHED = 1e-3
-# nor may they differ by less than this many times what two calls do
+# the difference must also exceed that of two identical calls by this factor
 REPEATED = 10
 IMAGES_ASKED = 4
 BATCH_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-# what anybody's code raises for a batch of another size than it was written for
+# a user's model may raise any of these for a batch of another size than it was written for
 REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, MemoryError)
 
 
 @dataclass(frozen=True)
 class _Doubt:
-    """Images of which the one at `row` was answered otherwise without the others."""
+    """A chunk whose image at `row` got another logit without the other images."""
 
     row: int
     images: Tensor
@@ -36,16 +36,16 @@ class _Doubt:
 
 
 class Neighbours:
-    """Looks once in a stream of chunks whether the answer to an image depends on its neighbours in the batch.
+    """Checks once in a stream of chunks whether the logit of an image depends on its neighbours in the batch.
 
-    One image of the first chunk is evaluated alone, or, by a model that takes no batch of one, among copies of itself.
-    If its logit differs by more than rounding, the gradient decides: that of an image's logit with respect to another
-    image is zero exactly, in every precision, unless the one depends on the other.
+    One image of the first chunk is evaluated alone, or among copies of itself if the model takes no batch of one. If
+    its logit differs by more than rounding, the gradient decides: the gradient of an image's logit with respect to
+    another image is exactly zero in every precision, unless one depends on the other.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
-        precision: As the chunks are evaluated.
-        at_once: Whether to refuse immediately, as on a CPU; else `finish` does, so that nothing waits for the device.
+        model: Any callable that returns `(N, K)` or `(N,)`.
+        precision: The precision in which the chunks are evaluated.
+        at_once: Whether to raise immediately, as on a CPU; otherwise `finish` raises, so that nothing waits for a GPU.
 
     Example:
         >>> images, model = torch.eye(2).view(2, 1, 1, 2), lambda x: (x - x.mean(0)).flatten(1)
@@ -64,12 +64,12 @@ class Neighbours:
         self._doubt: _Doubt | None = None
 
     def look(self, images: Tensor, target: Tensor | None, logits: Tensor) -> None:
-        """Compare an answer with that to the image alone; after the first comparison, do nothing.
+        """Compare a logit with the same image's logit alone; after the first comparison, do nothing.
 
         Args:
             images: The chunk `(n, C, H, W)`.
-            target: Of the chunk, `(n,)` or None.
-            logits: Its explained logits, `(n,)`.
+            target: The chunk's target, `(n,)` or None.
+            logits: The chunk's explained logits, `(n,)`.
 
         Raises:
             ValueError: If the answer depends on the rest of the chunk.
@@ -77,14 +77,14 @@ class Neighbours:
         if self._looked:
             return
         if len(images) > 1:
-            # where there are more than two it is neither the first nor the last, as a dependence may have a direction
+            # in the middle, neither first nor last if there are more than two: the dependence may have a direction
             place = len(images) // 2
             start = max(0, place - IMAGES_ASKED // 2)
             here = slice(start, start + IMAGES_ASKED)
             few = images[here].clone(), None if target is None else target[here]
             self._compare(place - start, *few, logits[place], logits)
         elif self._single is None:
-            # nothing to depend on; another chunk of one may follow
+            # a single image depends on nothing; another chunk of one may follow
             self._single = images, target
         else:
             before, chosen = self._single
@@ -96,7 +96,7 @@ class Neighbours:
                 self._decide(_Doubt(1, pair, both, (among[1] - logits[0]).abs(), among.abs().max()))
 
     def finish(self) -> None:
-        """Refuse now what was not refused at once.
+        """Raise for what was found and not raised at once.
 
         Raises:
             ValueError: If the answer depends on the rest of the chunk.
@@ -124,7 +124,7 @@ class Neighbours:
             self.finish()
 
     def _answer(self, images: Tensor, target: Tensor | None) -> Tensor | None:
-        """Return the explained logits, or None if the model takes no batch of this size."""
+        """Return the explained logits, or None if the model does not accept a batch of this size."""
         try:
             with explaining(self._model, images.device, self._precision) as network, torch.no_grad():
                 return explained_logits(network, images.clone(), target)
@@ -142,12 +142,12 @@ class Neighbours:
             gradient[row] = 0
             if bool(gradient.any()):
                 return True
-        # the same number of images, so that rounding, and what is drawn from torch's random numbers, is the same
+        # the same number of images, so that rounding and torch's random draws are the same
         copies = _copies(row, images, doubt.target, len(images))
         once, again = self._answer(*copies), self._answer(*copies)
         if once is None or again is None:
             return False
-        # a model that answers otherwise in each call is taken at its word
+        # a model that is random in each call may differ as much as two calls do
         bound = max(float(DETACHED * doubt.largest), REPEATED * float((once[row] - again[row]).abs()))
         return float((logits[row] - once[row]).abs()) > bound
 

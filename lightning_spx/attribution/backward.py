@@ -1,4 +1,4 @@
-"""The one backward pass under every gradient method, also through half precision and activation checkpointing."""
+"""The backward pass of every gradient method, which also handles half precision and activation checkpointing."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,8 +8,8 @@ from torch.autograd.graph import Node
 
 from lightning_spx.attribution.finite import Check, require_finite
 
-# Powers of two by which a logit is multiplied where its gradient passes through float16, which ends at 2**16: from the
-# largest down, until nothing overflows
+# A logit is multiplied by a power of two if its gradient passes through float16, which ends at 2**16: from this
+# exponent down, until nothing overflows
 LARGEST_EXPONENT = 15
 SMALLEST_EXPONENT = -10
 EXPONENT_STEP = 5
@@ -22,11 +22,11 @@ def differentiate(
     """Return the gradient of each image's logit with respect to its row of `variable`: the only autograd call.
 
     Args:
-        logits: One value for each image, `(N,)`.
-        variable: What the logits were computed from, `(N, ...)`.
-        check: Refuses values that are not finite.
-        exponents: Of powers of two, one for each image, by which its logit is multiplied before the backward pass and
-            its gradient divided after it; None for no scaling.
+        logits: One value per image, `(N,)`.
+        variable: The tensor from which the logits were computed, `(N, ...)`.
+        check: Raises for values that are not finite.
+        exponents: One exponent of two per image. Its logit is multiplied by this power before the backward pass and its
+            gradient divided by it afterwards. None for no scaling.
 
     Returns:
         Gradient of the shape of `variable`, detached, float32.
@@ -41,7 +41,7 @@ def differentiate(
                 [4.]])
     """
     scale = None if exponents is None else logits.new_tensor([2.0**exponent for exponent in exponents])
-    # the logit of an image depends on no other image, so the gradient of the sum holds the gradient of each
+    # an image's logit depends on no other image, so the gradient of the sum contains the gradient of each
     total = logits.sum() if scale is None else (logits * scale).sum()
     gradient = _gradient(total, variable) if logits.requires_grad else None
     if gradient is None:
@@ -56,20 +56,20 @@ def differentiate(
 def evaluated_gradient(
     evaluate: Callable[[], tuple[Tensor, Tensor]], check: Check = require_finite
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Evaluate a model and differentiate it, again with a smaller scale where float16 overflows on the way back.
+    """Evaluate a model and differentiate it; repeat with a smaller scale if float16 overflows in the backward pass.
 
-    The gradient of a pixel of a large image lies below what float16 can hold, and would be zero. A power of two is
-    exact, so a scale changes nothing but that; each image has its own, which depends on no other image.
+    Without a scale, the gradient of a pixel of a large image would be too small for float16 and become zero. Scaling by
+    a power of two is exact and changes nothing else; the scale of an image depends on no other image.
 
     Args:
         evaluate: Returns the logits `(N,)` and the variable `(N, ...)` that they were computed from.
-        check: Refuses values that are not finite.
+        check: Raises for values that are not finite.
 
     Returns:
         The gradient, float32, and the logits and the variable of the last evaluation.
 
     Raises:
-        ValueError: As `differentiate`.
+        ValueError: As in `differentiate`.
 
     Example:
         >>> x = torch.full((1, 1), 2.0, dtype=torch.float16, requires_grad=True)
@@ -96,7 +96,7 @@ def evaluated_gradient(
 
 
 def passes_float16(logits: Tensor) -> bool:
-    """Whether the way back from the logits passes a tensor of type float16.
+    """Whether the backward pass from the logits goes through a float16 tensor.
 
     Example:
         >>> x = torch.ones(1, requires_grad=True)
@@ -109,7 +109,7 @@ def passes_float16(logits: Tensor) -> bool:
 def _gradient(total: Tensor, variable: Tensor) -> Tensor | None:
     if not any(node.name() == REENTRANT_CHECKPOINT for node in _nodes(total.grad_fn)):
         return torch.autograd.grad(total, variable, allow_unused=True)[0]
-    # its inner backward passes know nothing of `variable`, so the gradient has to be taken from where it is left
+    # the inner backward passes do not know `variable`, so its gradient must be read from `.grad`
     variable.retain_grad()
     torch.autograd.backward(total)
     gradient, variable.grad = variable.grad, None
@@ -128,4 +128,4 @@ def _nodes(root: Node | None) -> list[Node]:
 
 
 def _anything(_: Tensor, __: str) -> None:
-    """Check nothing, as what is not finite is tried again."""
+    """Check nothing: values that are not finite lead to another attempt."""

@@ -1,4 +1,4 @@
-"""Grad-CAM: where a convolutional layer's activations raise the logit."""
+"""Grad-CAM: shows where a convolutional layer's activations raise the logit."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.FractionalMaxPool2d, nn.A
 def last_convolutional_layer(network: nn.Module, image: Tensor) -> str:
     """Return the name of the layer whose output is the last feature map of more than one pixel before pooling.
 
-    The forward pass decides, not the order in which layers are registered: `layer4` of a ResNet, the last ReLU of VGG.
-    What a feature map is, is looked at too (`channel_axis`): neither the scores of an attention are, nor its keys.
+    The order of the forward pass decides, not that of registration: `layer4` of a ResNet, the last ReLU of VGG.
+    `channel_axis` decides whether an output is a feature map; the scores and keys of an attention are none.
 
     Args:
-        network: The network; its flags are left alone, so call this in eval mode.
+        network: The network, in eval mode; its train/eval flags are not changed here.
         image: One image as a batch, `(1, C, H, W)`.
 
     Returns:
-        The dotted name, as for `network.get_submodule`.
+        The dotted name, as in `network.get_submodule`.
 
     Raises:
         ValueError: If no layer gives a feature map.
@@ -49,7 +49,7 @@ def last_convolutional_layer(network: nn.Module, image: Tensor) -> str:
 
 
 def _last_feature_map(network: nn.Module, image: Tensor) -> tuple[str, int]:
-    """Find the name of the layer and the axis of its channels, first among the last outputs of the network."""
+    """Find the name of the layer and the axis of its channels, trying the last outputs of the network first."""
     for most in (OUTPUTS_KEPT, None):
         for name, output in reversed(_outputs(network, image, most)):
             axis = channel_axis(output, (image.shape[2], image.shape[3]))
@@ -62,13 +62,13 @@ def _last_feature_map(network: nn.Module, image: Tensor) -> tuple[str, int]:
 
 
 def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | None = None) -> list[tuple[str, Tensor]]:
-    """Return the outputs of four axes before pooling, the last of each name of a module, in the order of use.
+    """Return the four-dimensional outputs before pooling, the last one of each module, in the order of use.
 
     Args:
-        network: In eval mode.
-        image: `(1, C, H, W)`; the outputs are those of `corners_changed`, or of the image if the network cannot.
-        most: Number of the last outputs that are kept; None for all.
-        layer: The only layer that is of interest; None for all.
+        network: The network, in eval mode.
+        image: `(1, C, H, W)`. The outputs are those for `corners_changed`, or for the image if that fails.
+        most: Number of last outputs to keep; None for all.
+        layer: The only layer to look at; None for all.
     """
     found: deque[tuple[str, Tensor]] = deque(maxlen=most)
     pooled: list[Tensor] = []
@@ -79,7 +79,7 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
                 return
             if layer is None and output.shape[2:].numel() == 1:
                 return
-            # a container that ends with a pooling layer returns that layer's very tensor
+            # a container that ends with a pooling layer returns the very tensor of that layer
             if layer is None and (isinstance(module, POOLING) or any(output is tensor for tensor in pooled)):
                 pooled.append(output)
                 return
@@ -101,7 +101,7 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
             try:
                 answer(network, corners_changed(image))
             except REFUSALS:
-                # for three images there is no memory, or the network is made for one
+                # not enough memory for three images, or the network accepts only one
                 found.clear()
                 pooled.clear()
                 answer(network, image.clone())
@@ -115,15 +115,15 @@ def _outputs(network: nn.Module, image: Tensor, most: int | None, layer: str | N
 class GradCAM(Attribution):
     """The positive part of a layer's activations, weighted by their mean gradients and scaled up to the image.
 
-    The map is written to every channel divided by the number of channels, so that the sum over channels gives it back.
+    Every channel gets the map divided by the number of channels, so that the sum over channels is the map.
 
     Source: Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
 
     Args:
-        layer: Dotted name of a layer with output `(N, A, h, w)`, or `(N, h, w, A)` as in a Swin transformer, as for
+        layer: Dotted name of a layer with output `(N, A, h, w)`, or `(N, h, w, A)` as in a Swin transformer, as in
             `get_submodule`; None takes the last feature map before pooling, found by `last_convolutional_layer`.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Images evaluated at once; None chooses from their size. Halved when memory runs out.
+        chunk_size: Images evaluated at once; None chooses by their size. The number is halved when memory runs out.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -139,7 +139,7 @@ class GradCAM(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
@@ -148,7 +148,7 @@ class GradCAM(Attribution):
 
         Raises:
             TypeError: If `model` is not a module or a method of one, and as in `Attribution.attribute`.
-            ValueError: If there is no such layer or it gives no feature map, and as in `Attribution.attribute`.
+            ValueError: If the layer does not exist or gives no feature map, and as in `Attribution.attribute`.
         """
         inputs, target = checked(inputs, target)
         seen: tuple[str, int] | None = None
@@ -174,13 +174,13 @@ class GradCAM(Attribution):
 
             def evaluate() -> tuple[Tensor, Tensor]:
                 outputs.clear()
-                # a copy, as a model may write to what it is given
+                # a copy, because a model may write to its input
                 logits = explained_logits(explained, inputs.clone(), target)
                 if not outputs or outputs[-1].ndim != 4 or len(outputs[-1]) != len(inputs):
                     raise _no_feature_map(layer, tuple(outputs[-1].shape) if outputs else None)
                 return logits, outputs[-1]
 
-            # on the way back too, where an activation checkpoint evaluates the layer again
+            # captures in the backward pass too, where an activation checkpoint evaluates the layer again
             with _captured(network, layer) as outputs:
                 gradients, logits, activations = evaluated_gradient(evaluate)
             gradients, activations = gradients.movedim(channels, 1), activations.detach().float().movedim(channels, 1)
@@ -205,7 +205,7 @@ class GradCAM(Attribution):
             ) from error
         outputs = _outputs(network, image, 1, self.layer)
         if not outputs:
-            # the evaluation tells what there is instead
+            # the evaluation will say which output there is instead
             return self.layer, 1
         shape = tuple(outputs[-1][1].shape)
         axis = channel_axis(outputs[-1][1], (image.shape[2], image.shape[3]))
@@ -234,7 +234,7 @@ def _captured(network: nn.Module, layer: str) -> Iterator[list[Tensor]]:
                 f"Expected `layer` {layer!r} to be evaluated with gradients, got it where they are off: under "
                 "`torch.no_grad`, or in an activation checkpoint that is not `use_reentrant=False`."
             )
-        # the graph starts here, so nothing before the layer is kept; the copy is for an in-place layer that follows
+        # the graph starts here, so that nothing before the layer is kept; copied in case an in-place layer follows
         outputs.append(output.detach().requires_grad_())
         return outputs[-1].clone()
 

@@ -1,4 +1,4 @@
-"""Any attribution class of captum as a method with this package's guarantees."""
+"""Makes any attribution class of captum a method with this package's guarantees."""
 
 import pickle
 import random
@@ -26,17 +26,17 @@ from lightning_spx.attribution.noise import image_generators
 
 @dataclass(frozen=True)
 class FromCaptum(Attribution):
-    """The attribution of a captum method, which is imported only when one of its classes is named.
+    """The attribution of a captum method; captum is imported only when one of its classes is named.
 
     Args:
-        method: A class of `captum.attr` that is built from the model alone, in YAML its import path, such as
-            `captum.attr.DeepLift`; or a function from the model to such an object.
-        arguments: Further keyword arguments of its `attribute`, such as `{"n_steps": 20}`.
-        seed: Needed if the method draws random numbers: each image is then explained alone, with random numbers that
-            depend on the seed and the image only. None for methods that draw none.
+        method: A class of `captum.attr` that needs only the model, in YAML its import path, such as
+            `captum.attr.DeepLift`; or a function that maps the model to such an object.
+        arguments: Additional keyword arguments of its `attribute`, such as `{"n_steps": 20}`.
+        seed: Needed if the method draws random numbers: it then explains each image alone, with random numbers that
+            depend only on the seed and the image. None for methods that draw none.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Images given to captum at once; None chooses from their size. Halved when memory runs out. How many
-            points captum makes of each image is its own setting (`internal_batch_size`).
+        chunk_size: Images given to captum at once; None chooses by their size. The number is halved when memory runs
+            out. captum's own `internal_batch_size` decides how many points it evaluates at once.
 
     Example:
         >>> class Twice:
@@ -53,7 +53,7 @@ class FromCaptum(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         if not callable(self.method):
             raise TypeError(f"Expected `method` to be a class of captum.attr, got {self.method!r}.")
         check_precision(self.precision)
@@ -64,10 +64,10 @@ class FromCaptum(Attribution):
 
         Raises:
             TypeError: If captum returns no tensor, and as in `Attribution.attribute`.
-            ValueError: If captum cannot explain the model, an answer depends on the batch or is given by writing to the
-                image, the result has another shape, `seed` is missing, and as in
-                `Attribution.attribute`. Also for a RuntimeError of the model itself that it raises in captum's hands
-                and not in the call on the images before; that error is the cause.
+            ValueError: If captum cannot explain the model, a logit depends on the batch, the model writes to its input,
+                the result has another shape, `seed` is missing, and as in `Attribution.attribute`. Also if the model
+                raises a RuntimeError when captum calls it but not when it was called directly before; that error is
+                the cause.
         """
         inputs, target = checked(inputs, target)
         alone = Neighbours(model, self.precision, at_once=True)
@@ -75,7 +75,7 @@ class FromCaptum(Attribution):
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
             nonlocal first
-            # LRP writes rules into weights, and what it has read of them back
+            # LRP changes weights in place and writes the old ones back
             with explaining(model, images.device, self.precision, parameters=True) as network, isolate_rng():
                 copy = images.clone()
                 version = copy._version
@@ -93,7 +93,7 @@ class FromCaptum(Attribution):
             first = False
             return result
 
-        # random numbers that belong to an image cannot be drawn for several at once
+        # captum draws random numbers for a whole batch, so images with their own numbers go one at a time
         chunk_size = self.chunk_size if self.seed is None else 1
         return collected(in_chunks(f"FromCaptum({self._name})", evaluate, one_each(inputs), target, chunk_size), inputs)
 

@@ -1,4 +1,4 @@
-"""Evaluate a stream of inputs in chunks, so that memory grows neither with images nor with steps or draws."""
+"""Evaluates a stream of inputs in chunks, so that memory grows neither with images nor with steps or draws."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -35,20 +35,20 @@ def in_chunks(
 ) -> Iterator[tuple[int, Tensor]]:
     """Evaluate points in chunks, halving the chunk for the rest of the stream when memory runs out.
 
-    On a GPU the first of several chunks is a small one, and the memory that it takes decides on the size of the others;
-    not where algorithms must be deterministic, as the last bits of a result depend on how many are evaluated at once.
-    Where memory runs out the chunk is halved there too, and these bits may differ from a run in which it did not.
+    On a GPU the first of several chunks is small, and the memory that it takes decides the size of the others. This is
+    switched off if algorithms must be deterministic, because the last bits of a result depend on the chunk size. If
+    memory runs out the chunk is halved even then, and these bits may differ from a run in which memory sufficed.
 
     Args:
         method: Name of the attribution method, for messages.
-        evaluate: From `(n, C, H, W)` and targets `(n,)` or None to one row for each point.
-        points: An image's position in the batch and points of it, `(k, C, H, W)`; taken only as they are needed.
+        evaluate: Maps points `(n, C, H, W)` and targets `(n,)` or None to one row per point.
+        points: Pairs of an image's position in the batch and points of it, `(k, C, H, W)`; consumed as needed.
         target: Class indices of the batch, `(N,)`, or None.
-        chunk_size: Points evaluated at once; None chooses from the number of pixels and the free memory.
-        check: What `evaluate` checks its values with, if they are to be looked at when the stream ends.
+        chunk_size: Points evaluated at once; None chooses by the number of pixels and the free memory.
+        check: The check that `evaluate` uses, if its findings are to be raised when the stream ends.
 
     Yields:
-        The position and rows of the result, in the order of `points`; as many at a time as were evaluated together.
+        The position and rows of the result in the order of `points`, as many at a time as were evaluated together.
 
     Raises:
         NonFiniteError: If `evaluate` raises it; positions in the chunk become positions in the batch.
@@ -71,7 +71,7 @@ def in_chunks(
         size = first_chunk(point)
     elif chunk_size is None and device.type == "cuda":
         certain = min(largest, surely_fitting(point, free_bytes(device)))
-        # a few points need not be divided; of many, the first ones tell how much memory they take
+        # a few points need no division; of many, the first ones show how much memory a point takes
         measured = _filled(waiting, stream, certain + 1) > certain
         size = min(certain, first_chunk(point)) if measured else certain
     before = allocated_so_far(device) if measured else 0
@@ -111,7 +111,7 @@ def in_chunks(
 
 
 def _filled(waiting: list[tuple[int, Tensor]], stream: Iterator[tuple[int, Tensor]], size: int) -> int:
-    """Take points from a stream until there are `size`, or no more; return how many there are."""
+    """Take points from a stream until there are `size` or the stream ends; return how many there are."""
     count = sum(len(block) for _, block in waiting)
     while count < size and (more := next(stream, None)) is not None:
         waiting.append(more)
@@ -120,7 +120,7 @@ def _filled(waiting: list[tuple[int, Tensor]], stream: Iterator[tuple[int, Tenso
 
 
 def _divided(blocks: list[tuple[int, Tensor]], size: int) -> tuple[list[tuple[int, Tensor]], list[tuple[int, Tensor]]]:
-    """The first `size` points, and what is left; a block that does not fit is cut."""
+    """Return the first `size` points and the rest; a block that does not fit is cut."""
     count = 0
     for position, (image, block) in enumerate(blocks):
         if count + len(block) > size:
@@ -131,7 +131,7 @@ def _divided(blocks: list[tuple[int, Tensor]], size: int) -> tuple[list[tuple[in
 
 
 def one_each(images: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield the images themselves as points, one of each.
+    """Yield each image as its own single point.
 
     Example:
         >>> [(image, points.shape) for image, points in one_each(torch.zeros(2, 3, 4, 4))]
@@ -142,7 +142,7 @@ def one_each(images: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 
 def collected(rows: Iterable[tuple[int, Tensor]], inputs: Tensor) -> Tensor:
-    """Return one row for each image, of any order, as one float32 tensor of the shape of `inputs`.
+    """Collect one row per image, in any order, into one float32 tensor of the shape of `inputs`.
 
     Example:
         >>> collected([(1, torch.tensor([[5.0]])), (0, torch.tensor([[4.0]]))], torch.zeros(2, 1))

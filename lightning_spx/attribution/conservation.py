@@ -1,4 +1,4 @@
-"""What a method of captum promises of the sum of an attribution, and whether it is kept."""
+"""Checks what a captum method promises about the sum of an attribution."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -9,24 +9,24 @@ from torch import Tensor
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Model
 
-# By what part of the largest of logit, baseline's logit and their difference a sum may be off. DeepLift's is exact.
-# Few steps or few draws make those of others rough, and a layer's bias takes a share of the relevance from LRP.
+# A sum may be off by this fraction of the largest of logit, baseline's logit and their difference. DeepLift's is exact;
+# others are rough with few steps or draws, and with LRP a layer's bias absorbs a share of the relevance.
 TOLERANCE = {"DeepLift": 0.02, "DeepLiftShap": 0.02, "LRP": 10.0}
 ROUGH = 1.0
 # of the precision bf16, in which a sum is no better
-# Off by as many sizes, a sum is of no explanation
+# A sum that is off by this factor is no explanation
 NONSENSE = 10.0
 TOLERANCE_IN_LOW_PRECISION = 0.2
-# methods whose baselines are a sample of images, of which the mean counts
+# methods whose baselines are a sample of images, whose mean logit is the reference
 SAMPLED = ("DeepLiftShap", "GradientShap")
 
 
 class Broken(NamedTuple):
-    """A promise that is not kept.
+    """A promise about the sum that an attribution breaks.
 
     Args:
         text: what was promised and found.
-        off: by how many times the size of the logits.
+        off: the error as a multiple of the size of the logits.
     """
 
     text: str
@@ -45,16 +45,16 @@ def broken_promise(
     """Compare the sum of each attribution with what the method promises: the logit, or its change from the baseline.
 
     Args:
-        method: An object of a class of captum.
-        arguments: That its `attribute` was given.
-        network: What was explained, in evaluation mode.
+        method: A captum object.
+        arguments: The arguments that its `attribute` got.
+        network: The explained network, in evaluation mode.
         images: `(N, C, H, W)`.
         target: `(N,)` or None.
         attribution: `(N, C, H, W)`.
-        least: No tolerance is below.
+        least: The smallest tolerance.
 
     Returns:
-        The image that is furthest off, or None if the promise is kept or there is none.
+        The promise that the worst image breaks, or None if it is kept or there is none.
 
     Example:
         >>> class LRP:
@@ -65,7 +65,7 @@ def broken_promise(
         'attributions whose sum is the logit, 1, got a sum of 1e+09'
     """
     promises: Callable[[], bool] | None = getattr(method, "has_convergence_delta", None)
-    # a mean over noisy copies promises nothing of the image, and no more do what is not multiplied by the distance
+    # neither a mean over noisy copies nor a gradient without the distance as factor promises anything
     if promises is None or hasattr(method, "attribution_method") or not promises():
         return None
     if not getattr(method, "multiplies_by_inputs", True) or "custom_attribution_func" in arguments:

@@ -1,17 +1,17 @@
-"""Where the rows, columns and channels of a layer's output are, found by looking at what changes with the image."""
+"""Finds the axes of rows, columns and channels in a layer's output by watching what changes with the image."""
 
 import torch
 from torch import Tensor
 
-# Fractions of a side, by which the centre of what changes moves from one corner to the other: by more in a feature map,
-# and by less where every region of the image reaches every place
+# The centre of change moves from one corner to the other: by more than MOVES of a side in a feature map, by less than
+# STILL if every region of the image reaches every place
 MOVES, STILL = 0.02, 0.05
-# of the largest movement along any axis, which both sides of a feature map take part in
+# both sides of a feature map move by at least this fraction of the largest movement along any axis
 SHARE = 0.3
 
 
 def corners_changed(image: Tensor) -> Tensor:
-    """Return an image, and copies with its upper right and its lower left quarter turned into their negatives.
+    """Return an image, a copy with its upper right quarter inverted, and one with its lower left quarter inverted.
 
     Args:
         image: `(1, C, H, W)`.
@@ -36,18 +36,18 @@ def corners_changed(image: Tensor) -> Tensor:
 
 
 def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
-    """Tell which axis of a layer's output has the channels of a feature map.
+    """Return which axis of a layer's output holds the channels of a feature map.
 
-    In a feature map what changes with the upper right corner of the image lies above and to the right of what changes
-    with the lower left one. In the scores of an attention, in its keys and in a map whose channels are taken for its
-    width it does not. Where nothing moves, as every place depends on the whole image, the shape decides.
+    In a feature map, the values that change with the image's upper right corner lie above and to the right of those
+    that change with its lower left corner. This does not hold for the scores or keys of an attention, nor if channels
+    are mistaken for the width. If nothing moves, because every place depends on the whole image, the shape decides.
 
     Args:
-        output: Of the layer for `corners_changed`, `(3, ., ., .)`, or for any images, for which the shape decides.
+        output: The layer's output for `corners_changed`, `(3, ., ., .)`, or for any images; then the shape decides.
         image_size: Height and width of the image.
 
     Returns:
-        1 for `(N, A, h, w)`, 3 for `(N, h, w, A)`, None for what is no feature map or cannot be told.
+        1 for `(N, A, h, w)`, 3 for `(N, h, w, A)`, None if it is no feature map or undecidable.
 
     Example:
         >>> images = corners_changed(torch.rand(1, 4, 6, 6, generator=torch.Generator().manual_seed(0)))
@@ -61,7 +61,7 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
     sizes = output.shape[1:]
     moved = _movements(output) if len(output) == 3 else [0.0, 0.0, 0.0]
     for channels, (rows, columns) in ((1, (1, 2)), (3, (0, 1))):
-        # a side of one place cannot move
+        # nothing can move along a side of length one
         sides = [moved[rows]] * (sizes[rows] > 1) + [-moved[columns]] * (sizes[columns] > 1)
         least = MOVES if len(sides) > 1 else STILL
         if sides and min(sides) >= max(least, SHARE * max(map(abs, moved))):
@@ -73,7 +73,7 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
 
 
 def _movements(output: Tensor) -> list[float]:
-    """How far the centre of what changed moves, along each axis but the first, from the second row to the third."""
+    """Return how far the centre of change moves along each axis but the first, from the second row to the third."""
     changes = (output[1:] - output[:1]).double().square()
     changes = changes / changes.flatten(1).sum(1).clamp(min=torch.finfo(torch.float64).tiny).view(2, 1, 1, 1)
     result = []
@@ -95,6 +95,6 @@ def _is_attention(output: Tensor) -> bool:
 
 
 def _same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
-    # a side may be rounded up or down by a place
+    # a side may be rounded up or down by one
     height, width = sides
     return abs(height * image_size[1] - width * image_size[0]) <= max(image_size)

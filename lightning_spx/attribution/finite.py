@@ -1,4 +1,4 @@
-"""NaN and infinity are refused by name of method and image, without waiting for the device in between."""
+"""Raises for NaN and infinity, naming method and images, without waiting for the device in every chunk."""
 
 from collections.abc import Callable
 
@@ -34,13 +34,13 @@ def require_finite(values: Tensor, what: str) -> None:
 
 
 class FiniteCheck:
-    """`require_finite` for the chunks of a stream; on a GPU the answer is looked at once, when the stream ends.
+    """`require_finite` for the chunks of a stream; on a GPU the result is read once, when the stream ends.
 
-    A look in every chunk would let the GPU run dry: nothing new can be given to it while the answer is awaited.
+    Reading it in every chunk would idle the GPU, which gets no new work while the program waits.
 
     Args:
         method: Name of the attribution method, for messages.
-        at_once: Whether to look immediately, as on a CPU, where it costs nothing.
+        at_once: Whether to raise immediately, as on a CPU, where it costs nothing.
 
     Example:
         >>> check = FiniteCheck("Gradient", at_once=False)
@@ -75,7 +75,7 @@ class FiniteCheck:
         """Look at what is left.
 
         Raises:
-            NonFiniteError: If a row was not finite; the first thing that was not, with all its images.
+            NonFiniteError: If a row is not finite; it names the first kind of value that is not, with all its images.
         """
         if not self._stream:
             return

@@ -1,7 +1,7 @@
-"""Batch normalisation in evaluation mode is a scale and a shift: folded into the convolution before, it costs nothing.
+"""Folds batch normalisation, a scale and a shift in evaluation mode, into the convolution before it.
 
-A residual network on a GPU spends most of its time in these layers. Nothing of the model is changed: while it is
-explained, its calls of `conv2d` and `batch_norm` are answered by one convolution with other weights.
+A residual network on a GPU spends most of its time in these layers. The model itself does not change: while it is
+explained, its calls of `conv2d` and `batch_norm` are intercepted and replaced by one convolution with other weights.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,18 +27,18 @@ from lightning_spx.attribution.shift import add_bias
 
 
 class FoldingRefusedError(RuntimeError):
-    """What a folded convolution returned is used otherwise than when the model was observed."""
+    """The model uses the result of a folded convolution in another way than when it was observed."""
 
 
 class Folded(NamedTuple):
-    """A convolution that does what a pair did.
+    """A convolution that replaces a pair of convolution and normalisation.
 
     Args:
-        pair: Holds the tensors by which the calls are known.
-        convolution: What tells a call of the convolution.
-        normalisation: What tells the call of the normalisation after it.
-        weight: Of the convolution that does both.
-        bias: Of the convolution that does both.
+        pair: Holds the tensors that identify the calls.
+        convolution: Identifies a call of the convolution.
+        normalisation: Identifies the call of the normalisation after it.
+        weight: Weight of the convolution that replaces both.
+        bias: Bias of the convolution that replaces both.
     """
 
     pair: Pair
@@ -62,7 +62,7 @@ def folded(pairs: Sequence[Pair]) -> list[Folded]:
     lengths = [len(mean) for mean in means]
 
     def joined(values: Iterable[Tensor | None], otherwise: float) -> Tensor:
-        # all channels of the network in one vector: a GPU would wait for the launches of each pair's arithmetic
+        # one vector with all channels of the network: launching each pair's arithmetic would take a GPU longer
         each = zip(values, means, strict=True)
         parts = [torch.full_like(mean, otherwise) if value is None else value.detach() for value, mean in each]
         return torch.cat(parts).double()
@@ -84,16 +84,16 @@ def folded(pairs: Sequence[Pair]) -> list[Folded]:
 
 
 class NormalisationFolding:
-    """Folds what can be folded in the evaluations of one model.
+    """Folds all convolutions of one model that can be folded.
 
-    A convolution is folded if its weight was used once when the model was observed, all that was done with its result
-    was one normalisation by constants, and nobody kept the result. A later call with other tensors, or with tensors
-    that were written to, is left alone; what writes to them through `.data` while the model runs is not noticed. If a
-    later evaluation does anything else with the result of a folded convolution, that one raises.
+    A convolution is folded if, when the model was observed, its weight was used once, its result went only into one
+    normalisation by constants, and nobody kept the result. A later call with other tensors, or with tensors that were
+    written to, is not folded; writing to them through `.data` while the model runs goes unnoticed. A later evaluation
+    that does anything else with the result of a folded convolution raises.
 
     Args:
-        pairs: What is folded.
-        num_left: Number of normalisations by constants that are not; None if that is not known.
+        pairs: The pairs to fold.
+        num_left: Number of normalisations by constants that are not folded; None if unknown.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU()).eval()
@@ -116,25 +116,25 @@ class NormalisationFolding:
 
     @classmethod
     def observed(cls, model: Callable[[Tensor], Tensor], images: Tensor) -> "NormalisationFolding":
-        """Fold what can be folded in the evaluation of some images.
+        """Observe the model on some images and fold what can be folded.
 
         Args:
-            model: In evaluation mode, its parameters constants.
-            images: `(N, C, H, W)`, best few.
+            model: The model, in evaluation mode, with constant parameters.
+            images: `(N, C, H, W)`, preferably few.
         """
         return cls(*observed_pairs(model, images))
 
     @property
     def num_folded(self) -> int:
-        """Number of normalisations that an evaluation folds."""
+        """Return the number of normalisations that an evaluation folds."""
         return len(self._pairs)
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Be the context in which the model is called.
+        """Return the context in which to call the model.
 
         Raises:
-            FoldingRefusedError: On leaving, or inside, if the model does what it did not do when it was observed.
+            FoldingRefusedError: Inside or on leaving, if the model does not do what it did when it was observed.
         """
         if not self._pairs:
             yield
@@ -153,7 +153,7 @@ class _Promise:
 
 
 class _Replacement(TorchFunctionMode):
-    """Answers a convolution by a tensor that stands for it, and the normalisation of that by the folded result."""
+    """Returns a placeholder for a convolution, and the folded result for the normalisation of that placeholder."""
 
     def __init__(self, pairs: Mapping[int, Folded]) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class _Replacement(TorchFunctionMode):
             found = self._pairs.get(id(arguments["weight"]))
             if found is not None and _told(arguments) == found.convolution:
                 result = _convolved({**arguments, "input": inputs, "weight": found.weight}, found.bias)
-                # not the result itself: after the normalisation another use of it could not be told apart
+                # not the result itself: another use of it could not be told from the normalised one
                 given = result.detach()
                 self._promises[id(given)] = _Promise(given, result, found)
                 return given
@@ -199,7 +199,7 @@ def _convolved(arguments: Arguments, bias: Tensor) -> Tensor:
 
 
 def _told(arguments: Mapping[str, Any]) -> dict[str, object]:
-    """What two calls have in common if they have the same arguments: which tensors, as last written to, and values."""
+    """Return what two calls with the same arguments share: which tensors, their write counts, and other values."""
     return {
         name: (id(value), None if value.is_inference() else value._version) if isinstance(value, Tensor) else value
         for name, value in arguments.items()

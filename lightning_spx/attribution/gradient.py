@@ -1,4 +1,4 @@
-"""The gradient of a logit with respect to the image: the leaf under every gradient method."""
+"""The gradient of a logit with respect to the image, from which every gradient method is built."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -17,10 +17,10 @@ from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 
-# Measured on a CPU: a fifth faster for many pixels, and up to three times slower for few, as the weights are laid out
-# anew for every chunk.
+# On a CPU, channels_last is a fifth faster for many pixels and up to three times slower for few, because the weights
+# are laid out again for every chunk (measured).
 PIXELS_FOR_CHANNELS_LAST = 2**18
-# Two, because some models squeeze the batch away where it has one image
+# Two, because some models squeeze a batch of one image away
 POINTS_OBSERVED = 2
 NORMALISATIONS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
@@ -34,23 +34,23 @@ def input_gradient(
     check: Check = require_finite,
     evaluation: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Tensor:
-    """Return the gradient of the target's logit with respect to the inputs, all at once.
+    """Return the gradient of the target's logit with respect to the inputs, in a single chunk.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
-        memory_format: How the images are laid out for the model.
-        check: Refuses values that are not finite.
-        evaluation: Returns the context of a call of the model.
+        memory_format: The memory layout in which the model gets the images.
+        check: Raises for values that are not finite.
+        evaluation: Returns the context in which to call the model.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
 
     Raises:
         TypeError: If the model's output is not a tensor.
-        ValueError: As `explained_logits` and `differentiate`.
+        ValueError: As in `explained_logits` and `differentiate`.
 
     Example:
         >>> input_gradient(lambda x: (x**2).sum((1, 2, 3)), torch.tensor([[[[3.0]]]]), None)
@@ -74,7 +74,7 @@ def _gradient_and_logits(
             # an inference tensor becomes an ordinary one by cloning it outside inference mode
             variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
             with evaluation():
-                # a copy, as a model may write to what it is given (`x.sub_(mean)`), which autograd forbids for a leaf
+                # a copy, because a model may write to its input (`x.sub_(mean)`), which autograd forbids for a leaf
                 return explained_logits(network, variable.clone(), target, check), variable
 
         gradient, logits, _ = evaluated_gradient(evaluate, check)
@@ -92,20 +92,20 @@ def gradients_at(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    Where there are several chunks, batch normalisations are folded into the convolutions before them, as the model is
-    seen to use them with two of the points. Large chunks on a CPU, and bfloat16 on a GPU where no such normalisation is
-    left, have their channels side by side (`torch.channels_last`), in which convolutions compute faster. Either changes
-    a gradient by as much as the precision rounds it. A model that cannot do with them (`view` on a feature map) is
-    evaluated as it is. Between two chunks nothing waits for the device.
+    If there are several chunks, batch normalisations are folded into the convolutions before them, after the model was
+    observed on two of the points. Large chunks on a CPU, and bfloat16 on a GPU if every normalisation is folded, use
+    the layout `torch.channels_last`, in which convolutions are faster. Both change a gradient by no more than rounding
+    does. A model that cannot cope with them (`view` on a feature map) is evaluated without. Nothing waits for the
+    device between two chunks.
 
     Args:
         method: Name of the attribution method, for messages.
-        model: Any callable to `(N, K)` or `(N,)`.
-        points: An image's position in the batch and points of it, `(k, C, H, W)`; taken only as they are needed.
+        model: Any callable that returns `(N, K)` or `(N,)`.
+        points: Pairs of an image's position in the batch and points of it, `(k, C, H, W)`; consumed as needed.
         target: Class indices of the batch, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
-        chunk_size: Points evaluated at once; None chooses from their size and the free memory.
-        neighbours: Whether to look if the model answers a point by itself, in the first chunk.
+        chunk_size: Points evaluated at once; None chooses by their size and the free memory.
+        neighbours: Whether to check in the first chunk that the model evaluates each point independently.
 
     Yields:
         The position and gradients `(k, C, H, W)`, detached, float32, in the order of `points`, as many at a time as
@@ -113,7 +113,7 @@ def gradients_at(
 
     Raises:
         TypeError: If the model's output is not a tensor.
-        ValueError: As `explained_logits` and `differentiate`, and if an answer depends on the rest of the batch.
+        ValueError: As in `explained_logits` and `differentiate`, and if a logit depends on the rest of the batch.
 
     Example:
         >>> points = [(0, torch.tensor([[[[3.0]]]]))]
@@ -146,7 +146,7 @@ def gradients_at(
     def differentiated(inputs: Tensor, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
         nonlocal folding, refused
         if folding is None:
-            # one chunk alone would not pay for being looked at
+            # for a single chunk, observing would cost more than it saves
             folding = NormalisationFolding() if ended else _observed(model, inputs[:POINTS_OBSERVED], precision)
         if not refused:
             layout = _fastest_layout(inputs, precision, folding)
@@ -166,7 +166,7 @@ def gradients_at(
 
 def _observed(model: Model, images: Tensor, precision: Precision) -> NormalisationFolding:
     if is_compiled(model):
-        # what was compiled would be taken apart again by looking at its calls
+        # observing the calls of a compiled model would break its graph
         return NormalisationFolding()
     module = module_of(model)
     if module is not None and not any(isinstance(part, NORMALISATIONS) for part in module.modules()):
@@ -177,7 +177,7 @@ def _observed(model: Model, images: Tensor, precision: Precision) -> Normalisati
     except REFUSALS as error:
         if is_out_of_memory(error):
             raise
-        # what is wrong with the model, if anything, its evaluation tells
+        # if something is wrong with the model, its evaluation will raise
         return NormalisationFolding()
 
 
@@ -185,7 +185,7 @@ def _fastest_layout(inputs: Tensor, precision: Precision, folding: Normalisation
     if inputs.device.type == "cpu":
         gains = inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
     else:
-        # normalisation itself is slow in this layout on a GPU
+        # on a GPU, normalisation is slow in this layout
         gains = precision == "bf16" and folding.num_left == 0
     return torch.channels_last if gains else torch.contiguous_format
 
@@ -198,7 +198,7 @@ class Gradient(Attribution):
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Images evaluated at once; None chooses from their size. Halved when memory runs out.
+        chunk_size: Images evaluated at once; None chooses by their size. The number is halved when memory runs out.
 
     Example:
         >>> Gradient().attribute(lambda x: 3 * x.flatten(1), torch.ones(1, 1, 1, 2), torch.tensor([1]))
@@ -209,7 +209,7 @@ class Gradient(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
@@ -221,7 +221,7 @@ class Gradient(Attribution):
     def attribute_points(
         self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yield the gradient at each point; a chunk that was halved stays so for the rest of the stream."""
+        """Yield the gradient at each point; once halved, the chunk size stays halved for the rest of the stream."""
         return gradients_at("Gradient", model, points, target, self.precision, self.chunk_size)
 
 
@@ -233,7 +233,7 @@ class InputXGradient(Attribution):
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Images evaluated at once; None chooses from their size. Halved when memory runs out.
+        chunk_size: Images evaluated at once; None chooses by their size. The number is halved when memory runs out.
 
     Example:
         >>> InputXGradient().attribute(lambda x: 3 * x.flatten(1), torch.full((1, 1, 1, 2), 2.0), torch.tensor([1]))
@@ -244,7 +244,7 @@ class InputXGradient(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 

@@ -1,4 +1,4 @@
-"""Make a model ready to be explained, wherever the call comes from, and leave it as it was."""
+"""Prepares a model for being explained, wherever the call comes from, and leaves it as it was."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ Precision = Literal["fp32", "bf16"]
 
 
 def check_precision(precision: str) -> None:
-    """Raise ValueError unless `precision` is one of the two names."""
+    """Raise ValueError unless `precision` is "fp32" or "bf16"."""
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"Expected `precision` to be 'fp32' or 'bf16', got {precision!r}.")
 
@@ -52,15 +52,15 @@ def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:
 def explaining(
     model: Callable[[Tensor], Tensor], device: torch.device, precision: Precision, parameters: bool = False
 ) -> Iterator[Callable[[Tensor], Tensor]]:
-    """Switch gradients on, mixed precision to `precision`, the model to eval and its parameters to constants.
+    """Enable gradients, set mixed precision to `precision`, the model to eval mode and its parameters to constants.
 
-    On leaving, by an exception too, all is as it was: see `unchanged`.
+    On leaving, also by an exception, everything is restored: see `unchanged`.
 
     Args:
         model: Any callable.
-        device: Where the inputs are.
+        device: The device of the inputs.
         precision: "fp32" switches autocast off, also inside mixed-precision training; "bf16" switches it on.
-        parameters: Whether large ones are copied, for a caller who writes to them and back.
+        parameters: Whether to copy large parameters too, for a caller who writes to them and back.
 
     Yields:
         The callable to explain: `model` without its DistributedDataParallel wrapper.
@@ -71,7 +71,7 @@ def explaining(
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        # the cache outlives this block inside an outer autocast, and does not know the type it cast to
+        # inside an outer autocast the cache outlives this block and does not know to which type it cast
         torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=False),
         unchanged(model, device, parameters) as kept,
         _constant(kept.modules),
@@ -85,7 +85,7 @@ def _constant(modules: Sequence[nn.Module]) -> Iterator[None]:
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     try:
         for parameter in trained:
-            # else linear layers keep their inputs for weight gradients that nobody asks for: twice the memory in a ViT
+            # otherwise linear layers keep inputs for weight gradients that nobody needs: twice the memory in a ViT
             parameter.requires_grad_(False)
         yield
     finally:

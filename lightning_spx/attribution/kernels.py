@@ -1,4 +1,4 @@
-"""A kernel for a GPU, written in Triton."""
+"""A Triton kernel for a GPU that adds a bias to the channels of a tensor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ BLOCK = 2048
 
 
 def add_to_channels(values: Tensor, bias: Tensor) -> None:
-    """Add `bias` `(C,)` to the channels of `values` `(N, C, H, W)`, in place; the layout is that of either order."""
+    """Add `bias` `(C,)` to the channels of `values` `(N, C, H, W)`, in place; both memory layouts work."""
     number, channels, height, width = values.shape
     by_row = values.is_contiguous()
     if not by_row and not values.is_contiguous(memory_format=torch.channels_last):
@@ -24,7 +24,7 @@ def add_to_channels(values: Tensor, bias: Tensor) -> None:
     across = min(BLOCK, triton.next_power_of_2(columns))
     down = BLOCK // across
     grid = (triton.cdiv(rows, down), triton.cdiv(columns, across))
-    # kernels run on the current device, which need not be that of the values
+    # kernels run on the current device, which may not be the values' device
     with torch.cuda.device(values.get_device()):
         add_to_block[grid](values, bias, rows, columns, channels, BY_ROW=by_row, DOWN=down, ACROSS=across)
 
@@ -40,7 +40,7 @@ def add_to_block(
     DOWN: tl.constexpr,
     ACROSS: tl.constexpr,
 ) -> None:
-    """Add to a part of the values, a matrix of which each row (or each column) is a channel."""
+    """Add to one block of the values, seen as a matrix whose rows (or columns) are the channels."""
     row = tl.program_id(0).to(tl.int64) * DOWN + tl.arange(0, DOWN)[:, None]
     column = tl.program_id(1) * ACROSS + tl.arange(0, ACROSS)[None, :]
     inside = (row < rows) & (column < columns)

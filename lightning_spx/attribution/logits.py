@@ -1,4 +1,4 @@
-"""From what a model returns to the logit that is explained."""
+"""Selects the logit to explain from a model's output."""
 
 import warnings
 
@@ -11,15 +11,15 @@ from lightning_spx.attribution.naming import users_name
 from lightning_spx.guard import are_probabilities, between_zero_and_one
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 
-# how the assertion of a module of `torch.export` begins
+# how the assertion error of a `torch.export` module begins
 EXPORTED = "Guard failed: "
 
 
 def answer(model: Model, images: Tensor) -> Tensor:
-    """Call a model, and say what is wrong where it was exported for batches of another size.
+    """Call a model, with a clear error if it was exported for another batch size.
 
     Raises:
-        ValueError: If it was.
+        ValueError: If it was exported for another batch size.
 
     Example:
         >>> answer(torch.neg, torch.ones(1))
@@ -37,20 +37,21 @@ def answer(model: Model, images: Tensor) -> Tensor:
 
 
 def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check: Check = require_finite) -> Tensor:
-    """Evaluate the model and select the logit that is explained.
+    """Evaluate the model and select the logit to explain.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64, best on the CPU; None if the model returns `(N,)`.
-        check: Refuses values that are not finite.
+        target: Class indices, `(N,)` int64, preferably on the CPU; None if the model returns `(N,)`.
+        check: Raises for values that are not finite.
 
     Returns:
         Raw logits, `(N,)`, in float32 or better.
 
     Raises:
         TypeError: If the output is not a floating point tensor.
-        ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or not wanted.
+        ValueError: If its shape does not fit, it is not finite, or `target` is missing, out of range or given for a
+            model that returns `(N,)`.
 
     Example:
         >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
@@ -78,14 +79,14 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     if len(beyond):
         raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
     _warn_of_probabilities(model, output)
-    # a target that was made in inference mode cannot be saved for the backward pass
+    # cloned, because a tensor from inference mode cannot be saved for the backward pass
     chosen = target.clone()[:, None].to(output.device, non_blocking=True)
     return output.gather(1, chosen)[:, 0]
 
 
 def _warn_of_probabilities(model: Model, output: Tensor) -> None:
-    """Warn of outputs (N, K) or (N,) that are probabilities, or look so for a few images."""
-    # a GPU is not waited for
+    """Warn if outputs (N, K) or (N,) are probabilities, or look like probabilities for a few images."""
+    # reading values would wait for a GPU
     if output.device.type != "cpu":
         return
     if output.ndim == 2 and output.shape[1] > 1 and bool(are_probabilities(output).all()):

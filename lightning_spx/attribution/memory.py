@@ -1,4 +1,4 @@
-"""How many points fit into memory at once."""
+"""Estimates how many points fit into memory at once."""
 
 import torch
 from torch import Tensor
@@ -6,16 +6,16 @@ from torch import Tensor
 # A CPU that runs out of memory often kills the process instead of raising, and gains nothing from large batches.
 PIXELS_PER_CHUNK_ON_CPU = 2**19
 PIXELS_PER_CHUNK = 2**24
-# Of the first of several chunks on a GPU, from which the memory that a point takes is known. Fewer would take as long:
-# that of launching the kernels.
+# Size of the first of several chunks on a GPU, which shows how much memory a point takes. Fewer pixels would take as
+# long, because launching the kernels dominates.
 PIXELS_IN_FIRST_CHUNK = 2**22
-# More than networks take for a pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
+# More than networks take per pixel of the image: 2 kB in a ResNet-50, 20 kB in a large vision transformer
 BYTES_PER_PIXEL = 20_000
 ONE_IMAGE = "expected enough memory for one"
 
 
 def largest_chunk(point: Tensor) -> int:
-    """Return the number of points beyond which nothing is gained, from the pixels of one.
+    """Return the number of points beyond which a larger chunk is no faster.
 
     Example:
         >>> largest_chunk(torch.zeros(3, 224, 224))
@@ -26,7 +26,7 @@ def largest_chunk(point: Tensor) -> int:
 
 
 def first_chunk(point: Tensor) -> int:
-    """Return the number of points of the first of several chunks on a GPU, from the pixels of one.
+    """Return the number of points in the first of several chunks on a GPU.
 
     Example:
         >>> first_chunk(torch.zeros(3, 224, 224))
@@ -36,7 +36,7 @@ def first_chunk(point: Tensor) -> int:
 
 
 def surely_fitting(point: Tensor, free: int) -> int:
-    """Return how many points fit even into a large network.
+    """Return how many points fit into memory even with a large network.
 
     Args:
         point: `(C, H, W)`.
@@ -50,12 +50,12 @@ def surely_fitting(point: Tensor, free: int) -> int:
 
 
 def fitting_chunk(largest: int, first: int, taken: int, free: int) -> int:
-    """Return how many points fit, from what the first ones took.
+    """Return how many points fit, given the memory that the first ones took.
 
     Args:
         largest: No more than this.
         first: Number of points that were evaluated.
-        taken: Bytes that were allocated for them one after the other, an upper bound of what was held at once.
+        taken: Sum of all bytes that were allocated for them, an upper bound of those held at once.
         free: Bytes that are free now.
 
     Example:
@@ -68,7 +68,7 @@ def fitting_chunk(largest: int, first: int, taken: int, free: int) -> int:
 
 
 def allocated_so_far(device: torch.device) -> int:
-    """Return the bytes that this process ever allocated on a GPU; the allocator's count, no wait for the device."""
+    """Return the bytes that this process ever allocated on a GPU, as the allocator counts, without waiting for it."""
     return int(torch.cuda.memory_stats(device).get("allocated_bytes.all.allocated", 0))
 
 

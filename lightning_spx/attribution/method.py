@@ -1,4 +1,4 @@
-"""What an attribution method is: settings in the constructor, the model in the call."""
+"""Defines what an attribution method is: the constructor takes settings, the call takes the model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ class Attribution(ABC):
     they were. The model is explained in eval mode.
 
     Attributes:
-        non_negative: True if no result is below zero, so that pooling before or after the absolute value is the same.
+        non_negative: True if no result is below zero, so that pooling before and after the absolute value is the same.
 
     Example:
         >>> class Brightness(Attribution):
@@ -36,9 +36,9 @@ class Attribution(ABC):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Explain the raw logit of `target`.
 
-        The model is taken at its word: each call's answer is explained, also where the same image would get another one
-        in the next call, and an error that the model raises itself passes through as it is. Two do not: where memory
-        runs out, fewer images are tried first; and `FromCaptum` cannot always tell a RuntimeError from one of captum's.
+        Each call's output is explained, even if the next call would give the same image another one. Errors that the
+        model raises pass through unchanged, with two exceptions: if memory runs out, fewer images are tried first; and
+        `FromCaptum` cannot always tell a RuntimeError of the model from one of captum's.
 
         Args:
             model: Any callable from `(N, C, H, W)` to `(N, K)` or `(N,)`.
@@ -49,7 +49,7 @@ class Attribution(ABC):
             Signed attribution of the shape of `inputs`, detached, float32.
 
         Raises:
-            TypeError: If `inputs` is not a floating point tensor, `target` not int64 or the output not one either.
+            TypeError: If `inputs` or the output is not a floating point tensor, or `target` is not int64.
             ValueError: If a shape does not fit, `target` is out of range, or an output or gradient is NaN or infinite;
                 the message then names the method and the positions of the images in the batch.
         """
@@ -57,11 +57,11 @@ class Attribution(ABC):
     def attribute_points(
         self, model: Model, points: Iterable[tuple[int, Tensor]], target: Tensor | None
     ) -> Iterator[tuple[int, Tensor]]:
-        """Explain a stream of points that is never held in memory as a whole.
+        """Explain a stream of points without ever holding all of them in memory.
 
         Args:
             model: As in `attribute`.
-            points: An image's position in the batch and points `(k, C, H, W)` to evaluate for it, such as noisy copies.
+            points: Pairs of an image's position in the batch and points `(k, C, H, W)` of it, such as noisy copies.
             target: As in `attribute`, for the images of the batch.
 
         Yields:
@@ -76,14 +76,14 @@ class Attribution(ABC):
 
 
 def checked(inputs: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Refuse what cannot be explained, and detach.
+    """Refuse inputs that cannot be explained, and detach them.
 
     Args:
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64, or None.
 
     Returns:
-        The images in float32 or better, and the target on the CPU, where a look at it waits for no device.
+        The images in float32 or better, and the target on the CPU, where reading it waits for no device.
 
     Raises:
         TypeError: If `inputs` is not a floating point tensor or `target` not an int64 tensor.

@@ -1,4 +1,4 @@
-"""The gradient of a network's Moreau envelope, plain, sparse, and sparse by super-pixels."""
+"""The gradient of a network's Moreau envelope: plain, sparse, or sparse by super-pixels."""
 
 import math
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from lightning_spx.attribution.noise import image_generators, normal_draws
 class MoreauGrad(Attribution):
     """The gradient of the Moreau envelope of the logit, `-delta / smoothing` at its minimiser delta.
 
-    delta minimises the mean over noise z of `f(x + z + delta)`, plus `|delta|^2 / (2 smoothing)`, plus
-    `sparsity * |delta|_1`, or with `segments` plus `sparsity` times the sum over segments of the root of the segment's
-    size times its L2 norm: whole super-pixels are then explained or left out. Each step goes along the gradient at
-    fresh noise and then takes the proximal step of the other terms, which is exact; the result is averaged over the
-    last steps. With `sparsity` 0 segments change nothing.
+    delta minimises the mean over noise z of `f(x + z + delta)`, plus `|delta|^2 / (2 smoothing)`, plus a sparse term.
+    The sparse term is `sparsity * |delta|_1`, or with `segments`, `sparsity` times the sum over segments of the root of
+    the segment's size times its L2 norm; whole super-pixels are then explained or left out. Each step follows the
+    gradient at fresh noise and then takes the exact proximal step of the other terms; the result is the average of the
+    last steps. With `sparsity` 0, segments change nothing.
 
-    Costs `num_steps * num_samples` gradients an image.
+    It costs `num_steps * num_samples` gradients per image.
 
     Source: Zhang and Farnia, MoreauGrad: Sparse and Robust Interpretation of Neural Networks via Moreau Envelope, 2023.
 
     Args:
-        base: The gradient's precision and chunk size.
+        base: The gradient, which sets precision and chunk size.
         smoothing: The envelope's parameter lambda, positive; towards 0 the result becomes the gradient.
         sparsity: Weight of the sparse term, in units of the gradient, non-negative.
-        num_steps: Proximal gradient steps.
-        num_samples: Fresh noisy copies in each step.
+        num_steps: Number of proximal gradient steps.
+        num_samples: Number of fresh noisy copies in each step.
         step_size: Length of a step as a fraction of `smoothing`, in (0, 1].
-        average_last: Steps at the end whose results are averaged, 1 to `num_steps`.
+        average_last: Number of last steps whose results are averaged, 1 to `num_steps`.
         stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
         seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
 
@@ -54,7 +54,7 @@ class MoreauGrad(Attribution):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         if not isinstance(self.base, Gradient):
             raise TypeError(f"Expected `base` to be a Gradient, got {self.base!r}.")
         for name in ("num_steps", "num_samples"):
@@ -77,12 +77,12 @@ class MoreauGrad(Attribution):
 
         Args:
             model: As in `Attribution.attribute`.
-            inputs: As there.
-            target: As there.
+            inputs: As in `Attribution.attribute`.
+            target: As in `Attribution.attribute`.
             segments: Ids `0..S-1` without gaps, `(N, H, W)` int64: the groups of the sparse term.
 
         Raises:
-            ValueError: As `Attribution.attribute`, and if `segments` does not fit `inputs`.
+            ValueError: As in `Attribution.attribute`, and if `segments` does not fit `inputs`.
         """
         inputs, target = checked(inputs, target)
         if segments is not None:
@@ -95,7 +95,7 @@ class MoreauGrad(Attribution):
             gradient = torch.zeros_like(delta)
             copies = self._noisy(inputs + delta, inputs, generators)
             settings = self.base.precision, self.base.chunk_size
-            # a model that answers each image by itself does so in every step
+            # checked in the first step only: a model that is independent there is so in every step
             for image, rows in gradients_at("MoreauGrad", model, copies, target, *settings, neighbours=step == 0):
                 gradient[image] += rows.sum(0) / self.num_samples
             delta = self._sparse(delta - length * gradient, length * self.sparsity, segments)
@@ -112,7 +112,7 @@ class MoreauGrad(Attribution):
 
     @staticmethod
     def _sparse(delta: Tensor, threshold: float, segments: Tensor | None) -> Tensor:
-        """Soft threshold of each value, or of the norm of each segment over all channels."""
+        """Apply a soft threshold to each value, or to the norm of each segment over all channels."""
         if threshold == 0:
             return delta
         if segments is None:
@@ -122,7 +122,7 @@ class MoreauGrad(Attribution):
         energy = squares.new_zeros(len(delta), int(ids.max()) + 1).scatter_add(1, ids, squares)
         values = torch.full_like(squares, delta.shape[1])
         size = torch.zeros_like(energy).scatter_add(1, ids, values)
-        # a norm grows with the root of its number of values, so the threshold does
+        # a norm grows with the root of its number of values, and so must the threshold
         kept = (1 - threshold * (size / energy).sqrt()).clamp(min=0).nan_to_num(nan=0.0)
         return delta * kept.gather(1, ids).view_as(segments)[:, None].to(delta.dtype)
 

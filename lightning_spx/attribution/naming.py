@@ -1,4 +1,4 @@
-"""What a user calls a model that comes in wrappers: its class, and its layers."""
+"""Finds the names that a user knows a wrapped model by: its class and its layers."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ PACKAGE = __name__.partition(".")[0] + "."
 
 
 def users_name(model: Callable[[Tensor], Tensor]) -> str:
-    """Return the name of the class or function that a user wrote: inside of this package's own wrappers.
+    """Return the name of the class or function that the user wrote, without this package's own wrappers.
 
     Example:
         >>> users_name(nn.ReLU().forward), users_name(len)
@@ -25,7 +25,7 @@ def users_name(model: Callable[[Tensor], Tensor]) -> str:
 
 
 def layer_names(network: nn.Module, wanted: str) -> list[str]:
-    """Return names for `network.get_submodule`: those most like the one that was wanted, or those of the top level.
+    """Return names for `network.get_submodule`: those most similar to the wanted one, or those of the top level.
 
     Example:
         >>> network = nn.ModuleDict({"body": nn.ModuleDict({"layer4": nn.ReLU()}), "head": nn.ReLU()})
@@ -33,16 +33,16 @@ def layer_names(network: nn.Module, wanted: str) -> list[str]:
         (['body.layer4'], ['head'])
     """
     prefix, own = _unwrapped(network)
-    # a classifier of this package has losses and accuracies beside its network
+    # look inside a classifier of this package, which also holds losses and accuracies
     inner = getattr(own, "network", None)
     if type(own).__module__.startswith(PACKAGE) and isinstance(inner, nn.Module):
         further, inside = _unwrapped(inner)
         prefix, own = f"{prefix}network.{further}", inside
-    # a wrapper may find a layer by its name inside, too
+    # a wrapper may also accept the inner name of a layer
     while prefix and all(_finds(network, f"{_shorter(prefix)}{name}") for name, _ in own.named_children()):
         prefix = _shorter(prefix)
     parts = [(name, part) for name, part in own.named_modules() if name]
-    # a list of layers is never called itself
+    # a list of layers is never called, so it has no output
     names = [prefix + name for name, part in parts if not isinstance(part, nn.ModuleList | nn.ModuleDict)]
     last = wanted.rpartition(".")[2]
     same_ending = [name for name in names if name.rpartition(".")[2] == last]

@@ -1,4 +1,4 @@
-"""Methods that explain noisy copies of an image and summarise the explanations."""
+"""Methods that explain noisy copies of an image and summarise the results."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -12,22 +12,23 @@ from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
 
-# Fixed, because other numbers come of drawing more at once: the noise may not depend on the chunks or the free memory
+# Fixed, because drawing more at once gives other numbers, and the noise must not depend on chunks or free memory
 DRAWS_AT_ONCE = 8
 
 
 def image_generators(images: Tensor, seed: int) -> Iterator[torch.Generator]:
     """Yield a generator for each image, on its device, whose state depends on the seed and on its float32 values.
 
-    The noise of an image so depends neither on its batch nor on the global random state, and two images share none.
-    All images are looked at in one wait for the device, and each when its turn comes: while a GPU works on the last.
+    So the noise of an image depends neither on its batch nor on the global random state, and no two images share noise.
+    All images are copied from the device at once; each is hashed when its turn comes, while a GPU works on the last
+    one.
 
     Example:
         >>> a, b = (torch.rand(2, generator=each) for each in image_generators(torch.ones(2, 1, 2, 2), seed=0))
         >>> bool((a == b).all())
         True
     """
-    # a GPU writes ten times faster to memory that cannot be moved
+    # a GPU writes ten times faster to pinned memory
     host = torch.empty(images.shape, dtype=torch.float32, device="cpu", pin_memory=images.device.type == "cuda")
     for values in host.copy_(images.detach()).numpy():
         digest = hashlib.sha256(f"{seed}:".encode() + values.tobytes()).digest()
@@ -44,7 +45,7 @@ def normal_draws(image: Tensor, generator: torch.Generator, num_draws: int) -> I
         [8, 8, 4]
     """
     for start in range(0, num_draws, DRAWS_AT_ONCE):
-        # drawn in full, so that many draws begin with those that few would be
+        # always drawn in full, so that fewer draws are a prefix of more draws
         shape = (DRAWS_AT_ONCE, *image.shape)
         yield torch.randn(shape, generator=generator, device=image.device, dtype=image.dtype)[: num_draws - start]
 
@@ -56,10 +57,10 @@ def noisy_copies(
 
     Args:
         inputs: Images, `(N, C, H, W)`.
-        num_samples: Copies of each image.
+        num_samples: Number of copies of each image.
         stdev: Standard deviation as a fraction of the image's range; a constant image gets no noise.
         seed: Seed of the noise.
-        antithetic: Each noise serves two copies, once added and once taken away.
+        antithetic: Use each noise for two copies, once added and once subtracted.
 
     Yields:
         Position of the image and copies of it, `(k, C, H, W)`, image after image.
@@ -84,12 +85,12 @@ class SmoothGrad(Attribution):
     Source: Smilkov et al., SmoothGrad: removing noise by adding noise, 2017.
 
     Args:
-        base: The method to smooth; its precision and chunk size are followed.
-        num_samples: Noisy copies of each image.
+        base: The method to smooth; it sets precision and chunk size.
+        num_samples: Number of noisy copies of each image.
         stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
         seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
-        antithetic: Each noise serves two copies, once added and once taken away. The mean is the same, and closer to
-            its limit by as much as the gradient is linear in the noise; `spx bench` measures by how much.
+        antithetic: Use each noise for two copies, once added and once subtracted. The mean has the same
+            limit and comes closer to it the more linear the gradient is in the noise; `spx bench` measures how much.
 
     Example:
         >>> SmoothGrad(num_samples=4).attribute(lambda x: 3 * x.flatten(1), torch.eye(2)[None, None], torch.tensor([1]))
@@ -104,7 +105,7 @@ class SmoothGrad(Attribution):
     antithetic: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         _check_settings(self.base, self.num_samples, self.stdev)
         if self.antithetic and self.num_samples % 2:
             raise ValueError(f"Expected `num_samples` to be even for antithetic pairs, got {self.num_samples}.")
@@ -123,16 +124,16 @@ class SmoothGrad(Attribution):
 class VarGrad(Attribution):
     """The variance of a method's attribution over noisy copies of the image.
 
-    The population variance (divided by the number of draws), put together from the means and squared deviations of
-    those that were evaluated together (Chan, Golub and LeVeque 1983), so that a method that gives the same for every
-    copy has variance zero exactly.
+    It is the population variance (divided by the number of draws), combined from the means and squared deviations of
+    each chunk (Chan, Golub and LeVeque 1983). So a method that gives the same for every copy has a variance of exactly
+    zero.
 
     Source: Adebayo et al., Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values,
     2018.
 
     Args:
-        base: The method whose variance is taken; its precision and chunk size are followed.
-        num_samples: Noisy copies of each image, at least 2.
+        base: The method whose variance is taken; it sets precision and chunk size.
+        num_samples: Number of noisy copies of each image, at least 2.
         stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
         seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
 
@@ -150,7 +151,7 @@ class VarGrad(Attribution):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         _check_settings(self.base, self.num_samples, self.stdev)
         if self.num_samples < 2:
             raise ValueError(f"Expected `num_samples` to be at least 2 for a variance, got {self.num_samples}.")
@@ -164,7 +165,7 @@ class VarGrad(Attribution):
         draws = [0] * len(inputs)
         for image, attributions in _named("VarGrad", self.base.attribute_points(model, copies, target)):
             count = len(attributions)
-            # relative to the first, so that equal ones have no variance, not even that of rounding
+            # relative to the first, so that equal attributions have no variance, not even from rounding
             apart = attributions - attributions[0]
             deviation = attributions[0] + apart.mean(0) - mean[image]
             squares[image] += (apart - apart.mean(0)).square().sum(0)
@@ -178,19 +179,19 @@ class VarGrad(Attribution):
 class SparsifiedSmoothGrad(Attribution):
     """The mean over noisy copies of the sparsified magnitude of the gradient.
 
-    For each copy the absolute gradient is divided by its `flatten * d`-th largest value and capped at 1; the largest
-    `tau * d` values are kept, the rest is 0 (d values in an image, over all channels). Values that tie with the last
-    one kept are kept too, so that no position is preferred. If fewer than `flatten * d` values are positive, all of
-    those become 1, the limit of a vanishing divisor.
+    For each copy, the absolute gradient is divided by its `flatten * d`-th largest value and capped at 1. The largest
+    `tau * d` values are kept and the others become 0 (an image has d values over all channels). Values that tie with
+    the last kept one are kept too, so that no position is preferred. If fewer than `flatten * d` values are positive,
+    all of these become 1, the limit for a vanishing divisor.
 
     Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, 2019, section 4.
 
     Args:
-        base: The gradient's precision and chunk size.
-        num_samples: Noisy copies of each image.
+        base: The gradient, which sets precision and chunk size.
+        num_samples: Number of noisy copies of each image.
         stdev: Standard deviation of the noise as a fraction of the image's range (maximum minus minimum).
-        tau: Fraction of the values that is kept, in (0, 1].
-        flatten: Fraction of the values that is capped at 1, in (0, tau].
+        tau: Fraction of the values to keep, in (0, 1].
+        flatten: Fraction of the values to cap at 1, in (0, tau].
         seed: Seed of the noise; with the same seed every model sees the same noise for the same image.
 
     Example:
@@ -211,7 +212,7 @@ class SparsifiedSmoothGrad(Attribution):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         _check_settings(self.base, self.num_samples, self.stdev)
         if not 0 < self.tau <= 1:
             raise ValueError(f"Expected `tau` to be in (0, 1], got {self.tau}.")
@@ -237,7 +238,7 @@ class SparsifiedSmoothGrad(Attribution):
 
 
 def _named(method: str, attributions: Iterable[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
-    # an error names the method that the user called, not only the one it is made of
+    # an error names the method that the user called and the one inside it
     try:
         yield from attributions
     except NonFiniteError as error:

@@ -1,4 +1,4 @@
-"""What a model does with the results of its convolutions, found by looking at one evaluation."""
+"""Observes one evaluation of a model to find out what it does with the results of its convolutions."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -16,17 +16,17 @@ from torch.overrides import TorchFunctionMode
 Arguments = dict[str, Any]
 CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 NORMALISATION = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-# questions about a tensor that leave its values alone
+# functions that ask about a tensor without using its values
 HARMLESS = {Tensor.dim, Tensor.size, *(getattr_static(Tensor, name).__get__ for name in ("shape", "ndim", "dtype"))}
 
 
 class Pair(NamedTuple):
-    """A convolution of which nothing but the normalisation after it sees the result.
+    """A convolution whose result is used only by the normalisation after it.
 
     Args:
-        convolution: Arguments of `torch.conv2d` but the input.
-        normalisation: Arguments of `batch_norm` but the input.
-        dtype: In which the convolution computes.
+        convolution: Arguments of `torch.conv2d` except the input.
+        normalisation: Arguments of `batch_norm` except the input.
+        dtype: The type in which the convolution computes.
     """
 
     convolution: Arguments
@@ -35,17 +35,17 @@ class Pair(NamedTuple):
 
 
 def observed_pairs(model: Callable[[Tensor], Tensor], images: Tensor) -> tuple[list[Pair], int]:
-    """Evaluate a model, and find the convolutions that are used once and only by one normalisation by constants.
+    """Evaluate a model and find the convolutions whose only use is one normalisation by constants.
 
-    Two witnesses have to agree: the calls that Python sees, and the graph of the gradient, in which also those appear
+    Two sources must agree: the calls that Python sees, and the graph of the gradient, which also contains the calls
     that Python does not see.
 
     Args:
-        model: In evaluation mode, its parameters constants.
+        model: The model, in evaluation mode, with constant parameters.
         images: `(N, C, H, W)`.
 
     Returns:
-        The pairs, and the number of normalisations by constants that are in none.
+        The pairs, and the number of normalisations by constants that belong to no pair.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
@@ -72,7 +72,7 @@ class _Output:
 
 
 class _Observation(TorchFunctionMode):
-    """Notes what is done with the results of convolutions."""
+    """Records what the model does with the results of its convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,14 +95,14 @@ class _Observation(TorchFunctionMode):
         if func is torch.conv2d and isinstance(result, Tensor):
             arguments = named(CONVOLUTION, args, kwargs)
             del arguments["input"]
-            # held while the model runs, so that no other tensor gets its place in memory, which it is known by
+            # kept while the model runs: the key is its `id`, which no other tensor may take over
             self._outputs[id(result)] = _Output(result, ref(result), arguments, result.dtype)
         return result
 
     def look(self, model: Callable[[Tensor], Tensor], variable: Tensor) -> None:
-        """Evaluate the model, and note which results the gradient passes on its way from the normalisation alone."""
+        """Evaluate the model; record which results the gradient reaches only through their normalisation."""
         with torch.enable_grad(), self:
-            # a copy, as a model may write to what it is given, which autograd forbids for a leaf
+            # a copy, because a model may write to its input, which autograd forbids for a leaf
             result = model(variable.clone())
         entered, reached = _edges(result.grad_fn) if isinstance(result, Tensor) else (Counter(), set())
         for output in self._outputs.values():
@@ -112,7 +112,7 @@ class _Observation(TorchFunctionMode):
             output.tensor = output.normalised = None
 
     def pairs(self) -> list[Pair]:
-        """Return what belongs together; called when nothing but the model itself can still hold a result."""
+        """Return the pairs; call it when nobody but the model itself can still hold a result."""
         calls = Counter(id(output.arguments["weight"]) for output in self._outputs.values())
         return [
             Pair(output.arguments, output.normalisation, output.dtype)
@@ -126,7 +126,7 @@ class _Observation(TorchFunctionMode):
 
 
 def _edges(root: Node | None) -> tuple[Counter[Node], set[Node]]:
-    """How often each node of a graph is entered, and all its nodes."""
+    """Return how many edges lead to each node of a graph, and all its nodes."""
     entered: Counter[Node] = Counter()
     waiting = [] if root is None else [root]
     reached = set(waiting)
@@ -142,11 +142,11 @@ def _edges(root: Node | None) -> tuple[Counter[Node], set[Node]]:
 
 
 def by_constants(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Arguments) -> Arguments | None:
-    """Return the arguments but the first of a call that normalises by constants; None for any other call."""
+    """Return all arguments but the first of a call that normalises by constants; None for any other call."""
     if func is not batch_norm:
         return None
     given = named(NORMALISATION, args, kwargs)
-    # a reference to it would keep it alive
+    # a reference would keep the input alive
     del given["input"]
     constant = given.get("running_mean") is not None and given.get("running_var") is not None
     return given if constant and not given.get("training") else None
@@ -163,7 +163,7 @@ def named(names: Iterable[str], args: tuple[Any, ...], kwargs: Arguments) -> Arg
 
 
 def tensors(values: Iterable[object]) -> Iterator[Tensor]:
-    """Yield the tensors among values and in lists and tuples among them."""
+    """Yield all tensors among the values, also those inside lists and tuples."""
     for value in values:
         if isinstance(value, Tensor):
             yield value

@@ -20,7 +20,7 @@ POINTS_AT_ONCE = 8
 
 
 def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
-    """Return nodes in (0, 1) and positive weights of sum 1, exact for polynomials of degree `2 * num_steps - 1`.
+    """Return nodes in (0, 1) and positive weights with sum 1, exact for polynomials of degree `2 * num_steps - 1`.
 
     Raises:
         ValueError: If `num_steps` is not positive.
@@ -47,20 +47,20 @@ def integrated_gradients(
     """Integrate the gradient from any baseline tensor to the inputs.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
-        num_steps: Gauss-Legendre nodes: gradient evaluations for each image.
+        num_steps: Number of Gauss-Legendre nodes, that is, of gradient evaluations per image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+        chunk_size: Points evaluated at once; None chooses by image size. The number is halved when memory runs out.
 
     Returns:
         Signed attribution of the shape of `inputs`, detached, float32.
 
     Raises:
-        TypeError: As `Attribution.attribute`.
-        ValueError: As `Attribution.attribute`, and if `baseline` does not broadcast.
+        TypeError: As in `Attribution.attribute`.
+        ValueError: As in `Attribution.attribute`, and if `baseline` does not broadcast.
 
     Example:
         >>> images = torch.tensor([[[[1.0, 2.0]]]])
@@ -82,10 +82,10 @@ def path_points(
     """Yield the points of each image's path, a few at a time.
 
     Args:
-        start: Where the paths begin, `(N, C, H, W)`.
-        distance: From there to the images, `(N, C, H, W)`.
+        start: The points where the paths begin, `(N, C, H, W)`.
+        distance: The images minus `start`, `(N, C, H, W)`.
         images: Positions of the images whose points are wanted.
-        nodes: Places on the path, 0 to 1.
+        nodes: Positions on the path, 0 to 1.
 
     Example:
         >>> points = path_points(torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), [0], [0.25, 0.5])
@@ -99,12 +99,12 @@ def path_points(
 
 
 def weighted_sums(gradients: Iterable[tuple[int, Tensor]], inputs: Tensor, weights: Sequence[float]) -> Tensor:
-    """Add up what was found at the points of each image, each with its weight.
+    """Return the weighted sum of the gradients at each image's points.
 
     Args:
-        gradients: An image's position and rows `(k, C, H, W)`, in the order of `path_points`.
+        gradients: Pairs of an image's position and rows `(k, C, H, W)`, in the order of `path_points`.
         inputs: The images, `(N, C, H, W)`.
-        weights: One for each point of an image.
+        weights: One weight for each point of an image.
 
     Returns:
         `(N, C, H, W)` float32, zero for an image without points.
@@ -134,23 +134,23 @@ def completeness_gap(
     """Return how far an attribution is from explaining the whole difference to the baseline.
 
     The gap is `attribution.sum() - (logit(inputs) - logit(baseline))` (Sundararajan et al. 2017, proposition 1). It is
-    one number whose errors cancel: a small gap does not prove a map with small errors.
+    a single number in which errors cancel: a small gap does not prove that the map has small errors.
 
     Args:
-        model: Any callable to `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
         attribution: Attribution of `inputs`, `(N, C, H, W)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         precision: "fp32" or "bf16" for bfloat16 autocast.
-        chunk_size: Images evaluated at once; None chooses from their size.
+        chunk_size: Images evaluated at once; None chooses by their size.
 
     Returns:
         Signed gap of each image in units of the logit, `(N,)` float32.
 
     Raises:
-        TypeError: As `Attribution.attribute`.
-        ValueError: As `Attribution.attribute`, and if `baseline` or `attribution` does not fit `inputs`.
+        TypeError: As in `Attribution.attribute`.
+        ValueError: As in `Attribution.attribute`, and if `baseline` or `attribution` does not fit `inputs`.
 
     Example:
         >>> images, black = torch.full((1, 1, 1, 2), 3.0), torch.zeros(1)
@@ -180,18 +180,18 @@ def completeness_gap(
 class IntegratedGradients(Attribution):
     """The path integral of the gradient from a baseline to the image, times the distance.
 
-    Gauss-Legendre nodes, whose weights sum to 1. With the level INFO of this module's logger, the largest completeness
-    gap of each batch is logged at the price of two forward passes. For a baseline that is a tensor, such as a blurred
+    It uses Gauss-Legendre nodes, whose weights sum to 1. At level INFO, this module's logger reports the largest
+    completeness gap of each batch, at the cost of two forward passes. To pass a tensor as baseline, such as a blurred
     image, call `integrated_gradients`.
 
     Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1.
 
     Args:
-        num_steps: Nodes: gradient evaluations for each image.
+        num_steps: Number of nodes, that is, of gradient evaluations per image.
         baseline: Where the path starts: one value for all channels (default black) or one for each, such as the mean
             of the data set, in units of the image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
-        chunk_size: Points evaluated at once; None chooses from the size of the images. Halved when memory runs out.
+        chunk_size: Points evaluated at once; None chooses by image size. The number is halved when memory runs out.
 
     Example:
         >>> IntegratedGradients(num_steps=2).attribute(lambda x: x.flatten(1) ** 2, torch.full((1, 1, 1, 1), 3.0),
@@ -205,9 +205,9 @@ class IntegratedGradients(Attribution):
     chunk_size: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Check the settings."""
         gauss_legendre(self.num_steps)
-        # YAML gives a list, which would make the settings unequal to those written in Python
+        # a list, as from YAML, would not equal the same settings from Python
         object.__setattr__(self, "baseline", checked_baseline(self.baseline))
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
@@ -224,10 +224,10 @@ class IntegratedGradients(Attribution):
 
 
 def checked_baseline(values: Sequence[float]) -> tuple[float, ...]:
-    """Return a baseline's values as a tuple: one, or one for each channel.
+    """Return a baseline's values as a tuple: one value, or one for each channel.
 
     Raises:
-        ValueError: If there is none, or one is not finite.
+        ValueError: If there is no value, or one is not finite.
 
     Example:
         >>> checked_baseline([0.5])

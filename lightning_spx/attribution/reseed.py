@@ -1,4 +1,4 @@
-"""Other noise for each model of a study: every seed inside a method, shifted."""
+"""Gives each model of a study its own noise by shifting every seed inside a method."""
 
 from dataclasses import Field, fields, is_dataclass, replace
 
@@ -6,19 +6,19 @@ from lightning_spx.attribution.method import Attribution
 
 
 def reseed(method: Attribution, offset: int) -> Attribution:
-    """Shift every seed in a method, its bases' too, so that two models never share their noise.
+    """Shift every seed in a method and in its bases, so that two models never share their noise.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
         >>> reseed(SmoothGrad(seed=3), offset=2).seed
         5
     """
-    # a method of the user's own need not be a dataclass
+    # a user's own method need not be a dataclass
     settings: tuple[Field[object], ...] = fields(method) if is_dataclass(method) else ()
     changes: dict[str, object] = {}
     for field in settings:
         value = getattr(method, field.name)
-        # a method of captum's that draws nothing has none
+        # captum methods that draw nothing have no seed
         if field.name == "seed" and value is not None:
             changes["seed"] = value + offset
         elif isinstance(value, Attribution):

@@ -1,4 +1,4 @@
-"""From a signed attribution to one map per image that can be shown and compared."""
+"""Turns a signed attribution into one map per image that can be shown and compared."""
 
 from typing import Literal
 
@@ -12,18 +12,18 @@ Magnitude = Literal["after", "before"]
 
 
 def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
-    """Return the absolute value, reduced over channels and not normalised.
+    """Return absolute values, reduced over channels and not normalised.
 
     Args:
         attribution: Signed values, `(N, C, H, W)`.
-        channels: How the absolute values of the channels become one.
+        channels: How to reduce the absolute values of the channels to one.
 
     Returns:
         Non-negative magnitudes, `(N, H, W)`, float32 or better.
 
     Raises:
         TypeError: If `attribution` is no tensor of real numbers.
-        ValueError: If the shape is not `(N, C, H, W)`, `channels` is none of the names, or a value is not finite.
+        ValueError: If the shape is not `(N, C, H, W)`, `channels` is another name, or a value is not finite.
 
     Example:
         >>> magnitude(torch.tensor([[[[1.0]], [[-2.0]]]]))
@@ -33,7 +33,7 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
     if attribution.ndim != 4:
         raise ValueError(f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}.")
     values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
-    # a sum of magnitudes shows any NaN or infinity; where it overflows instead, each value is looked at
+    # any NaN or infinity shows in the sum; because a sum may also overflow, each value is then checked
     if not bool(values.sum().isfinite()):
         finite = values.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
@@ -51,21 +51,21 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
 
 
 def saliency_map(attribution: Tensor, channels: Channels = "sum", clip: float = 0.99) -> Tensor:
-    """Return magnitudes scaled to [0, 1] for each image alone: `(x - min) / (q - min)`, cut off at 1.
+    """Return magnitudes scaled to [0, 1] for each image by itself: `(x - min) / (q - min)`, capped at 1.
 
     q is the `clip`-quantile of the image's pixels, interpolated linearly like `torch.quantile`. If it equals the
     minimum, the maximum takes its place; a constant image becomes all zero (`is_constant` counts these).
 
     Args:
         attribution: Signed values, `(N, C, H, W)`.
-        channels: How the absolute values of the channels become one.
+        channels: How to reduce the absolute values of the channels to one.
         clip: The quantile that is shown as 1, in (0, 1].
 
     Returns:
         One map for each image, `(N, H, W)` in [0, 1], float32 or better.
 
     Raises:
-        ValueError: As `magnitude`, and if `clip` is not in (0, 1].
+        ValueError: As in `magnitude`, and if `clip` is not in (0, 1].
 
     Example:
         >>> saliency_map(torch.tensor([[[[0.0, -1.0, 2.0]]]]), clip=1.0)
@@ -84,7 +84,7 @@ def saliency_map(attribution: Tensor, channels: Channels = "sum", clip: float = 
 
 
 def is_constant(saliency: Tensor) -> Tensor:
-    """Return which maps have the same value everywhere, and so say nothing.
+    """Return which maps have the same value everywhere and so show nothing.
 
     Args:
         saliency: Maps, `(N, H, W)`, of any scale.
@@ -112,7 +112,7 @@ def _check_real(values: Tensor, name: str) -> None:
 
 
 def _quantile(values: Tensor, q: float) -> Tensor:
-    # torch.quantile refuses more than 16 million values and sorts them all; the few largest are enough
+    # torch.quantile refuses more than 16 million values and sorts all of them; the few largest suffice
     position = q * (values.shape[1] - 1)
     below = int(position)
     largest = values.topk(values.shape[1] - below, dim=1).values

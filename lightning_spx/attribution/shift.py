@@ -1,4 +1,4 @@
-"""One value added to each channel, by a kernel on a GPU: torch's own addition of a bias takes three times as long."""
+"""Adds a bias to each channel, on a GPU with a kernel: torch's own addition takes three times as long."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,10 +11,10 @@ Kernel = Callable[[Tensor, Tensor], None]
 
 
 def add_bias(values: Tensor, bias: Tensor) -> Tensor:
-    """Add a bias to what a convolution returned, in place where nothing else needs it.
+    """Add a bias to the result of a convolution, in place if nothing else needs the result.
 
     Args:
-        values: `(N, C, H, W)`, laid out in either order.
+        values: `(N, C, H, W)`, in either memory layout.
         bias: `(C,)`.
 
     Example:

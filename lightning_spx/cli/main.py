@@ -44,12 +44,12 @@ ROOMS = (attribution, data, models, superpixels)
 class ConfigCallback(SaveConfigCallback):
     """Keeps the complete configuration in the run's own folder and in every logger.
 
-    Lightning's own writes into the current folder for some loggers, over a file of that name, and tells the loggers of
-    the model's and the data's settings alone.
+    Lightning's own callback writes into the current folder for some loggers, overwrites a file of that name, and tells
+    the loggers only the settings of the model and the data.
     """
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file, if there is a logger and so a folder, and send all settings to every logger."""
+        """Write the file if a logger provides a folder, and send all settings to every logger."""
         text = self.parser.dump(self.config, skip_unset=False)
         folder = trainer_folder(trainer)
         if folder is not None:
@@ -92,12 +92,12 @@ def main(args: list[str] | None = None) -> None:
 def run_command(words: list[str]) -> None:
     """Parse and run one of this package's own commands."""
     parser = ArgumentParser(
-        # an error in a word of the user's is raised, for one line, in place of pages of usage before it
+        # errors in the user's words are raised and printed as one line, not after pages of usage
         exit_on_error=False,
         prog="spx",
         version=__version__,
-        description="Would another model have shown the same?",
-        epilog=f"With the environment variable {TRACEBACK}=1 an error shows where it was raised.",
+        description="Would another model have shown the same saliency map?",
+        epilog=f"Set the environment variable {TRACEBACK}=1 to see the traceback of an error.",
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
     parsers = {name: make() for name, (make, _) in COMMANDS.items()}
@@ -111,12 +111,12 @@ def run_command(words: list[str]) -> None:
 
 
 def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
-    """Return the parser of a command that trains models: its function's settings, and model and trainer."""
+    """Return the parser of a command that trains models: the settings of its function, a model and a Trainer."""
     parser = ArgumentParser(exit_on_error=False, description=description)
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
     parser.add_function_arguments(study, skip={"model", "trainer", "config"})
-    # of these the study makes one for each model, so they are parsed here and built when they are needed
-    parser.add_subclass_arguments(LightningModule, "model", help="the model that is trained, once for each part.")
+    # the study makes one of these for each model, so they are parsed here and built later
+    parser.add_subclass_arguments(LightningModule, "model", help="the model to train, once for each part.")
     parser.add_class_arguments(Trainer, "trainer", instantiate=False)
     parser.set_defaults(defaults)
     return parser
@@ -124,28 +124,28 @@ def study_parser(study: Callable[..., Path], description: str, defaults: dict[st
 
 def stability_parser() -> ArgumentParser:
     """Return the parser of `spx stability`."""
-    description = "Train k models on disjoint data; tabulate how far their saliency maps agree."
+    description = "Train k models on disjoint data and tabulate how far their saliency maps agree."
     return study_parser(stability, description, STABILITY_DEFAULTS)
 
 
 def tradeoff_parser() -> ArgumentParser:
     """Return the parser of `spx tradeoff`."""
-    description = "Measure stability against fidelity over segmenters and sizes; recommend one."
+    description = "Measure stability and fidelity over segmenters and sizes, and recommend one."
     return study_parser(tradeoff, description, TRADEOFF_DEFAULTS)
 
 
 def roar_parser() -> ArgumentParser:
     """Return the parser of `spx roar`."""
-    return study_parser(roar, "Remove salient pixels, retrain, and see what accuracy is left.", ROAR_DEFAULTS)
+    return study_parser(roar, "Remove the salient pixels, retrain, and measure the accuracy left.", ROAR_DEFAULTS)
 
 
 def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Namespace) -> None:
     """Build the parts of a study from parsed settings and run it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    # a process that dies takes the others with it, and this is who says so
+    # when a process dies and takes the others with it, this logger says so
     logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
-    # a remark on each of k trainings, and one of a library on another, that the user can do nothing about
+    # one warning per training, and one about a library's internals: the user can act on neither
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
@@ -171,7 +171,7 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
 
 def explain_parser() -> ArgumentParser:
     """Return the parser of `spx explain`."""
-    parser = ArgumentParser(exit_on_error=False, description="Explain photos with a model: pictures and arrays.")
+    parser = ArgumentParser(exit_on_error=False, description="Explain photos with a model, as pictures and arrays.")
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
     parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
     parser.add_function_arguments(explain_images, skip={"images"})
@@ -187,7 +187,7 @@ def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
 
 def segment_parser() -> ArgumentParser:
     """Return the parser of `spx segment`."""
-    parser = ArgumentParser(exit_on_error=False, description="Draw partitions of photos by several algorithms.")
+    parser = ArgumentParser(exit_on_error=False, description="Draw the super-pixels of photos by several algorithms.")
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
     parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
     parser.add_function_arguments(segment_photos, skip={"images"})
@@ -204,7 +204,7 @@ def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
 
 def bench_parser() -> ArgumentParser:
     """Return the parser of `spx bench`."""
-    parser = ArgumentParser(exit_on_error=False, description="Measure time and memory, beside other libraries.")
+    parser = ArgumentParser(exit_on_error=False, description="Measure time and memory beside other libraries.")
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
     parser.add_function_arguments(bench)
     parser.set_defaults(BENCH_DEFAULTS)
@@ -219,8 +219,8 @@ def run_bench(parser: ArgumentParser, settings: Namespace) -> None:
 
 def report_parser() -> ArgumentParser:
     """Return the parser of `spx report`."""
-    parser = ArgumentParser(exit_on_error=False, description="Write the HTML page of a study, one file.")
-    parser.add_argument("run", type=str, help="folder of a study.")
+    parser = ArgumentParser(exit_on_error=False, description="Write a study as one HTML page.")
+    parser.add_argument("run", type=str, help="folder of a finished study.")
     parser.add_function_arguments(report, skip={"run"})
     return parser
 
@@ -232,7 +232,7 @@ def run_report(parser: ArgumentParser, settings: Namespace) -> None:
 
 def rerun_parser() -> ArgumentParser:
     """Return the parser of `spx rerun`."""
-    parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder; compare all numbers.")
+    parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder and compare all numbers.")
     parser.add_argument("run", type=str, help="folder of a finished study.")
     parser.add_function_arguments(rerun, skip={"run", "start"})
     return parser
@@ -244,7 +244,7 @@ def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
         sys.exit(1)
 
 
-# each command: what makes its parser, and what runs its parsed settings
+# for each command: the function that makes its parser, and the one that runs the parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
     "stability": (stability_parser, partial(run_study, stability)),
     "roar": (roar_parser, partial(run_study, roar)),

@@ -1,4 +1,4 @@
-"""Metrics of saliency maps: torchmetrics classes, each with its pure function."""
+"""Metrics of saliency maps: torchmetrics classes, each with a pure function."""
 
 from lightning_spx.metrics.deletion import Deletion, Insertion, deletion, insertion
 from lightning_spx.metrics.distances import Distance, map_distance, pair_distances

@@ -1,4 +1,4 @@
-"""Deletion and insertion: the target's probability while pixels go, or come, in the order of their saliency."""
+"""Deletion and insertion: the target's probability while pixels are removed or inserted, most salient first."""
 
 from collections.abc import Callable, Iterator
 
@@ -21,21 +21,21 @@ def deletion(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Area under the target's probability while the most salient pixels are removed first; low is good.
+    """Return the area under the target's probability while the most salient pixels are removed first; low is good.
 
-    The area is that of the trapezoids over the fraction of pixels removed, from 0 to 1 (Petsiuk et al., RISE, BMVC
-    2018). With `segments` whole segments go at once, and their sizes are the steps' widths.
+    The trapezoidal rule integrates over the fraction of removed pixels, from 0 to 1 (Petsiuk et al., RISE, BMVC 2018).
+    With `segments`, whole segments are removed at once, and a step is as wide as its segments are large.
 
     Args:
-        model: from (n,C,H,W) to logits (n,K).
+        model: maps images (n,C,H,W) to logits (n,K).
         images: in [0, 1], shape (N,C,H,W).
-        target: class whose probability is followed, shape (N,) int64.
+        target: classes whose probability is measured, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W).
-        num_steps: removals; with more than there are pixels or segments they go one by one.
-        substrate: what takes the place of removed pixels: "black", "blur" or a colour.
+        num_steps: number of removals; if it exceeds the number of pixels or segments, they are removed one by one.
+        substrate: what replaces removed pixels: "black", "blur" or a colour.
         segments: shape (N,H,W) int64, or None to remove pixels.
-        seed: of the order of ties.
-        batch_size: images evaluated at a time.
+        seed: seeds the order of ties.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Areas in [0, 1], shape (N,), float32; NaN for a map with a NaN.
@@ -67,10 +67,10 @@ def insertion(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Area under the target's probability while the most salient pixels come first into the substrate; high is good.
+    """Return the area under the probability while the most salient pixels are inserted first; high is good.
 
-    Arguments, returns and errors are those of `deletion`. A map that knows nothing has the same deletion and insertion
-    only with the same substrate, on average.
+    Arguments, results and errors are those of `deletion`; pixels are inserted into the substrate. With the same
+    substrate, an uninformative map has on average the same deletion and insertion.
 
     Example:
         >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
@@ -87,7 +87,7 @@ def insertion(
 def removal_area(
     model: Model, start: Tensor, end: Tensor, target: Tensor, ranks: Tensor, num_steps: int, batch_size: int
 ) -> Tensor:
-    """Return the area under the curve of `removal_curve`, shape (N,): what deletion and insertion are made of.
+    """Return the area under `removal_curve`, shape (N,), which both deletion and insertion use.
 
     Raises:
         ValueError: if `num_steps` is below 1.
@@ -101,22 +101,22 @@ def removal_area(
 def removal_curve(
     model: Model, start: Tensor, end: Tensor, target: Tensor, ranks: Tensor, num_steps: int, batch_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Follow the probability while pixels change from `start` to `end`.
+    """Measure the probability while pixels change from `start` to `end`.
 
     Args:
-        model: from (n,C,H,W) to logits (n,K).
+        model: maps images (n,C,H,W) to logits (n,K).
         start: images at the first point, shape (N,C,H,W).
         end: images at the last point, shape (N,C,H,W).
-        target: shape (N,) int64.
-        ranks: of pixels or segments, shape (N,H,W) int64, 0 changes first.
-        num_steps: points after the first, as evenly over the ranks as they can be.
-        batch_size: images evaluated at a time.
+        target: target classes, shape (N,) int64.
+        ranks: ranks of pixels or segments, shape (N,H,W) int64; rank 0 changes first.
+        num_steps: number of points after the first, spread over the ranks as evenly as possible.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Probabilities and fractions of changed pixels, both of shape (points,N), the fractions in float64.
     """
     levels = ranks.flatten(1).amax(1) + 1 if len(ranks) else ranks.new_zeros(0)
-    # with fewer levels than steps, steps that would change nothing are not evaluated
+    # with fewer levels than steps, skip the steps that would change nothing
     num_steps = min(num_steps, int(levels.max())) if len(ranks) else 0
     changed = []
 
@@ -132,7 +132,7 @@ def removal_curve(
 
 
 class _Area(ImageMean):
-    """What deletion and insertion share: the settings of the curve, and how a batch is measured."""
+    """The common part of deletion and insertion: the settings of the curve and the update."""
 
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
@@ -158,13 +158,13 @@ class _Area(ImageMean):
 
 
 class Deletion(_Area):
-    """Mean over images of `deletion`; images without a value are left out and counted in `num_dropped`.
+    """Mean over images of `deletion`; images without a value are skipped and counted in `num_dropped`.
 
     Args:
-        num_steps: removals.
-        substrate: "black", "blur" or a colour.
-        seed: of the order of ties.
-        batch_size: images evaluated at a time.
+        num_steps: number of removals.
+        substrate: what replaces missing pixels: "black", "blur" or a colour.
+        seed: seeds the order of ties.
+        batch_size: number of images evaluated at a time.
 
     Example:
         >>> metric = Deletion(num_steps=2)
@@ -179,13 +179,13 @@ class Deletion(_Area):
 
 
 class Insertion(_Area):
-    """Mean over images of `insertion`; images without a value are left out and counted in `num_dropped`.
+    """Mean over images of `insertion`; images without a value are skipped and counted in `num_dropped`.
 
     Args:
-        num_steps: insertions.
-        substrate: "black", "blur" or a colour.
-        seed: of the order of ties.
-        batch_size: images evaluated at a time.
+        num_steps: number of insertions.
+        substrate: what replaces missing pixels: "black", "blur" or a colour.
+        seed: seeds the order of ties.
+        batch_size: number of images evaluated at a time.
 
     Example:
         >>> metric = Insertion(num_steps=2)

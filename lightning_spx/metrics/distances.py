@@ -12,18 +12,18 @@ from lightning_spx.metrics.ssim import pairwise_ssim
 
 Distance = Literal["l2", "l2_raw", "l1", "spearman", "cosine", "ssim"]
 
-# Values of all models' maps that are held in float64 at once.
+# At most so many values of all models' maps are held in float64 at once.
 CHUNK_VALUES = 2**22
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
-    """Distance of each map to its partner; see `pair_distances` for the definitions.
+    """Return the distance of each map to its partner; see `pair_distances` for the definitions.
 
     Args:
         first: maps, shape (N,H,W).
         second: maps, shape (N,H,W).
-        distance: which distance.
+        distance: name of the distance.
 
     Returns:
         Distances, shape (N,), float32.
@@ -43,27 +43,29 @@ def map_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
 def pair_distances(
     maps: Tensor, distance: Distance, segments: Tensor | None = None, others: Tensor | None = None
 ) -> Tensor:
-    """Distances between the maps of every two models, image by image.
+    """Return the distances between the maps of every two models, image by image.
 
-    `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map stays as it is (0 from another one,
-    1 from any other map). `l2_raw`: Euclidean distance. `l1`: mean over pixels of the absolute difference. `cosine`:
-    1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with `spearman`'s rho; 1 if a map is
-    constant. `ssim`: 1 minus `saliency_ssim`, data range 1. A map with a NaN has distance NaN, and so has one with an
-    infinity under `l2`, `cosine` and `ssim`; under `l1` and `l2_raw` it is infinitely far away, as is one whose
-    distance is beyond float32, and under `spearman` an infinity is the first or the last value.
+    `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map is not divided (its distance is 0 to
+    another all-zero map and 1 to any other). `l2_raw`: Euclidean distance. `l1`: mean absolute difference over pixels.
+    `cosine`: 1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with the rho of `spearman`; 1 if a
+    map is constant. `ssim`: 1 minus `saliency_ssim` with data range 1.
 
-    `l1`, `spearman` and `ssim` are meant for saliency in [0, 1], `l2`, `l2_raw` and `cosine` for magnitudes before they
-    are normalized; no scale is enforced. All is computed in float64 and rounded once, so that distances that are equal
+    A map with a NaN has distance NaN. A map with an infinity has distance NaN under `l2`, `cosine` and `ssim`, and
+    infinity under `l1` and `l2_raw`; `spearman` ranks the infinity first or last. A distance beyond float32 is
+    infinity.
+
+    `l1`, `spearman` and `ssim` are meant for saliency in [0, 1]; `l2`, `l2_raw` and `cosine` for magnitudes that are
+    not normalized; no scale is enforced. Everything is computed in float64 and rounded once, so that equal distances
     compare as equal.
 
     Args:
         maps: maps of M models for the same N images, shape (M,N,H,W).
-        distance: which distance.
-        segments: super-pixels on which every map of the image is constant, shape (N,H,W), ids from 0, int. The
-            distances are the same; `spearman` sorts segments instead of pixels and is many times faster, `ssim` does
-            not look at them.
-        others: what the second model of each pair shows, shape (M,N,H,W), such as its maps of other images; None:
-            `maps` too.
+        distance: name of the distance.
+        segments: super-pixels on which every map of the image is constant, shape (N,H,W), ids from 0, int. They do not
+            change the distances; `spearman` then sorts segments instead of pixels and is many times faster, and `ssim`
+            ignores them.
+        others: maps of the second model of each pair, shape (M,N,H,W), such as its maps of other images; None uses
+            `maps` for both.
 
     Returns:
         Distances, shape (M (M - 1) / 2, N), pairs in the order of `itertools.combinations(range(M), 2)`, float32.
@@ -103,7 +105,7 @@ def pair_distances(
 
 
 def check_distance(distance: str) -> None:
-    """Raise a ValueError unless `distance` is one of the names.
+    """Raise a ValueError unless `distance` is one of the known names.
 
     Example:
         >>> check_distance("spearman")
@@ -128,7 +130,7 @@ def _prepared(maps: Tensor, segments: Tensor | None, distance: Distance) -> tupl
 
 
 def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
-    """The part of the work that is done once per model: (N,D) to (N,D) in float64."""
+    """Do the part of the work that is needed once per model: (N,D) to (N,D) in float64."""
     if distance == "spearman":
         return centered_ranks(values, weights)
     if distance == "cosine":
@@ -141,7 +143,7 @@ def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tens
 
 
 def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
-    """The part that is done for every pair: two (N,D) to (N,)."""
+    """Do the part of the work that is needed for every pair: two (N,D) to (N,)."""
     if distance == "spearman":
         return (1 - cosine_similarity(first, second, weights).abs()).sqrt()
     if distance == "cosine":
@@ -157,12 +159,12 @@ def _pixel_sum(values: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def _segment_values(maps: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
-    """One value per model and segment (M,N,S), and the number of pixels of the segment (N,S)."""
+    """Return one value per model and segment (M,N,S), and each segment's number of pixels (N,S)."""
     ids = segments.flatten(1).long()
     pixels = maps.flatten(2)
     index = ids.expand(len(maps), -1, -1)
     num_segments = int(ids.max()) + 1 if ids.numel() else 0
-    # All pixels of a segment are equal, so it does not matter which of them is written last.
+    # All pixels of a segment are equal, so it does not matter which one is written last.
     values = pixels.new_zeros(*pixels.shape[:2], num_segments).scatter_(2, index, pixels)
     written = values.gather(2, index)
     if not ((written == pixels) | (written.isnan() & pixels.isnan())).all():
@@ -177,7 +179,7 @@ def _check_segments(segments: Tensor, maps: Tensor) -> None:
         raise TypeError(f"Expected `segments` of an integer type, got {kind}.")
     if segments.shape != maps.shape[1:]:
         raise ValueError(f"Expected `segments` of shape {tuple(maps.shape[1:])}, got {tuple(segments.shape)}.")
-    # in a type that holds the number of pixels
+    # in a type that can hold the number of pixels
     ids = segments.long()
     if ((ids < 0) | (ids >= segments[:1].numel())).any():
         raise ValueError("Expected `segments` to hold ids from 0 to the number of segments minus 1.")

@@ -1,4 +1,4 @@
-"""Fidelity error: how far pooling has moved a map from the plain map of the same method."""
+"""Fidelity error: how far pooling moves a map from the plain map of the same method."""
 
 from torch import Tensor
 from torch.linalg import vector_norm
@@ -8,15 +8,15 @@ from lightning_spx.metrics.shapes import check_same_shape, scaled
 
 
 def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
-    """L2 distance between a map and the plain map of the same method, both of unit L2 norm.
+    """Return the L2 distance between a map and the plain map of the same method, both scaled to unit L2 norm.
 
     Args:
-        saliency: un-normalised magnitudes, non-negative, shape (N,H,W).
-        reference: the plain map's, of the same shape.
+        saliency: non-negative magnitudes, not normalised, shape (N,H,W).
+        reference: magnitudes of the plain map, of the same shape.
 
     Returns:
-        Distances, 0 for the same map and at most the root of 2, shape (N,), float32; NaN where a map is all zero or
-        holds a NaN.
+        Distances, 0 for the same map and at most the square root of 2, shape (N,), float32; NaN if a map is all zero or
+        has a NaN.
 
     Raises:
         ValueError: if the shapes differ.
@@ -34,7 +34,7 @@ def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
 
 
 class FidelityError(ImageMean):
-    """Mean over images of `fidelity_error`; images without a value are left out and counted in `num_dropped`.
+    """Mean over images of `fidelity_error`; images without a value are skipped and counted in `num_dropped`.
 
     Example:
         >>> import torch
@@ -48,5 +48,5 @@ class FidelityError(ImageMean):
     plot_lower_bound = 0.0
 
     def update(self, saliency: Tensor, reference: Tensor) -> None:
-        """Measure a batch of maps with the plain ones, shapes (N,H,W)."""
+        """Measure a batch of maps and their plain maps, shapes (N,H,W)."""
         self.accumulate(fidelity_error(saliency, reference))

@@ -10,11 +10,11 @@ from lightning_spx.metrics.unshared import UnsharedMetric
 
 
 class ImageMean(UnsharedMetric):
-    """The mean over images of a value per image; `update`, written by the subclass, hands the values to `accumulate`.
+    """The mean over images of one value per image; a subclass's `update` passes the values to `accumulate`.
 
     A NaN value is left out of the mean and counted in the state `num_dropped` (a sum over the images of this process;
-    `compute` gathers all processes). Without any image the value is NaN. States are sums in float64, so that neither
-    the batch size nor the order of the batches shows in the result.
+    `compute` gathers all processes). Without any image the value is NaN. States are sums in float64, so that the result
+    depends neither on the batch size nor on the order of the batches.
 
     Example:
         >>> import torch
@@ -41,10 +41,10 @@ class ImageMean(UnsharedMetric):
         self.add_state("num_dropped", default=torch.tensor(0), dist_reduce_fx="sum")
 
     def accumulate(self, values: Tensor) -> None:
-        """Add the values of some images, shape (N,)."""
+        """Add the values of a batch of images, shape (N,)."""
         values = values.detach().double()
         dropped = values.isnan()
-        # Not in place: a state that was made in inference mode may not be written to outside of it.
+        # Not in place: a state made in inference mode must not be written to outside it.
         self.total = self.total + values.nansum()
         self.num_images = self.num_images + (~dropped).sum()
         self.num_dropped = self.num_dropped + dropped.sum()

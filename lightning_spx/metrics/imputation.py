@@ -1,8 +1,8 @@
-"""Linear imputation of removed pixels: each becomes the weighted mean of its eight neighbours, all solved jointly.
+"""Linear imputation of removed pixels: each becomes the weighted mean of its eight neighbours, solved jointly.
 
-The weighted graph Laplacian of the removed pixels is symmetric and positive definite. On the CPU each image is factored
-by SuperLU with a symmetric ordering, in threads (the factorisation releases the interpreter's lock), which is faster
-than conjugate gradients there; on any other device all images are solved at once by conjugate gradients in float64.
+The weighted graph Laplacian of the removed pixels is symmetric and positive definite. On the CPU, SuperLU factors each
+image with a symmetric ordering, in threads (the factorisation releases the interpreter lock); this is faster than
+conjugate gradients there. On any other device, conjugate gradients in float64 solve all images at once.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +14,9 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-# half of the eight neighbours (dy, dx) with their weights; the other half are their mirror images
+# half of the eight neighbours (dy, dx) with their weights; the other half mirrors them
 NEIGHBOURS = ((0, 1, 1 / 6), (1, 0, 1 / 6), (1, 1, 1 / 12), (1, -1, 1 / 12))
-# residual of conjugate gradients, relative to the right side; pixels within 1e-4 need about 1e-7
+# residual of conjugate gradients relative to the right-hand side; pixels exact to 1e-4 need about 1e-7
 TOLERANCE = 1e-9
 MAX_ITERATIONS = 5000
 
@@ -24,15 +24,15 @@ MAX_ITERATIONS = 5000
 def impute(images: Tensor, removed: Tensor) -> Tensor:
     """Replace removed pixels by the weighted mean of their neighbours (edges 1/6, corners 1/12), solved jointly.
 
-    Neighbours outside the image leave the sum. An image that is removed as a whole becomes its mean. (Rong et al., A
-    Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022, without its noise.)
+    Neighbours outside the image are left out of the mean. An image that is removed completely becomes its mean colour.
+    (Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022, without its noise.)
 
     Args:
         images: shape (N,C,H,W), floating point.
         removed: shape (N,H,W) bool, one mask for all channels.
 
     Returns:
-        Images of the shape and type of `images`; kept pixels are as they were.
+        Images of the shape and type of `images`; kept pixels do not change.
 
     Raises:
         TypeError: if `removed` is not bool.
@@ -59,7 +59,7 @@ def impute(images: Tensor, removed: Tensor) -> Tensor:
 
 
 def solve_directly(images: Tensor, removed: Tensor) -> Tensor:
-    """Solve each image by a sparse factorisation, in as many threads as torch uses; (N,C,H,W) float64 on the CPU."""
+    """Solve each image with a sparse factorisation, in as many threads as torch uses; (N,C,H,W) float64 on the CPU."""
     pairs = list(zip(images.numpy(), removed.numpy(), strict=True))
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
         solved = list(pool.map(lambda pair: _solve_image(*pair), pairs))
@@ -91,7 +91,7 @@ def _solve_image(image: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDAr
     columns.append(np.arange(size))
     values.append(diagonal[removed])
     entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    # symmetric and positive definite: no pivoting, and an ordering for symmetric matrices, which fills in less
+    # symmetric and positive definite: needs no pivoting, and an ordering for symmetric matrices gives less fill-in
     factor = splu(
         csc_matrix(entries, shape=(size, size)),
         permc_spec="MMD_AT_PLUS_A",
@@ -106,19 +106,19 @@ def solve_iteratively(images: Tensor, removed: Tensor) -> Tensor:
     """Solve all images at once by conjugate gradients with a diagonal preconditioner; (N,C,H,W) float64.
 
     Raises:
-        RuntimeError: if the tolerance is not reached, as with a kept pixel that is not finite.
+        RuntimeError: if the tolerance is not reached, for example because a kept pixel is not finite.
     """
     height, width = removed.shape[1:]
     unknown = removed[:, None].to(images.dtype)
     diagonal = _neighbour_sum(images.new_ones(1, 1, height, width))
     solution = torch.zeros_like(images)
     residual = unknown * _neighbour_sum(images * (1 - unknown))
-    # relative to the right side of each image and channel; nothing to solve is solved
+    # relative to the right-hand side of each image and channel; with `<=`, an image without removed pixels is done
     enough = TOLERANCE * residual.flatten(2).norm(dim=2)
     direction = residual / diagonal
     energy = (residual * direction).sum((2, 3), keepdim=True)
     for iteration in range(MAX_ITERATIONS):
-        # asking the device for a number waits for it, so not every time
+        # reading a number waits for the device, so not in every iteration
         if iteration % 16 == 0 and bool((residual.flatten(2).norm(dim=2) <= enough).all()):
             break
         product = unknown * (diagonal * direction - _neighbour_sum(direction))
@@ -139,7 +139,7 @@ def solve_iteratively(images: Tensor, removed: Tensor) -> Tensor:
 
 
 def _neighbour_sum(values: Tensor) -> Tensor:
-    """Weighted sum over the eight neighbours of each pixel, those outside the image left out; (..., H, W)."""
+    """Return the weighted sum over the eight neighbours of each pixel, without those outside the image; (..., H, W)."""
     total = torch.zeros_like(values)
     for dy, dx, weight in NEIGHBOURS:
         one, other = _shifted(values.shape[-2], values.shape[-1], dy, dx)
@@ -149,7 +149,7 @@ def _neighbour_sum(values: Tensor) -> Tensor:
 
 
 def _shifted(height: int, width: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The pixels that have a neighbour at (dy, dx), and those neighbours."""
+    """Return the slices of the pixels that have a neighbour at (dy, dx), and of these neighbours."""
     one = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
     other = (slice(dy, height), slice(max(0, dx), width + min(0, dx)))
     return one, other

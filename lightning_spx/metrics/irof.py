@@ -1,4 +1,4 @@
-"""IROF: how much of the target's probability is lost while whole segments are removed."""
+"""IROF: how much of the target's probability is lost when whole segments are removed."""
 
 from collections.abc import Iterator
 
@@ -21,20 +21,20 @@ def irof(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Area over the curve of the target's probability while segments are replaced by a colour, the most salient first.
+    """Return the area over the target's probability while segments become one colour, the most salient first.
 
-    The probability is relative to that of the untouched image, the axis the fraction of segments removed (Rieger and
+    The probability is relative to the untouched image's, and the axis is the fraction of removed segments (Rieger and
     Hansen, IROF, 2020). High is good.
 
     Args:
-        model: from (n,C,H,W) to logits (n,K).
+        model: maps images (n,C,H,W) to logits (n,K).
         images: in [0, 1], shape (N,C,H,W).
-        target: shape (N,) int64.
+        target: target classes, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W); a segment's saliency is the mean over its pixels.
         segments: ids `0..S-1` without gaps, shape (N,H,W) int64.
-        mean: colour of removed segments, the mean of the data set.
-        seed: of the order of ties.
-        batch_size: images evaluated at a time.
+        mean: colour of removed segments: the mean colour of the data set.
+        seed: seeds the order of ties.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Areas, at most 1, shape (N,), float32; NaN for a map with a NaN or a probability of 0.
@@ -58,13 +58,13 @@ def irof(
     counts: list[int] = []
 
     def without_segments() -> Iterator[tuple[Tensor, Tensor]]:
-        # an axis of segments has as many points as the image has, so images go one at a time
+        # the number of points is the number of segments, which differs between images: one image at a time
         for position in range(len(images)):
             here = slice(position, position + 1)
             ranks = removal_ranks(saliency[here], images[here], seed, segments[here])
             base = substrate_of(images[here], mean)
             counts.append(int(ranks.max()) + 1)
-            # a chunk of removals at a time: an image of many segments is copied once for each
+            # a chunk of removals at a time, because each removal needs a copy of the image
             for steps in torch.split(torch.arange(counts[-1] + 1, device=ranks.device), batch_size):
                 removed = torch.where((ranks < steps[:, None, None])[:, None], base, images[here])
                 yield removed, target[here].expand(len(removed))
@@ -77,12 +77,12 @@ def irof(
 
 
 class IROF(ImageMean):
-    """Mean over images of `irof`; images without a value are left out and counted in `num_dropped`.
+    """Mean over images of `irof`; images without a value are skipped and counted in `num_dropped`.
 
     Args:
-        mean: colour of removed segments, the mean of the data set.
-        seed: of the order of ties.
-        batch_size: images evaluated at a time.
+        mean: colour of removed segments: the mean colour of the data set.
+        seed: seeds the order of ties.
+        batch_size: number of images evaluated at a time.
 
     Example:
         >>> metric = IROF(mean=(0.0, 0.0, 0.0))

@@ -1,4 +1,4 @@
-"""Where saliency lies: in the object's mask or beside it, one value per image."""
+"""Measures whether saliency lies inside or outside the object's mask, one value per image."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,15 @@ from lightning_spx.metrics.shapes import check_real, scaled
 
 
 def mass_accuracy(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Fraction of the saliency that lies in the mask; by chance the mask's share of the image's area.
+    """Return the fraction of the saliency inside the mask; chance gives the mask's share of the image's area.
 
     Args:
         saliency: non-negative maps, shape (N,H,W).
         mask: the object, shape (N,H,W), bool.
 
     Returns:
-        Values in [0, 1], shape (N,), float32; NaN for an empty mask or a map with a NaN. A map of zeros, which is what
-        `saliency_map` makes of a constant one, scores what every other constant map does: chance.
+        Values in [0, 1], shape (N,), float32; NaN for an empty mask or a map with a NaN. A map of zeros, into which
+        `saliency_map` turns a constant map, scores like every other constant map: chance.
 
     Raises:
         ValueError: if the shapes do not fit or a saliency is negative.
@@ -37,10 +37,10 @@ def mass_accuracy(saliency: Tensor, mask: Tensor) -> Tensor:
 
 
 def pointing_game(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Fraction of the most salient pixels that lie in the mask; by chance the mask's share of the image's area.
+    """Return the fraction of the most salient pixels inside the mask; chance gives the mask's share of the area.
 
     With a single maximum it is 1 for a hit and 0 for a miss (Zhang et al., Excitation Backprop, IJCV 2018, without a
-    margin); the pixels of a super-pixel map tie, and each of them counts in part.
+    margin). The pixels of a super-pixel map tie, and each of them counts as a fraction.
 
     Args:
         saliency: maps of any scale, shape (N,H,W).
@@ -58,16 +58,16 @@ def pointing_game(saliency: Tensor, mask: Tensor) -> Tensor:
         tensor([0.5000])
     """
     values, inside = _flat(saliency, mask)
-    top = values == values.amax(dim=1, keepdim=True)  # a NaN equals nothing: 0 / 0 below
+    top = values == values.amax(dim=1, keepdim=True)  # a NaN equals nothing, which gives 0 / 0 below
     share = (top & inside).sum(dim=1, dtype=torch.float64) / top.sum(dim=1)
     return share.masked_fill(~inside.any(dim=1), torch.nan).float()
 
 
 def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
-    """Area under the ROC curve of the saliency as a detector of the mask's pixels; one half by chance.
+    """Return the area under the ROC curve of the saliency as a detector of the mask's pixels; chance gives one half.
 
-    It is the probability that a pixel of the mask is more salient than one beside it, ties counted one half (Mann and
-    Whitney 1947).
+    It is the probability that a pixel inside the mask is more salient than one outside, where ties count one half (Mann
+    and Whitney 1947).
 
     Args:
         saliency: maps of any scale, shape (N,H,W).
@@ -93,7 +93,7 @@ def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
 
 
 class MassAccuracy(ImageMean):
-    """Mean over images of `mass_accuracy`; images that have no value are left out and counted in `num_dropped`.
+    """Mean over images of `mass_accuracy`; images without a value are skipped and counted in `num_dropped`.
 
     Example:
         >>> metric = MassAccuracy()
@@ -112,7 +112,7 @@ class MassAccuracy(ImageMean):
 
 
 class PointingGame(ImageMean):
-    """Mean over images of `pointing_game`; images that have no value are left out and counted in `num_dropped`.
+    """Mean over images of `pointing_game`; images without a value are skipped and counted in `num_dropped`.
 
     Example:
         >>> metric = PointingGame()
@@ -131,7 +131,7 @@ class PointingGame(ImageMean):
 
 
 class MaskAUC(ImageMean):
-    """Mean over images of `mask_auc`; images that have no value are left out and counted in `num_dropped`.
+    """Mean over images of `mask_auc`; images without a value are skipped and counted in `num_dropped`.
 
     Example:
         >>> metric = MaskAUC()
@@ -150,7 +150,7 @@ class MaskAUC(ImageMean):
 
 
 def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Check the shapes and return (N, HW) values, as they are, and bool mask."""
+    """Check the shapes and return the unchanged values and the bool mask, both (N, HW)."""
     if mask.dtype != torch.bool:
         raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
     check_real(saliency, "saliency")

@@ -1,4 +1,4 @@
-"""MeGe, the mean generalizability of explanations: how near the maps of models are that should agree."""
+"""MeGe, the mean generalizability of explanations: how close the maps of models are when they should agree."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from lightning_spx.metrics.unshared import UnsharedMetric
 
 
 def mege_from_distances(distances: Tensor, agree: Tensor) -> Tensor:
-    """MeGe = 1 / (1 + mean distance over S=), from distances already computed (Fel et al., WACV 2022).
+    """Return MeGe = 1 / (1 + mean distance over S=) from given distances (Fel et al., WACV 2022).
 
     Args:
-        distances: non-negative, shape (pairs,N), from `pair_distances`; NaN entries are left out.
-        agree: which of them are in S=, shape (pairs,N), bool, from `pair_sets`.
+        distances: non-negative distances from `pair_distances`, shape (pairs,N); NaN entries are left out.
+        agree: which distances belong to S=, shape (pairs,N), bool, from `pair_sets`.
 
     Returns:
         A scalar in (0, 1], float32; NaN, with a warning, if S= is empty.
@@ -39,7 +39,7 @@ def mege_from_distances(distances: Tensor, agree: Tensor) -> Tensor:
 def mege(
     maps: Tensor, preds: Tensor, label: Tensor, held_out: Tensor | None = None, distance: Distance = "spearman"
 ) -> Tensor:
-    """Mean generalizability: how near the maps of models are where exactly one of two trained on the image.
+    """Return the mean generalizability: how close two models' maps are if exactly one of them trained on the image.
 
     Fel et al., "How Good is your Explanation?", WACV 2022: 1 / (1 + mean distance over S=).
 
@@ -47,8 +47,8 @@ def mege(
         maps: maps of M models for N images, shape (M,N,H,W); their scale depends on the distance, see `pair_distances`.
         preds: predicted classes, shape (M,N), integer.
         label: true classes, shape (N,), integer.
-        held_out: True where the model did not see the image, shape (M,N), bool. None: every image counts.
-        distance: which distance, see `pair_distances`.
+        held_out: True if the model did not train on the image, shape (M,N), bool. None: every image counts.
+        distance: name of the distance, see `pair_distances`.
 
     Returns:
         A scalar in (0, 1], float32; 1 if all maps agree; NaN, with a warning, if S= is empty.
@@ -70,11 +70,11 @@ def mege(
 class MeGe(UnsharedMetric):
     """Mean generalizability of the explanations of M models, `mege` over all images seen.
 
-    A distance that is NaN is left out of the mean and counted in `num_dropped` (pairs times images of this process).
-    The sums are in float64, over processes too. If no image is in S= the value is NaN, with a warning.
+    A NaN distance is left out of the mean and counted in `num_dropped` (pairs times images of this process). Sums use
+    float64, also over processes. If no image is in S=, the value is NaN, with a warning.
 
     Args:
-        distance: which distance, see `pair_distances`.
+        distance: name of the distance, see `pair_distances`.
 
     Raises:
         ValueError: if `distance` is unknown.
@@ -114,10 +114,10 @@ class MeGe(UnsharedMetric):
         held_out: Tensor | None = None,
         segments: Tensor | None = None,
     ) -> None:
-        """Compare the maps of all models for a batch of images; shapes as for `mege` and `pair_distances`."""
+        """Compare the maps of all models for a batch of images; shapes as in `mege` and `pair_distances`."""
         distances, agree, _ = compare_models(maps, preds, label, held_out, self.distance, segments)
         total, count, dropped = _sums(distances, agree)
-        # Not in place: a state that was made in inference mode may not be written to outside of it.
+        # Not in place: a state made in inference mode must not be written to outside it.
         self.total = self.total + total
         self.num_agree = self.num_agree + count
         self.num_dropped = self.num_dropped + dropped

@@ -1,27 +1,27 @@
-"""A model whose answer to an image depends on the images evaluated with it has no score that is that of the image."""
+"""Checks that a model's output for an image does not depend on the batch: else a score is not the image's own."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-# Of the largest logit: by how much two answers may differ. Rounding of other numbers of images in float32 is below;
-# where it is not, answers to equal numbers of images are compared, which are rounded alike.
+# Two logits may differ by this fraction of the largest logit. Rounding in float32 for another batch size is usually
+# less; if it is not, batches of equal size are compared, which are rounded alike.
 APART = 1e-4
-# what anybody's code raises for a batch of another size than it was written for
+# a user's model may raise any of these for a batch of another size than it was written for
 REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, MemoryError)
 
 
 def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> None:
-    """Refuse a model that answers an image otherwise alone than among others; costs the evaluation of one image.
+    """Refuse a model that gives an image other logits alone than in a batch; costs the evaluation of one image.
 
     Args:
-        model: in evaluation mode, without gradients.
-        images: that were evaluated together, shape (n,C,H,W); of one alone nothing can be told.
-        logits: the answers, shape (n,K).
+        model: the model, in evaluation mode, called without gradients.
+        images: images that were evaluated together, shape (n,C,H,W); a single one cannot be checked.
+        logits: their logits, shape (n,K).
 
     Raises:
-        ValueError: if the answer depends on the other images.
+        ValueError: if the logits of an image depend on the other images.
 
     Example:
         >>> images, model = torch.eye(2).view(2, 1, 1, 2), lambda x: (x - x.mean(0)).flatten(1)
@@ -41,7 +41,7 @@ def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: 
     answers = [_answer(model, torch.cat([image, second])) for second in (other, image, image)]
     pair, copies, again = (None if each is None else each[:1] for each in answers)
     if pair is None or copies is None or again is None or _apart(copies, again) > bound:
-        # it takes no two images, or answers otherwise in every call: not for its neighbours
+        # it does not accept two images, or it is random in every call: not because of the neighbours
         return
     if _apart(pair, copies) > bound:
         name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", repr(model))

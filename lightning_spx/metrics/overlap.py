@@ -10,21 +10,21 @@ from lightning_spx.metrics.shapes import check_same_shape
 
 
 def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
-    """Fraction of the top-k pixels of each map that are also among the top-k pixels of its reference.
+    """Return the fraction of each map's top-k pixels that are also top-k pixels of its reference.
 
-    Ties at the border of the set share the places that are left: with p places, a of them taken by larger values, each
-    of t tied pixels weighs (p - a)/t, and the value is the sum of the products of both maps' weights, divided by p.
-    That is the exact expectation when ties are broken at random in each map independently, so no seed is needed: a
-    constant map scores p/(HW), what chance gives, and a map with ties less than 1 against itself. The intersection
-    over union of sets with overlap o is o/(2 - o).
+    Pixels that tie at the border of the set share its last places. If larger values take a of the p places, each of the
+    t tied pixels has weight (p - a)/t; the value is the sum of the products of both maps' weights, divided by p. This
+    is the exact expectation if ties are broken at random in each map independently, so no seed is needed. A constant
+    map scores p/(HW), the value of chance, and a map with ties scores less than 1 against itself. Sets with overlap o
+    have the intersection over union o/(2 - o).
 
     Args:
         saliency: maps, shape (N,H,W), any scale.
-        reference: the maps to compare with, shape (N,H,W). An infinity is larger, or smaller, than all numbers.
-        k: fraction of the pixels in the set, in (0, 1]; the number of places is `max(1, round(k * H * W))`.
+        reference: the maps to compare with, shape (N,H,W). Infinities count as larger or smaller than all numbers.
+        k: fraction of the pixels in the set, in (0, 1]; the number of places p is `max(1, round(k * H * W))`.
 
     Returns:
-        Values in [0, 1], shape (N,), float32; NaN where a map has a NaN.
+        Values in [0, 1], shape (N,), float32; NaN if a map has a NaN.
 
     Raises:
         ValueError: if the shapes do not fit or `k` is not in (0, 1].
@@ -43,7 +43,7 @@ def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
 
 
 def pairwise_overlap(saliency: Tensor, reference: Tensor | None = None, k: float = 0.1) -> Tensor:
-    """Compute `topk_overlap` of every pair of models, with the set of each map made once.
+    """Compute `topk_overlap` of every pair of models, making the set of each map only once.
 
     Args:
         saliency: maps of the models, shape (M,N,H,W), any scale.
@@ -77,7 +77,7 @@ def pairwise_overlap(saliency: Tensor, reference: Tensor | None = None, k: float
 class TopKOverlap(ImageMean):
     """Mean over images of `topk_overlap`: how many of the most salient pixels two models share.
 
-    Images with a NaN are left out and counted in `num_dropped`.
+    Images with a NaN are skipped and counted in `num_dropped`.
 
     Args:
         k: fraction of the pixels in the set, in (0, 1].
@@ -109,7 +109,7 @@ class TopKOverlap(ImageMean):
 
 def _membership(maps: Tensor, places: int) -> Tensor:
     values = maps.flatten(1).to(torch.promote_types(maps.dtype, torch.float32))
-    # not `kthvalue`, which some releases of PyTorch refuse on a GPU where algorithms must be deterministic
+    # not `kthvalue`: some PyTorch releases refuse it on a GPU if algorithms must be deterministic
     smallest = values.topk(places, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
     above, tied = values > smallest, values == smallest
     share = (places - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Which images count for which two models, and how far apart the maps of the two are."""
+"""Selects the images that count for two models, and compares the maps of both."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ from lightning_spx.metrics.shapes import check_real
 
 
 def pair_sets(preds: Tensor, label: Tensor, held_out: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """For every two models, the images that both get right and those that exactly one gets right.
+    """Return, for every two models, the images that both get right and those that exactly one gets right.
 
-    Fel et al. (WACV 2022) write them S= and S!=. An image counts for a pair if exactly one of the two models did not
-    see it in training; an image that both get wrong is in neither set.
+    Fel et al. (WACV 2022) call them S= and S!=. An image counts for a pair if exactly one of the two models did not see
+    it in training; an image that both get wrong is in neither set.
 
     Args:
-        preds: predicted class of M models for N images, shape (M,N), integer.
+        preds: predicted classes of M models for N images, shape (M,N), integer.
         label: true class, shape (N,), integer.
-        held_out: True where the model did not see the image in training, shape (M,N), bool. None: every image counts
-            for every pair (models that saw none of the images).
+        held_out: True if the model did not see the image in training, shape (M,N), bool. None: every image counts for
+            every pair (for models that saw none of the images).
 
     Returns:
         `agree` and `differ`, each of shape (M (M - 1) / 2, N), bool, pairs in the order of
@@ -73,22 +73,22 @@ def compare_models(
     distance: Distance,
     segments: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`pair_distances` and `pair_sets` of the same models and images, after a check that they are the same.
+    """Return `pair_distances` and `pair_sets`, after checking that both are about the same models and images.
 
     Args:
-        maps: shape (M,N,H,W).
-        preds: shape (M,N), integer.
-        label: shape (N,), integer.
-        held_out: shape (M,N), bool, or None.
-        distance: which distance.
-        segments: shape (N,H,W), or None.
+        maps: maps of M models for N images, shape (M,N,H,W).
+        preds: predicted classes, shape (M,N), integer.
+        label: true classes, shape (N,), integer.
+        held_out: as in `pair_sets`, shape (M,N), bool, or None.
+        distance: name of the distance.
+        segments: as in `pair_distances`, shape (N,H,W), or None.
 
     Returns:
         `distances`, `agree` and `differ`, each of shape (pairs,N).
 
     Raises:
         ValueError: if the shapes do not fit.
-        TypeError: if a tensor is of another kind.
+        TypeError: if a tensor has another type.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What a classifier says of images: the probability of a class, in chunks, with the model left as it was."""
+"""The probability that a classifier gives a class: in chunks, and without changing the model."""
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -16,22 +16,22 @@ Model = Callable[[Tensor], Tensor]
 def target_probability(model: Model, images: Tensor, target: Tensor, batch_size: int = 64) -> Tensor:
     """Return the softmax probability of each image's target class, in evaluation mode and without gradients.
 
-    Outputs that are probabilities already, for every image, are taken as they are, with a warning; so are those of four
-    images or more that all lie in [0, 1], as those of sigmoids do.
+    Outputs that already are probabilities for every image are used unchanged, with a warning; so are the outputs of
+    four or more images that all lie in [0, 1], as sigmoids give.
 
     Args:
         model: any callable from (n,C,H,W) to logits (n,K); a module is switched to evaluation mode and back.
         images: shape (N,C,H,W).
         target: class of each image, shape (N,), int64.
-        batch_size: images evaluated at a time.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Probabilities, shape (N,), float32.
 
     Raises:
         TypeError: if the model returns no floating point tensor or `target` is not int64.
-        ValueError: if the model does not return shape (n,K) with two classes or more, an output is not finite, a target
-            is no class, or an answer depends on the other images that are evaluated with it.
+        ValueError: if the model does not return shape (n,K) with two or more classes, an output is not finite, a target
+            is not a class, or an output depends on the other images of its batch.
 
     Example:
         >>> target_probability(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 4), torch.tensor([2]))
@@ -41,25 +41,25 @@ def target_probability(model: Model, images: Tensor, target: Tensor, batch_size:
 
 
 def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]], batch_size: int) -> list[Tensor]:
-    """Do as `target_probability` for images with their targets, batch by batch, and read all outputs in the same way.
+    """Do the same as `target_probability` batch by batch, and interpret all outputs in the same way.
 
-    Whether they are logits or probabilities is decided once all are known: a single one may be either by chance.
+    Whether they are logits or probabilities is decided when all are known, because a few may look like both.
 
     Args:
-        model: as there.
-        batches: images (N,C,H,W) with their targets (N,); one is made when the one before it has been measured.
-        batch_size: images evaluated at a time.
+        model: as in `target_probability`.
+        batches: pairs of images (N,C,H,W) and targets (N,); each is requested after the previous one was measured.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Probabilities of each batch, shape (N,), float32.
     """
     answers, looked_at = [], False
     for images, target in batches:
-        # of images that are all alike, as those of which nothing is there yet, none tells of its neighbours
+        # identical images, such as empty substrates, cannot show an influence of neighbours
         differ = not looked_at and bool((images != images[:1]).any())
         answers.append(_answers(model, images, target, batch_size, looked_at=differ))
         looked_at = looked_at or differ
-    # in one tensor, as a GPU is waited for at every look
+    # in one tensor, because every read waits for the GPU
     looks = torch.cat([answer[2] for answer in answers]).bool() if answers else torch.zeros(0, 2, dtype=torch.bool)
     already, within = looks.all(0).tolist()
     # zeros throughout tell nothing
@@ -88,9 +88,8 @@ def _answers(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the target's softmax probability and output, (N,) each, and what the outputs look like, (N,2).
 
-    That is: which of them may be probabilities, and which lie in [0, 1].
-
-    With `looked_at`, the first images are evaluated among others once more.
+    The last one says which outputs may be probabilities and which lie in [0, 1]. With `looked_at`, the first images are
+    evaluated once more in another batch.
     """
     if target.dtype != torch.int64:
         raise TypeError(f"Expected `target` to be int64, got {target.dtype}.")
@@ -102,7 +101,7 @@ def _answers(
         parts = []
         for start in range(0, len(images), batch_size):
             here = slice(start, start + batch_size)
-            # a copy: a model may scale its images in place
+            # a copy, because a model may scale its images in place
             logits = model(images[here].clone())
             parts.append(_answer(logits, target[here], start))
             if looked_at and start == 0:

@@ -9,12 +9,12 @@ from lightning_spx.metrics.shapes import check_real
 def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Rank the values of each row from 1; tied values share the mean of the ranks they fill.
 
-    Equal to `scipy.stats.rankdata(method="average")`, in one sort. A row with a NaN has NaN ranks.
+    It equals `scipy.stats.rankdata(method="average")` with a single sort. A row with a NaN has NaN ranks.
 
     Args:
         values: shape (N,D), any real type.
-        weights: how many equal values each entry stands for, shape (N,D), non-negative whole numbers; a super-pixel
-            map is ranked by its segments in this way. None: one each.
+        weights: how many equal values each entry represents, shape (N,D), non-negative whole numbers; super-pixel maps
+            are ranked by segments in this way. None: one each.
 
     Returns:
         Ranks, shape (N,D), float64 (exact: half-integers).
@@ -36,15 +36,15 @@ def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
         upto = torch.arange(1, values.shape[1] + 1, dtype=torch.float64, device=values.device).expand(values.shape)
         below = upto - 1
     else:
-        # added up as whole numbers: on a GPU the order of a sum of others may not be fixed
+        # added up as whole numbers, because a GPU may add floats in any order
         counts = weights.long().gather(1, order)
         upto = counts.cumsum(dim=1).double()
         below = upto - counts
     differs = ordered[:, 1:] != ordered[:, :-1]
     edge = torch.ones_like(order[:, :1], dtype=torch.bool)
     starts, ends = torch.cat([edge, differs], dim=1), torch.cat([differs, edge], dim=1)
-    # Both counts only grow along a row, so a running maximum (minimum from the right) spreads the number of values
-    # below a run of ties, and up to its end, over the whole run.
+    # Both counts grow along a row. So a running maximum spreads the number of values below a run of ties over the run,
+    # and a running minimum from the right the number of values up to its end.
     below = below.where(starts, 0.0).cummax(dim=1).values
     upto = upto.where(ends, torch.inf).flip(1).cummin(dim=1).values.flip(1)
     ranks = torch.empty_like(below).scatter_(1, order, (below + upto + 1) / 2)
@@ -54,13 +54,13 @@ def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
 def _sorted(values: Tensor) -> tuple[Tensor, Tensor]:
     if values.device.type != "cpu" or values.dtype == torch.bfloat16:
         return values.sort(dim=1)
-    # measured: six times faster than torch's own for the pixels of a map
+    # NumPy sorts the pixels of a map six times faster than torch (measured)
     order = torch.from_numpy(values.detach().numpy().argsort(axis=1))
     return values.gather(1, order), order
 
 
 def centered_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Average ranks minus their mean, (D + 1) / 2 or half the total weight; arguments as for `average_ranks`.
+    """Return average ranks minus their mean, (D + 1) / 2 (with weights, their sum takes the place of D).
 
     Example:
         >>> import torch
@@ -72,15 +72,15 @@ def centered_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
 
 
 def cosine_similarity(first: Tensor, second: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Cosine of the angle between rows, in [-1, 1]; 0 where a row is all zero, exactly 1 between equal rows.
+    """Return the cosine of the angle between rows, in [-1, 1]; 0 if a row is all zero, exactly 1 for equal rows.
 
     Args:
         first: shape (..., D), float64.
         second: shape (..., D), float64.
-        weights: how many equal entries each one stands for, shape (..., D); None: one each.
+        weights: how many equal entries each entry represents, shape (..., D); None: one each.
 
     Returns:
-        Shape (...), float64; NaN where a row has a NaN.
+        Cosines, shape (...), float64; NaN if a row has a NaN.
 
     Example:
         >>> import torch
@@ -94,13 +94,13 @@ def cosine_similarity(first: Tensor, second: Tensor, weights: Tensor | None = No
 
 
 def spearman(first: Tensor, second: Tensor) -> Tensor:
-    """Spearman's rank correlation of each map with its partner, exact for ties.
+    """Return Spearman's rank correlation of each map with its partner, exact for ties.
 
-    Equal to `scipy.stats.spearmanr` wherever that is defined. A constant map has no order: its correlation with any
-    map, also with another constant one, is 0, the expectation when its ties are broken at random.
+    It equals `scipy.stats.spearmanr` wherever that is defined. A constant map has no order, so its correlation with any
+    map, even a constant one, is 0, the expectation if its ties are broken at random.
 
     Args:
-        first: shape (N,...), any real type; what follows N is one map.
+        first: shape (N,...), any real type; all axes after N form one map.
         second: the same shape.
 
     Returns:

@@ -1,4 +1,4 @@
-"""ReCo, the relative consistency of explanations: whether maps differ more where the models' predictions differ."""
+"""ReCo, the relative consistency of explanations: whether maps differ more when the models' predictions differ."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ from lightning_spx.metrics.unshared import UnsharedMetric
 
 
 def reco_from_distances(distances: Tensor, agree: Tensor, differ: Tensor) -> Tensor:
-    """ReCo from distances already computed: the one-sided Kolmogorov-Smirnov distance of S= and S!=.
+    """Return ReCo from given distances: the one-sided Kolmogorov-Smirnov distance of S= and S!=.
 
-    max over all observed t of P(d <= t | S=) - P(d <= t | S!=), 0 if that is negative (Fel et al., WACV 2022). With the
-    strict signs of the authors' code two separated single values would give 0; here they give 1.
+    It is the maximum over all observed t of P(d <= t | S=) - P(d <= t | S!=), or 0 if that is negative (Fel et al.,
+    WACV 2022). With the strict inequalities of the authors' code, two separated single values would give 0; here they
+    give 1.
 
     Args:
-        distances: shape (pairs,N), from `pair_distances`; NaN entries are left out.
-        agree: which of them are in S=, shape (pairs,N), bool, from `pair_sets`.
-        differ: which of them are in S!=, shape (pairs,N), bool, from `pair_sets`.
+        distances: distances from `pair_distances`, shape (pairs,N); NaN entries are left out.
+        agree: which distances belong to S=, shape (pairs,N), bool, from `pair_sets`.
+        differ: which distances belong to S!=, shape (pairs,N), bool, from `pair_sets`.
 
     Returns:
         A scalar in [0, 1], float32; NaN, with a warning, if one of the sets is empty.
@@ -46,16 +47,16 @@ def reco_from_distances(distances: Tensor, agree: Tensor, differ: Tensor) -> Ten
 def reco(
     maps: Tensor, preds: Tensor, label: Tensor, held_out: Tensor | None = None, distance: Distance = "spearman"
 ) -> Tensor:
-    """Relative consistency: how well the distance of two models' maps tells whether they agree on the image.
+    """Return the relative consistency: how well the distance of two models' maps tells if they agree on an image.
 
-    Fel et al., "How Good is your Explanation?", WACV 2022; the definition is that of `reco_from_distances`.
+    Fel et al., "How Good is your Explanation?", WACV 2022; `reco_from_distances` has the definition.
 
     Args:
         maps: maps of M models for N images, shape (M,N,H,W); their scale depends on the distance, see `pair_distances`.
         preds: predicted classes, shape (M,N), integer.
         label: true classes, shape (N,), integer.
-        held_out: True where the model did not see the image, shape (M,N), bool. None: every image counts.
-        distance: which distance, see `pair_distances`.
+        held_out: True if the model did not train on the image, shape (M,N), bool. None: every image counts.
+        distance: name of the distance, see `pair_distances`.
 
     Returns:
         A scalar in [0, 1], float32; NaN, with a warning, if S= or S!= is empty.
@@ -76,12 +77,12 @@ def reco(
 class ReCo(UnsharedMetric):
     """Relative consistency of the explanations of M models, `reco` over all images seen.
 
-    Keeps the distances of both sets (4 bytes for each pair and image), since ReCo needs their order. A distance that is
-    NaN is left out and counted in `num_dropped` (pairs times images of this process). If one of the sets is empty the
-    value is NaN, with a warning.
+    It keeps the distances of both sets (4 bytes per pair and image), because ReCo needs their order. A NaN distance is
+    left out and counted in `num_dropped` (pairs times images of this process). If one of the sets is empty, the value
+    is NaN, with a warning.
 
     Args:
-        distance: which distance, see `pair_distances`.
+        distance: name of the distance, see `pair_distances`.
 
     Raises:
         ValueError: if `distance` is unknown.
@@ -121,7 +122,7 @@ class ReCo(UnsharedMetric):
         held_out: Tensor | None = None,
         segments: Tensor | None = None,
     ) -> None:
-        """Compare the maps of all models for a batch of images; shapes as for `reco` and `pair_distances`."""
+        """Compare the maps of all models for a batch of images; shapes as in `reco` and `pair_distances`."""
         distances, agree, differ = compare_models(maps, preds, label, held_out, self.distance, segments)
         dropped = distances.isnan()
         self.agree = [*self.agree, distances[agree & ~dropped]]
@@ -138,7 +139,7 @@ class ReCo(UnsharedMetric):
 
 
 def _joined(state: list[Tensor] | Tensor) -> Tensor:
-    # A list of each update's values in one process, one tensor once several processes have been gathered.
+    # a list of each update's values in one process; one tensor after gathering several processes
     if isinstance(state, Tensor):
         return state
     return torch.cat(state) if state else torch.empty(0)

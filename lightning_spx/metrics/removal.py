@@ -1,4 +1,4 @@
-"""The order in which saliency removes an image's pixels or segments, and what takes their place."""
+"""The order in which saliency removes an image's pixels or segments, and what replaces them."""
 
 import hashlib
 import math
@@ -11,20 +11,20 @@ from torchvision.transforms.v2 import functional
 from lightning_spx.metrics.shapes import check_real, check_segments, scaled
 
 Substrate = Literal["black", "blur"] | tuple[float, float, float]
-# standard deviation of the blur as a share of the shorter side: 14 px at 224 px
+# standard deviation of the blur as a fraction of the shorter side: 14 px at 224 px
 BLUR_SHARE = 1 / 16
 
 
 def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Tensor | None = None) -> Tensor:
     """Rank pixels, or whole segments, from the most salient (0) to the least.
 
-    Ties are broken by chance, not by position: super-pixel maps are full of them, and an order from top to bottom would
-    be a shape of its own. The chance depends on `seed` and on the image's own values, not on the batch.
+    Ties are broken at random and not by position: super-pixel maps are full of ties, and an order from top to bottom
+    would itself be a shape. The random order depends on `seed` and the image's own values, not on the batch.
 
     Args:
-        saliency: maps of any scale, shape (N,H,W); a map with a NaN is ranked by chance.
-        images: of which the maps are, shape (N,C,H,W).
-        seed: of the ties.
+        saliency: maps of any scale, shape (N,H,W); a map with a NaN is ranked at random.
+        images: the explained images, shape (N,C,H,W).
+        seed: seeds the order of ties.
         segments: ids `0..S-1` without gaps, shape (N,H,W) int64; a segment's saliency is the mean over its pixels, and
             its pixels share its rank.
 
@@ -43,13 +43,13 @@ def removal_ranks(saliency: Tensor, images: Tensor, seed: int = 0, segments: Ten
     check_maps(saliency, images, segments)
     values = saliency.detach().flatten(1).nan_to_num(nan=0.0)
     if segments is not None:
-        # sums beyond the range would all be the same
+        # scaled, because sums beyond the range would all be equal
         values = scaled(values)
         ids = segments.flatten(1)
         most = int(ids.max()) + 1 if ids.numel() else 0
         total = values.new_zeros(len(values), most).scatter_add(1, ids, values)
         size = torch.zeros_like(total).scatter_add(1, ids, torch.ones_like(values))
-        # ids that only other images have come last
+        # ids that occur only in other images come last
         values = torch.where(size > 0, total / size.clamp(min=1), -math.inf)
     shuffles = [_shuffle(image, values.shape[1], seed) for image in images]
     shuffle = torch.stack(shuffles) if shuffles else torch.zeros_like(values, dtype=torch.int64)
@@ -64,7 +64,7 @@ def _shuffle(image: Tensor, length: int, seed: int) -> Tensor:
 
 
 def image_generator(image: Tensor, key: str) -> torch.Generator:
-    """Return a generator on the CPU whose state depends on the key and on the image's values alone, not on its batch.
+    """Return a CPU generator whose state depends only on the key and the image's values, not on its batch.
 
     Example:
         >>> a, b = (torch.rand(2, generator=image_generator(torch.ones(1, 2, 2), key)) for key in ("a", "a"))
@@ -77,12 +77,12 @@ def image_generator(image: Tensor, key: str) -> torch.Generator:
 
 
 def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
-    """Return what stands in the place of removed pixels, shape (N,C,H,W).
+    """Return the images that replace removed pixels, shape (N,C,H,W).
 
     Args:
-        images: shape (N,C,H,W).
-        substrate: "black"; "blur", the image under a Gaussian of a sixteenth of its shorter side; or a colour, such as
-            the data set's mean.
+        images: the images, shape (N,C,H,W).
+        substrate: "black"; "blur", the image blurred by a Gaussian of a sixteenth of its shorter side; or a colour,
+            such as the data set's mean.
 
     Raises:
         ValueError: if it is none of these.
@@ -96,7 +96,7 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
     if substrate == "blur":
         side = min(images.shape[-2:])
         sigma = side * BLUR_SHARE
-        # a reflected border cannot be wider than the image
+        # reflection padding must be narrower than the image
         radius = min(math.ceil(3 * sigma), side - 1)
         blurred: Tensor = functional.gaussian_blur(images, [2 * radius + 1] * 2, [sigma] * 2)
         return blurred
@@ -106,7 +106,7 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
 
 
 def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None) -> None:
-    """Raise a ValueError unless maps and segments (N,H,W) are of images (N,C,H,W) with a pixel at least."""
+    """Raise a ValueError unless maps and segments (N,H,W) fit images (N,C,H,W) that have at least one pixel."""
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"Expected `images` of shape (N,C,H,W), got {tuple(images.shape)}.")
     check_real(saliency, "saliency")
@@ -118,5 +118,5 @@ def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None)
 
 
 def without_value(saliency: Tensor) -> Tensor:
-    """Return which maps hold a NaN or an infinity and so order nothing, shape (N,)."""
+    """Return which maps have a NaN or an infinity and so give no order, shape (N,)."""
     return ~saliency.isfinite().flatten(1).all(1)

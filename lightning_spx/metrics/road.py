@@ -1,4 +1,4 @@
-"""ROAD: the target's probability after pixels were removed and filled in from their neighbours."""
+"""ROAD: the target's probability after pixels are removed and filled in from their neighbours."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -26,21 +26,21 @@ def road(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Probability of the target after a fraction of the pixels was replaced by noisy linear imputation.
+    """Return the target's probability after a fraction of the pixels is replaced by noisy linear imputation.
 
-    Exactly `round(fraction * H * W)` pixels go, also where values tie, which is broken by chance (seeded). Each becomes
-    the weighted mean of its neighbours, solved jointly, plus Gaussian noise (Rong et al., ICML 2022).
+    Exactly `round(fraction * H * W)` pixels are removed; ties are broken at random (seeded). Each of them becomes the
+    weighted mean of its neighbours, solved jointly, plus Gaussian noise (Rong et al., ICML 2022).
 
     Args:
-        model: from (n,C,H,W) to logits (n,K).
+        model: maps images (n,C,H,W) to logits (n,K).
         images: in [0, 1], shape (N,C,H,W).
-        target: shape (N,) int64.
+        target: target classes, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W).
-        fraction: of the pixels that is removed, in [0, 1].
+        fraction: fraction of the pixels to remove, in [0, 1].
         order: "morf" removes the most relevant first (low is good), "lerf" the least relevant (high is good).
         noise: standard deviation of the noise on imputed pixels.
-        seed: of the ties and of the noise, which depend on the image alone beside it.
-        batch_size: images evaluated at a time.
+        seed: seeds ties and noise, which depend only on the seed and the image.
+        batch_size: number of images evaluated at a time.
 
     Returns:
         Probabilities, shape (N,), float32; NaN for a map with a NaN.
@@ -65,7 +65,7 @@ def road(
 
 
 def check_settings(fractions: Sequence[float], noise: float, batch_size: int) -> None:
-    """Raise a ValueError for a fraction beyond [0, 1], negative noise, or a batch without an image."""
+    """Raise a ValueError for a fraction outside [0, 1], negative noise, or a batch size below 1."""
     for fraction in fractions:
         if not 0 <= fraction <= 1:
             raise ValueError(f"Expected `fraction` to be in [0, 1], got {fraction}.")
@@ -88,9 +88,9 @@ def probability_after_imputation(
     seed: int,
     batch_size: int,
 ) -> Tensor:
-    """Return the probability (N,) after exactly round(fraction * H * W) pixels went, by their ranks (N,H,W).
+    """Return the probability (N,) after the first round(fraction * H * W) pixels by ranks (N,H,W) are removed.
 
-    What `road` is made of, for maps that were ranked once for many fractions.
+    `road` uses it; it serves maps that are ranked once for many fractions.
     """
     return probabilities_after_imputation(model, images, target, ranks, [(fraction, order)], noise, seed, batch_size)[0]
 
@@ -105,7 +105,7 @@ def probabilities_after_imputation(
     seed: int,
     batch_size: int,
 ) -> Tensor:
-    """Do as `probability_after_imputation` for some fractions, each with its order; shape (removals,N)."""
+    """Do the same as `probability_after_imputation` for several fractions and orders; shape (removals,N)."""
     num_pixels = ranks.shape[1] * ranks.shape[2]
 
     def filled() -> Iterator[tuple[Tensor, Tensor]]:
@@ -128,15 +128,15 @@ def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, s
 
 
 class ROAD(ImageMean):
-    """Mean over images, and over fractions, of `road`; "combined" is half of what `lerf` keeps above `morf`.
+    """Mean of `road` over images and fractions; "combined" is half of the difference between `lerf` and `morf`.
 
     Args:
-        order: "morf" (low is good), "lerf" (high is good) or "combined", (lerf - morf) / 2, which is 0 for a map that
-            knows nothing.
-        fractions: of the pixels that are removed.
+        order: "morf" (low is good), "lerf" (high is good) or "combined", (lerf - morf) / 2, which is 0 for an
+            uninformative map.
+        fractions: fractions of the pixels to remove.
         noise: standard deviation of the noise on imputed pixels.
-        seed: of ties and noise.
-        batch_size: images evaluated at a time.
+        seed: seeds ties and noise.
+        batch_size: number of images evaluated at a time.
 
     Example:
         >>> model = lambda x: torch.stack([20 * x[:, 0, 0, 0] - 10, -20 * x[:, 0, 0, 0] + 10], 1)
@@ -146,7 +146,7 @@ class ROAD(ImageMean):
         tensor(0.5000)
     """
 
-    # which way is better depends on the order, and torchmetrics asks the class
+    # the better direction depends on the order, but torchmetrics asks the class
     higher_is_better = None
     plot_lower_bound = -0.5
     plot_upper_bound = 1.0

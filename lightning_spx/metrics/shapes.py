@@ -1,4 +1,4 @@
-"""The checks of shapes and segments that metrics begin with."""
+"""Checks of shapes and segments that metrics share."""
 
 import torch
 from torch import Tensor
@@ -17,15 +17,15 @@ def check_real(maps: Tensor, name: str) -> None:
 
 
 def scaled(values: Tensor) -> Tensor:
-    """Bring float64 rows near 1 by a power of two, which rounds nothing, so that squares stay within the range.
+    """Scale float64 rows to about 1 by a power of two, which rounds nothing, so that squares do not overflow.
 
     Args:
-        values: shape (N,D), of any real type; the squares of types other than float64 stay within it anyway, and these
-            are only converted.
+        values: shape (N,D), of any real type; types other than float64 are only converted, because their squares
+            cannot overflow float64.
 
     Returns:
-        Shape (N,D), float64: float64 rows with their largest value in [0.5, 1), and rows with a NaN or an infinity as
-        they are.
+        Shape (N,D), float64: float64 rows with their largest value in [0.5, 1), and rows with a NaN or an infinity
+        unchanged.
 
     Example:
         >>> import torch
@@ -37,13 +37,13 @@ def scaled(values: Tensor) -> Tensor:
         return values.double()
     largest = values.abs().amax(dim=1, keepdim=True)
     exponent = torch.frexp(largest).exponent.where(largest.isfinite(), 0)
-    # in two steps, for a power beyond the range
+    # in two steps, because the power may exceed the range
     half = exponent // 2
     return values * _power_of_two(-half) * _power_of_two(half - exponent)
 
 
 def _power_of_two(exponent: Tensor) -> Tensor:
-    # written into the bits, as `ldexp` of older releases computes the power in float32
+    # set in the bits, because `ldexp` of older releases computes the power in float32
     return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
@@ -56,8 +56,8 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
         dims: the expected dimensions by name, such as `"(N,H,W)"`.
 
     Raises:
-        TypeError: if one of them is no tensor of real numbers.
-        ValueError: if the number of dimensions is another one, the shapes differ, or a map has no pixel.
+        TypeError: if one of them is not a tensor of real numbers.
+        ValueError: if the number of dimensions differs from `dims`, the shapes differ, or a map has no pixel.
 
     Example:
         >>> import torch
@@ -83,7 +83,7 @@ def check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
         shape: the expected (N,H,W).
 
     Raises:
-        ValueError: if shape, type or ids are other ones.
+        ValueError: if shape, type or ids differ from that.
 
     Example:
         >>> import torch
@@ -96,7 +96,7 @@ def check_segments(segments: Tensor, shape: tuple[int, ...]) -> None:
         return
     ids = segments.flatten(1)
     low, high = (int(value) for value in ids.aminmax())
-    # also bounds the table below
+    # more ids than pixels cannot be without gaps; this also bounds the table below
     if low < 0 or high >= ids.shape[1]:
         raise ValueError(
             "Expected `segments` to hold ids 0..S-1 without gaps, "

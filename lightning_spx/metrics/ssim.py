@@ -15,26 +15,26 @@ from lightning_spx.metrics.ssim_tensors import WINDOW
 
 Preset = Literal["unit", "signed", "signed_symmetric"]
 
-SIGNED_AT_ONCE = 64  # images that are held in double precision
+SIGNED_AT_ONCE = 64  # number of images held in double precision at once
 
 
 def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") -> Tensor:
-    """Structural similarity of each saliency map with its reference; 1 for equal maps.
+    """Return the structural similarity of each saliency map with its reference; 1 for equal maps.
 
-    The window is a Gaussian of 1.5 px (11x11), covariances are those of the population and a border of 5 px is left
-    out, as in `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)`;
-    each image is compared alone, whatever else is in the batch (Wang et al. 2004, equation 13). A constant or all-zero
-    map is an ordinary map; a NaN makes the value of its own image NaN and of no other. Computed in float64: in single
-    precision two flat maps are already off by 2e-5. On a CPU it is compiled if the optional package `numba` is there
-    (`pip install lightning_spx[fast]`), except where gradients are wanted.
+    The window is a Gaussian of 1.5 px (11x11), covariances are population covariances and a border of 5 px is left out,
+    as in `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)` (Wang
+    et al. 2004, equation 13). Each image is compared by itself, whatever else is in the batch. A constant or all-zero
+    map is an ordinary map; a NaN makes only the value of its own image NaN. Everything is computed in float64, because
+    in single precision two flat maps are already off by 2e-5. On a CPU it runs compiled if the optional package `numba`
+    is installed (`pip install lightning_spx[fast]`), unless gradients are needed.
 
     Args:
         saliency: maps; for `"unit"` of shape (N,H,W) in [0, 1], else signed attributions (N,C,H,W) of any scale.
         reference: the maps to compare with, of the same shape.
-        preset: `"unit"`: data range 1. `"signed"`: both are divided by their L2 norm (an all-zero one stays as it is),
-            channels are compared one by one and averaged, and the data range is maximum minus minimum of the reference.
-            `"signed_symmetric"`: the larger of both ranges instead, so that the arguments may be exchanged. Where this
-            range is zero the value is 1 if the two are equal and 0 if not.
+        preset: `"unit"`: data range 1. `"signed"`: both are divided by their L2 norm (unless all zero), channels are
+            compared one by one and averaged, and the data range is maximum minus minimum of the reference.
+            `"signed_symmetric"`: the larger of both ranges instead, so that the arguments may be exchanged. If the
+            range is zero, the value is 1 for equal maps and 0 otherwise.
 
     Returns:
         Values in [-1, 1], shape (N,), float32.
@@ -62,11 +62,11 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
 
 
 def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
-    """SSIM (data range 1) between the maps of every two models, each map filtered once.
+    """Return the SSIM (data range 1) between the maps of every two models, filtering each map once.
 
     Args:
         maps: saliency of M models for N images, shape (M,N,H,W).
-        others: what the second model of each pair shows, of the same shape; None: `maps` too.
+        others: maps of the second model of each pair, of the same shape; None uses `maps` for both.
 
     Returns:
         Values of the pairs in the order of `itertools.combinations(range(M), 2)`, shape (pairs,N), float32.
@@ -87,9 +87,9 @@ def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
 
 
 class SaliencySSIM(ImageMean):
-    """Mean over images of `saliency_ssim`: how alike the maps of two models, or of two times, are.
+    """Mean over images of `saliency_ssim`: how similar the maps of two models, or of two epochs, are.
 
-    Images with a NaN are left out and counted in `num_dropped`.
+    Images with a NaN are skipped and counted in `num_dropped`.
 
     Args:
         preset: how the maps are scaled, see `saliency_ssim`.
@@ -115,7 +115,7 @@ class SaliencySSIM(ImageMean):
         self.preset: Preset = preset
 
     def update(self, saliency: Tensor, reference: Tensor) -> None:
-        """Compare a batch of maps, shapes as for `saliency_ssim`."""
+        """Compare a batch of maps, shapes as in `saliency_ssim`."""
         self.accumulate(saliency_ssim(saliency, reference, preset=self.preset))
 
 
@@ -128,13 +128,13 @@ def _signed_ssim(first: Tensor, second: Tensor, *, symmetric: bool) -> Tensor:
     flat = first.flatten(0, 1)[None], second.flatten(0, 1)[None]
     values = _values(*flat, [(0, 0)], data_range.repeat_interleave(channels))[0]
     difference = (first - second).flatten(1).abs().amax(dim=1)
-    # Constants of another scale agree up to rounding once they are divided by their norms.
+    # constants of different scales agree up to rounding after division by their norms
     constant = torch.where(difference.isnan(), difference, (difference < 1e-12).double())
     return torch.where(data_range == 0, constant, values.view(-1, channels).mean(dim=1))
 
 
 def _values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
-    """SSIM of pairs of (M,N,H,W), the fastest way there is for them."""
+    """Return the SSIM of pairs of (M,N,H,W), with the fastest implementation for them."""
     wanted = torch.is_grad_enabled() and (maps.requires_grad or (others is not None and others.requires_grad))
     compiled = _compiled() if maps.device.type == "cpu" and not wanted else None
     return (compiled or ssim_tensors.pair_values)(maps, others, pairs, data_range)
@@ -142,7 +142,7 @@ def _values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]
 
 @cache
 def _compiled() -> Callable[[Tensor, Tensor | None, Sequence[tuple[int, int]], Tensor], Tensor] | None:
-    """The compiled version, if numba is there; looked for at the first call, because importing it takes a second."""
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
     try:
         from lightning_spx.metrics.ssim_compiled import pair_values
     except ModuleNotFoundError as error:
@@ -173,7 +173,7 @@ def _check_window(maps: Tensor) -> None:
 
 
 def _check_unit_range(maps: Tensor, name: str) -> None:
-    # An interpolated map may leave the range by a rounding error.
+    # an interpolated map may exceed the range by a rounding error
     low, high = maps.flatten(1).aminmax(dim=1)
     if ((low < -1e-3) | (high > 1 + 1e-3)).any():
         raise ValueError(

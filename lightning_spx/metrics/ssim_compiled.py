@@ -1,6 +1,6 @@
-"""SSIM of pairs of maps as loops compiled by numba: the values of the tensors' version in a fraction of their time.
+"""SSIM of pairs of maps as loops compiled by numba: the same values as the tensor version in a fraction of its time.
 
-Nothing of an image's size is written to memory for a pair, which is what tensor operations on a CPU wait for.
+The loops write no arrays of an image's size to memory for a pair; that is what slows tensor operations on a CPU.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ VALUES_PER_THREAD = 2**17
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function; where there is a place to keep it, once for all processes.
+    """Compile a function; if there is a folder to keep the result, once for all processes.
 
-    numba compiles it anew when this file changes, and not when a constant changes that it imports.
+    numba compiles it again when this file changes, but not when an imported constant changes.
     """
     try:
         result: Callable[..., Any] = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:
-        # neither the package's folder nor the user's can be written to
+        # neither the package's folder nor the user's is writable
         result = njit(nogil=True, error_model="numpy")(function)
     return result
 
@@ -58,7 +58,7 @@ moments = compiled(_moments)
 
 
 def _ssim(image: Values, other: Values, weight: Values, own: Values, others: Values, c1: float, c2: float) -> float:
-    # `own` and `others` are the moments of the two, (2, height, width)
+    # `own` and `others` are the moments of both maps, (2, height, width)
     _, height, width = own.shape
     line, values = np.empty(image.shape[1]), np.empty(width)
     total = 0.0
@@ -116,7 +116,7 @@ values = compiled(_values)
 
 
 def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
-    """SSIM of pairs; arguments and values as for the function of the same name on tensors, which are on the CPU.
+    """Return the SSIM of pairs, with arguments and values of `ssim_tensors.pair_values`, for tensors on the CPU.
 
     Example:
         >>> maps = torch.zeros(2, 1, 16, 16)
@@ -129,7 +129,7 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
     chosen, ranges = np.array(pairs, dtype=np.int64).reshape(-1, 2), data_range.detach().double().numpy()
     found = np.empty((len(pairs), number))
     part = partial(values, first, second, others is None, chosen, WEIGHT, ranges)
-    # one call for each thread, as calls cost more than small maps; and for few values no thread, which costs more too
+    # one call per thread, because calls cost more than small maps; no threads for few values, for the same reason
     parts = min(torch.get_num_threads(), number, found.size * maps.shape[2:].numel() // VALUES_PER_THREAD)
     if parts < 2:
         part(0, number, found)

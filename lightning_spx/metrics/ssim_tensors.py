@@ -1,4 +1,4 @@
-"""SSIM of pairs of maps by tensor operations, on any device and with gradients."""
+"""SSIM of pairs of maps with tensor operations, on any device and with gradients."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ WEIGHTS = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
 
 
 def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
-    """SSIM of pairs, averaged over the windows that lie inside the image; each map is filtered once.
+    """Return the SSIM of pairs, averaged over the windows inside the image; each map is filtered once.
 
     Args:
-        maps: of several models, shape (M,N,H,W).
-        others: what the second of each pair shows, shape (K,N,H,W); None: `maps` too.
-        pairs: numbers of the first and the second model.
-        data_range: of each image, shape (N,).
+        maps: maps of several models, shape (M,N,H,W).
+        others: maps of the second model of each pair, shape (K,N,H,W); None uses `maps` for both.
+        pairs: indices of the first and the second model.
+        data_range: data range of each image, shape (N,).
 
     Returns:
         Shape (pairs,N), float64.
@@ -45,7 +45,7 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
 
 
 def _one_pair(first: Tensor, second: Tensor, pair: tuple[int, int], data_range: Tensor) -> Tensor:
-    # Variances enter SSIM only as their sum, so four windowed means do instead of five.
+    # only the sum of the variances enters SSIM, so four windowed means suffice instead of five
     x, y = first[pair[0]], second[pair[1]]
     means = _window_mean(torch.stack([x, y, x * x + y * y, x * y]))
     return _combine(means[0], means[1], means[2], means[3], data_range)[None]
@@ -78,8 +78,8 @@ def _combine(mean_x: Tensor, mean_y: Tensor, square_sum: Tensor, product: Tensor
 
 
 def _window_mean(maps: Tensor) -> Tensor:
-    # Eleven shifted additions per direction. On a CPU this is faster than a convolution and than a product with a
-    # banded matrix, and unlike those it is never run in TF32 or under autocast.
+    # Eleven shifted additions per direction. On a CPU this is faster than a convolution or a product with a banded
+    # matrix, and unlike those it never runs in TF32 or under autocast.
     for dim in (-2, -1):
         length = maps.shape[dim] - WINDOW + 1
         result = maps.narrow(dim, 0, length) * WEIGHTS[0]
@@ -90,7 +90,7 @@ def _window_mean(maps: Tensor) -> Tensor:
 
 
 def _images_per_chunk(maps: Tensor) -> int:
-    # Measured: on a CPU twice as many can cost three times as much, because the memory is then mapped anew for each
-    # chunk. A GPU wants few, large kernels.
+    # On a CPU, twice as many can cost three times as much (measured), because the memory is then mapped again for each
+    # chunk. A GPU is fastest with few, large kernels.
     values = 2**15 if maps.device.type == "cpu" else 2**24
     return max(1, values // max(1, maps[:, :1].numel()))

@@ -1,4 +1,4 @@
-"""A metric that no `MetricCollection` joins with another one."""
+"""A metric that a `MetricCollection` never merges with another one."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,12 @@ from torchmetrics import Metric
 
 
 class UnsharedMetric(Metric):
-    """A metric whose states are its own, also in a `torchmetrics.MetricCollection` with the default compute groups.
+    """A metric that keeps its own states even in a `torchmetrics.MetricCollection` with default compute groups.
 
-    A collection takes two metrics for one if their states have the same names and agree after the first batch, and from
-    then on updates only one of them. Sums over images often agree by chance: for blank maps, identical maps or a single
-    pixel. The state `unshared` is NaN, which equals nothing, so that the metrics are never found to agree; it stays NaN
-    through sums over processes, copies and resets.
+    A collection merges two metrics if their states have the same names and agree after the first batch; from then on it
+    updates only one of them. Sums over images often agree by chance: for blank maps, identical maps or a single pixel.
+    The state `unshared` is NaN, which equals nothing, so the metrics never seem to agree; it stays NaN through sums
+    over processes, copies and resets.
 
     Example:
         >>> from torchmetrics import MetricCollection

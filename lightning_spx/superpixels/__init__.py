@@ -1,4 +1,4 @@
-"""Super-pixels: images to segments, controls of equal number, and pooling over segments."""
+"""Super-pixels: segmenters, controls with the same number of segments, and pooling over segments."""
 
 from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.cache import Cached

@@ -1,4 +1,4 @@
-"""The control that smooths as much as the segments would, without any borders."""
+"""The control without borders: a Gaussian blur that smooths as much as pooling over the segments."""
 
 import math
 
@@ -11,10 +11,11 @@ from lightning_spx.superpixels.segmenter import num_segments
 
 
 def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
-    """Blur each image by a Gaussian as wide as its segments are large.
+    """Blur each image with a Gaussian whose width matches the mean size of its segments.
 
-    The standard deviation is `sqrt(H * W / (4 * pi * S))` pixels for an image with `S` segments; the border reflects
-    and the kernel ends at four standard deviations, as in `scipy.ndimage.gaussian_filter(mode="reflect")`.
+    The standard deviation is `sqrt(H * W / (4 * pi * S))` pixels for an image with `S` segments; the image is
+    mirrored at its border and the kernel ends at four standard deviations, as in
+    `scipy.ndimage.gaussian_filter(mode="reflect")`.
 
     Args:
         attribution: `(N, C, H, W)` floating point.
@@ -34,7 +35,7 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
     """
     check_pair(attribution, segments)
     num_images, num_channels, height, width = attribution.shape
-    # Images of equal count share their matrices
+    # Images with the same number of segments share their matrices
     counts, image_of = np.unique(num_segments(segments).numpy(force=True), return_inverse=True)
     sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * counts))).to(attribution.device)
     rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)].mT for size in (height, width))

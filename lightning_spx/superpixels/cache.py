@@ -1,4 +1,4 @@
-"""Segments kept on disk, so that each partition is computed once for all studies."""
+"""Keeps segments on disk, so that they are computed once for all studies."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ from lightning_spx.superpixels.setting import check_at_least
 class Cached(Segmenter):
     """Keeps another segmenter's results in a folder, one file for each image.
 
-    A file's name comes from the image's pixels at 8 bits or, by `of_index`, from its place in a data set; its folder's
-    name from the segmenter's settings and the version of this package. The segmenter is given the image rounded to 8
-    bits, so that what a file holds depends on its name alone; for images that were read from files and not resized this
-    changes nothing.
+    A file is named after the image's pixels at 8 bits or, by `of_index`, after its place in a data set; its folder is
+    named after the segmenter's settings and the version of this package. The segmenter gets the image rounded to 8
+    bits, so that a file's content depends only on its name. Images that were read from files and not resized are not
+    changed by the rounding.
 
-    Several threads, processes or machines may share a folder, and be killed in it: files appear whole or not at all,
-    and a damaged one is computed anew.
+    Several threads, processes or machines may share a folder, and may be killed at any time: files appear whole or not
+    at all, and damaged files are computed again.
 
     Args:
-        segmenter: What computes the segments: a dataclass, because its `repr` stands for its settings.
-        root: Folder of the files; made when needed, may be deleted at any time.
-        max_bytes: Size that these files may have; beyond it those that were written first are removed, and no others. A
-            file takes one or two bytes for each pixel.
+        segmenter: Computes the segments. It must be a dataclass, because its `repr` identifies its settings.
+        root: Folder of the files. It is made when needed and may be deleted at any time.
+        max_bytes: Total size that these files may have; beyond it the oldest of them are removed, and no other files.
+            A file takes one or two bytes per pixel.
 
     Raises:
         TypeError: If `segmenter` is not a dataclass.
@@ -61,12 +61,12 @@ class Cached(Segmenter):
 
     @property
     def folder(self) -> Path:
-        """Folder of the files for these settings."""
+        """Return the folder of the files for these settings."""
         settings = f"{__version__} {type(self.segmenter).__module__} {self.segmenter!r}"
         return Path(self.root) / _digest(settings)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the segments of each image, from the folder where they are known.
+        """Return the segments of each image, read from the folder if they are known.
 
         Args:
             images: `(N, 3, H, W)`, RGB in [0, 1].
@@ -80,29 +80,29 @@ class Cached(Segmenter):
         """
         check_images(images)
         folder = self.folder
-        # one image after the other: rounded and hashed while it is in the processor's cache
+        # one image at a time, so that it stays in the processor's cache while it is rounded and hashed
         paths = [folder / f"{image_key(image)}{SUFFIX}" for image in images.cpu()]
-        # the name says all
+        # the name identifies the pixels, so no checksum of the image is needed
         return self._found(images, paths, checksums=[0] * len(paths))
 
     def of_index(self, images: Tensor, data: str, index: Tensor) -> Tensor:
-        """Return the segments of images that are known by their places in a data set, without hashing their pixels.
+        """Return the segments of images that are identified by their place in a data set, without hashing pixels.
 
-        A file also holds a checksum of every third row of its image; where it is another than the given image's, the
-        segments are computed anew.
+        A file also holds a checksum of every third row of its image; if it differs from the given image's, the
+        segments are computed again.
 
         Args:
             images: `(N, 3, H, W)`, RGB in [0, 1], not augmented.
-            data: All that decides what an image shows: the data set's fingerprint and name, whether it is the test
-                part, how images are cut, what their background is. The size need not be in it.
-            index: `(N,)` integers, the images' places.
+            data: A text with everything that decides what an image shows: the data set's fingerprint and name, whether
+                it is the test part, how images are cropped, what their background is. The size may be left out.
+            index: `(N,)` integers, the images' places in the data set.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If there is not one index for each image, or as for a call.
+            ValueError: If there is not one index for each image, and for the reasons of `__call__`.
 
         Example:
             >>> import tempfile
@@ -124,7 +124,7 @@ class Cached(Segmenter):
     def _found(self, images: Tensor, paths: Sequence[Path], checksums: Sequence[int]) -> Tensor:
         height, width = images.shape[-2:]
         segments = np.empty((len(images), height, width), dtype=np.int64)
-        # one position for each unknown image, however often the batch holds it
+        # one entry for each unknown image, even if the batch contains it several times
         unknown: dict[Path, int] = {}
         for position, path in enumerate(paths):
             known = None if path in unknown else read_entry(path, (height, width), checksums[position])

@@ -1,4 +1,4 @@
-"""What a file of cached segments holds: ids in few bytes, a checksum of the image, and one of it all."""
+"""The content of a cached file: ids in few bytes, a checksum of the image, and one of the whole file."""
 
 import struct
 import zlib
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 SUFFIX = ".segments"
-# checksum of all that follows, bytes of an id, height, width, checksum of the image
+# checksum of everything after it, bytes of an id, height, width, checksum of the image
 HEADER = struct.Struct("<IIIII")
-# every third row is looked at: nothing that one would see is lower than that, and a look at all of them takes longer
-# than to read the segments
+# the checksum reads every third row: no visible detail is lower than three rows, and reading all rows would take longer
+# than reading the segments
 ROWS = 3
 
 
 def image_checksums(images: Tensor) -> list[int]:
-    """Return a number for each image that tells it from others: too short to name it, enough to doubt.
+    """Return a checksum for each image: too short to identify it, long enough to notice another image.
 
     Args:
         images: `(N, 3, H, W)` in [0, 1].
@@ -33,7 +33,7 @@ def image_checksums(images: Tensor) -> list[int]:
 
 
 def entry(labels: NDArray[np.int64], image: int) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Args:
         labels: `(H, W)` int64, one image's segments.
@@ -50,7 +50,7 @@ def entry(labels: NDArray[np.int64], image: int) -> bytes:
 
 
 def read_entry(path: Path, size: tuple[int, int], image: int) -> NDArray[np.unsignedinteger] | None:
-    """Return one image's segments from its file, or None if the file is missing, damaged or of another image.
+    """Return one image's segments from its file, or None if the file is missing, damaged or holds another image's.
 
     Args:
         path: The file.

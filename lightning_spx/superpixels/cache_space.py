@@ -10,20 +10,21 @@ from pathlib import Path
 from lightning_spx.superpixels.cache_entry import SUFFIX
 
 STALE_SECONDS = 3600  # a temporary file this old belongs to a writer that was killed
-ROOM = 0.9  # what is left of the allowed size after old files were removed
-# of settings, and in it of images known by their places; files that were written, and are being written
+ROOM = 0.9  # share of the allowed size that is kept when old files are removed
+# names of folders: one for each segmenter's settings, and inside it one for each data set and size
 FOLDERS = re.compile("[0-9a-f]{16}"), re.compile(r"[0-9a-f]{16}_\d+x\d+")
 FILE = re.compile(rf"\w+\{SUFFIX}|\.[0-9a-f]{{32}}\.tmp")
 
 
 class CacheSpace:
-    """Counts what this process writes, and looks at the whole folder when it may be too large.
+    """Counts what this process writes, and measures the whole folder when it may be too large.
 
-    Processes that share a folder do not count each other's files between two looks, so it may be larger for a while.
+    Processes that share a folder do not count each other's files between two measurements, so it may exceed the limit
+    for a while.
 
     Args:
         root: The folder.
-        max_bytes: Size that it may have.
+        max_bytes: Total size that its files may have.
 
     Example:
         >>> import tempfile
@@ -43,7 +44,7 @@ class CacheSpace:
         self._bytes: int | None = None
 
     def added(self, num_bytes: int) -> None:
-        """Count a file that was written; remove the oldest files if there is no room left."""
+        """Count a file that was written; remove the oldest files if the folder is full."""
         if self._bytes is not None:
             self._bytes += num_bytes
         if self._bytes is None or self._bytes > self.max_bytes:
@@ -55,7 +56,7 @@ class CacheSpace:
             try:
                 state = path.stat()
             except FileNotFoundError:
-                # another process tidies too
+                # another process removes files too
                 continue
             if path.suffix == SUFFIX:
                 files.append((state.st_mtime_ns, state.st_size, path))
@@ -74,7 +75,7 @@ class CacheSpace:
 
 @cache
 def space_of(root: Path, max_bytes: int) -> CacheSpace:
-    """Return what counts the files of a folder in this process, the same for all who write there.
+    """Return the counter of a folder in this process; everyone who writes there shares it.
 
     Args:
         root: The folder, absolute.
@@ -84,7 +85,7 @@ def space_of(root: Path, max_bytes: int) -> CacheSpace:
 
 
 def _own_files(root: Path) -> Iterator[Path]:
-    # others may keep files in the folder, and a folder that disappears meanwhile is passed over
+    # skips files of others in the folder, and folders that disappear in the meantime
     for folder, below, names in os.walk(root):
         depth = len(Path(folder).relative_to(root).parts)
         below[:] = [name for name in below if depth < len(FOLDERS) and FOLDERS[depth].fullmatch(name)]

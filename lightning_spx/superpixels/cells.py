@@ -1,4 +1,4 @@
-"""Local k-means of SLIC on tensors: every pixel looks at the 3x3 nearest cells of a grid."""
+"""The local k-means of SLIC on tensors: every pixel compares the centres of the 3x3 cells around it."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 
 class CellGrid(NamedTuple):
-    """A grid of cells over an image, about as many as asked for and as square as possible.
+    """A grid of cells over an image: about as many as requested, and as square as possible.
 
     Args:
         rows: Number of rows of cells.
@@ -21,7 +21,7 @@ class CellGrid(NamedTuple):
 
     @classmethod
     def over(cls, height: int, width: int, n_segments: int) -> "CellGrid":
-        """Divide an image; no cell is empty.
+        """Divide an image into cells, none of which is empty.
 
         Example:
             >>> CellGrid.over(224, 224, 100), CellGrid.over(3, 30, 100)
@@ -33,14 +33,14 @@ class CellGrid(NamedTuple):
 
 
 def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
-    """Assign each pixel to the nearest centre in colour and place, among the 3x3 cells around it.
+    """Assign each pixel to the nearest centre in colour and place among the 3x3 cells around it.
 
     The first iteration is the grid itself; each further one moves the centres to the means of their pixels and assigns
-    anew. A centre without pixels stays where it is, and of equal distances the first wins. Sums are of whole numbers in
-    float64, hence exact in any order; so the result is the same on every device and in every batch.
+    again. A centre without pixels stays where it is, and the first of equally near centres wins. Sums add whole numbers
+    in float64, which is exact in any order, so the result is the same on every device and in every batch.
 
-    On a CPU it ends when nothing changes any more; elsewhere there is no wait for the device, and shapes depend on the
-    arguments' shapes alone.
+    On a CPU it stops as soon as nothing changes. On other devices it never waits for the device, and its shapes depend
+    only on the shapes of the arguments.
 
     Args:
         lab: `(N, 3, H, W)` int32, colours.
@@ -49,7 +49,7 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
         max_num_iter: Number of iterations.
 
     Returns:
-        `(N, H, W)` int64, number of a cell in row-major order. Cells need not be connected.
+        `(N, H, W)` int64, the number of the pixel's cell in row-major order. Cells need not be connected.
 
     Example:
         >>> lab = torch.tensor([0, 0, 0, 9, 9, 9, 9, 9]).view(1, 1, 1, 8).repeat(1, 3, 1, 1).int()
@@ -61,11 +61,11 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
     height, width = lab.shape[-2:]
     y, inside_y, cell_y, offset_y = _blocks(height, grid.rows, lab.device)
     x, inside_x, cell_x, offset_x = _blocks(width, grid.columns, lab.device)
-    # one block of pixels for each cell, so that what belongs to a cell is broadcast and never looked up
+    # one block of pixels for each cell, so that a cell's values are broadcast instead of looked up
     colour = lab[:, :, y[:, None, :, None], x[None, :, None, :]].float()
     place_y, place_x = y.float()[:, None, :, None], x.float()[None, :, None, :]
     inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
-    # what a centre is the mean of, and the number of pixels; cells that are smaller than the largest have zeros
+    # the values whose mean is a centre, and the number of pixels; cells smaller than the largest are padded with zeros
     moments = torch.stack([*colour.unbind(1), *(p.expand_as(colour[:, 0]) for p in (place_y, place_x))], dim=-1)
     moments = torch.cat([moments, torch.ones_like(moments[..., :1])], dim=-1).double() * inside[..., None]
     moments = moments.flatten(3, 4)
@@ -84,7 +84,7 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
 
 
 def _blocks(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Positions of each cell's block and whether they are its own; for each position its cell and place in it."""
+    """Return the positions of each cell's block and which are its own; for each position, its cell and place there."""
     position = torch.arange(length, device=device)
     cell = position * cells // length
     start = -(-torch.arange(cells + 1, device=device) * length // cells)
@@ -93,9 +93,9 @@ def _blocks(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tens
 
 
 def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float) -> Tensor:
-    """Number of the nearest of nine centres, (N, rows, columns, h, w); `centre` is (N, rows, columns, 5)."""
+    """Return the number of the nearest of nine centres, (N, rows, columns, h, w); `centre` is (N, rows, columns, 5)."""
     rows, columns = centre.shape[1:3]
-    # beyond the border there is no centre: infinitely far
+    # there is no centre beyond the border: infinitely far
     around = pad(centre.movedim(-1, 1), (1, 1, 1, 1), value=torch.inf)[..., None, None]
     best = torch.full_like(colour[:, 0], torch.inf)
     nearest = torch.zeros_like(best, dtype=torch.int64)
@@ -103,17 +103,17 @@ def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float
         down, right = divmod(number, 3)
         candidate = around[:, :, down : down + rows, right : right + columns]
         light, green_red, blue_yellow = (colour - candidate[:, :3]).square().unbind(1)
-        # multiplied and added one by one: rounded alike by every device and by the compiled version
+        # separate products and sums, so that every device and the compiled version round alike
         place = (y - candidate[:, 3]).square() * weight + (x - candidate[:, 4]).square() * weight
         distance = light + green_red + blue_yellow + place
         nearest = torch.where(distance < best, number, nearest)
-        # not `minimum`, which a NaN of a weight that underflows would win
+        # not `minimum`: it would return the NaN that an underflowing weight gives
         best = torch.where(distance < best, distance, best)
     return nearest
 
 
 def _gathered(sums: Tensor) -> Tensor:
-    """Add what the cells around it hold for each cell, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
+    """Add up the sums that each cell's neighbours hold for it, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
     rows, columns = sums.shape[1:3]
     total = sums.new_zeros(len(sums), rows + 2, columns + 2, sums.shape[-1])
     for number in range(9):
@@ -126,8 +126,8 @@ def centres(sums: Tensor, before: Tensor) -> Tensor:
     """Return the means of colour and place; a centre without pixels stays where it was.
 
     Args:
-        sums: `(..., 6)` float64, whole numbers: what the mean is of, and last the number of pixels.
-        before: `(..., 5)` float32, the centres so far.
+        sums: `(..., 6)` float64, whole numbers: the five sums, then the number of pixels.
+        before: `(..., 5)` float32, the previous centres.
 
     Returns:
         `(..., 5)` float32.

@@ -1,4 +1,4 @@
-"""8-bit RGB -> CIELAB in whole numbers, the same on every device."""
+"""Converts 8-bit RGB to CIELAB in whole numbers, with the same result on every device."""
 
 from functools import cache
 
@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# CIELAB is returned in steps of 1/64: finer than a level of an 8-bit image, and sums over a segment stay exact
+# unit of CIELAB values: 1/64 is finer than a level of an 8-bit image, and sums over a segment stay exact
 STEPS = 64
 WHITE_D65 = (0.95047, 1.0, 1.08883)
 XYZ_FROM_RGB = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
@@ -19,7 +19,7 @@ LIGHTNESS, OFFSET, GREEN_RED, BLUE_YELLOW = 116 * STEPS, 16 * STEPS, 500 * STEPS
 
 @cache
 def cielab_tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return what the conversion looks up, so that it needs no floating point arithmetic.
+    """Return the lookup tables with which the conversion needs no floating point arithmetic.
 
     Returns:
         `(3, 3, 256)`: what a level of R, G or B adds to X / Xn, Y / Yn or Z / Zn; and the compressed value of each sum.
@@ -33,7 +33,7 @@ def cielab_tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     linear = np.where(level > 0.04045, ((level + 0.055) / 1.055) ** 2.4, level / 12.92)
     matrix = np.array(XYZ_FROM_RGB) / np.array(WHITE_D65)[:, None]
     shares = np.rint(LINEAR * matrix[:, :, None] * linear).astype(np.int32)
-    # three roundings may pass the white point by a step or two
+    # three roundings may exceed the white point by a step or two
     value = np.arange(LINEAR + 4) / LINEAR
     compressed = np.where(value > 0.008856, np.cbrt(value), 7.787 * value + 16 / 116)
     return shares, np.rint(compressed * 2**ROOT_BITS).astype(np.int32)
@@ -42,7 +42,7 @@ def cielab_tables() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 def cielab(pixels: Tensor) -> Tensor:
     """Convert 8-bit sRGB (D65, two degrees) to CIELAB in steps of 1/64.
 
-    Within 0.13 of `skimage.color.rgb2lab`, half of what one level of an 8-bit image changes.
+    The result is within 0.13 of `skimage.color.rgb2lab`, half the effect of one level of an 8-bit image.
 
     Args:
         pixels: `(N, 3, H, W)` uint8.

@@ -1,6 +1,6 @@
-"""SLIC as loops for one image, compiled by numba: the same segments as the tensors' version, on a CPU in less time.
+"""SLIC as loops over one image, compiled by numba: the same segments as the tensor version, faster on a CPU.
 
-The functions are plain Python too, which is how the tests step through them.
+The functions also run as plain Python; the tests use that to step through them.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ INFINITY = np.float32(np.inf)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function; where there is a place to keep it, once for all processes.
+    """Compile a function; if there is a folder to keep the result, once for all processes.
 
-    numba compiles it anew when this file changes, and not when a constant changes that it imports.
+    numba compiles it again when this file changes, but not when an imported constant changes.
     """
     try:
         result: Callable[..., Any] = njit(nogil=True, cache=True)(function)
     except RuntimeError:
-        # neither the package's folder nor the user's can be written to
+        # neither the package's folder nor the user's is writable
         result = njit(nogil=True)(function)
     return result
 
@@ -51,7 +51,7 @@ to_lab = compiled(_lab)
 def _nearest_in_row(
     lab: NDArray[np.float32], y: int, candidates: NDArray[np.float32], weight: np.float32, nearest: NDArray[np.int32]
 ) -> None:
-    # the loop that matters: the compiler unrolls the nine candidates and works on many pixels at once
+    # the hot loop: the compiler unrolls the nine candidates and vectorizes over pixels
     for x in range(lab.shape[2]):
         best, winner = INFINITY, np.int32(0)
         for number in range(9):
@@ -118,7 +118,7 @@ def _cells(
                 for x in range(width):
                     label = (row + nearest[x] // 3 - 1) * columns + cell_x[x] + nearest[x] % 3 - 1
                     if label != labels[y, x]:
-                        # whole numbers: what is taken away leaves no rounding error
+                        # whole numbers, so subtracting leaves no rounding error
                         move(sums, lab, y, x, labels[y, x], -1)
                         move(sums, lab, y, x, label, 1)
                         labels[y, x] = label
@@ -154,7 +154,7 @@ unite = compiled(_unite)
 
 
 def _numbered(parent: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    # a root comes before all that belong to it
+    # a root precedes all its members
     ids = np.empty(len(parent), np.int64)
     count = 0
     for node in range(len(parent)):
@@ -170,7 +170,7 @@ numbered = compiled(_numbered)
 
 
 def _choices(ids: NDArray[np.int64], width: int, size: NDArray[np.int64], min_size: int) -> NDArray[np.int64]:
-    # the largest neighbour of each piece that is too small, of equal ones the first; -1 for the others
+    # for each piece that is too small, its largest neighbour (the first of equal ones); -1 for other pieces
     best = np.full(len(size), -1, np.int64)
     for pixel in range(len(ids)):
         for side in range(2):
@@ -224,7 +224,7 @@ connected = compiled(_connected)
 def slic_labels(
     pixels: NDArray[np.uint8], rows: int, columns: int, weight: float, max_num_iter: int, min_size: int
 ) -> NDArray[np.int64]:
-    """Segment one image; the steps and their arguments are those of `cielab`, `nearest_cells` and `connected`.
+    """Segment one image with the steps and arguments of `cielab`, `nearest_cells` and `connected`.
 
     Args:
         pixels: `(3, H, W)` uint8.

@@ -1,4 +1,4 @@
-"""Label maps -> connected segments, on tensors: fragments join a neighbour, ids are numbered without gaps."""
+"""Turns label maps into connected segments, on tensors: fragments join a neighbour, ids have no gaps."""
 
 import torch
 from torch import Tensor
@@ -7,12 +7,12 @@ from torch import Tensor
 def connected(labels: Tensor, min_size: int) -> Tensor:
     """Make every segment one 4-connected piece, and let pieces below a size join their largest neighbour.
 
-    Pieces of one label become segments of their own. All that are too small join at once, each the neighbour with the
-    most pixels (of equal ones, that whose first pixel comes first), and again until none is left.
+    Separate pieces with the same label become segments of their own. In each round all pieces that are too small join
+    the neighbour with the most pixels (of equal ones, the one whose first pixel comes first), until none is left.
 
-    There is no wait for the device and no shape that depends on values: in each round every piece that is not finished
-    joins another, so their number at least halves and as many rounds as an image's pixels have binary digits suffice
-    (Boruvka's argument). On a CPU, where looking costs nothing, it ends as soon as nothing changes.
+    The function never waits for the device and no shape depends on values: in each round every unfinished piece joins
+    another, so their number at least halves, and log2 of the number of pixels rounds suffice (Boruvka's argument). On a
+    CPU, where checking costs nothing, it stops as soon as nothing changes.
 
     Args:
         labels: `(N, H, W)` int64.
@@ -32,7 +32,7 @@ def connected(labels: Tensor, min_size: int) -> Tensor:
                  [0, 0, 0, 0],
                  [0, 1, 1, 1]]])
     """
-    # a piece is known by the number of its first pixel; runs within a row need no rounds
+    # the number of its first pixel identifies a piece; runs within a row need no rounds
     piece = runs(labels)
     same = labels[:, 1:] == labels[:, :-1]
     rounds = labels[0].numel().bit_length() if len(labels) else 0
@@ -77,7 +77,7 @@ def numbered(piece: Tensor) -> Tensor:
     """Number the pieces of each image from 0, in the order of their first pixels.
 
     Args:
-        piece: `(N, H, W)` int64, for each pixel the number of its piece's first pixel, as `runs` counts them.
+        piece: `(N, H, W)` int64, for each pixel the number of its piece's first pixel, counted as in `runs`.
 
     Returns:
         `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
@@ -97,17 +97,17 @@ def numbered(piece: Tensor) -> Tensor:
 
 
 def _settled(after: Tensor, before: Tensor) -> bool:
-    # elsewhere than on a CPU the answer would have to be waited for
+    # on other devices than a CPU, the program would have to wait for the answer
     return after.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(after, before)
 
 
 def _join(
     piece: Tensor, sides: list[tuple[Tensor, Tensor, Tensor | None]], size: Tensor | None, min_size: int, digits: int
 ) -> Tensor:
-    """Let each piece join its largest neighbour, with `size` only if it is below `min_size`; without, the first one."""
+    """Let each piece below `min_size` join its largest neighbour; without `size`, each piece joins its first one."""
     total = piece.numel()
     number = torch.arange(total, device=piece.device)
-    # larger is preferred, then earlier: both in one whole number
+    # prefer larger, then earlier neighbours: both in one whole number
     rank = total - 1 - number if size is None else size * total + (total - 1 - number)
     best = torch.full_like(rank, -1)
     for one, other, allowed in sides:
@@ -116,7 +116,7 @@ def _join(
             best.scatter_reduce_(0, here.flatten(), rank[there].where(differ, -1).flatten(), "amax")
     wants = best >= 0 if size is None else (best >= 0) & (size < min_size)
     into = torch.where(wants, total - 1 - best % total, number)
-    # two that choose each other are the only circle there can be: the earlier one stays
+    # the only possible cycle is two pieces that choose each other: the earlier one stays
     into = torch.where((into[into] == number) & (number < into), number, into)
     for _ in range(digits):
         jumped = into[into]

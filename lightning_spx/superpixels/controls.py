@@ -1,4 +1,4 @@
-"""Controls of equal number: segments that know an image's count of segments and nothing else of the image."""
+"""Controls with the same number of segments as an image, which ignore everything else about it."""
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ def grid_like(segments: Tensor) -> Tensor:
     _, height, width = segments.shape
     sizes = counts(segments)
     grids = torch.empty_like(segments)
-    # Images of equal count share their grid
+    # Images with the same number of segments share their grid
     for count in set(sizes.tolist()):
         grids[sizes == count] = grid_cells(height, width, count).to(segments.device)
     return grids
@@ -38,7 +38,7 @@ def grid_like(segments: Tensor) -> Tensor:
 def voronoi_like(segments: Tensor, seed: int, index: Tensor) -> Tensor:
     """Return random cells with each image's own number of segments.
 
-    The cells of an image depend on `seed`, its index, its count and its size, not on the batch that it is in.
+    The cells of an image depend on `seed` and on its index, number of segments and size, not on its batch.
 
     Args:
         segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
@@ -73,7 +73,7 @@ def voronoi_like(segments: Tensor, seed: int, index: Tensor) -> Tensor:
 
 
 def borrow(segments: Tensor, permutation: Tensor) -> Tensor:
-    """Return for each image the segments of another one.
+    """Give each image the segments of another image.
 
     Args:
         segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
@@ -83,7 +83,7 @@ def borrow(segments: Tensor, permutation: Tensor) -> Tensor:
         `(N, H, W)` int64.
 
     Raises:
-        ValueError: If `segments` breaks its contract or `permutation` is none.
+        ValueError: If `segments` breaks its contract or `permutation` is not a permutation.
 
     Example:
         >>> borrow(torch.tensor([[[0, 1]], [[0, 0]]]), torch.tensor([1, 0]))

@@ -1,4 +1,4 @@
-"""How a file is named after an image, and how it is written whole or not at all."""
+"""Names a file after an image, and writes a file whole or not at all."""
 
 import hashlib
 import os
@@ -35,7 +35,7 @@ def eight_bit(images: Tensor) -> Tensor:
 def image_key(image: Tensor) -> str:
     """Name a file for an image: the SHA-256 of its size and its pixels at 8 bits.
 
-    The name belongs to the image as a segmenter sees it, that is after resizing and cropping.
+    The name identifies the image as a segmenter sees it, that is, after resizing and cropping.
 
     Args:
         image: `(3, H, W)`, RGB in [0, 1].
@@ -56,10 +56,10 @@ def image_key(image: Tensor) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all, also while others write the same one.
+    """Write a file that readers see whole or not at all, even while others write the same file.
 
     Raises:
-        OSError: The file could not be written; names it.
+        OSError: The file could not be written; the error names it.
 
     Example:
         >>> import tempfile
@@ -75,7 +75,7 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        # a full disk names no file, and the temporary one says nothing
+        # the error of a full disk names no file, and the temporary file's name would not help
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

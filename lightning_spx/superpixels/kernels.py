@@ -1,4 +1,4 @@
-"""SLIC as kernels for a GPU, written in Triton: the same segments as the tensors' version in a fraction of its time."""
+"""SLIC as Triton kernels for a GPU: the same segments as the tensor version in a fraction of its time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ PIXELS_PER_WARP = 128
 
 
 def slic_segments(lab: Tensor, grid: CellGrid, weight: float, min_size: int, max_num_iter: int) -> Tensor:
-    """Segment images; the steps and their arguments are those of `cells.nearest_cells` and `connectivity.connected`.
+    """Segment images with the steps and arguments of `cells.nearest_cells` and `connectivity.connected`.
 
     Args:
         lab: `(N, 3, H, W)` int32, colours.
@@ -30,18 +30,18 @@ def slic_segments(lab: Tensor, grid: CellGrid, weight: float, min_size: int, max
     Returns:
         `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
     """
-    # kernels run on the current device, which need not be that of the images
+    # kernels run on the current device, which may not be the images' device
     with torch.cuda.device(lab.get_device()):
         return connected(nearest_cells(lab, grid, weight, max_num_iter), min_size)
 
 
 def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
-    """Assign each pixel to the nearest centre; arguments and result as for the function of the same name on tensors.
+    """Assign each pixel to the nearest centre, with arguments and result of `cells.nearest_cells`.
 
-    One program works on the pixels of one cell and adds to the sums of the cells around it.
+    Each program handles the pixels of one cell and adds to the sums of the cells around it.
 
     Returns:
-        `(N, H, W)` int32, number of a cell.
+        `(N, H, W)` int32, the number of the pixel's cell.
     """
     number, _, height, width = lab.shape
     cells = grid.rows * grid.columns
@@ -65,7 +65,7 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
             LAST=last,
             BLOCK=block,
             num_warps=max(1, block // PIXELS_PER_WARP),
-            # a product is rounded before it is added, as everywhere else
+            # no fused multiply-add: products are rounded before they are added, as in the other versions
             enable_fp_fusion=False,
         )
         if not last:
@@ -88,7 +88,7 @@ def assign(
     LAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Find the nearest of nine centres for the pixels of a cell; add them up, or write them down the last time."""
+    """Find the nearest of nine centres for the pixels of a cell; add them up or, the last time, store the result."""
     row, column = tl.program_id(0) // columns, tl.program_id(0) % columns
     image = tl.program_id(1).to(tl.int64)
     top, bottom = (row * height + rows - 1) // rows, ((row + 1) * height + rows - 1) // rows
@@ -128,7 +128,7 @@ def assign(
                 down, across = row + number // 3 - 1, column + number % 3 - 1
                 chosen = inside & (nearest == number)
                 total = tl.sum(chosen.to(tl.int32), 0)
-                # of no use for a centre that nobody chose, and there is none beyond the border
+                # skip centres that no pixel chose; beyond the border there is none
                 at = sums + (image * rows * columns + down * columns + across) * 6
                 if total > 0:
                     tl.atomic_add(at, tl.sum(tl.where(chosen, light, 0), 0).to(tl.int64), sem="relaxed")
@@ -140,11 +140,11 @@ def assign(
 
 
 def connected(labels: Tensor, min_size: int) -> Tensor:
-    """Connect and number segments; arguments and result as for the function of the same name on tensors.
+    """Connect and number segments, with arguments and result of `connectivity.connected`.
 
-    Pieces are found by union of sets in one pass (Komura, "GPU-based cluster-labeling algorithm without the use of
-    conventional iteration", 2015). In each round every piece that is too small joins another; a round without one
-    makes those after it return at once, without the host knowing.
+    One pass of union-find finds the pieces (Komura, "GPU-based cluster-labeling algorithm without the use of
+    conventional iteration", 2015). In each round every piece that is too small joins another. After a round in which
+    none was left, the next ones return at once, so that the host need not ask.
 
     Args:
         labels: `(N, H, W)` int32.
@@ -184,13 +184,13 @@ def find(parent: tl.tensor, node: tl.tensor, valid: tl.tensor) -> tl.tensor:
 
 @kernel
 def unite(parent: tl.tensor, one: tl.tensor, other: tl.tensor, valid: tl.tensor) -> None:
-    """Make the pieces of two nodes one; an old value that is read is a node of the same piece, and so does no harm."""
+    """Unite the pieces of two nodes. A stale read is harmless: it gives another node of the same piece."""
     one, other = find(parent, one, valid), find(parent, other, valid)
     apart = valid & (one != other)
     while tl.max(apart.to(tl.int32), 0) > 0:
         high, low = tl.maximum(one, other), tl.minimum(one, other)
         held = tl.atomic_min(parent + high, low, mask=apart, sem="relaxed")
-        # if `high` was no longer the first of its piece, what it belonged to is united instead
+        # if `high` no longer was the first of its piece, unite the piece that it now belongs to
         one, other = tl.where(apart & (held != high), held, low), low
         apart = apart & (one != other)
 
@@ -199,7 +199,7 @@ def unite(parent: tl.tensor, one: tl.tensor, other: tl.tensor, valid: tl.tensor)
 def unite_rows(
     labels: tl.tensor, parent: tl.tensor, total: tl.tensor, height: tl.tensor, width: tl.tensor, BLOCK: tl.constexpr
 ) -> None:
-    """Unite runs of one label with those above them, at the first pixel that both have."""
+    """Unite each run with the runs of its label in the row above, at the first column that both share."""
     pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     below = (pixel < total) & (pixel // width % height > 0)
     label = tl.load(labels + pixel, mask=below, other=0)
@@ -207,7 +207,7 @@ def unite_rows(
     beside = same & (pixel % width > 0)
     before = beside & (label == tl.load(labels + pixel - 1, mask=beside, other=-1))
     before = before & (label == tl.load(labels + pixel - 1 - width, mask=before, other=-1))
-    # where both are, the pixel before unites them; it is in `same`, so this is `same` without it
+    # if the pixel before matches too, it unites the runs; `before` is a subset of `same`, so `^` removes it
     unite(parent, pixel, pixel - width, same ^ before)
 
 
@@ -221,7 +221,7 @@ def settle(
     FIRST: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Write down the first pixel of each pixel's piece, and add up the sizes."""
+    """Store the first pixel of each pixel's piece and add up the sizes."""
     if tl.load(joined) > 0:
         pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         valid = pixel < total
@@ -245,7 +245,7 @@ def prefer(
     min_size: tl.tensor,
     valid: tl.tensor,
 ) -> None:
-    """Offer a neighbour to pieces that are too small: larger ones are preferred, then earlier ones."""
+    """Offer each pixel's neighbours to pieces that are too small; larger neighbours win, then earlier ones."""
     wanted = valid & (tl.load(size + small, mask=valid, other=0) < min_size)
     offered = tl.load(size + large, mask=wanted, other=0).to(tl.int64) * total + (total - 1 - large)
     tl.atomic_max(best + small, offered, mask=wanted, sem="relaxed")
@@ -278,7 +278,7 @@ def choose(
 
 @kernel
 def join(parent: tl.tensor, best: tl.tensor, joined: tl.tensor, total: tl.tensor, BLOCK: tl.constexpr) -> None:
-    """Unite each piece that is too small with its choice; say for the next round whether there was one."""
+    """Unite each piece that is too small with its choice; tell the next round whether there was one."""
     if tl.load(joined) > 0:
         pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         valid = pixel < total

@@ -1,4 +1,4 @@
-"""One image's segments in a file of another tool: an array or a picture of ids."""
+"""Reads one image's segments from a file of another tool: an array or a picture of ids."""
 
 import struct
 import zipfile
@@ -11,20 +11,20 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-# what NumPy and Pillow raise on damaged files; found by feeding them such files
+# what NumPy and Pillow raise on damaged files, found by fuzzing them
 UNREADABLE = (
     *(EOFError, OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error, Image.DecompressionBombError),
     *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, MemoryError, RuntimeError),
 )
-# grey and palette, whose values are ids
+# grey and palette pictures, whose values are ids
 MODES = ("L", "P", "I", "I;16", "I;16B")
 
 
 def read_label_map(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
     """Read the one integer array of a `.npz`, `.npy` or `.png` file.
 
-    Nothing is unpacked of a file that says that its array has another shape. A picture is turned as its EXIF data says,
-    as photos are; of a moving one the first frame counts.
+    A file whose header gives another shape is refused before it is unpacked. Pictures are rotated as their EXIF data
+    says, as photos are; of an animated picture, the first frame counts.
 
     Args:
         path: The file.
@@ -77,7 +77,7 @@ def _read_array(stream: IO[bytes], shape: tuple[int, int]) -> NDArray[np.integer
 
 
 def _read_picture(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
-    # of PNG alone, whatever the name says: JPEG would blur one id into another
+    # only PNG, whatever the file's name: JPEG would blur one id into another
     with Image.open(path, formats=["PNG"]) as picture:
         if picture.mode not in MODES or sorted(picture.size) != sorted(shape):
             raise ValueError(f"it is a picture of {picture.height} x {picture.width} values of mode {picture.mode}.")

@@ -1,4 +1,4 @@
-"""Segments computed or read where the images are loaded: in the processes of a DataLoader."""
+"""Adds segments to items in the workers of a DataLoader."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from lightning_spx.superpixels.segmenter import Segmenter
 
 
 class ImageItems(Protocol):
-    """A data set whose items are dicts with `image` `(3, H, W)` in [0, 1] and, to be found by it, `index`."""
+    """A data set whose items are dicts with `image` `(3, H, W)` in [0, 1] and, for cached segments, `index`."""
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -24,10 +24,10 @@ class WithSegments(Dataset[dict[str, Tensor]]):
     """Adds `segments` `(H, W)` int64 to the items of a data set.
 
     Args:
-        dataset: Items are dicts with `image` `(3, H, W)` in [0, 1] and, where `data` is given, `index`.
-        segmenter: What segments an image.
-        data: As for `Cached.of_index`, to find the segments of images that are not augmented by their places; None
-            finds them by their pixels.
+        dataset: Its items are dicts with `image` `(3, H, W)` in [0, 1] and, if `data` is given, `index`.
+        segmenter: Segments one image at a time.
+        data: As in `Cached.of_index`: identifies unaugmented images by their place in the data set. None identifies
+            them by their pixels.
 
     Raises:
         TypeError: If `data` is given for a segmenter that is not `Cached`.

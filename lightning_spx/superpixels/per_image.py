@@ -1,4 +1,4 @@
-"""Runs a function for one image over a batch, in threads."""
+"""Applies a function for one image to a batch, in threads."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,14 @@ from lightning_spx.superpixels.segmenter import check_images
 
 
 def segment_each(images: Tensor, segment: Callable[[NDArray[np.float32]], NDArray[np.integer]]) -> Tensor:
-    """Segment each image of a batch by a function for one image.
+    """Segment each image of a batch with a function for one image.
 
     The images are spread over `torch.get_num_threads()` threads (one in a DataLoader's worker).
 
     Args:
         images: `(N, 3, H, W)`, RGB in [0, 1].
         segment: Maps an `(H, W, 3)` float32 image to an `(H, W)` label map with any integer ids. It must be safe to
-            run in threads.
+            run in several threads.
 
     Returns:
         `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
@@ -48,7 +48,7 @@ def segment_each(images: Tensor, segment: Callable[[NDArray[np.float32]], NDArra
 
 
 def without_gaps(labels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Number the ids of one label map anew, `0..S-1` in the order of the old ids.
+    """Renumber the ids of one label map to `0..S-1`, in the order of the old ids.
 
     Args:
         labels: Array of any integers and any shape.

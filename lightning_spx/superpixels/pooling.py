@@ -1,4 +1,4 @@
-"""Pooling of attributions over super-pixels: what makes a method an S- method."""
+"""Pools attributions over super-pixels, which turns a method into an S- method."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ from lightning_spx.superpixels.segmenter import check_segments, counts
 
 
 def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:
-    """Replace each value by the mean or the sum of its segment and channel.
+    """Replace each value by the mean or sum over its segment, channel by channel.
 
-    Sums are taken in float64, so that an image alone and in a batch agree (on CUDA, where the order of a sum is free,
-    up to the last bit of float32 in rare cases). A NaN stays within its segment. Mean pooling keeps the sum of an
-    image, and pooling twice is pooling once.
+    Sums use float64, so that an image gives the same result alone and in a batch (on CUDA, which may sum in any order,
+    the last bit of float32 may differ in rare cases). A NaN stays within its segment. Mean pooling preserves the sum
+    over the image, and pooling twice equals pooling once.
 
     Args:
         attribution: `(N, C, H, W)` floating point, signed or not.
@@ -44,13 +44,13 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
     pooled = values.new_zeros(*values.shape[:2], most).scatter_add(2, ids, values)
     if reduce == "mean":
         sizes = values.new_zeros(len(values), 1, most).scatter_add(2, ids[:, :1], torch.ones_like(values[:, :1]))
-        # Ids that only other images of the batch have are empty here, and never read
+        # Ids that occur only in other images of the batch are empty here and never read
         pooled = pooled / sizes.clamp(min=1)
     return pooled.float().gather(2, ids).view(attribution.shape)
 
 
 def check_pair(attribution: Tensor, segments: Tensor) -> None:
-    """Refuse an attribution and segments that are not of the same images.
+    """Refuse an attribution and segments whose shapes or types do not belong together.
 
     Args:
         attribution: `(N, C, H, W)` floating point.

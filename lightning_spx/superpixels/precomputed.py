@@ -1,4 +1,4 @@
-"""Segments from files: for the label maps of any other tool."""
+"""Reads segments from files, so that any other tool can make them."""
 
 import io
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class Precomputed(Segmenter):
     """Reads each image's segments from a file named after the image.
 
     The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (grey or
-    palette, turned as its EXIF data says), looked for in this order: an `(H, W)` map of any integer ids, which are
-    numbered anew without gaps. The key belongs to the image as it reaches the segmenter, after resizing and cropping,
-    so make the maps from the batches of the data module and store them by `write`.
+    palette, rotated as its EXIF data says), searched in this order. It holds an `(H, W)` map of any integer ids, which
+    are renumbered without gaps. The key identifies the image as it reaches the segmenter, after resizing and cropping,
+    so make the maps from the batches of the data module and store them with `write`.
 
     Args:
         root: Folder of the files.
@@ -75,7 +75,7 @@ class Precomputed(Segmenter):
             The file of each image.
 
         Raises:
-            TypeError: If `images` is not floating point or `label_maps` is not of integers.
+            TypeError: If `images` is not floating point or `label_maps` does not hold integers.
             ValueError: If `images` are not RGB in [0, 1] or the shapes do not fit.
         """
         check_images(images)

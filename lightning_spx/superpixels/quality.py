@@ -1,4 +1,4 @@
-"""How well a partition follows the borders that people have drawn: the field's four numbers."""
+"""Measures how well segments follow borders that people drew, with the field's four standard numbers."""
 
 import math
 
@@ -11,7 +11,7 @@ from lightning_spx.superpixels.segmenter import check_segments
 
 
 def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tensor:
-    """Fraction of the true border's pixels that have a border of the segments near them; high is good.
+    """Return the fraction of true border pixels that have a segment border near them; high is good.
 
     Source: Martin, Fowlkes and Malik, PAMI 2004; as in Stutz et al., Superpixels: an evaluation, CVIU 2018.
 
@@ -21,7 +21,7 @@ def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tens
         tolerance: Largest distance in rows and in columns, in pixels.
 
     Returns:
-        `(N,)` in [0, 1]; NaN where the truth has no border.
+        `(N,)` in [0, 1]; NaN if the truth has no border.
 
     Raises:
         ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
@@ -38,7 +38,7 @@ def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tens
 
 
 def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
-    """Share of pixels by which segments leak over true borders, the smaller part of each overlap; low is good.
+    """Return the share of pixels that leak over true borders, the smaller part of each overlap; low is good.
 
     Source: Neubert and Protzel, Superpixel Benchmark and Comparison, 2012.
 
@@ -47,7 +47,7 @@ def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
         truth: `(N, H, W)` int64, non-negative labels of true regions.
 
     Returns:
-        `(N,)`, 0 where no segment crosses a true border.
+        `(N,)`, 0 if no segment crosses a true border.
 
     Raises:
         ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
@@ -66,7 +66,7 @@ def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
 
 
 def achievable_accuracy(segments: Tensor, truth: Tensor) -> Tensor:
-    """Share of pixels that are right if each segment takes its most frequent true label; high is good.
+    """Return the share of pixels that are right if each segment takes its most frequent true label; high is good.
 
     Source: Liu et al., Entropy Rate Superpixel Segmentation, CVPR 2011.
 
@@ -92,9 +92,9 @@ def achievable_accuracy(segments: Tensor, truth: Tensor) -> Tensor:
 
 
 def compactness(segments: Tensor) -> Tensor:
-    """Mean roundness of the segments, `4 pi area / perimeter^2`, weighted by area; a square has pi / 4.
+    """Return the mean roundness of segments, `4 pi area / perimeter^2`, weighted by area; a square has pi / 4.
 
-    The perimeter counts the edges between pixels, those of the image's border included.
+    The perimeter counts edges between pixels, including the image's border.
 
     Source: Schick, Fischer and Stiefelhagen, Measuring and Evaluating the Compactness of Superpixels, ICPR 2012.
 
@@ -116,7 +116,7 @@ def compactness(segments: Tensor) -> Tensor:
     for ids in segments:
         area = torch.bincount(ids.flatten()).double()
         perimeter = torch.zeros_like(area)
-        # an id of its own around the image, so that its border counts
+        # pad with an extra id, so that the image's border counts
         around = torch.nn.functional.pad(ids[None, None].double(), (1, 1, 1, 1), value=-1)[0, 0].long()
         for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
             neighbour = around[rows : rows + ids.shape[0], columns : columns + ids.shape[1]]
@@ -135,7 +135,7 @@ def _check(segments: Tensor, truth: Tensor) -> None:
 
 
 def _borders(labels: Tensor) -> Tensor:
-    """Pixels that touch another label, to the left, right, above or below."""
+    """Mark the pixels with another label to the left or right, above or below."""
     borders = torch.zeros_like(labels, dtype=torch.bool)
     across, down = labels[:, :, 1:] != labels[:, :, :-1], labels[:, 1:] != labels[:, :-1]
     borders[:, :, 1:] |= across
@@ -146,8 +146,8 @@ def _borders(labels: Tensor) -> Tensor:
 
 
 def _overlaps(ids: Tensor, truth: Tensor) -> Tensor:
-    """Pixels that each segment shares with each true label, (S, labels) float64."""
-    # labels may be any numbers: a table up to the largest might not fit into memory
+    """Count the pixels that each segment shares with each true label, (S, labels) float64."""
+    # labels may be any numbers, and a table up to the largest might not fit into memory
     labels, found = np.unique(truth.flatten().numpy(force=True), return_inverse=True)
     place, num_labels = torch.from_numpy(found).to(ids.device), len(labels)
     counts = torch.bincount(ids.flatten() * num_labels + place, minlength=(int(ids.max()) + 1) * num_labels)

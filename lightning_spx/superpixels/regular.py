@@ -1,4 +1,4 @@
-"""Partitions that do not look at the image: a grid and random cells."""
+"""Segmenters that ignore the image: a grid and random cells."""
 
 import math
 from collections.abc import Sequence
@@ -105,9 +105,9 @@ def grid_cells(height: int, width: int, num_cells: int) -> Tensor:
     by at most one, and a row's height is proportional to its number of cells, to the pixel.
 
     Args:
-        height: In pixels.
-        width: In pixels.
-        num_cells: From 1 to `height * width`.
+        height: Height in pixels.
+        width: Width in pixels.
+        num_cells: Number of cells, from 1 to `height * width`.
 
     Returns:
         `(height, width)` int64, ids `0..num_cells-1` in reading order.
@@ -117,12 +117,12 @@ def grid_cells(height: int, width: int, num_cells: int) -> Tensor:
         tensor([[0, 0, 1, 1, 2],
                 [0, 0, 1, 1, 2]])
     """
-    # At least so many rows that none has more cells than pixels in width
+    # Enough rows that none has more cells than the image has columns
     num_rows = min(max(round(math.sqrt(num_cells * height / width)), math.ceil(num_cells / width)), height, num_cells)
     row = torch.arange(num_rows + 1)
     first_cell = row * num_cells // num_rows
     edge = (2 * first_cell * height + num_cells) // (2 * num_cells)
-    # Rounding could leave a row without a pixel: the running maximum of `edge - row` keeps each edge below the last
+    # Rounding could leave a row empty; the running maximum of `edge - row` puts each edge below the previous one
     edge = (edge - row).clamp(0, height - num_rows).cummax(0).values + row
     row_of_pixel = torch.bucketize(torch.arange(height), edge[1:], right=True)
     cells_in_row = first_cell.diff()[row_of_pixel, None]
@@ -133,9 +133,9 @@ def voronoi_cells(height: int, width: int, num_cells: int, seed: Sequence[int]) 
     """Return exactly `num_cells` cells of the pixels nearest to random, distinct sites.
 
     Args:
-        height: In pixels.
-        width: In pixels.
-        num_cells: From 1 to `height * width`.
+        height: Height in pixels.
+        width: Width in pixels.
+        num_cells: Number of cells, from 1 to `height * width`.
         seed: Non-negative integers that together seed the sites.
 
     Returns:

@@ -18,10 +18,10 @@ from lightning_spx.superpixels.setting import check_at_least, check_positive
 
 @dataclass(frozen=True)
 class Felzenszwalb(Segmenter):
-    """Graph-based segments: neighbours merge while their difference is small against that inside them.
+    """Graph-based segments: neighbours merge while their difference is small against the differences inside them.
 
     Source: Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004, with the settings
-    and meanings of `skimage.segmentation.felzenszwalb`. Segments are 8-connected. Sizes vary much within an image,
+    and meanings of `skimage.segmentation.felzenszwalb`. Segments are 8-connected. Sizes vary widely within an image,
     and a constant image is one segment.
 
     Args:
@@ -126,7 +126,7 @@ class Quickshift(Segmenter):
             kernel_size=self.kernel_size,
             max_dist=self.max_dist,
             sigma=self.sigma,
-            rng=42,  # scikit-image breaks ties with it; fixed here so that a new default there changes nothing
+            rng=42,  # breaks ties in scikit-image; fixed here, so that a new default there changes nothing
             channel_axis=-1,
         )
         return segment_each(images, segment)
@@ -140,7 +140,7 @@ class Watershed(Segmenter):
     `skimage.segmentation.watershed` on the Sobel magnitude of `skimage.color.rgb2gray`.
 
     Args:
-        markers: Number of grid points asked for. The grid is square, so the result often has some more.
+        markers: Number of grid points requested. The grid is square, so the result often has a few more.
         compactness: Larger gives more regular segments; 0 is the plain watershed.
 
     Raises:
@@ -180,17 +180,17 @@ class Watershed(Segmenter):
 
 @dataclass(frozen=True)
 class ScikitSlic(Segmenter):
-    """SLIC as scikit-image computes it, one image after the other on the CPU: the reference for `Slic`.
+    """SLIC of scikit-image, one image at a time on the CPU: the reference for `Slic`.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012, with the
     settings and meanings of `skimage.segmentation.slic`. Segments are 4-connected.
 
     Args:
-        n_segments: Number of segments asked for; the result has about as many, rarely exactly.
+        n_segments: Number of segments requested; the result has about as many, rarely exactly.
         compactness: Weight of place against colour: larger gives squarer segments.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
         max_num_iter: Number of iterations of k-means.
-        min_size_factor: Fragments below this part of a segment's expected size join a neighbour.
+        min_size_factor: Fragments below this fraction of a segment's expected size join a neighbour.
 
     Raises:
         ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive, or `sigma` or

@@ -1,19 +1,19 @@
-"""What a segmenter is, and the checks of what goes in and what comes out."""
+"""Defines what a segmenter is, and checks its input and output."""
 
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
-# Resizing filters overshoot by rounding errors; a normalised image leaves [0, 1] by far more
+# Resizing filters overshoot by rounding errors; a normalised image exceeds [0, 1] by far more
 RANGE_TOLERANCE = 1e-3
 
 
 class Segmenter(ABC):
-    """Maps images to super-pixels, deterministically and each image by itself.
+    """Maps images to super-pixels, deterministically and independently for each image.
 
-    The settings belong to the constructor. A subclass keeps two promises: the same image gives the same segments in
-    every call, and it gives them alone as in any batch.
+    Settings are arguments of the constructor. A subclass makes two promises: an image gets the same segments in every
+    call, and the same alone as in any batch.
 
     Example:
         >>> class Halves(Segmenter):
@@ -37,14 +37,14 @@ class Segmenter(ABC):
 
 
 def check_images(images: Tensor) -> None:
-    """Refuse everything but a batch of RGB images in [0, 1]; an empty batch passes.
+    """Refuse anything but a batch of RGB images in [0, 1]; an empty batch passes.
 
     Args:
         images: `(N, 3, H, W)` floating point.
 
     Raises:
         TypeError: If `images` is not floating point.
-        ValueError: If the shape is another one, or a value is NaN or further than 0.001 outside of [0, 1].
+        ValueError: If the shape differs, or a value is NaN or more than 0.001 outside [0, 1].
 
     Example:
         >>> check_images(torch.rand(2, 3, 8, 8))
@@ -60,7 +60,7 @@ def check_images(images: Tensor) -> None:
     if len(images) == 0:
         return
     low, high = (value.item() for value in images.detach().aminmax())
-    # Written so that a NaN, which fails every comparison, is refused too
+    # Written this way round because a NaN, which fails every comparison, must be refused too
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ValueError(
             f"Expected `images` to be RGB in [0, 1], got values from {low:.4g} to {high:.4g}. "
@@ -69,13 +69,13 @@ def check_images(images: Tensor) -> None:
 
 
 def check_segments(segments: Tensor) -> None:
-    """Refuse everything but a batch of label maps with ids `0..S-1` without gaps in each image.
+    """Refuse anything but a batch of label maps with ids `0..S-1` without gaps in each image.
 
     Args:
         segments: `(N, H, W)` int64; `S` may differ between images.
 
     Raises:
-        ValueError: If shape, type or ids are other ones.
+        ValueError: If shape, type or ids differ from that.
 
     Example:
         >>> check_segments(torch.tensor([[[0, 1], [1, 2]]]))
@@ -92,7 +92,7 @@ def check_segments(segments: Tensor) -> None:
         return
     flat = segments.flatten(1)
     low, high = (int(value) for value in flat.aminmax())
-    # Also bounds the table below: more ids than pixels cannot be without gaps
+    # More ids than pixels cannot be without gaps; this also bounds the table below
     if low < 0 or high >= flat.shape[1]:
         raise ValueError(
             "Expected `segments` to hold ids 0..S-1 without gaps, "
@@ -129,7 +129,7 @@ def num_segments(segments: Tensor) -> Tensor:
 
 
 def counts(segments: Tensor) -> Tensor:
-    """Return `num_segments` of segments that were checked already.
+    """Return `num_segments` of segments that are already checked.
 
     Example:
         >>> counts(torch.tensor([[[0, 1], [1, 2]]]))

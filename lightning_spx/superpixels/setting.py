@@ -1,4 +1,4 @@
-"""The checks that all segmenters' numeric settings share."""
+"""Checks that the numeric settings of all segmenters share."""
 
 import math
 
@@ -7,7 +7,7 @@ def check_at_least(name: str, value: float, minimum: float) -> None:
     """Refuse a setting that is below its minimum, infinite or NaN.
 
     Raises:
-        ValueError: If so.
+        ValueError: If the value is one of these.
 
     Example:
         >>> check_at_least("sigma", -0.1, minimum=0)
@@ -22,7 +22,7 @@ def check_positive(name: str, value: float) -> None:
     """Refuse a setting that is zero, negative, infinite or NaN.
 
     Raises:
-        ValueError: If so.
+        ValueError: If the value is one of these.
 
     Example:
         >>> check_positive("compactness", 0)

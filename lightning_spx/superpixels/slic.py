@@ -1,4 +1,4 @@
-"""SLIC super-pixels, batched, on the images' device."""
+"""SLIC super-pixels for a whole batch, on the images' device."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from lightning_spx.superpixels.image_key import eight_bit
 from lightning_spx.superpixels.segmenter import Segmenter
 from lightning_spx.superpixels.setting import check_at_least, check_positive
 
-# About 250 bytes each while they are worked on; on a CPU one image at a time stays in the cache
+# a pixel takes about 250 bytes while it is processed; on a CPU one image at a time stays in the cache
 PIXELS_AT_ONCE = 2**22
 
 
@@ -27,24 +27,24 @@ PIXELS_AT_ONCE = 2**22
 class Slic(Segmenter):
     """SLIC: k-means of colour (CIELAB) and place, started on a regular grid; every segment is 4-connected.
 
-    Settings and their meanings are those of `skimage.segmentation.slic` (`ScikitSlic` here), with two differences: a
-    pixel looks at the centres of the 3x3 cells of the grid around it instead of a window around each centre, and a
-    fragment joins its largest neighbour instead of the one before it. The image is rounded to 8 bits first.
+    Settings mean the same as in `skimage.segmentation.slic` (`ScikitSlic` here), with two differences: a pixel compares
+    the centres of the 3x3 grid cells around it, instead of each centre searching a window, and a fragment joins its
+    largest neighbour instead of the previous one. The image is rounded to 8 bits first.
 
-    Runs on the images' device for all images at once: on a GPU by kernels where `triton` is installed, as it is with
-    torch on Linux, on a CPU compiled if the optional package `numba` is there (`pip install lightning_spx[fast]`), and
-    otherwise by tensor operations. All three ways give the same segments.
+    It runs on the images' device for all images at once: on a GPU with kernels if `triton` is installed (it comes with
+    torch on Linux), on a CPU compiled if the optional package `numba` is installed (`pip install lightning_spx[fast]`),
+    and otherwise with tensor operations. All three ways give the same segments.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
     cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.
 
     Args:
-        n_segments: Number of segments asked for. The result has about as many, rarely exactly, and on noise or with a
-            small `compactness` far fewer: see `num_segments` for the count of an image.
+        n_segments: Number of segments requested. The result has about as many, rarely exactly, and far fewer on noise
+            or with a small `compactness`: `num_segments` counts those of an image.
         compactness: Weight of place against colour: larger gives squarer segments. Common values: 0.1 to 100.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
-        max_num_iter: Largest number of iterations of k-means; it ends earlier only when nothing changes any more.
-        min_size_factor: Fragments below this part of a cell's pixels join a neighbour.
+        max_num_iter: Largest number of k-means iterations; fewer run only if nothing changes any more.
+        min_size_factor: Fragments below this fraction of a cell's pixels join a neighbour.
 
     Raises:
         ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive, or `sigma` or
@@ -108,14 +108,14 @@ class Slic(Segmenter):
             max_num_iter=self.max_num_iter,
             min_size=min_size,
         )
-        # it releases the interpreter lock; one thread in a DataLoader's worker
+        # the compiled code releases the interpreter lock; a DataLoader's worker has one thread
         with ThreadPoolExecutor(max_workers=torch.get_num_threads()) as pool:
             return torch.from_numpy(np.stack(list(pool.map(one, pixels.contiguous().numpy()))))
 
     def segment(self, pixels: Tensor) -> Tensor:
-        """Return the segments of 8-bit images by tensor operations alone, without a look at their values.
+        """Return the segments of 8-bit images with tensor operations only, without reading values on the host.
 
-        It works as well inside `torch.compile`, with fixed shapes.
+        It also works inside `torch.compile`, with fixed shapes.
 
         Args:
             pixels: `(N, 3, H, W)` uint8, RGB; already smoothed.
@@ -131,16 +131,16 @@ class Slic(Segmenter):
         try:
             return torch.cat([kernels(cielab(part), *scaled, self.max_num_iter) for part in parts])
         except RuntimeError as error:
-            # Triton needs a C compiler, which it misses only now
-            warnings.warn(f"Slic goes on without its kernels, slower. {error}", stacklevel=3)
+            # Triton needs a C compiler and notices only here that there is none
+            warnings.warn(f"Slic runs without its kernels, and slower. {error}", stacklevel=3)
         return torch.cat([self.segment(part) for part in parts])
 
     def _scaled(self, height: int, width: int) -> tuple[CellGrid, float, int]:
-        """The cells, the weight of a squared pixel in steps of CIELAB, and the size of a fragment."""
+        """Return the cells, the weight of a squared pixel in CIELAB steps, and the size below which fragments join."""
         grid = CellGrid.over(height, width, self.n_segments)
         side = max(height / grid.rows, width / grid.columns)
         min_size = int(self.min_size_factor * height * width / (grid.rows * grid.columns))
-        # in single precision, as both versions multiply it
+        # in single precision, in which all versions multiply
         return grid, float(np.float32((self.compactness * STEPS / side) ** 2)), min_size
 
 
@@ -155,7 +155,7 @@ def _smoothed(images: Tensor, sigma: float) -> Tensor:
 
 @cache
 def _compiled() -> Callable[..., NDArray[np.int64]] | None:
-    """The compiled version, if numba is there; looked for at the first call, because importing it takes a second."""
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
     try:
         from lightning_spx.superpixels.compiled import slic_labels
     except ModuleNotFoundError as error:
@@ -167,7 +167,7 @@ def _compiled() -> Callable[..., NDArray[np.int64]] | None:
 
 @cache
 def _kernels() -> Callable[..., Tensor] | None:
-    """The kernels for a GPU, if Triton is there."""
+    """Return the GPU kernels if Triton is installed."""
     try:
         from lightning_spx.superpixels.kernels import slic_segments
     except ModuleNotFoundError as error:

@@ -115,9 +115,9 @@ def test_baseline_and_completeness() -> None:
         ),
         (
             lambda: AdaptiveIntegratedGradients(max_steps=50),
-            "a power of two less one, from 15 on, got 50",
+            "a power of two minus one and at least 15, got 50",
         ),
-        (lambda: AdaptiveIntegratedGradients(max_steps=7), "from 15 on, got 7"),
+        (lambda: AdaptiveIntegratedGradients(max_steps=7), "and at least 15, got 7"),
         (lambda: AdaptiveIntegratedGradients(baseline=()), "`baseline` to hold finite values"),
     ],
 )

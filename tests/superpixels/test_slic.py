@@ -162,6 +162,6 @@ def test_tensors_take_over_from_kernels_that_cannot_be_built() -> None:
         raise RuntimeError("Failed to find C compiler.")
 
     pixels = eight_bit(draw(2, 16, 20))
-    with pytest.warns(UserWarning, match=r"Slic goes on without its kernels, slower\. Failed to find C compiler"):
+    with pytest.warns(UserWarning, match=r"Slic runs without its kernels, and slower\. Failed to find C compiler"):
         found = Slic()._by_kernels(without_compiler, [pixels])
     assert torch.equal(found, Slic().segment(pixels))

@@ -67,31 +67,32 @@ def bench(
 ) -> Path:
     """Measure time and memory of methods, segmenters and metrics beside what a user would pick instead.
 
-    Peers are captum, scikit-image, torchmetrics, SciPy and pytorch-grad-cam, as far as they are installed
-    (`pip install lightning_spx[peers]`). All ways of computing the same are timed in turns.
+    The alternatives are captum, scikit-image, torchmetrics, SciPy and pytorch-grad-cam, as far as they are installed
+    (`pip install lightning_spx[peers]`). All ways to compute the same result are timed in turns.
 
     Args:
-        network: the network that is explained; its weights do not matter for the time.
+        network: the network to explain; its weights do not affect the times.
         methods: attribution methods.
         superpixels: segmenters.
-        sections: parts of the table, each kept in a file of its own and not measured again.
-        images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth noise.
+        sections: parts of the table to measure. Each is kept in a file of its own and not measured again.
+        images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth random images.
         image_size: side of the images in pixels.
         batch_sizes: numbers of images at a time; by default 1 and 8.
-        repeats: how often each call is timed after one to warm up; medians and quartiles are shown.
-        max_evaluations: a call that evaluates more gradients than these, images times draws or steps, is left out.
+        repeats: how often each call is timed after one warm-up; the table shows medians and quartiles.
+        max_evaluations: skip calls that evaluate more gradients than this (images times draws or steps).
         num_path_images: images on which integrated gradients are compared with 1000 evaluations; 0 for none.
-        num_noise_images: images on which SmoothGrad is.
+        num_noise_images: images on which SmoothGrad is compared with 1000 evaluations; 0 for none.
         device: `auto` takes a GPU if there is one.
-        formats: of the pictures, png, pdf and svg; by default png.
-        out: folder; by default under `runs/`, named by the settings, so that the same command goes on with it.
+        formats: file formats of the figures: png, pdf, svg; by default png.
+        out: folder. By default a folder under `runs/` that is named after the settings, so that the same command
+            resumes it.
 
     Returns:
         The folder, with `benchmark.csv`, `shares.csv`, `arithmetic.csv`, `exactness.csv`, `figures/`, `run.json`, and
         each section's own file under `sections/`.
 
     Raises:
-        FileNotFoundError: a photo is not there.
+        FileNotFoundError: a photo does not exist.
         ValueError: a setting is out of its range.
     """
     sizes = sorted(set(batch_sizes or [1, 8]))

@@ -1,4 +1,4 @@
-"""The callback: saliency maps of a model in training, how stable they are, and where they lie."""
+"""The callback that measures how stable the saliency maps of a model in training are, and where they lie."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,44 +37,44 @@ from lightning_spx.superpixels import Segmenter, Slic
 
 
 class SaliencyEvaluator(Callback):
-    """Explains the same images at every validation, and logs how far the maps agree with those of other models.
+    """Explains the same images at every validation and logs how far the maps agree with those of other models.
 
     It works with any LightningModule whose `forward` maps images to logits. During fit it compares the model with its
     `references` and logs, under `val/`, `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>`, each
-    with `/floor` (what maps without anything in common give) and `/excess` (0 is chance, 1 is perfect); where batches
+    with `/floor` (the value for maps with nothing in common) and `/excess` (0 is chance, 1 is perfect); if batches
     have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient` by pixel and
-    `S-Gradient/Slic` pooled. If both kinds of references are there, agreement with the previous state ends with
-    `/previous`. At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth
-    as much (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions
-    that are dicts, and writes the maps to files.
+    `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous state ends with `/previous`.
+    At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth as much
+    (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions that are
+    dicts, and writes the maps to files.
 
-    Training is left exactly as it is: weights, optimizer, buffers and random state do not change by a bit. A validation
-    and a test explain the weights that they have scored, such as averages that a callback swaps in, and the summary
-    those that fit leaves behind. The first batch, which is the sanity check's, is tried out on two images.
+    Training stays bit for bit the same: the callback changes no weights, optimizer, buffers or random state. Validation
+    and test explain the weights that they scored, such as averages that a callback swaps in; the summary explains the
+    weights that fit leaves behind. The first batch, usually the sanity check's, serves as a trial on two images.
 
     Args:
         methods: attribution methods at every evaluation; None is `[Gradient()]`.
         superpixels: segmenters, each of which adds an S- method; None is `[Slic()]`.
         references: checkpoints of other models of the same architecture, and `previous` for the state at the last
             evaluation; None is `["previous"]`.
-        every_n_epochs: epochs between evaluations.
-        num_images: explained at each of them, the first of the loader spread over its classes; 2 or more.
-        mean: of the loader's normalisation, for each channel, if it normalises.
-        std: of the loader's normalisation.
-        batch_to_images: from a batch to (image, label) or a dict with `image`, `label` and perhaps `mask`; None
-            recognises batches that are of this form.
-        final_methods: expensive methods, only at the end of fit and in test.
+        every_n_epochs: number of epochs between evaluations.
+        num_images: number of images to explain: the loader's first ones, spread over its classes; 2 or more.
+        mean: channel means of the loader's normalisation; None if it does not normalise.
+        std: channel standard deviations of the loader's normalisation.
+        batch_to_images: turns a batch into (image, label) or a dict with `image`, `label` and perhaps `mask`; None
+            expects batches of this form.
+        final_methods: expensive methods that run only at the end of fit and in test.
         target: explain the logit of the label, or of each model's own prediction.
-        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
-        distance: of MeGe.
-        batch_size: images explained at a time.
-        num_resamples: of the bootstrap at the end.
-        seed: of floors, controls and bootstrap.
+        magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
+        distance: distance between maps that MeGe uses.
+        batch_size: number of images explained at a time.
+        num_resamples: number of bootstrap resamples at the end.
+        seed: seeds floors, controls and bootstrap.
         out: folder of the results; None is `saliency` in the folder of the Trainer's first logger.
 
     Raises:
-        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or who monitors a
-            number of this one's would find none.
+        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or another callback
+            monitors a number that this one will not log.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
@@ -142,15 +142,15 @@ class SaliencyEvaluator(Callback):
 
     @property
     def state_key(self) -> str:
-        """Name what is this callback's in a checkpoint."""
+        """Return the key of this callback's state in a checkpoint."""
         if not self._is_set_up:
-            # the Trainer refuses equal keys when it is made, in words of keys: `setup` refuses two evaluators in ours
+            # the Trainer would refuse equal keys with an error about keys; `setup` has a clearer one for two evaluators
             return self._generate_state_key(object=id(self))
         key = {name: self.settings.describe()[name] for name in ("methods", "superpixels", "references")}
         return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse what cannot work before any time is spent, and begin with no images."""
+        """Refuse settings that cannot work before time is spent on them, and forget the images of an earlier stage."""
         self._is_set_up = True
         refuse_second(trainer, SaliencyEvaluator)
         check_forward(pl_module)
@@ -161,7 +161,7 @@ class SaliencyEvaluator(Callback):
         self._rounds = Rounds(self.settings, self.history)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the references, now that the module is complete, and who monitors a number."""
+        """Check the references, now that the module is complete, and the names that other callbacks monitor."""
         check_names(trainer, self.settings, masks=True)
         check_looks(trainer, self.settings, self.every_n_epochs, resumed=bool(self.history))
         self._start(trainer, pl_module)
@@ -169,14 +169,14 @@ class SaliencyEvaluator(Callback):
             rank_zero_warn("SaliencyEvaluator explains validation images, and this fit has none: nothing is evaluated.")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """After a resume find the state that was evaluated last, which is what the next one is compared with."""
+        """After a resume, restore the state that was evaluated last, to compare the next one with it."""
         resumed = bool(self.history) and self.history[-1]["step"] == trainer.global_step
         if resumed and self.settings.with_previous:
             self._rounds.previous.resume(pl_module, self._file)
         self._file = {}
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the references where there is no fit around."""
+        """Check the references if validation runs outside fit."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._start(trainer, pl_module)
 
@@ -186,7 +186,7 @@ class SaliencyEvaluator(Callback):
         self._start(trainer, pl_module)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Prepare the files."""
+        """Prepare the folder for the predicted maps."""
         warn_unaveraged(trainer, pl_module, "predict")
         self._predicted = PredictedMaps(
             self.settings, result_folder(trainer, self.out), name_weights(trainer, pl_module, validating=False)
@@ -209,7 +209,7 @@ class SaliencyEvaluator(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Try out the first batch, which is the sanity check's, and choose from the first loader's first pass."""
+        """Try out the first batch (the sanity check's), then choose images in the first pass over the first loader."""
         if self._is_due(trainer):
             self._scored.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
@@ -240,7 +240,7 @@ class SaliencyEvaluator(Callback):
             self._evaluation.look_at(batch)
 
     def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
-        """Return the methods that are not about to run in this pass anyway, but later in the run."""
+        """Return the methods that run later in fit and not already in this pass."""
         if trainer.state.fn != TrainerFn.FITTING:
             return {}
         soon = self.settings.methods if self._is_due(trainer) else {}
@@ -252,17 +252,17 @@ class SaliencyEvaluator(Callback):
         return trainer.state.fn == TrainerFn.VALIDATING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate, if it is time; the sanity check is none."""
+        """Evaluate if an evaluation is due, which it never is in the sanity check."""
         with self._scored.in_place(pl_module):
             if not trainer.sanity_checking and self._evaluation.has_images() and self._is_due(trainer):
                 self._rounds.validated(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note that fit has come to its end, after which others may still change the weights."""
+        """Remember that fit ended; other callbacks may still change the weights after this hook."""
         self._has_fitted = trainer.enable_validation
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Summarise the weights that fit leaves behind, known only when every callback has had its last hook in it."""
+        """Summarise the final weights, which are known only after the last hook of every other callback in fit."""
         if stage == "fit" and self._has_fitted and self._evaluation.has_images():
             self._rounds.fitted(trainer, pl_module)
 
@@ -286,11 +286,11 @@ class SaliencyEvaluator(Callback):
             self._predicted.add(pl_module, outputs, batch, f"{dataloader_idx}_{batch_idx:06d}_{trainer.global_rank}")
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep a file's weights at hand until training starts: averages are there, not in the module."""
+        """Keep the checkpoint's weights until training starts: it may hold averages that the module does not."""
         self._file = checkpoint["state_dict"] if trainer.state.fn == TrainerFn.FITTING else {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the history, so that a resumed training continues it, and which weights were evaluated last."""
+        """Return the history, which a resumed training continues, and which weights were evaluated last."""
         return {"history": self.history, "weights": self._rounds.previous.mark}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A picture of translations while a CycleGAN trains: photos, their translations and the way back."""
+"""The callback that draws photos, their translations and the way back while a CycleGAN trains."""
 
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,16 @@ from lightning_spx.runs.files import write_atomic
 
 
 class TranslationGrid(Callback):
-    """Draw the first validation images beside their translations, after validation, for every logger and as files.
+    """Draw the first validation images beside their translations after a validation.
 
-    The files are `translations/epochNNNN.png` in the folder of the run, if there is a logger and so a folder.
+    Every logger gets the picture. If a logger has a folder, it is also written there as `translations/epochNNNN.png`.
 
     Args:
-        num_images: of each set, 1 or more.
-        every_n_epochs: draw after every so many epochs, 1 or more.
+        num_images: number of images of each set, 1 or more.
+        every_n_epochs: number of epochs between two pictures, 1 or more.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: a number is out of its range.
 
     Example:
         >>> TranslationGrid(num_images=4).every_n_epochs
@@ -43,7 +43,7 @@ class TranslationGrid(Callback):
         """Translate and draw."""
         if not isinstance(pl_module, CycleGAN):
             raise TypeError(f"Expected TranslationGrid beside a CycleGAN, got {type(pl_module).__name__}.")
-        # one process draws, without collective calls
+        # only one process draws, so nothing in here may wait for the others
         if trainer.sanity_checking or not trainer.is_global_zero or (trainer.current_epoch + 1) % self.every_n_epochs:
             return
         pairs = getattr(trainer.val_dataloaders, "dataset", [])

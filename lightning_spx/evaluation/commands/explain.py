@@ -1,4 +1,4 @@
-"""Pictures and arrays of explanations for photos that a user names: the stages behind `spx explain`."""
+"""`spx explain`: explains photos that the user names and writes pictures and arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -48,7 +48,7 @@ from lightning_spx.superpixels import Segmenter, segment_pool
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
 PHOTOS_ON_A_PAGE = 5
-# what the code of a model, which may be anybody's, raises for images that it does not take
+# a user's model may raise any of these for images that it does not accept
 REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
 
@@ -81,36 +81,38 @@ def explain_images(
     """Explain photos with one or several models, as pictures and as arrays.
 
     Args:
-        images: files, folders (the images right in them) and patterns such as 'birds/*.jpg'.
+        images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
         methods: attribution methods.
-        superpixels: segmenters, each of which gives S- maps.
-        ckpt: checkpoints of this package, one or a list.
-        network: for checkpoints that do not name their network, or with `weights` itself the model, such as
+        superpixels: segmenters; each gives pooled (S-) maps.
+        ckpt: a checkpoint of this package, or a list of them.
+        network: network for checkpoints that do not name theirs; with `weights`, the model itself. Such as
             torchvision.models.resnet50 or timm.create_model.
-        weights: of the network: a file of `torch.save(network.state_dict(), ...)` or .safetensors.
-        mean: of the normalisation that the network expects; by default what the network says itself, as timm's do, or
-            ImageNet's (checkpoints of ours hold their own).
-        std: of it.
+        weights: weights of `network`: a file of `torch.save(network.state_dict(), ...)`, or .safetensors.
+        mean: channel means of the normalisation that `network` expects. By default what the network itself says (as
+            timm's do), else ImageNet's; checkpoints of this package contain their own.
+        std: channel standard deviations of that normalisation.
         networks: more networks with their weights, for `layout` models.
-        part: of a checkpoint of CycleGAN: the discriminator whose mean patch score is explained. A file of the
-            original code, such as latest_net_D_A.pth, will do; its D_A judges images of B, and so is discriminator_b.
-        region: of its patches, first row, first column, last row, last column from 0; a single patch has first and
-            last alike; by default all.
-        translated_from: files, folders and patterns of the other set, which are translated first and follow the real
-            `images`.
+        part: for a CycleGAN checkpoint, the discriminator whose mean patch score is explained. Files of the original
+            code, such as latest_net_D_A.pth, work too; its D_A judges images of B, so it is `discriminator_b` here.
+        region: first row, first column, last row and last column of the discriminator's patches to explain, counted
+            from 0; for a single patch first and last are equal. By default all patches.
+        translated_from: files, folders and patterns of the other set. They are translated first and shown after the
+            real `images`.
         masks: folder with the masks of objects, as `<masks>/<folder of the photo>/<name>.png` or `<masks>/<name>.png`.
-        background: what the model is shown outside of the masks: `keep`, `black`, or the `mean` colour of the photos.
-        paint_outside: paint maps black outside of the masks, whatever the model was shown.
-        target: the class to explain, by its name in `classes` or its index; by default each photo's prediction. Class 0
-            of a network with one output z is explained as -z.
-        classes: names of the classes, a text file with one a line or a CSV file with the columns index and name.
-        layout: a picture of each photo; or grids with methods, or models, across and pixel above S- maps.
-        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
-        image_size: photos are resized by the shorter side and cropped to the central square of this size.
-        formats: of the pictures, png, pdf and svg; by default png.
-        batch_size: photos explained at a time.
-        strict: refuse a file that cannot be read, which else is left out with a warning.
-        out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
+        background: what the model sees outside the masks: `keep`, `black`, or the `mean` colour of the photos.
+        paint_outside: paint maps black outside the masks, whatever the model saw there.
+        target: the class to explain, by index or by name in `classes`; by default each photo's prediction. For a
+            network with a single output z, class 0 is explained as -z.
+        classes: file with the names of the classes: a text file with one per line, or a CSV file with the columns
+            index and name.
+        layout: one picture per photo, or grids with `methods` or `models` as columns and pixel maps above S- maps.
+        magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
+        image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        formats: file formats of the pictures: png, pdf, svg; by default png.
+        batch_size: number of photos explained at a time.
+        strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
+        out: folder. By default a folder under `runs/` that is named after the settings, so that the same command
+            writes to the same place.
 
     Returns:
         The folder, with pictures and one `.npz` file for each photo and model: `image`, `target`, `probability`,
@@ -118,7 +120,7 @@ def explain_images(
         (saliency in [0, 1]).
 
     Raises:
-        FileNotFoundError: a file is not there.
+        FileNotFoundError: a file does not exist.
         ValueError: a setting is out of its range, or a model's output is not finite.
     """
     named_methods, segmenters = unique_names(methods), unique_names(superpixels)
@@ -151,9 +153,9 @@ def explain_images(
     said = f"{part}: {_scope(region)}" if part else shown.said
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
     outputs = {name: _outputs(model, name, photos.images, batch_size) for name, model in models.items()}
-    # known of all photos alone: a single output may look so by chance
+    # decided over all photos: a single output may look like probabilities by chance
     given = {name: part is None and are_given(each, name) for name, each in outputs.items()}
-    # whole pages at a time: neither maps nor pictures of many photos are held at once
+    # whole pages at a time, so that memory never holds the maps and pictures of many photos
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
     for start in track(range(0, len(photos.images), step), "explain", transient=True):
         here = slice(start, start + step)
@@ -179,7 +181,7 @@ def explain_images(
 
 
 def _outputs(model: nn.Module, name: str, images: Tensor, batch_size: int) -> Tensor:
-    """Return what a model says of all photos, (N, K) or (N,)."""
+    """Return a model's outputs for all photos, (N, K) or (N,)."""
     explained = ExplainedModel(model, ImageScale(None, None))
     try:
         finite_logits(explained, images[:1])
@@ -207,7 +209,7 @@ def _explain(
 ) -> tuple[ModelMaps, Tensor]:
     """Explain images with a model; returns its maps and the explained class of each.
 
-    What is `read` are the model's outputs, and whether they are probabilities.
+    `read` holds the model's outputs, and whether they are probabilities.
     """
     outputs, given = read
     num_classes = outputs.shape[1] if outputs.ndim == 2 else 2
@@ -246,7 +248,7 @@ def _photo_maps(
     painted: NDArray[np.bool_] | None,
 ) -> list[PhotoMaps]:
     found, _ = maps
-    # what is painted black is black in every map
+    # painted pixels are black in every map
     seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
     values = {
         method: attribution.abs() if magnitude == "before" else attribution

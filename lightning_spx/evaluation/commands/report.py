@@ -1,4 +1,4 @@
-"""A run folder -> one HTML page: the stages behind `spx report`."""
+"""`spx report`: turns a run folder into one HTML page."""
 
 import json
 from collections.abc import Sequence
@@ -35,17 +35,17 @@ BARS = "values with 95 % intervals and floors above, excess over the floor below
 def report(run: str, out: str | None = None) -> Path:
     """Write one self-contained HTML page about a finished study, and print its verdict.
 
-    The page holds verdict, numbers, figures, maps and provenance.
+    The page shows the verdict, numbers, figures, maps and the record of how they were made.
 
     Args:
-        run: folder of a study.
-        out: the file to write; by default `report.html` in the run folder.
+        run: folder of a finished study.
+        out: file to write; by default `report.html` in the run folder.
 
     Returns:
-        The file, which needs no network and no other file.
+        The path of the page, which needs no network and no other file.
 
     Raises:
-        FileNotFoundError: there is no such folder, it is no run's, or the run is not finished.
+        FileNotFoundError: the folder does not exist, is not a run folder, or its study is not finished.
         ValueError: a file of the run is damaged.
     """
     folder = Path(run)
@@ -68,7 +68,7 @@ def read_page(folder: Path) -> Page:
     """Gather what a page shows from the files of a run.
 
     Raises:
-        ValueError: a file is damaged; names it.
+        ValueError: a file is damaged; the message names it.
     """
     record = read_record(folder / RECORD_FILE, of_study=True)
     check_settings(folder, record, settings_hash(folder))
@@ -79,7 +79,7 @@ def read_page(folder: Path) -> Page:
     first = results.iloc[0]
     said = folder / VERDICTS_FILE
     if said.is_file():
-        # a study that chooses has said so in its own words
+        # studies that recommend a row wrote their verdict in their own words
         content = read_json(said)
         title, spoken = str(content.get("title")), _sentences(said, content.get("verdicts"))
     else:
@@ -116,7 +116,7 @@ def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> li
 
 
 def _notes(folder: Path) -> list[str]:
-    """What a study has said of itself beside its numbers."""
+    """Return the remarks that a study wrote beside its numbers."""
     path = folder / "notes.json"
     if not path.is_file():
         return []
@@ -134,7 +134,7 @@ def _sentences(path: Path, content: object) -> list[str]:
 
 
 def _figures(folder: Path) -> dict[str, bytes]:
-    """The figures of numbers; those of maps are in the gallery."""
+    """Read the figures of numbers; the gallery shows the maps."""
     paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
     bars = [path for path in paths if not path.name.startswith("table_")]
     return {
@@ -152,7 +152,7 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
             continue
         examples = Examples.load(path)
         orders = [order for order in ("after", "before") if order in magnitudes]
-        # of a method without signs both orders are the same number
+        # without negative values both orders give the same map
         if not bool((examples.attributions < 0).any()) or not orders:
             orders = ["either"]
         maps[method] = _method_maps(examples, orders)

@@ -1,4 +1,4 @@
-"""A study, repeated from its folder: are the numbers the same, and if not, what could be the cause?"""
+"""`spx rerun`: repeats a study from its folder, compares the numbers and lists possible causes of a difference."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,15 +19,15 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
 
     Args:
         run: folder of the study, wherever it is now.
-        start: runs the words after `spx`.
-        out: folder of the repetition; by default that of the run with `-rerun` at its end. One that was stopped is
-            taken up again.
+        start: runs a command line, given as the words after `spx`.
+        out: folder of the repetition; by default the name of the run folder with `-rerun` appended. A repetition that
+            was stopped is resumed.
 
     Returns:
         Whether all numbers are the same.
 
     Raises:
-        FileNotFoundError: there is no such folder, it is no finished study's, or a file that the study reads is gone.
+        FileNotFoundError: the folder does not exist or holds no finished study, or a file that the study reads is gone.
         ValueError: the study was not started by `spx`, `out` is the run itself or holds something else, or a file is
             damaged.
     """
@@ -42,7 +42,7 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
             f"{error} Relative paths of a run start where it was started, and now in {Path.cwd()}."
         ) from error
     if getattr(rank_zero_only, "rank", 0):
-        # of several processes one compares
+        # only the first of several processes compares
         return True
     files = file_differences(first, second)
     causes = record_differences(read_record(first / RECORD_FILE, of_study=True), read_record(second / RECORD_FILE))
@@ -60,7 +60,7 @@ def words_of(run: Path, out: Path) -> list[str]:
         out: the other folder.
 
     Raises:
-        FileNotFoundError: there is no such folder, or it is no finished study's.
+        FileNotFoundError: the folder does not exist or holds no finished study.
         ValueError: the study was not started by `spx`, or `out` is the run itself.
     """
     for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):

@@ -1,4 +1,4 @@
-"""How two runs differ: in their files of numbers, bit for bit, and in what their records say of how they were made."""
+"""Compares two runs: their files of numbers bit for bit, and what their records say about how they were made."""
 
 import json
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ from lightning_spx.runs.settings import flatten
 
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = (".csv", ".parquet", ".npz", ".npy", ".ckpt")
-# results, and what takes another time every time
+# results, and times, which differ between any two runs
 NOT_A_CAUSE = ("models", "seconds", "results_sha256")
 
 
 def file_differences(first: Path, second: Path) -> dict[str, str]:
     """Compare every file of numbers in two folders: tables, arrays, and the weights in checkpoints.
 
-    Logs of trainings are left out: a training that was stopped and taken up again has logged other steps.
+    Training logs are skipped: a training that was stopped and resumed logs other steps.
 
     Args:
         first: folder of a run.
-        second: folder of another.
+        second: folder of another run.
 
     Returns:
-        By the file's name in its folder: what differs, or nothing if all values are equal bit for bit and in the same
-        order.
+        A sentence for each file, by its name in the folder, that says what differs; it is empty if all values are
+        equal bit for bit and in the same order.
 
     Raises:
         ValueError: a file is damaged.
@@ -48,18 +48,18 @@ def file_differences(first: Path, second: Path) -> dict[str, str]:
 
 
 def number_files(folder: Path) -> dict[str, Path]:
-    """Every file of numbers below a run's folder, by its name there."""
+    """Find every file of numbers in a run folder, by its path relative to that folder."""
     files = {path.relative_to(folder): path for path in folder.rglob("*") if path.suffix in KINDS and path.is_file()}
     return {
         name.as_posix(): path
         for name, path in files.items()
-        # a start that was killed leaves files without a name of their own
+        # a killed process leaves temporary files, whose names begin with a dot
         if name.parts[0] != "training" and not name.name.startswith(".")
     }
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a file of numbers as arrays by the names of its columns, arrays or weights.
+    """Read a file of numbers as arrays, by the names of its columns, arrays or weights.
 
     Raises:
         ValueError: the file is damaged.
@@ -81,7 +81,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 return {name: file[name] for name in file.files}
         if path.suffix == ".npy":
             return {path.stem: np.load(path, allow_pickle=False)}
-        # the engine by default may read two neighbouring numbers as one
+        # pandas' default engine may round two neighbouring numbers to the same value
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, engine="pyarrow")
     except UNREADABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -91,7 +91,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def array_difference(first: Arrays, second: Arrays) -> str:
-    """Say where two files' arrays differ most, or nothing if they are equal bit for bit.
+    """Say where the arrays of two files differ most; return an empty text if they are equal bit for bit.
 
     Args:
         first: arrays by name.
@@ -103,7 +103,7 @@ def array_difference(first: Arrays, second: Arrays) -> str:
         >>> array_difference({"value": np.array([np.nan])}, {"value": np.array([np.nan])})
         ''
     """
-    # an earlier version's results lack a column, and no number of theirs differs by that
+    # results of an earlier version may lack a later column, which changes none of their numbers
     if missing := sorted((first.keys() ^ second.keys()).difference(LATER)):
         return f"only one has {', '.join(missing[:3])}"
     largest, where = -1.0, ""
@@ -123,7 +123,7 @@ def array_difference(first: Arrays, second: Arrays) -> str:
 
 
 def _gap(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
-    """How far the values are from one another, without those that are equal to the last bit; nothing if all are."""
+    """Return the distance of each pair of values; an empty array if all are equal bit for bit."""
     if ours.dtype == object:
         apart = ours.astype(str) != theirs.astype(str)
         return np.where(apart, np.inf, 0.0) if apart.any() else np.empty(0)
@@ -137,7 +137,7 @@ def _gap(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def record_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Name what two runs' records say differently, of versions, machine, settings and data: what could be the cause.
+    """List where the records of two runs differ in versions, machine, settings or data: the possible causes.
 
     Example:
         >>> record_differences({"versions": {"torch": "2.6"}, "seconds": {}}, {"versions": {"torch": "2.7"}})

@@ -1,4 +1,4 @@
-"""Partitions of photos by several algorithms side by side, with their counts and times: behind `spx segment`."""
+"""`spx segment`: draws the segments of several algorithms side by side, with their counts and times."""
 
 import statistics
 import time
@@ -30,23 +30,24 @@ def segment_photos(
     strict: bool = False,
     out: str | None = None,
 ) -> Path:
-    """Draw the partitions of photos by several algorithms side by side.
+    """Draw the super-pixels of photos by several algorithms side by side.
 
     Args:
-        images: files, folders (the images right in them) and patterns such as 'birds/*.jpg'.
+        images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
         superpixels: segmenters.
-        image_size: photos are resized by the shorter side and cropped to the central square of this size.
-        repeats: how often each partition is timed, on one thread; the median is shown.
-        formats: of the pictures, png, pdf and svg; by default png.
-        strict: refuse a file that cannot be read, which else is left out with a warning.
-        out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
+        image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        repeats: how often each segmentation is timed, on one thread; the median is shown.
+        formats: file formats of the pictures: png, pdf, svg; by default png.
+        strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
+        out: folder. By default a folder under `runs/` that is named after the settings, so that the same command
+            writes to the same place.
 
     Returns:
         The folder, with `partitions_page01.png` and so on, `segments.csv` (image, superpixels, num_segments,
         milliseconds) and `segments.npz` (the label maps, (N, S, S) of each segmenter).
 
     Raises:
-        FileNotFoundError: a file is not there.
+        FileNotFoundError: a file does not exist.
         ValueError: a setting is out of its range.
     """
     segmenters = unique_names(superpixels)

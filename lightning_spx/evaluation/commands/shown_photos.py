@@ -1,4 +1,4 @@
-"""The photos of `spx explain`: as they are, with their background replaced, or translated by a CycleGAN."""
+"""Prepares the photos of `spx explain`: unchanged, with another background, or translated by a CycleGAN."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +18,13 @@ from lightning_spx.models import CycleGAN, Part
 
 @dataclass(frozen=True)
 class ShownPhotos:
-    """What models are shown, and what is said of it.
+    """The photos that the models see, and what the titles say about them.
 
     Args:
-        photos: after background or translation.
-        mask: (N, S, S) bool of the object, or None.
-        origin: of each photo, `real` or `translated`; empty where nothing is translated.
-        said: of the background, for titles; empty without masks.
+        photos: the photos with their background replaced, or followed by translated ones.
+        mask: (N, S, S) bool, true on the object; None without masks.
+        origin: `real` or `translated` for each photo; empty if nothing is translated.
+        said: words about the background for titles; empty without masks.
     """
 
     photos: InputImages
@@ -34,19 +34,19 @@ class ShownPhotos:
 
 
 def with_background(photos: InputImages, masks: str | None, background: Background, paint_outside: bool) -> ShownPhotos:
-    """Read the photos' masks and replace what lies outside of them.
+    """Read the photos' masks and replace the background outside them.
 
     Args:
-        photos: as they were read.
-        masks: folder that mirrors that of the photos: the mask of `birds/jay/1.jpg` is `<masks>/jay/1.png` or
-            `<masks>/1.png`, or another image of that name; None for no masks.
-        background: what models are shown outside of the masks; `mean` is the mean colour of these photos.
-        paint_outside: whether maps are painted black outside of the masks.
+        photos: the photos as read.
+        masks: folder with the same layout as the photos' folder: the mask of `birds/jay/1.jpg` is `<masks>/jay/1.png`
+            or `<masks>/1.png`, or an image of that name in another format; None for no masks.
+        background: what the models see outside the masks; `mean` is the mean colour of these photos.
+        paint_outside: whether maps are painted black outside the masks.
 
     Raises:
-        ValueError: something is asked for that needs masks, a mask has another size than its photo, or a photo several
-            masks and none of PNG.
-        FileNotFoundError: a mask is not there.
+        ValueError: a setting needs masks and there are none, a mask differs in size from its photo, or a photo has
+            several masks of which none is a PNG file.
+        FileNotFoundError: a mask does not exist.
     """
     if masks is None:
         if background != "keep" or paint_outside:
@@ -72,11 +72,11 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
 
 
 def _mask_file(photo: Path, masks: Path) -> Path:
-    """The file of a photo's mask: PNG where there is one, or another image of that name."""
+    """Find the mask of a photo: a PNG file if there is one, else an image of that name in another format."""
     for folder in (masks / photo.parent.name, masks):
         endings = [".png", *sorted(EXTENSIONS - {".png"})]
         named = [folder / f"{photo.stem}{each}" for ending in endings for each in (ending, ending.upper())]
-        # masks may lie beside the photos, which are none
+        # masks may lie beside the photos; the photo itself is no mask
         found = [path for path in named if path.is_file() and not path.samefile(photo)]
         if len(found) > 1 and found[0].suffix != ".png":
             raise ValueError(f"Expected one mask of {photo}, got {' and '.join(map(str, found))}.")
@@ -89,19 +89,19 @@ def _mask_file(photo: Path, masks: Path) -> Path:
 def with_translations(
     photos: InputImages, places: Sequence[str] | None, model: CycleGAN | None, part: Part, image_size: int, strict: bool
 ) -> ShownPhotos:
-    """Put translated photos of the other set after the real ones of a discriminator's own set.
+    """Append translated photos of the other set to the real photos of a discriminator's own set.
 
     Args:
-        photos: real ones.
+        photos: the real photos.
         places: files, folders and patterns of the other set; None for none.
-        model: translates them; None where there is none.
+        model: the CycleGAN that translates; None if only a discriminator is known.
         part: the discriminator that is explained.
         image_size: side of the images in pixels.
-        strict: refuse a file that cannot be read.
+        strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
 
     Raises:
-        FileNotFoundError: a file is not there.
-        ValueError: a file cannot be read, or no model is known that translates.
+        FileNotFoundError: a file does not exist.
+        ValueError: a file cannot be read, or `places` are given without a model.
     """
     origin = ["real"] * len(photos.images)
     if not places:

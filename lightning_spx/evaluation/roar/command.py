@@ -54,34 +54,38 @@ def roar(
 ) -> Path:
     """Remove and retrain (ROAR): the accuracy of networks that never saw the pixels a method calls important.
 
-    One network is trained (or given) and explained on training and test images; for every order of pixels, percentage
-    and seed a new network is then trained and tested on images without those pixels, which take the mean colour of the
-    training images. The lower the accuracy, the better the order. Baselines: chance and Sobel edges; every S- map has
-    its four controls, as smooth maps are favoured whatever they know (Hooker et al., NeurIPS 2019; arXiv 2304.13836).
+    One network is trained (or given) and explained on training and test images. For every order of pixels, percentage
+    and seed, a new network is then trained and tested on images in which those pixels have the mean colour of the
+    training images. The lower its accuracy, the better the order. The baselines are a random order and Sobel edges.
+    Every S- map has its four controls, because this test favours smooth maps whatever they know (Hooker et al.,
+    NeurIPS 2019; arXiv 2304.13836).
 
     Args:
         data: the images.
         model: makes an untrained model that maps images in [0, 1] to logits.
-        trainer: makes the Trainer of one training.
+        trainer: makes the Trainer of one training run.
         methods: attribution methods.
-        superpixels: segmenters; each gives an S- map with its controls.
-        magnitude: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
-        percentages: of the pixels that are removed; by default 10, 30, 50, 70 and 90.
-        removal: `roar` removes the most salient pixels, `kar` keeps them and removes as many of the least salient.
-        num_seeds: trainings of each order and percentage.
-        checkpoint: of the network that is explained; None trains it.
-        unit: run share i of n of the trainings, such as 2/16, and do not collect; or `collect` only. None does all.
-        batch_size: images explained at a time.
-        seed: of initial weights, order of images, ties, chance and controls.
-        out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
-        config: complete settings to keep and compare when a run is taken up again; by default made from the others.
+        superpixels: segmenters; each gives a pooled (S-) map with its controls.
+        magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
+        percentages: percentages of the pixels to remove; by default 10, 30, 50, 70 and 90.
+        removal: `roar` removes the most salient pixels; `kar` keeps them and removes as many of the least salient.
+        num_seeds: number of networks trained for each order and percentage.
+        checkpoint: checkpoint of the network to explain; None trains one.
+        unit: run share i of n of the trainings, written as 2/16, and do not collect; `collect` only collects. None
+            does both.
+        batch_size: number of images explained at a time.
+        seed: seeds initial weights, order of images, ties, the random order of pixels and the controls.
+        out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
+            command resumes it.
+        config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
+            from the other arguments.
 
     Returns:
-        The run folder, with `units/`, and once collected `results.csv`, `verdicts.json` and `figures/`.
+        The run folder, with `units/` and, once collected, `results.csv`, `verdicts.json` and `figures/`.
 
     Raises:
-        ValueError: a setting is out of its range, differs from the run that the folder holds, or units are missing.
-        FileNotFoundError: there is no such checkpoint.
+        ValueError: a setting is out of its range, differs from the run in the folder, or units are missing.
+        FileNotFoundError: the checkpoint does not exist.
     """
     named_methods, segmenters = unique_names(methods), unique_names(superpixels)
     shares = percentages or [10, 30, 50, 70, 90]

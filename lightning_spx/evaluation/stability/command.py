@@ -74,49 +74,56 @@ def stability(
     """Train, load or name several models, explain the same images with each, and tabulate how stable the maps are.
 
     Args:
-        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. Where they have
-            masks, results say as well how much of each map lies in them.
+        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. If the images
+            have masks, the results also say how much of each map lies inside them.
         model: makes an untrained model that maps images in [0, 1] to logits.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
-        superpixels: segmenters; each gives S- rows with their controls.
-        magnitudes: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
-        distances: of MeGe and ReCo.
-        checkpoints: load these instead of training; one per model, in the order of parts or folds, repeat after repeat.
-        part: for `model` CycleGAN: the discriminator that is explained, on real test images of its own set.
-        region: of the discriminator's patches, first row, first column, last row, last column; by default the mean
-            score of all patches is explained.
+        superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
+        magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
+        distances: distances between maps that MeGe and ReCo use.
+        checkpoints: load these files instead of training; one per model, in the order of parts or folds, all of the
+            first repeat before those of the second.
+        part: with a CycleGAN as `model`, the discriminator to explain. It explains real test images of its own set.
+        region: first row, first column, last row and last column of the discriminator's patches to explain; by
+            default the mean score of all patches is explained.
         models: compare these networks with their weights instead of training: agreement between architectures.
-        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'. All of
-            them are held in memory; images of `data` are read shard by shard.
-        image_size: with `images`, side in pixels of the grid that all maps have; by default the largest of `models`.
-        num_images: explained: test images, or under `folds` images of the training pool; drawn by class.
-        shard_size: images that are explained, compared and written together, at least; each image's null value and
-            borrowed segments are those of another one of its shard. Memory holds one shard; processes and units take
-            whole ones.
-        repeats: independent splits and seeds; with three or more the intervals cover them.
-        target: explain the logit of the label, or of each model's own prediction. Photos have no labels: the class of
-            the highest mean probability over the models takes the place.
-        noise: random methods draw `own` noise for each model, or `shared` noise, which alone raises agreement.
-        sanity_stages: randomise each model from the last layer down in so many stages, and see whether its maps change
-            (rows of the metric `sanity_ssim`); 0 leaves these checks out. Each stage costs as much as explaining.
-        num_resamples: of the bootstrap.
-        batch_size: images explained at a time.
-        seed: of initial weights, noise, drawn images, controls and bootstrap (the split has the seed of `data`).
-        unit: do share i of n of the work, such as 2/16, and do not collect: train every n-th model and, once all models
-            are there, explain every n-th shard. None does all that is missing, and collects.
-        launcher: `local` does the work here; `ray` has each unit done by a task of a Ray cluster, on the same files.
-        resources: of each task of Ray, such as `{CPU: 4, GPU: 1}`; by default one CPU.
-        out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
-        config: complete settings to keep and compare when a run is taken up again; by default made from the others.
+        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'. Photos are
+            all held in memory; images of `data` are read shard by shard.
+        image_size: with `images`, the side in pixels of the grid that all maps share; by default the largest
+            `image_size` among `models`.
+        num_images: number of images to explain: test images, or images of the training pool under `folds`. They are
+            drawn with the class shares of the whole set.
+        shard_size: least number of images that are explained, compared and written together. An image's null value and
+            borrowed segments come from another image of its shard. Memory holds one shard; each process or unit takes
+            whole shards.
+        repeats: number of independent splits and seeds; with three or more, the intervals cover them.
+        target: explain the logit of the label, or of each model's own prediction. Photos have no labels; for them
+            `label` means the class with the highest mean probability over the models.
+        noise: random methods draw `own` noise for each model, or `shared` noise for all; shared noise by itself raises
+            agreement.
+        sanity_stages: randomise each model from its last layer down in this many stages, and measure whether its maps
+            change (rows with the metric `sanity_ssim`); 0 skips this check. Each stage costs as much as explaining.
+        num_resamples: number of bootstrap resamples.
+        batch_size: number of images explained at a time.
+        seed: seeds initial weights, noise, sampled images, controls and bootstrap (the split uses the seed of `data`).
+        unit: do share i of n of the work, written as 2/16, and do not collect results: train every n-th model and,
+            once all models exist, explain every n-th shard. None does everything that is missing and collects.
+        launcher: `local` does the work in this command; `ray` runs each unit as a task of a Ray cluster that sees the
+            same files.
+        resources: what each Ray task reserves, such as `{CPU: 4, GPU: 1}`; by default one CPU.
+        out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
+            command resumes it.
+        config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
+            from the other arguments.
 
     Returns:
         The run folder, with `results.csv`, `per_image/`, `checkpoints/`, `figures/`, `splits.json` and `run.json`.
 
     Raises:
-        ValueError: a setting is out of its range, or differs from the run that the folder holds.
-        FileNotFoundError: a file is not there.
-        ChildProcessError: units of Ray kept failing; names them.
+        ValueError: a setting is out of its range, or differs from the run in the folder.
+        FileNotFoundError: a file does not exist.
+        ChildProcessError: Ray units kept failing; the message names them.
 
     Example:
         >>> import contextlib, io, tempfile

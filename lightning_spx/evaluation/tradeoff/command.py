@@ -72,37 +72,39 @@ def tradeoff(
     Gradients are computed once for each model and method, whatever the number of segmenters and sizes.
 
     Args:
-        data: the images; its parts are what models are trained on if none are given.
+        data: the images; models are trained on its parts unless models are given.
         model: makes an untrained model that maps images in [0, 1] to logits.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
         superpixels: segmenters.
-        magnitudes: `after` pools signed values and then takes magnitudes, `before` takes magnitudes first.
-        sizes: numbers of segments; each segmenter that has such a setting is taken once for every size.
+        magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
+        sizes: numbers of segments; a segmenter that has such a setting is used once with each.
         images: photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
-        image_size: photos are resized by the shorter side and cropped to the central square of this size.
-        checkpoints: of this package; used instead of training.
-        networks: networks with their weights, instead of `model` or with the `checkpoints` of finished runs.
-        num_images: images that are explained.
-        against: the fidelity on the front's other axis and of the recommendation.
-        num_steps: removals of deletion and insertion.
-        substrates: what takes the place of pixels in deletion and insertion; by default black and blur.
-        fractions: of pixels that ROAD removes; by default 0.1, 0.2, 0.3, 0.4, 0.5, 0.7 and 0.9.
+        image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        checkpoints: checkpoints of this package to use instead of training.
+        networks: networks with their weights, used instead of `model` or beside the `checkpoints` of finished runs.
+        num_images: number of images to explain.
+        against: the fidelity metric for the front's other axis and for the recommendation.
+        num_steps: number of removal steps in deletion and insertion.
+        substrates: what replaces removed pixels in deletion and insertion; by default both black and blur.
+        fractions: fractions of the pixels that ROAD removes; by default 0.1, 0.2, 0.3, 0.4, 0.5, 0.7 and 0.9.
         target: explain the label or each model's prediction (photos have no labels).
-        bsds500: folder of BSDS500, to measure the partitions against borders that people drew.
-        num_quality_images: of BSDS500.
-        num_resamples: of the bootstrap.
-        batch_size: images at a time.
-        seed: of initial weights, noise, drawn images, controls, ties and bootstrap.
-        out: run folder; by default under `runs/`, named by data and settings, so that the same command goes on with it.
-        config: complete settings to keep and compare when a run is taken up again; by default made from the others.
+        bsds500: folder of the BSDS500 data set; if given, segments are also scored against borders that people drew.
+        num_quality_images: number of BSDS500 images to score.
+        num_resamples: number of bootstrap resamples.
+        batch_size: number of images at a time.
+        seed: seeds initial weights, noise, sampled images, controls, ties and bootstrap.
+        out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
+            command resumes it.
+        config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
+            from the other arguments.
 
     Returns:
         The run folder, with `results.csv`, `front.csv`, `verdicts.json`, `per_image/`, `figures/` and `run.json`.
 
     Raises:
-        ValueError: a setting is out of its range, or differs from the run that the folder holds.
-        FileNotFoundError: a file is not there.
+        ValueError: a setting is out of its range, or differs from the run in the folder.
+        FileNotFoundError: a file does not exist.
     """
     named_methods, segmenters = unique_names(methods), unique_names(sized(superpixels, sizes))
     if not named_methods or not segmenters or not magnitudes:
