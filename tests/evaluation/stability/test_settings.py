@@ -133,7 +133,7 @@ def test_under_folds_only_images_that_one_of_a_pair_did_not_see_count(tmp_path: 
     preds = torch.stack([model(all_images(drawn)).argmax(1) for model in models])
     expected = float(mege(maps, preds, all_labels(drawn), held_out, distance="l2"))
     assert pixel_value(folder, "Gradient", "mege", "distance=l2") == pytest.approx(expected, abs=1e-5)
-    everything = float(mege(maps, preds, label, distance="l2"))
+    everything = float(mege(maps, preds, all_labels(drawn), distance="l2"))
     assert expected != pytest.approx(everything, abs=1e-5)
 
 
