@@ -127,6 +127,10 @@ def all_images(drawn: SampledImages) -> Tensor:
     return drawn.read(range(len(drawn)))[0]
 
 
+def all_labels(drawn: SampledImages) -> Tensor:
+    return drawn.labels(torch.arange(len(drawn)))
+
+
 def results_of(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "results.csv")
 

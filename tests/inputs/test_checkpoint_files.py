@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lightning import LightningDataModule, LightningModule
 
 from lightning_spx.cli.trainer_cli import TrainerCLI
-from lightning_spx.evaluation.maps.explained_model import read_reference
+from lightning_spx.evaluation.maps.references import read_reference
 from lightning_spx.evaluation.training.named_networks import load_classifier
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.checkpoint_file import check_resumable, read_state

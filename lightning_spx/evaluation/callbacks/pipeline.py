@@ -21,8 +21,9 @@ from lightning_spx.evaluation.callbacks.agreement import (
 from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel, read_reference
+from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
+from lightning_spx.evaluation.maps.references import read_reference
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,8 @@ from lightning_spx.evaluation.callbacks.scored_weights import (
 )
 from lightning_spx.evaluation.callbacks.settings import Settings, name_references
 from lightning_spx.evaluation.callbacks.trial import check_arguments, try_out
-from lightning_spx.evaluation.maps.explained_model import (
-    ImageScale,
-    check_forward,
-    read_reference,
-)
+from lightning_spx.evaluation.maps.explained_model import ImageScale, check_forward
+from lightning_spx.evaluation.maps.references import read_reference
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting import log_config
 from lightning_spx.reporting.display_names import unique_names

@@ -1,36 +1,24 @@
 """`spx explain`: explains photos that the user names and writes pictures and arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, saliency_map
-from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import Background
 from lightning_spx.data.photos import InputImages, find_images, read_images
+from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, PhotoAnswers
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
-from lightning_spx.evaluation.maps.explained_model import EitherClass, ExplainedModel, ImageScale
-from lightning_spx.evaluation.maps.model_maps import (
-    REPEATED,
-    ModelMaps,
-    check_repeatable,
-    explain_model,
-    finite_logits,
-)
-from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
-    class_index,
     name_models,
     read_classes,
     stems_or_paths,
@@ -43,13 +31,12 @@ from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter, segment_pool
 
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
 PHOTOS_ON_A_PAGE = 5
-# a user's model may raise any of these for images that it does not accept
-REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
 
 def explain_images(
@@ -130,7 +117,9 @@ def explain_images(
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
     mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalisation(network, mean, std)
     networks = [each.decided() for each in networks] if networks else networks
-    settings = {name: _plain(value) for name, value in locals().items() if name in explain_images.__annotations__}
+    arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
+    settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}
+    settings["network"] = None if network is None else type(network).__name__
     paths = find_images(images)
     names = read_classes(Path(classes)) if classes else []
     own = None if network is None else NamedNetwork(network, weights, "", mean, std)
@@ -152,24 +141,23 @@ def explain_images(
     photos = shown.photos
     said = f"{part}: {_scope(region)}" if part else shown.said
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)
-    outputs = {name: _outputs(model, name, photos.images, batch_size) for name, model in models.items()}
-    # decided over all photos: a single output may look like probabilities by chance
-    given = {name: part is None and are_given(each, name) for name, each in outputs.items()}
+    answers = [PhotoAnswers.ask(name, model, photos.images, batch_size) for name, model in models.items()]
     # whole pages at a time, so that memory never holds the maps and pictures of many photos
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
     for start in track(range(0, len(photos.images), step), "explain", transient=True):
         here = slice(start, start + step)
         segments = {name: segmenter(photos.images[here]) for name, segmenter in segmenters.items()}
         found: dict[str, list[PhotoMaps]] = {}
-        for name, model in models.items():
-            read = outputs[name][here], given[name]
-            maps = _explain(model, name, named_methods, photos.images[here], read, target, names, batch_size)
+        for answer in answers:
+            explained = answer.explain(here, named_methods, target, names)
             painted = shown.mask[here].numpy() if shown.mask is not None and paint_outside else None
-            labels = shown.origin[here] or [names[each] if names else f"class {each}" for each in maps[1].tolist()]
-            found[name] = _photo_maps(maps, photos, here, segments, magnitude, labels, painted)
-            for position, each in enumerate(found[name]):
-                stem = file_name(each.name if len(models) == 1 else f"{each.name}_{name}")
-                write_atomic(run.path / f"{stem}.npz", partial(_save, each=each, maps=maps, position=position))
+            said_classes = [names[each] if names else f"class {each}" for each in explained.target.tolist()]
+            labels = shown.origin[here] or said_classes
+            found[answer.name] = _photo_maps(explained, photos, here, segments, magnitude, labels, painted)
+            for position, each in enumerate(found[answer.name]):
+                stem = file_name(each.name if len(models) == 1 else f"{each.name}_{answer.name}")
+                save = partial(_save, each=each, explained=explained, position=position)
+                write_atomic(run.path / f"{stem}.npz", save)
                 if layout == "photos":
                     _write(run.path, stem, photo_figure(each, said), formats)
         for page in range(0, len(photos.images[here]), PHOTOS_ON_A_PAGE if layout != "photos" else step + 1):
@@ -180,66 +168,8 @@ def explain_images(
     return run.path
 
 
-def _outputs(model: nn.Module, name: str, images: Tensor, batch_size: int) -> Tensor:
-    """Return a model's outputs for all photos, (N, K) or (N,)."""
-    explained = ExplainedModel(model, ImageScale(None, None))
-    try:
-        finite_logits(explained, images[:1])
-        check_repeatable(explained, images[:REPEATED])
-        return torch.cat(
-            [finite_logits(explained, images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
-        )
-    except NonFiniteError as error:
-        raise ValueError(f"Expected finite outputs of {name} for every photo, got NaN or infinity.") from error
-    except REFUSED_BY_MODEL as error:
-        raise ValueError(
-            f"Expected {name} to take photos of `image_size` {images.shape[-1]}, got {type(error).__name__}: {error}"
-        ) from error
-
-
-def _explain(
-    model: nn.Module,
-    name: str,
-    methods: Mapping[str, Attribution],
-    images: Tensor,
-    read: tuple[Tensor, bool],
-    target: str | None,
-    names: Sequence[str],
-    batch_size: int,
-) -> tuple[ModelMaps, Tensor]:
-    """Explain images with a model; returns its maps and the explained class of each.
-
-    `read` holds the model's outputs, and whether they are probabilities.
-    """
-    outputs, given = read
-    num_classes = outputs.shape[1] if outputs.ndim == 2 else 2
-    is_score = isinstance(model, PatchScore)
-    if is_score and target is not None:
-        raise ValueError(f"Expected no `target` for a discriminator, which has one score, got {target}.")
-    if names and len(names) != num_classes:
-        raise ValueError(f"Expected `classes` to name the {num_classes} classes of {name}, got {len(names)} names.")
-    label = predicted(outputs, given)
-    if target is not None:
-        label = torch.full((len(images),), class_index(target, names, num_classes))
-    kind = EitherClass if outputs.ndim == 1 and not is_score else ExplainedModel
-    maps = explain_model(
-        kind(model, ImageScale(None, None)),
-        methods,
-        images,
-        None if is_score else label,
-        batch_size=batch_size,
-        device=torch.device("cpu"),
-        seed_offset=0,
-        given=given,
-    )
-    if maps is None:
-        raise ValueError(f"Expected finite outputs and gradients of {name} for every photo, got NaN or infinity.")
-    # a score is not the logit of a probability
-    return replace(maps, probability=outputs if is_score else probability_of(outputs, label, given)), label
-
-
 def _photo_maps(
-    maps: tuple[ModelMaps, Tensor],
+    explained: ExplainedPhotos,
     photos: InputImages,
     here: slice,
     segments: Mapping[str, Tensor],
@@ -247,12 +177,11 @@ def _photo_maps(
     labels: Sequence[str],
     painted: NDArray[np.bool_] | None,
 ) -> list[PhotoMaps]:
-    found, _ = maps
-    # painted pixels are black in every map
+    # what is painted black is black in every map
     seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
     values = {
         method: attribution.abs() if magnitude == "before" else attribution
-        for method, attribution in found.attributions.items()
+        for method, attribution in explained.attributions.items()
     }
     pixel = {method: saliency_map(value).numpy() * seen for method, value in values.items()}
     pooled = {
@@ -264,7 +193,7 @@ def _photo_maps(
             name=name,
             photo=photo.permute(1, 2, 0).numpy(),
             label=labels[row],
-            probability=float(found.probability[row]),
+            probability=float(explained.probability[row]),
             segments={key: ids[row].numpy() for key, ids in segments.items()},
             pixel={method: each[row] for method, each in pixel.items()},
             pooled={method: {key: each[row] for key, each in of.items()} for method, of in pooled.items()},
@@ -298,12 +227,11 @@ def _scope(region: Region | None) -> str:
     return f"the mean score of patches in rows {region[0]} to {region[2]}, columns {region[1]} to {region[3]}"
 
 
-def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position: int) -> None:
-    found, classes = maps
+def _save(path: Path, each: PhotoMaps, explained: ExplainedPhotos, position: int) -> None:
     arrays: dict[str, Any] = {"image": each.photo.transpose(2, 0, 1)}
-    arrays |= {"target": classes[position].numpy(), "probability": np.array(each.probability)}
+    arrays |= {"target": explained.target[position].numpy(), "probability": np.array(each.probability)}
     arrays |= {f"segments/{name}": ids for name, ids in each.segments.items()}
-    arrays |= {f"attribution/{name}": value[position].numpy() for name, value in found.attributions.items()}
+    arrays |= {f"attribution/{name}": value[position].numpy() for name, value in explained.attributions.items()}
     arrays |= {f"pixel/{name}": value for name, value in each.pixel.items()}
     arrays |= {f"pooled/{method}/{name}": value for method, of in each.pooled.items() for name, value in of.items()}
     np.savez_compressed(path, **arrays)
@@ -312,12 +240,3 @@ def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position:
 def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:
     for ending in formats or ["png"]:
         write_atomic(folder / f"{stem}.{ending}", partial(figure.savefig, dpi=200))
-
-
-def _plain(value: object) -> object:
-    """Write an argument as a plain setting."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, nn.Module):
-        return type(value).__name__
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else repr(value)

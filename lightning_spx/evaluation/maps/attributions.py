@@ -7,6 +7,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
@@ -37,34 +38,19 @@ def predict(
         ValueError: its output has another shape, or is NaN or infinite; names the images.
     """
     model.eval()
+    name = network_name(model)
     results = []
     for positions in batches(len(images), batch_size):
         with torch.no_grad():
-            logits = _checked(model, model(images[positions].to(device)), len(positions))
+            logits = check_logits(model(images[positions].to(device)), name, len(positions))
         broken = ~logits.isfinite().flatten(1).all(1) if logits.ndim > 1 else ~logits.isfinite()
         if broken.any():
-            names = range(len(images)) if numbers is None else numbers
-            named = [names[position] for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
-            raise ValueError(
-                f"Expected finite outputs of {network_name(model)}, got NaN or infinity for images {named}."
-            )
+            known = range(len(images)) if numbers is None else numbers
+            named = [known[position] for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
+            raise ValueError(f"Expected finite outputs of {name}, got NaN or infinity for images {named}.")
         preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
         results.append(preds.cpu())
     return torch.cat(results)
-
-
-def _checked(model: nn.Module, logits: object, num_images: int) -> Tensor:
-    name = network_name(model)
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
-        kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
-    # one column would always be the highest
-    if logits.ndim not in (1, 2) or len(logits) != num_images or (logits.ndim == 2 and logits.shape[1] < 2):
-        raise ValueError(
-            f"Expected {name} to return logits (N, K), K at least 2, or (N,) with N = {num_images}, "
-            f"got {tuple(logits.shape)}."
-        )
-    return logits
 
 
 def explain(

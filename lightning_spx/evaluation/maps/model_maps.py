@@ -12,12 +12,13 @@ from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
-from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
+from lightning_spx.evaluation.maps.readings import are_given, check_logits, predicted, probability_of
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, num_processes, own_share
 
-# images that are evaluated twice, and by which part of the largest logit their two answers may differ
+# images evaluated twice
 REPEATED = 2
+# tolerance of their answers, relative to the largest logit
 REPEATABLE = 1e-3
 
 
@@ -37,6 +38,19 @@ class ModelMaps:
     attributions: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class OutputsAndMaps:
+    """What a model returns for the images, before it is read as classes and probabilities; as of `ModelMaps`.
+
+    Args:
+        outputs: (N, K), or (N,) of a model with one output.
+        attributions: (N, C, H, W) of each method, by its name.
+    """
+
+    outputs: Tensor
+    attributions: Mapping[str, Tensor]
+
+
 def explain_model(
     model: ExplainedModel,
     methods: Mapping[str, Attribution],
@@ -46,9 +60,10 @@ def explain_model(
     batch_size: int,
     device: torch.device,
     seed_offset: int,
-    given: bool | None = None,
 ) -> ModelMaps | None:
     """Predict and explain the images, each process its share of them.
+
+    Whether the outputs are logits or probabilities is decided by those of all images.
 
     Args:
         model: the model, on `device`; it is left as it was.
@@ -58,7 +73,6 @@ def explain_model(
         batch_size: images at a time.
         device: of the model.
         seed_offset: added to the seed of random methods, so that two models never share their noise.
-        given: whether the model's outputs are probabilities already; None decides by those of all images.
 
     Returns:
         The maps, or None if an output or gradient of the model is NaN or infinite, as after a training that diverged.
@@ -67,6 +81,29 @@ def explain_model(
         TypeError: the model returns no logits.
         ValueError: the logits have another shape, or other values in the next call or in another batch.
     """
+    found = evaluate_and_explain(
+        model, methods, images, label, batch_size=batch_size, device=device, seed_offset=seed_offset
+    )
+    if found is None:
+        return None
+    # a single row of logits may look like probabilities by chance
+    given = are_given(found.outputs, network_name(model.module))
+    preds = predicted(found.outputs, given)
+    probability = probability_of(found.outputs, preds if label is None else label.cpu(), given)
+    return ModelMaps(preds, probability, found.attributions)
+
+
+def evaluate_and_explain(
+    model: ExplainedModel,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    label: Tensor | None,
+    *,
+    batch_size: int,
+    device: torch.device,
+    seed_offset: int,
+) -> OutputsAndMaps | None:
+    """Do as `explain_model`, and return the outputs as they are."""
     share = own_share(len(images))
     parts: dict[str, list[Tensor]] = {}
     finite = True
@@ -78,7 +115,7 @@ def explain_model(
             logits = finite_logits(model, batch)
             if start == 0:
                 check_repeatable(model, batch[:REPEATED])
-                # the methods of this package look for themselves
+                # the methods of this package check it themselves
                 if not any(type(method).__module__.startswith("lightning_spx.") for method in methods.values()):
                     check_alone(model, batch[:REPEATED], logits[:REPEATED])
             binary = logits.ndim == 1
@@ -93,13 +130,7 @@ def explain_model(
     if not _all_processes(finite, device):
         return None
     whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
-    outputs = whole["outputs"]
-    if given is None:
-        # known of all images alone: a single row of logits may look so by chance
-        given = are_given(outputs, network_name(model.module))
-    preds = predicted(outputs, given)
-    probability = probability_of(outputs, preds if label is None else label.cpu(), given)
-    return ModelMaps(preds, probability, {name: whole[f"method {name}"] for name in methods})
+    return OutputsAndMaps(whole["outputs"], {name: whole[f"method {name}"] for name in methods})
 
 
 def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
@@ -112,14 +143,7 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         # a copy, as a model may write to what it is given (`x.sub_(mean)`)
-        logits = explained(images.clone())
-    name = network_name(model.module)
-    if not logits.is_floating_point():
-        raise TypeError(f"Expected {name} to return floating point logits, got {logits.dtype}.")
-    if logits.ndim not in (1, 2) or len(logits) != len(images) or 0 in logits.shape[1:]:
-        raise ValueError(
-            f"Expected {name} to return logits (N, K) or (N,) with N = {len(images)}, got {tuple(logits.shape)}."
-        )
+        logits = check_logits(explained(images.clone()), network_name(model.module), len(images))
     require_finite(logits[:, None], "model output")
     return logits.float()
 

@@ -1,10 +1,44 @@
-"""What a classifier's outputs say: logits or probabilities, the predicted class, the probability of a class."""
+"""What a classifier's outputs say: whether they are logits or probabilities, the predicted class, its probability."""
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_spx.guard import are_probabilities, between_zero_and_one
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
+
+
+def check_logits(output: object, name: str, num_images: int) -> Tensor:
+    """Return what a model has returned, if these are logits.
+
+    Args:
+        output: of the model.
+        name: of the model, for the error.
+        num_images: that the model was given.
+
+    Returns:
+        (N, K) with K at least 2, or (N,) of a model with one output.
+
+    Raises:
+        TypeError: it is no floating point tensor.
+        ValueError: it has another shape.
+
+    Example:
+        >>> import torch
+        >>> check_logits(torch.zeros(2, 1), "Net", 2)
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected Net to return logits (N, K), K at least 2, or (N,) with N = 2, got (2, 1).
+    """
+    if not isinstance(output, Tensor) or not output.is_floating_point():
+        kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
+        raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
+    # a single column would always be the highest
+    if output.ndim not in (1, 2) or len(output) != num_images or (output.ndim == 2 and output.shape[1] < 2):
+        raise ValueError(
+            f"Expected {name} to return logits (N, K), K at least 2, or (N,) with N = {num_images}, "
+            f"got {tuple(output.shape)}."
+        )
+    return output
 
 
 def are_given(outputs: Tensor, name: str) -> bool:

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -22,27 +22,33 @@ class SampledImages:
     """The images that every model of a study explains; they are read when they are needed.
 
     Args:
+        name: of the data set, in tables.
+        fingerprint: differs when the images do.
         sample: gives the image of a number of `index`, as data sets do.
         index: (N,) numbers in the test set, or under `folds` in the training pool.
-        label: (N,).
+        label: (N,), or None for photos without labels.
+        num_classes: of the labels; 0 without.
         has_mask: whether each image has a mask of its object.
         source: says what the images were taken from, so that segments can be kept by their numbers; empty: not known.
     """
 
+    name: str
+    fingerprint: str
     sample: Callable[[int], Sample]
     index: Tensor
-    label: Tensor
+    label: Tensor | None
+    num_classes: int
     has_mask: bool = False
     source: str = ""
-
-    @classmethod
-    def of_tensor(cls, images: Tensor, label: Tensor) -> Self:
-        """Take images (N, 3, H, W) that are in memory."""
-        return cls(lambda position: {"image": images[position]}, torch.arange(len(images)), label)
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.index)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """All images, (N, 3, H, W), kept in memory from then on: for studies that do not work shard by shard."""
+        return self.read(range(len(self)))[0]
 
     def read(self, positions: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Read the images at some positions of `index`.
@@ -57,6 +63,16 @@ class SampledImages:
         if self.has_mask and mask is None:
             raise ValueError("Expected a mask for each image, as for the first one, got images without.")
         return images, mask if self.has_mask else None
+
+    def labels(self, positions: Tensor) -> Tensor:
+        """Return the labels at some positions of `index`.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.label is None:
+            raise ValueError(f"Expected images of {self.name} with labels, got photos without.")
+        return self.label[positions]
 
     def held_out(self, split: Split, num_models: int) -> Tensor | None:
         """Which model did not train on which image, (M, N) bool; None where no model saw any of them."""
@@ -75,11 +91,61 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledIma
     """
     kind, source = ("pool", data.pool()) if data.plan == "folds" else ("test", data.test())
     index = stratified_draw(source.labels, num_images, seed)
-    # what the first image cannot be, no image of the data set will be: better said before the study begins
+    # the study would refuse every image like the first one: refuse before it begins
     has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
-    name = f"{type(data).__name__} {data.fingerprint()} {kind}"
-    label = torch.from_numpy(source.labels[index])
-    return SampledImages(source.__getitem__, torch.from_numpy(index), label, has_mask, name)
+    fingerprint = data.fingerprint()
+    return SampledImages(
+        name=data.name,
+        fingerprint=fingerprint,
+        sample=source.__getitem__,
+        index=torch.from_numpy(index),
+        label=torch.from_numpy(source.labels[index]),
+        num_classes=data.num_classes,
+        has_mask=has_mask,
+        source=f"{type(data).__name__} {fingerprint} {kind}",
+    )
+
+
+def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> SampledImages:
+    """Read some of the photos that a user names, spread over the list; they are held in memory and have no labels.
+
+    Raises:
+        FileNotFoundError: a photo is not there.
+        ValueError: there are fewer photos than `num_images`, or one cannot be read.
+    """
+    paths = find_images(photos)
+    if len(paths) < num_images:
+        raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
+    # spread over the list, which is often sorted by class
+    chosen = [paths[number * len(paths) // num_images] for number in range(num_images)]
+    found = read_images(chosen, image_size)
+    return SampledImages(
+        name=found.paths[0].parent.name,
+        fingerprint=hashlib.sha256(found.images.numpy().tobytes()).hexdigest(),
+        sample=lambda position: {"image": found.images[position]},
+        index=torch.arange(len(found.images)),
+        label=None,
+        num_classes=0,
+    )
+
+
+def sample_images(
+    data: ImageDataModule, photos: Sequence[str] | None, image_size: int, num_images: int, seed: int
+) -> SampledImages:
+    """Read photos if there are any, else draw from the data.
+
+    Args:
+        data: of the study, unless there are photos.
+        photos: files, folders and patterns.
+        image_size: side of the photos in pixels.
+        num_images: of the study.
+        seed: of the draw.
+
+    Raises:
+        FileNotFoundError: a photo is not there.
+        ValueError: there are fewer images than `num_images`, or the first one of the data is not in [0, 1].
+    """
+    return sample_photos(photos, image_size, num_images) if photos else draw_images(data, num_images, seed)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
@@ -109,61 +175,3 @@ def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:
     elif is_writer():
         with named_when_full(path):
             save_splits(splits, path)
-
-
-@dataclass(frozen=True)
-class KnownImages:
-    """The images that are explained.
-
-    Args:
-        name: of the data set, in tables.
-        images: (N, 3, H, W) in [0, 1].
-        index: (N,) numbers in the data set.
-        label: (N,), or None for photos without labels.
-        num_classes: of the labels; 0 without.
-        fingerprint: differs when the images do.
-        mask: (N, H, W) bool of the object, or None.
-        source: as of `SampledImages`.
-    """
-
-    name: str
-    images: Tensor
-    index: Tensor
-    label: Tensor | None
-    num_classes: int
-    fingerprint: str
-    mask: Tensor | None = None
-    source: str = ""
-
-
-def images_of(
-    data: ImageDataModule, photos: Sequence[str] | None, image_size: int, num_images: int, seed: int
-) -> KnownImages:
-    """Read photos if there are any, else draw from the data.
-
-    Raises:
-        FileNotFoundError: a photo is not there.
-        ValueError: there are fewer images than `num_images`, or fewer than two.
-    """
-    if photos:
-        paths = find_images(photos)
-        if len(paths) < num_images:
-            raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
-        # spread over the list, which is often sorted by class
-        chosen = [paths[number * len(paths) // num_images] for number in range(num_images)]
-        found = read_images(chosen, image_size)
-        digest = hashlib.sha256(found.images.numpy().tobytes()).hexdigest()
-        name = found.paths[0].parent.name
-        return KnownImages(name, found.images, torch.arange(len(found.images)), None, 0, digest)
-    drawn = draw_images(data, num_images, seed)
-    found_images, mask = drawn.read(range(len(drawn)))
-    return KnownImages(
-        name=data.name,
-        images=found_images,
-        index=drawn.index,
-        label=drawn.label,
-        num_classes=data.num_classes,
-        fingerprint=data.fingerprint(),
-        mask=mask,
-        source=drawn.source,
-    )

@@ -10,17 +10,18 @@ from rich.progress import track
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.roar.orders import ModifiedImages, list_orders, mean_colour, rank_images
+from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_colour, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
-from lightning_spx.evaluation.roar.retraining import list_retrainings, retrain
+from lightning_spx.evaluation.roar.retraining import Removal, list_retrainings, retrain
 from lightning_spx.evaluation.roar.summary import roar_results
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainerFactory,
+    TrainingRecipe,
     checkpoint_file,
     checkpoint_hashes,
+    classifier_facts,
     obtain_checkpoint,
-    test_accuracy,
 )
 from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.reporting.display_names import unique_names
@@ -98,8 +99,8 @@ def roar(
         if value < 1:
             raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
     orders = list_orders(named_methods, segmenters, magnitude)
-    units = list_retrainings(orders, shares, num_seeds)
-    chosen = units if unit is None else [] if unit == COLLECT else share_of(units, unit, COLLECT)
+    retrainings = list_retrainings(orders, shares, num_seeds)
+    chosen = retrainings if unit is None else [] if unit == COLLECT else share_of(retrainings, unit, COLLECT)
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in roar.__annotations__}
     # which share this process runs is not a setting of the study
@@ -110,6 +111,7 @@ def roar(
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
+    recipe = TrainingRecipe(data, model, trainer, seed)
     lead = trainer()  # trains nothing: it knows the device and the loggers, and sets what the record says
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config, shared=shared)
@@ -124,35 +126,35 @@ def roar(
     if any(not each.path(run).is_file() for each in chosen):
         # the others need these too, and wait for whoever makes them
         with run.claim(base.name, wait=True):
-            file = obtain_checkpoint(base, run, data, model, trainer, seed)
+            file = obtain_checkpoint(base, run, recipe)
         device = lead.strategy.root_device
         record.lap("train")
         network = load_checkpoint(file, model).to(device)
-        settings = {"batch_size": batch_size, "seed": seed}
+        settings = RankingSettings(named_methods, segmenters, batch_size, seed)
         with run.claim("ranks", wait=True):
-            rank_images(run, data, images, network, named_methods, segmenters, orders, **settings)
+            rank_images(run, data, images, network, orders, settings)
             colour = mean_colour(run, data, pool)
         record.lap("rank pixels")
         wait_for_all()  # until who writes has written
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
             with run.claim(each.name):
                 if not each.path(run).is_file():
-                    retrain(each, run, data, images, colour, model, trainer, keep=removal == "kar", seed=seed)
+                    retrain(each, run, recipe, Removal(images, colour, keep=removal == "kar"))
                     record.lap("retrain")
     wait_for_all()
     if shared:
         return run.path
-    missing = [each.name for each in units if not each.path(run).is_file()]
+    missing = [each.name for each in retrainings if not each.path(run).is_file()]
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        raise ValueError(f"Expected all {len(units)} units in {run.path / 'units'}, missing {missing[:NAMED]}{more}.")
-    made = checkpoint_file(base, run)
-    if made.is_file() and base.name not in record.content["models"]:
-        facts = test_accuracy(base, made, run, data, model, lead.strategy.root_device)
-        record.content["models"][base.name] = facts
+        raise ValueError(
+            f"Expected all {len(retrainings)} units in {run.path / 'units'}, missing {missing[:NAMED]}{more}."
+        )
+    if checkpoint_file(base, run).is_file() and base.name not in record.content["models"]:
+        record.content["models"][base.name] = classifier_facts(base, run, recipe, lead.strategy.root_device)
     if is_writer():
         first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
-        results = roar_results(run, units, data.name, str(first["network"]), images.num_test, removal)
+        results = roar_results(run, retrainings, data.name, str(first["network"]), images.num_test, removal)
         report_roar(run, results, data.num_classes, lead.loggers)
         record.note_results()
         record.lap("report")

@@ -95,17 +95,30 @@ class ModifiedImages:
         return torch.stack([item["image"] for item in items]), torch.stack([item["label"] for item in items])
 
 
+@dataclass(frozen=True)
+class RankingSettings:
+    """How pixels are ranked.
+
+    Args:
+        methods: by their names in tables.
+        segmenters: by their names in tables.
+        batch_size: images at a time.
+        seed: of chance, ties and controls.
+    """
+
+    methods: Mapping[str, Attribution]
+    segmenters: Mapping[str, Segmenter]
+    batch_size: int
+    seed: int
+
+
 def rank_images(
     run: RunFolder,
     data: ImageDataModule,
     images: ModifiedImages,
     model: LightningModule,
-    methods: Mapping[str, Attribution],
-    segmenters: Mapping[str, Segmenter],
     orders: list[Order],
-    *,
-    batch_size: int,
-    seed: int,
+    settings: RankingSettings,
 ) -> None:
     """Write the ranks of all images for every order that has no file yet, a batch at a time.
 
@@ -116,11 +129,8 @@ def rank_images(
         data: of the study.
         images: which are modified.
         model: in evaluation mode, on its device.
-        methods: by name.
-        segmenters: by name.
         orders: of `list_orders`.
-        batch_size: images at a time.
-        seed: of chance, ties and controls.
+        settings: of the ranking.
     """
     missing = [order for order in orders if not order.path(run).is_file()]
     if not missing or not is_writer():
@@ -136,13 +146,13 @@ def rank_images(
         with named_when_full(order.path(run)):
             files[order] = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=(len(images), size, size))
             reserve(path)
-    permutation = derangement(len(images), seed)
-    for start in track(range(0, len(images), batch_size), "rank pixels", transient=True):
-        rows = np.arange(start, min(start + batch_size, len(images)))
+    permutation = derangement(len(images), settings.seed)
+    for start in track(range(0, len(images), settings.batch_size), "rank pixels", transient=True):
+        rows = np.arange(start, min(start + settings.batch_size, len(images)))
         photos, labels = images.read(data, rows)
         scores = _baselines(photos)
-        partitions = _partitions(data, images, photos, rows, permutation, segmenters, seed)
-        for name, method in methods.items():
+        partitions = _partitions(data, images, photos, rows, permutation, settings.segmenters, settings.seed)
+        for name, method in settings.methods.items():
             if any(order.method == name for order in missing):
                 given = photos.to(model.device), labels.to(model.device)
                 attribution = method.attribute(model, *given).cpu()
@@ -151,7 +161,7 @@ def rank_images(
                     pooled = partitions[order.superpixels].pool(own, slice(0, len(photos)))
                     scores[order] = magnitude(pooled)
         for order in missing:
-            files[order][rows] = removal_ranks(scores[order], photos, seed).numpy()
+            files[order][rows] = removal_ranks(scores[order], photos, settings.seed).numpy()
     for order, path in parts.items():
         files[order].flush()
         with path.open("rb") as handle:

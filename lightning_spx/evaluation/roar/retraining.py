@@ -1,19 +1,18 @@
-"""The units of a remove-and-retrain study: one training each, resumable, and runnable alone on any machine."""
+"""The trainings of a remove-and-retrain study: each is resumable, and runs alone on any machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from lightning import seed_everything
 from lightning.pytorch.loggers import CSVLogger
 
-from lightning_spx.data import ImageDataModule, RemovedPixels
+from lightning_spx.data import RemovedPixels
 from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, load_ranks
+from lightning_spx.evaluation.training.accuracy import accuracy
 from lightning_spx.evaluation.training.epochs import train
-from lightning_spx.evaluation.training.study_models import TrainerFactory
-from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.evaluation.training.study_models import TrainingRecipe
 from lightning_spx.reporting.rows import PIXEL
 from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
@@ -43,11 +42,11 @@ class Retraining:
         return f"{self.order.name}_{self.percentage:g}percent_seed{self.seed}"
 
     def path(self, run: RunFolder) -> Path:
-        """The unit's result."""
+        """The file of its result."""
         return run.path / "units" / f"{self.name}.json"
 
     def accuracy(self, run: RunFolder) -> float:
-        """Return the test accuracy of the finished unit.
+        """Return the test accuracy of a finished training.
 
         Raises:
             ValueError: its file is damaged; names it.
@@ -60,67 +59,63 @@ class Retraining:
 
 
 def list_retrainings(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Retraining]:
-    """List all units, those without removal first; every job array sees the same order.
+    """List all trainings, those without removal first; every job array sees the same order.
 
     Example:
         >>> len(list_retrainings([Order("random", "pixel", "either")], [10.0, 50.0], 3))
         9
     """
-    units = [Retraining(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
-    units += [Retraining(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
-    return units
+    found = [Retraining(UNTOUCHED, 0.0, seed) for seed in range(num_seeds)]
+    found += [Retraining(order, each, seed) for order in orders for each in percentages for seed in range(num_seeds)]
+    return found
 
 
-def retrain(
-    unit: Retraining,
-    run: RunFolder,
-    data: ImageDataModule,
-    images: ModifiedImages,
-    colour: tuple[float, float, float],
-    model: ModelFactory,
-    trainer: TrainerFactory,
-    *,
-    keep: bool,
-    seed: int,
-) -> None:
+@dataclass(frozen=True)
+class Removal:
+    """Of which images pixels are removed, and what takes their place.
+
+    Args:
+        images: which are modified.
+        colour: of removed pixels.
+        keep: keep the first pixels of an order and remove the last (KAR).
+    """
+
+    images: ModifiedImages
+    colour: tuple[float, float, float]
+    keep: bool
+
+
+def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, removal: Removal) -> None:
     """Train a network on modified images, test it on modified images and write its accuracy.
 
     All orders share their seeds: initial weights, order of images and augmentation of seed s are the same for each.
 
     Args:
-        unit: which.
+        retraining: which.
         run: receives `units/<name>.json`.
-        data: of the study.
-        images: which are modified.
-        colour: of removed pixels.
-        model: makes an untrained model.
-        trainer: makes a Trainer.
-        keep: keep the first pixels of the order and remove the last (KAR).
-        seed: of the study.
+        recipe: of the study.
+        removal: of pixels.
     """
-    # the untouched images are those in the order of chance of which none is removed
-    ranks = load_ranks(run, Order(RANDOM, PIXEL, "either") if unit.order == UNTOUCHED else unit.order)
-    count = round(unit.percentage / 100 * ranks.shape[1] * ranks.shape[2])
+    # untouched are the images in the random order with zero pixels removed
+    untouched = retraining.order == UNTOUCHED
+    ranks = load_ranks(run, Order(RANDOM, PIXEL, "either") if untouched else retraining.order)
+    count = round(retraining.percentage / 100 * ranks.shape[1] * ranks.shape[2])
+    data, images = recipe.data, removal.images
     kept = len(images.pool)
+    how = (count, removal.colour, removal.keep)
     # the same images whatever the seed, which a part drawn with another seed would not be
     own = data.with_images(
-        RemovedPixels(data.pool(), images.pool, ranks[:kept], count, colour, keep),
-        RemovedPixels(data.test(), np.arange(images.num_test), ranks[kept:], count, colour, keep),
-        data.seed + unit.seed,
+        RemovedPixels(data.pool(), images.pool, ranks[:kept], *how),
+        RemovedPixels(data.test(), np.arange(images.num_test), ranks[kept:], *how),
+        data.seed + retraining.seed,
     )
-    own_seed = seed + unit.seed
+    own_seed = recipe.seed + retraining.seed
     seed_everything(own_seed, workers=True, verbose=False)
-    module = model()
-    last_epoch = unit.path(run).with_suffix(".epoch")
-    seconds = train(
-        module, trainer(), own, CSVLogger(run.path, name="training", version=unit.name), last_epoch, own_seed
-    )
-    module.eval()
-    right = 0
-    with torch.no_grad():
-        for batch in own.test_dataloader():
-            right += int((module(batch["image"].to(module.device)).argmax(1).cpu() == batch["label"]).sum())
+    module = recipe.model()
+    last_epoch = retraining.path(run).with_suffix(".epoch")
+    logger = CSVLogger(run.path, name="training", version=retraining.name)
+    seconds = train(module, recipe.trainer(), own, logger, last_epoch, own_seed)
+    tested = accuracy(module.eval(), own.test_dataloader(), module.device)
     if is_writer():
-        record = {"accuracy": right / images.num_test, "seconds": round(seconds, 1)}
-        run.write_json(f"units/{unit.name}.json", record)
+        run.write_json(f"units/{retraining.name}.json", {"accuracy": tested, "seconds": round(seconds, 1)})
         last_epoch.unlink(missing_ok=True)

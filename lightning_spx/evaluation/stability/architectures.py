@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
-from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, images_of
-from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.maps.readings import check_logits
+from lightning_spx.evaluation.maps.sampled_images import sample_images
+from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
-from lightning_spx.evaluation.stability.summary import conclude, explain_share
+from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     name_models,
@@ -22,11 +21,6 @@ from lightning_spx.evaluation.training.named_networks import (
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import StudyModel
-from lightning_spx.runs.blocks import study_name
-from lightning_spx.runs.folder import default_folder, open_run_folder
-from lightning_spx.runs.launch import Launch
-from lightning_spx.runs.record import RunRecord
-from lightning_spx.runs.settings import important_settings
 
 DEFAULT_SIZE = 224
 SAME_PHOTOS = (
@@ -34,19 +28,18 @@ SAME_PHOTOS = (
     "architectures, not between models trained on other data."
 )
 
+# what the networks explain
+PREDICTION = "each network explains its own prediction"
+LABEL = "all explain the label"
+LIKELIEST = "all explain the class of the highest mean probability"
+
 
 def architectures(
-    settings: StudySettings,
+    start: StudyStart,
     data: ImageDataModule,
     networks: Sequence[NamedNetwork],
-    images: Sequence[str] | None,
+    photos: Sequence[str] | None,
     image_size: int | None,
-    shards: Sequence[Shard],
-    target: Literal["label", "prediction"],
-    start: Launch,
-    loggers: Sequence[Logger],
-    out: str | None,
-    config: Mapping[str, Any],
 ) -> Path:
     """Explain the same images with every network and tabulate how far each pair of them agrees.
 
@@ -54,17 +47,11 @@ def architectures(
     first layer, and the chain rule brings its map to the grid.
 
     Args:
-        settings: of the study.
+        start: of the study.
         data: the images, unless there are photos.
         networks: two or more.
-        images: photos: files, folders and patterns; None for `data`.
+        photos: files, folders and patterns; None for `data`.
         image_size: side of the grid; None: the largest that a network takes.
-        shards: of the images that are explained.
-        target: explain the label or each network's prediction.
-        start: what of the work is done here.
-        loggers: of the Trainer.
-        out: run folder, or None for the default one.
-        config: complete settings.
 
     Returns:
         The run folder.
@@ -75,66 +62,45 @@ def architectures(
     """
     if len(networks) < 2:
         raise ValueError(f"Expected at least 2 `models` to compare, got {len(networks)}.")
+    settings = start.settings
     sizes = [each.image_size for each in networks if each.image_size is not None]
     grid = image_size or max(sizes, default=DEFAULT_SIZE)
     models: dict[str, nn.Module] = dict(name_models([], None, networks))
-    drawn, name, fingerprint, labelled = _images(
-        data, images, grid, sum(len(each.positions) for each in shards), settings.seed
-    )
-    check_outputs(models, drawn.read([0])[0], data.num_classes if labelled else 0)
+    sampled = sample_images(data, photos, grid, start.num_images, settings.seed)
+    first = sampled.read([0])[0]
+    check_outputs(models, first, sampled.num_classes)
 
-    run = open_run_folder(Path(out) if out else default_folder("stability", name, config), config, shared=start.shares)
-    identity = {
-        "command": "stability",
-        "seed": settings.seed,
-        "fingerprint": fingerprint,
-        "weights": weights_hash(models),
-    }
-    record = RunRecord.open(run, identity, shared=not start.collects)
-    if not labelled:
+    run = start.open_run(sampled.name)
+    identity = start.identity(sampled.fingerprint, {"weights": weights_hash(models)})
+    record = start.open_record(run, identity)
+    explained = PREDICTION if start.target == "prediction" else LABEL if sampled.label is not None else LIKELIEST
+    if sampled.label is None:
         on_device = (each.to(settings.device) for each in models.values())
-        drawn = replace(drawn, label=_mean_probability(on_device, drawn.read(range(len(drawn)))[0], settings).argmax(1))
-    members = [StudyModel(0, number, number, None, name) for number, name in enumerate(models)]
-    settings_kept = important_settings(config)
+        sampled = replace(sampled, label=_mean_probability(on_device, sampled.images, settings).argmax(1))
+    study_models = [StudyModel(0, number, number, None, name) for number, name in enumerate(models)]
     study = Study(
         run=run,
         record=record,
-        drawn=drawn,
-        shards=shards,
-        rounds=[Round(members, lambda member: models[member.title], None, study_name(settings_kept, identity))],
+        drawn=sampled,
+        shards=start.shards,
+        rounds=[Round(study_models, lambda each: models[each.title], None, start.round_name(identity))],
         settings=settings,
-        target=target,
+        target=start.target,
     )
-    side = drawn.read([0])[0].shape[-1]
+    side = first.shape[-1]
     for (title, model), each in zip(models.items(), networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
         record.content["models"][title] = {**facts, **normalisation(model)}
     record.content["names"] = list(models)
     record.lap("models and predictions")
-    if not explain_share(study, start):
-        return run.path
-    explained = {
-        "prediction": "each network explains its own prediction",
-        "label": "all explain the label" if labelled else "all explain the class of the highest mean probability",
-    }[target]
-    said = [
-        SAME_PHOTOS,
-        f"Maps are gradients with respect to one grid of {side} x {side} pixels, which each network resizes to its own "
-        f"size (bilinear, antialiased); {explained}.",
-    ]
-    conclude(study, name, f"{len(models)} architectures", list(models), loggers, said)
+    if start.explain(study):
+        said = [
+            SAME_PHOTOS,
+            f"Maps are gradients with respect to one grid of {side} x {side} pixels, which each network resizes to its "
+            f"own size (bilinear, antialiased); {explained}.",
+        ]
+        conclude(study, sampled.name, f"{len(models)} architectures", list(models), start.loggers, said)
     return run.path
-
-
-def _images(
-    data: ImageDataModule, photos: Sequence[str] | None, grid: int, num_images: int, seed: int
-) -> tuple[SampledImages, str, str, bool]:
-    """Return photos, which have no labels yet, or images of the data; name, fingerprint, and whether labelled."""
-    if not photos:
-        return draw_images(data, num_images, seed), data.name, data.fingerprint(), True
-    known = images_of(data, photos, grid, num_images, seed)
-    drawn = SampledImages.of_tensor(known.images, torch.zeros(num_images, dtype=torch.int64))
-    return drawn, known.name, known.fingerprint, False
 
 
 def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: int) -> None:
@@ -146,15 +112,16 @@ def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: i
         num_classes: of the data; 0 where unknown.
 
     Raises:
-        ValueError: a network takes no such image, or they tell different numbers of classes apart.
+        TypeError: a network returns no floating point tensor.
+        ValueError: a network takes no such image, returns no logits, or they tell different numbers of classes apart.
     """
     counts = {}
     for name, model in models.items():
         output = output_of(name, model, image)
-        if not isinstance(output, Tensor) or output.ndim != 2:
-            got = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"Expected {name} to return logits of shape (N, K), got {got}.")
-        counts[name] = output.shape[1]
+        # the class of the highest mean probability is one of several
+        if isinstance(output, Tensor) and output.ndim != 2:
+            raise ValueError(f"Expected {name} to return logits of shape (N, K), got shape {tuple(output.shape)}.")
+        counts[name] = check_logits(output, name, len(image)).shape[1]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise ValueError(f"Expected `models` to tell the same classes apart, got {told}.")

@@ -4,41 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
-
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.data import BirdsDataModule, ImageDataModule, UnpairedDataModule
-from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
+from lightning_spx.data import ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability.architectures import architectures
-from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
-from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
-from lightning_spx.evaluation.stability.summary import conclude, explain_share
-from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.stability.start import StudyStart
+from lightning_spx.evaluation.stability.study import StudySettings
+from lightning_spx.evaluation.stability.trained import trained
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
-from lightning_spx.evaluation.training.study_models import (
-    StudyModel,
-    TrainerFactory,
-    checkpoint_file,
-    checkpoint_hashes,
-    members_of,
-    obtain_checkpoint,
-    own_hash,
-    test_accuracy,
-    training_environment,
-)
+from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
 from lightning_spx.metrics import Distance
-from lightning_spx.models import Part, PatchScore, Region
-from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
-from lightning_spx.models.judge import load_judge
+from lightning_spx.models import Part, Region
+from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.runs.blocks import study_name
-from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.launch import OF_STARTS, Launch, Launcher
-from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, say, wait_for_all
-from lightning_spx.runs.record import RunRecord
-from lightning_spx.runs.settings import important_settings, plain
+from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter
 
 
@@ -166,8 +147,8 @@ def stability(
     def again(unit: str) -> Path:
         return stability(**{**arguments, "config": config, "unit": unit, "launcher": "local", "resources": None})
 
-    start = Launch(unit, launcher, resources, again)
-    start.prepare(lead)
+    launch = Launch(unit, launcher, resources, again)
+    launch.prepare(lead)
     settings = StudySettings(
         methods=named_methods,
         segmenters=named_segmenters,
@@ -180,89 +161,23 @@ def stability(
         sanity_stages=sanity_stages,
         num_resamples=num_resamples,
     )
-    shards = make_shards(num_images, shard_size, seed)
+    start = StudyStart(
+        settings=settings,
+        num_images=num_images,
+        shards=make_shards(num_images, shard_size, seed),
+        target=target,
+        launch=launch,
+        loggers=lead.loggers,
+        out=out,
+        config=config,
+    )
     if models or images:
         if checkpoints or part or repeats > 1:
             raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
-        return architectures(
-            settings, data, models or [], images, image_size, shards, target, start, lead.loggers, out, config
-        )
+        return architectures(start, data, models or [], images, image_size)
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
     if part is None and isinstance(data, UnpairedDataModule):
         raise ValueError("Expected `part`, discriminator_a or discriminator_b, with UnpairedDataModule, got none.")
-    members = members_of(data, repeats, checkpoints)
-    # whatever the data refuse, they refuse before there is a folder
-    splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
-    drawn = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
-    of_repeat = [[member for member in members if member.repeat == repeat] for repeat in range(repeats)]
-    held_out = [drawn.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
-    for flags in held_out:
-        check_pairs(flags)
-
-    run = open_run_folder(
-        Path(out) if out else default_folder("stability", data.name, config), config, shared=start.shares
-    )
-    identity = {
-        "command": "stability",
-        "seed": seed,
-        "fingerprint": data.fingerprint(),
-        "splits": [split.sha256 for split in splits],
-        "checkpoints": checkpoint_hashes(members),
-    }
-    record = RunRecord.open(run, identity, shared=not start.collects)
-    keep_splits(run.path / "splits.json", splits, data)
-    files = {member: checkpoint_file(member, run) for member in members}
-    wait_for_all()  # a refusal of the one that has the lock is one of all
-    start.hand_out(members, lambda member: not files[member].is_file())
-    for member in start.own(members):
-        with run.claim(member.name):
-            wait_for_all()
-            obtain_checkpoint(member, run, data, model, trainer, seed)
-    wait_for_all()
-    record.lap("train")
-    if untrained := agreed([member.name for member in members if not files[member].is_file()]):
-        say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
-        return run.path
-    weights = {member: own_hash(member, run) for member in members}
-    for member in members:
-        record.add_environment(training_environment(member, run))
-    if start.collects:
-        facts = {
-            member.name: (
-                discriminator_facts(member, files[member], run, data, model, part, batch_size, settings.device)
-                if part
-                else test_accuracy(member, files[member], run, data, model, settings.device)
-            )
-            for member in members[process_number() :: num_processes()]
-            if member.name not in record.content["models"]
-        }
-        for found in collect(facts):
-            record.content["models"] |= found
-        record.lap("test accuracy")
-
-    def load(member: StudyModel) -> nn.Module:
-        if part is None:
-            return load_checkpoint(files[member], model)
-        return PatchScore(load_judge(files[member], part, model).discriminator, region).eval()
-
-    settings_kept = important_settings(config)
-    study = Study(
-        run=run,
-        record=record,
-        drawn=drawn,
-        shards=shards,
-        rounds=[
-            Round(own, load, flags, study_name(settings_kept, identity, [weights[member] for member in own]))
-            for own, flags in zip(of_repeat, held_out, strict=True)
-        ],
-        settings=settings,
-        target="output" if part else target,
-        threshold=REAL_ABOVE,
-        localisation_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
-    )
-    if explain_share(study, start):
-        network = record.content["models"][members[0].name]["network"]
-        names = [f"model {number}" for number in range(len(members) // repeats)]
-        conclude(study, data.name, f"{len(names)} x {network}", names, lead.loggers)
-    return run.path
+    recipe = TrainingRecipe(data, model, trainer, seed)
+    return trained(start, recipe, list_study_models(data, repeats, checkpoints), part, region)

@@ -1,16 +1,13 @@
 """The discriminators of a CycleGAN as models of a study: which images they judge, and how well."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from lightning_spx.data import ImageDataModule, UnpairedDataModule, stratified_draw
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, stacked
-from lightning_spx.evaluation.training.study_models import StudyModel, describe
+from lightning_spx.evaluation.training.study_models import StudyModel, TrainingRecipe, checkpoint_file, describe
 from lightning_spx.models import Part, PatchScore, separation_auc
-from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.judge import load_judge
 from lightning_spx.runs.folder import RunFolder
 
@@ -32,41 +29,43 @@ def draw_real(data: ImageDataModule, part: Part, num_images: int, seed: int) -> 
     if num_images > own.size:
         raise ValueError(f"Expected `num_images` to be at most {own.size}, the images of {part}, got {num_images}.")
     positions = own[stratified_draw(source.labels[own], num_images, seed)]
-    return SampledImages(source.__getitem__, torch.from_numpy(positions), torch.ones(num_images, dtype=torch.long))
+    return SampledImages(
+        name=data.name,
+        fingerprint=data.fingerprint(),
+        sample=source.__getitem__,
+        index=torch.from_numpy(positions),
+        label=torch.ones(num_images, dtype=torch.long),
+        num_classes=data.num_classes,
+    )
 
 
 @torch.no_grad()
 def discriminator_facts(
-    member: StudyModel,
-    checkpoint: Path,
-    run: RunFolder,
-    data: ImageDataModule,
-    factory: ModelFactory,
-    part: Part,
-    batch_size: int,
-    device: torch.device,
+    model: StudyModel, run: RunFolder, recipe: TrainingRecipe, part: Part, batch_size: int, device: torch.device
 ) -> dict[str, object]:
     """Say how well a discriminator tells real test images from those that its generator, if there, has translated."""
-    judge = load_judge(checkpoint, part, factory)
+    judge = load_judge(checkpoint_file(model, run), part, recipe.model)
+    described = describe(model, run)
     if judge.cyclegan is None:
-        # no generator, so nothing translated
-        return {**describe(member, checkpoint, run), "network": f"original CycleGAN {part}"}
-    model = judge.cyclegan.to(device)
+        # no generator, so nothing is translated
+        return {**described, "network": f"original CycleGAN {part}"}
+    cyclegan = judge.cyclegan.to(device)
     score = PatchScore(judge.discriminator).eval()
+    test = recipe.data.test()
     scores: dict[int, list[Tensor]] = {0: [], 1: []}
     for domain, found in scores.items():
-        positions = np.flatnonzero(data.test().labels == domain).tolist()
+        positions = np.flatnonzero(test.labels == domain).tolist()
         for start in range(0, len(positions), batch_size):
-            images, _ = stacked([data.test()[position] for position in positions[start : start + batch_size]])
+            images, _ = stacked([test[position] for position in positions[start : start + batch_size]])
             images = images.to(device)
             if domain != DOMAIN[part]:
-                images = model.translate(images, to="a" if part == "discriminator_a" else "b")
+                images = cyclegan.translate(images, to="a" if part == "discriminator_a" else "b")
             found.append(score(images).cpu())
     real, translated = torch.cat(scores[DOMAIN[part]]), torch.cat(scores[1 - DOMAIN[part]])
     auc, low, high = separation_auc(real, translated)
     return {
-        **describe(member, checkpoint, run),
-        "network": f"{type(model).__name__} {part}",
+        **described,
+        "network": f"{type(cyclegan).__name__} {part}",
         "auc": auc,
         "auc_low": low,
         "auc_high": high,

@@ -165,7 +165,7 @@ class Study:
     ) -> None:
         here = self._read(shard)
         settings, positions = self.settings, torch.from_numpy(shard.positions)
-        index, label = self.drawn.index[positions], self.drawn.label[positions]
+        index, label = self.drawn.index[positions], self.drawn.labels(positions)
         preds = torch.stack(
             [
                 predict(

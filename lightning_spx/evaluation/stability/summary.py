@@ -1,7 +1,6 @@
 """The per-image values of a finished stability study -> `results.csv`, figures, tables and loggers."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from itertools import chain
 
 import numpy as np
@@ -14,30 +13,6 @@ from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import RESULTS_FILE
-from lightning_spx.runs.launch import Launch
-from lightning_spx.runs.processes import is_writer, say, wait_for_all
-
-
-def explain_share(study: Study, start: Launch) -> bool:
-    """Explain what a start has to, or has to hand out, and say whether it is to conclude the study.
-
-    That is the one process that writes, of a start that collects.
-    """
-    shards = range(len(study.shards))
-    start.hand_out(shards, lambda number: bool(study.missing([number])))
-    own = start.own(shards)
-    with ExitStack() as locks:
-        for number in own:
-            locks.enter_context(study.run.claim(f"shard {number}"))
-        study.explain(own)
-    wait_for_all()
-    if not start.collects:
-        left = len(study.missing(shards))
-        then = f"{left} of {len(study.blocks())} blocks are left to others" if left else "all blocks are there"
-        say(f"Unit {start.unit} is done; {then}. The same command without `unit` does what is left, and collects.")
-        return False
-    study.run.take_alone()
-    return is_writer()
 
 
 def conclude(

@@ -1,6 +1,6 @@
 """The study behind `spx tradeoff`: which super-pixels are worth it, between stability and fidelity."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
-from lightning_spx.evaluation.maps.sampled_images import images_of
+from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
@@ -28,7 +28,12 @@ from lightning_spx.evaluation.training.named_networks import (
     output_of,
     weights_hash,
 )
-from lightning_spx.evaluation.training.study_models import TrainerFactory, members_of, obtain_checkpoint
+from lightning_spx.evaluation.training.study_models import (
+    TrainerFactory,
+    TrainingRecipe,
+    list_study_models,
+    obtain_checkpoint,
+)
 from lightning_spx.metrics.road import FRACTIONS
 from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.reporting.display_names import unique_names
@@ -128,12 +133,15 @@ def tradeoff(
         bsds500_folder(Path(bsds500))
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
-    known = images_of(data, images, image_size, num_images, seed)
+    known = sample_images(data, images, image_size, num_images, seed)
     lead = trainer()  # trains nothing: it knows the device and the loggers
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     device = lead.strategy.root_device
-    models = _models(run, data, model, trainer, checkpoints, networks, named=bool(images or networks), seed=seed)
+    if images or networks:
+        models = name_models(checkpoints or [], None, networks or [])
+    else:
+        models = _trained(run, TrainingRecipe(data, model, trainer, seed), checkpoints)
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
     for name, each in models.items():
@@ -199,22 +207,9 @@ def tradeoff(
     return run.path
 
 
-def _models(
-    run: RunFolder,
-    data: ImageDataModule,
-    model: ModelFactory,
-    trainer: TrainerFactory,
-    checkpoints: list[str] | None,
-    networks: list[NamedNetwork] | None,
-    *,
-    named: bool,
-    seed: int,
-) -> dict[str, LightningModule]:
-    """Load the models that are named, or train one for each part of the data."""
-    if named:
-        return name_models(checkpoints or [], None, networks or [])
-    members = members_of(data, 1, checkpoints)
+def _trained(run: RunFolder, recipe: TrainingRecipe, checkpoints: Sequence[str] | None) -> dict[str, LightningModule]:
+    """Load the checkpoints, or those of a training for each part of the data."""
     return {
-        member.name: load_checkpoint(obtain_checkpoint(member, run, data, model, trainer, seed), model)
-        for member in members
+        each.name: load_checkpoint(obtain_checkpoint(each, run, recipe), recipe.model)
+        for each in list_study_models(recipe.data, 1, checkpoints)
     }

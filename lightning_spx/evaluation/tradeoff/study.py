@@ -15,7 +15,7 @@ from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
-from lightning_spx.evaluation.maps.sampled_images import KnownImages
+from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
@@ -62,7 +62,7 @@ class TradeoffStudy:
 
     run: RunFolder
     record: RunRecord
-    known: KnownImages
+    known: SampledImages
     models: Mapping[str, LightningModule]
     preds: Tensor
     explained: Tensor

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.training.accuracy import accuracy
 from lightning_spx.evaluation.training.epochs import save_checkpoint, train
 from lightning_spx.models.checkpoint_file import ModelFactory, file_hash, load_checkpoint
 from lightning_spx.runs.environment import environment
@@ -47,7 +48,24 @@ class StudyModel:
         return self.title or f"repeat{self.repeat}-model{self.part}"
 
 
-def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[StudyModel]:
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """What all models of a study are trained with.
+
+    Args:
+        data: of the study; each model trains on its part of them.
+        model: makes an untrained model.
+        trainer: makes a Trainer.
+        seed: of the study.
+    """
+
+    data: ImageDataModule
+    model: ModelFactory
+    trainer: TrainerFactory
+    seed: int
+
+
+def list_study_models(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[StudyModel]:
     """List the models of a study.
 
     Raises:
@@ -68,66 +86,61 @@ def members_of(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] |
     return [StudyModel(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
 
 
-def checkpoint_file(member: StudyModel, run: RunFolder) -> Path:
+def checkpoint_file(model: StudyModel, run: RunFolder) -> Path:
     """The file of a model's weights: the given one, or that of its training."""
-    return member.checkpoint or run.path / "checkpoints" / f"{member.name}.ckpt"
+    return model.checkpoint or run.path / "checkpoints" / f"{model.name}.ckpt"
 
 
-def obtain_checkpoint(
-    member: StudyModel, run: RunFolder, data: ImageDataModule, model: ModelFactory, trainer: TrainerFactory, seed: int
-) -> Path:
+def obtain_checkpoint(model: StudyModel, run: RunFolder, recipe: TrainingRecipe) -> Path:
     """Return the model's checkpoint, training it first unless it is there.
 
     An unfinished model goes on from its last finished epoch, and becomes what it would have been.
 
     Args:
-        member: which model.
+        model: which one.
         run: its folder receives `checkpoints/<name>.ckpt` and `training/<name>/metrics.csv`.
-        data: of the study; the member's part and split are taken from it.
-        model: makes an untrained model.
-        trainer: makes a Trainer.
-        seed: of the study.
+        recipe: of the study.
     """
-    checkpoint = checkpoint_file(member, run)
-    if member.checkpoint is not None:
+    checkpoint = checkpoint_file(model, run)
+    if model.checkpoint is not None:
         return checkpoint
     last_epoch = checkpoint.with_suffix(".epoch")
     if not agreed(checkpoint.exists()):
-        own_seed = seed + member.number
+        own_seed = recipe.seed + model.number
         seed_everything(own_seed, workers=True, verbose=False)
-        module, fitting = model(), trainer()
-        logger = CSVLogger(run.path, name="training", version=member.name)
-        part = data.use_part(member.part, data.seed + member.repeat)
-        seconds = train(module, fitting, part, logger, last_epoch, own_seed)
+        module, trainer = recipe.model(), recipe.trainer()
+        logger = CSVLogger(run.path, name="training", version=model.name)
+        part = recipe.data.use_part(model.part, recipe.data.seed + model.repeat)
+        seconds = train(module, trainer, part, logger, last_epoch, own_seed)
         if is_writer():
-            record = {"epochs": fitting.current_epoch, "seconds": round(seconds, 3), ENVIRONMENT: environment()}
-            run.write_json(f"checkpoints/{member.name}.json", record)
-        save_checkpoint(fitting, checkpoint, weights_only=True)
+            record = {"epochs": trainer.current_epoch, "seconds": round(seconds, 3), ENVIRONMENT: environment()}
+            run.write_json(f"checkpoints/{model.name}.json", record)
+        save_checkpoint(trainer, checkpoint, weights_only=True)
         if is_writer():
-            run.write_json(f"checkpoints/{member.name}.json", {**record, "sha256": file_hash(checkpoint)})
+            run.write_json(f"checkpoints/{model.name}.json", {**record, "sha256": file_hash(checkpoint)})
     if is_writer():
         last_epoch.unlink(missing_ok=True)
     return checkpoint
 
 
-def checkpoint_hashes(members: Sequence[StudyModel]) -> list[str]:
+def checkpoint_hashes(models: Sequence[StudyModel]) -> list[str]:
     """SHA-256 of every checkpoint that was given: another file under the same name is another study.
 
     Raises:
         FileNotFoundError: there is no such file.
     """
-    return [file_hash(member.checkpoint) for member in members if member.checkpoint is not None]
+    return [file_hash(model.checkpoint) for model in models if model.checkpoint is not None]
 
 
-def own_hash(member: StudyModel, run: RunFolder) -> str:
+def own_hash(model: StudyModel, run: RunFolder) -> str:
     """Return the SHA-256 of a model's checkpoint, which is the one that its training has written.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file has changed since.
     """
-    checkpoint = checkpoint_file(member, run)
-    found, recorded = file_hash(checkpoint), _training_record(member, run).get("sha256")
+    checkpoint = checkpoint_file(model, run)
+    found, recorded = file_hash(checkpoint), _training_record(model, run).get("sha256")
     if recorded not in (None, found):
         raise ValueError(
             f"Expected {checkpoint} as its training has written it (SHA-256 {recorded}), got another file ({found}). "
@@ -136,49 +149,40 @@ def own_hash(member: StudyModel, run: RunFolder) -> str:
     return found
 
 
-def training_environment(member: StudyModel, run: RunFolder) -> dict[str, object]:
+def training_environment(model: StudyModel, run: RunFolder) -> dict[str, object]:
     """Say where a model was trained, as `environment` does; empty for a given one."""
-    found: object = _training_record(member, run).get(ENVIRONMENT, {})
+    found: object = _training_record(model, run).get(ENVIRONMENT, {})
     if not isinstance(found, dict):
-        path = run.path / "checkpoints" / f"{member.name}.json"
+        path = run.path / "checkpoints" / f"{model.name}.json"
         raise ValueError(f"Expected `{ENVIRONMENT}` in {path} to be a mapping, got {found!r}: remove the file.")
     return found
 
 
-def _training_record(member: StudyModel, run: RunFolder) -> dict[str, Any]:
-    path = run.path / "checkpoints" / f"{member.name}.json"
+def _training_record(model: StudyModel, run: RunFolder) -> dict[str, Any]:
+    path = run.path / "checkpoints" / f"{model.name}.json"
     return read_json(path) if path.is_file() else {}
 
 
-def test_accuracy(
-    member: StudyModel,
-    checkpoint: Path,
-    run: RunFolder,
-    data: ImageDataModule,
-    model: ModelFactory,
-    device: torch.device,
+def classifier_facts(
+    model: StudyModel, run: RunFolder, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, object]:
-    """Say which model it is and what share of all test images it classifies as labelled, as plain values."""
-    module = load_checkpoint(checkpoint, model).to(device)
-    data.setup("test")
-    right = total = 0
-    for batch in track(data.test_dataloader(), f"test {member.name}", disable=not is_writer(), transient=True):
-        with torch.no_grad():
-            preds = module(batch["image"].to(device)).argmax(1).cpu()
-        right += int((preds == batch["label"]).sum())
-        total += len(preds)
+    """Say which classifier it is and what share of all test images it classifies as labelled, as plain values."""
+    module = load_checkpoint(checkpoint_file(model, run), recipe.model).to(device)
+    recipe.data.setup("test")
+    batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)
     return {
-        **describe(member, checkpoint, run),
+        **describe(model, run),
         "network": type(getattr(module, "network", module)).__name__,
-        "test_accuracy": right / total,
+        "test_accuracy": accuracy(module, batches, device),
     }
 
 
-def describe(member: StudyModel, checkpoint: Path, run: RunFolder) -> dict[str, object]:
+def describe(model: StudyModel, run: RunFolder) -> dict[str, object]:
     """Say which model it is and how it was trained, as plain values."""
-    known = {name: value for name, value in asdict(member).items() if name != "title"}
+    known = {name: value for name, value in asdict(model).items() if name != "title"}
+    checkpoint = checkpoint_file(model, run)
     return {
         **known,
         "checkpoint": str(checkpoint.relative_to(run.path) if checkpoint.is_relative_to(run.path) else checkpoint),
-        **{name: value for name, value in _training_record(member, run).items() if name != ENVIRONMENT},
+        **{name: value for name, value in _training_record(model, run).items() if name != ENVIRONMENT},
     }

@@ -17,9 +17,9 @@ from lightning_spx.evaluation.maps.explained_model import (
     ExplainedModel,
     check_forward,
     only_logits,
-    read_reference,
 )
 from lightning_spx.evaluation.maps.placed_weights import weights_of
+from lightning_spx.evaluation.maps.references import read_reference
 from tests.evaluation.maps.explained_cases import (
     ARCHITECTURES,
     PLAIN,

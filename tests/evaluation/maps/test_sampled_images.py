@@ -11,7 +11,7 @@ from lightning_spx.data import Split, SyntheticBirdsDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
-from tests.small_study import all_images
+from tests.small_study import all_images, all_labels
 
 
 def birds(plan: Plan = "disjoint", num_parts: int = 2, seed: int = 0) -> SyntheticBirdsDataModule:
@@ -43,9 +43,9 @@ class ShiftedBirds(SyntheticBirdsDataModule):
 def test_test_images_are_drawn_class_by_class() -> None:
     data = birds()
     drawn = draw_images(data, 10, seed=0)
-    assert torch.bincount(drawn.label).tolist() == [5, 5]
+    assert torch.bincount(all_labels(drawn)).tolist() == [5, 5]
     assert len(set(drawn.index.tolist())) == 10
-    for image, label, index in zip(all_images(drawn), drawn.label, drawn.index, strict=True):
+    for image, label, index in zip(all_images(drawn), all_labels(drawn), drawn.index, strict=True):
         sample = data.test()[int(index)]
         assert torch.equal(image, sample["image"])
         assert label == sample["label"]

@@ -16,7 +16,7 @@ from torchvision.io import write_jpeg
 from lightning_spx.attribution import Attribution, Gradient, magnitude
 from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation.commands.report import report
-from lightning_spx.evaluation.maps.sampled_images import images_of
+from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.evaluation.tradeoff.quality import partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend, sentences
@@ -339,5 +339,5 @@ def test_nonsense_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     photo = tmp_path / "one.jpg"
     write_jpeg(torch.zeros(3, 8, 8, dtype=torch.uint8), str(photo))
     with pytest.raises(ValueError, match="`num_images` to be at most 1"):
-        images_of(birds(), [str(photo)], 8, 2, seed=0)
+        sample_images(birds(), [str(photo)], 8, 2, seed=0)
     assert not out.exists()

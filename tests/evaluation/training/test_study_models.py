@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.training.study_models import members_of
+from lightning_spx.evaluation.training.study_models import list_study_models
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.models.checkpoint_file import load_checkpoint
 
@@ -24,9 +24,9 @@ def classifier() -> ImageClassifier:
     return ImageClassifier(SmallResNet(num_classes=2, width=4))
 
 
-def test_members_count_up_part_by_part_and_repeat_by_repeat() -> None:
-    members = members_of(birds(num_parts=3), 2, None)
-    assert [(member.repeat, member.part, member.number) for member in members] == [
+def test_models_count_up_part_by_part_and_repeat_by_repeat() -> None:
+    models = list_study_models(birds(num_parts=3), 2, None)
+    assert [(model.repeat, model.part, model.number) for model in models] == [
         (0, 0, 0),
         (0, 1, 1),
         (0, 2, 2),
@@ -34,13 +34,13 @@ def test_members_count_up_part_by_part_and_repeat_by_repeat() -> None:
         (1, 1, 4),
         (1, 2, 5),
     ]
-    assert [member.name for member in members[2:4]] == ["repeat0-model2", "repeat1-model0"]
-    assert all(member.checkpoint is None for member in members)
+    assert [model.name for model in models[2:4]] == ["repeat0-model2", "repeat1-model0"]
+    assert all(model.checkpoint is None for model in models)
 
 
 def test_checkpoints_are_taken_in_order() -> None:
-    members = members_of(birds(), 2, ["a", "b", "c", "d"])
-    assert [(member.repeat, member.part, str(member.checkpoint)) for member in members] == [
+    models = list_study_models(birds(), 2, ["a", "b", "c", "d"])
+    assert [(model.repeat, model.part, str(model.checkpoint)) for model in models] == [
         (0, 0, "a"),
         (0, 1, "b"),
         (1, 0, "c"),
@@ -49,31 +49,31 @@ def test_checkpoints_are_taken_in_order() -> None:
 
 
 def test_without_parts_there_are_as_many_models_as_checkpoints() -> None:
-    members = members_of(birds("all"), 1, ["a", "b", "c"])
-    assert [member.part for member in members] == [0, 1, 2]
+    models = list_study_models(birds("all"), 1, ["a", "b", "c"])
+    assert [model.part for model in models] == [0, 1, 2]
 
 
 def test_models_trained_on_the_same_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`data.plan` to be 'disjoint' or 'folds' unless .*, got 'all'"):
-        members_of(birds("all"), 1, None)
+        list_study_models(birds("all"), 1, None)
 
 
 def test_a_single_model_is_refused() -> None:
     with pytest.raises(ValueError, match=r"Expected at least 2 models to compare .*, got 1"):
-        members_of(birds(num_parts=1), 1, None)
+        list_study_models(birds(num_parts=1), 1, None)
     with pytest.raises(ValueError, match=r"Expected at least 2 models to compare .*, got 1"):
-        members_of(birds("all"), 1, ["a"])
+        list_study_models(birds("all"), 1, ["a"])
 
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_another_number_of_checkpoints_than_models_is_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"`checkpoints` to name 2 models for each of 2 repeats, got {count}"):
-        members_of(birds(), 2, ["a"] * count)
+        list_study_models(birds(), 2, ["a"] * count)
 
 
 def test_checkpoints_that_the_repeats_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="`checkpoints` to name 2 models for each of 2 repeats, got 5"):
-        members_of(birds("all"), 2, ["a"] * 5)
+        list_study_models(birds("all"), 2, ["a"] * 5)
 
 
 def test_a_checkpoint_gives_its_weights_in_evaluation_mode(tmp_path: Path) -> None:

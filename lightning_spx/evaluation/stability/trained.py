@@ -1,0 +1,129 @@
+"""Agreement between models of one architecture that were trained on different images: trained here, or loaded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from lightning_spx.data import BirdsDataModule
+from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
+from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
+from lightning_spx.evaluation.stability.start import StudyStart
+from lightning_spx.evaluation.stability.study import Round, Study
+from lightning_spx.evaluation.stability.summary import conclude
+from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.training.study_models import (
+    StudyModel,
+    TrainingRecipe,
+    checkpoint_file,
+    checkpoint_hashes,
+    classifier_facts,
+    obtain_checkpoint,
+    own_hash,
+    training_environment,
+)
+from lightning_spx.models import Part, PatchScore, Region
+from lightning_spx.models.checkpoint_file import load_checkpoint
+from lightning_spx.models.judge import load_judge
+from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.launch import Launch
+from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, say, wait_for_all
+
+
+def trained(
+    start: StudyStart, recipe: TrainingRecipe, models: Sequence[StudyModel], part: Part | None, region: Region | None
+) -> Path:
+    """Train the models that are missing, explain the same images with each, and tabulate how far they agree.
+
+    Args:
+        start: of the study.
+        recipe: of the models' training.
+        models: repeat after repeat.
+        part: the discriminator that is explained, of models that are a CycleGAN.
+        region: of its patches; None for all.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ValueError: the data are of another kind or too few, or an earlier start has kept others.
+        FileNotFoundError: a checkpoint is not there.
+    """
+    data, settings = recipe.data, start.settings
+    repeats = 1 + max(model.repeat for model in models)
+    # whatever the data refuse, they refuse before there is a folder
+    splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
+    num_images, seed = start.num_images, settings.seed
+    sampled = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
+    of_repeat = [[model for model in models if model.repeat == repeat] for repeat in range(repeats)]
+    held_out = [sampled.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
+    for flags in held_out:
+        check_pairs(flags)
+
+    run = start.open_run(data.name)
+    hashes = {"splits": [split.sha256 for split in splits], "checkpoints": checkpoint_hashes(models)}
+    identity = start.identity(sampled.fingerprint, hashes)
+    record = start.open_record(run, identity)
+    keep_splits(run.path / "splits.json", splits, data)
+    untrained = _train(start.launch, recipe, models, run)
+    record.lap("train")
+    if untrained:
+        unit = start.launch.unit
+        say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
+        return run.path
+    weights = {model: own_hash(model, run) for model in models}
+    for model in models:
+        record.add_environment(training_environment(model, run))
+
+    def facts(model: StudyModel) -> dict[str, object]:
+        if part is None:
+            return classifier_facts(model, run, recipe, settings.device)
+        return discriminator_facts(model, run, recipe, part, settings.batch_size, settings.device)
+
+    def load(model: StudyModel) -> nn.Module:
+        file = checkpoint_file(model, run)
+        if part is None:
+            return load_checkpoint(file, recipe.model)
+        return PatchScore(load_judge(file, part, recipe.model).discriminator, region).eval()
+
+    if start.launch.collects:
+        own_models = models[process_number() :: num_processes()]
+        known = record.content["models"]
+        for found in collect({model.name: facts(model) for model in own_models if model.name not in known}):
+            known |= found
+        record.lap("test accuracy")
+    study = Study(
+        run=run,
+        record=record,
+        drawn=sampled,
+        shards=start.shards,
+        rounds=[
+            Round(own, load, flags, start.round_name(identity, [weights[model] for model in own]))
+            for own, flags in zip(of_repeat, held_out, strict=True)
+        ],
+        settings=settings,
+        target="output" if part else start.target,
+        threshold=REAL_ABOVE,
+        localisation_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
+    )
+    if start.explain(study):
+        network = record.content["models"][models[0].name]["network"]
+        names = [f"model {number}" for number in range(len(models) // repeats)]
+        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers)
+    return run.path
+
+
+def _train(launch: Launch, recipe: TrainingRecipe, models: Sequence[StudyModel], run: RunFolder) -> list[str]:
+    """Train what a start has to, or has to hand out, and name the models that are still untrained afterwards."""
+
+    def is_untrained(model: StudyModel) -> bool:
+        return not checkpoint_file(model, run).is_file()
+
+    wait_for_all()  # all refuse when the one that has the lock refuses
+    launch.hand_out(models, is_untrained)
+    for model in launch.own(models):
+        with run.claim(model.name):
+            wait_for_all()
+            obtain_checkpoint(model, run, recipe)
+    wait_for_all()
+    return agreed([model.name for model in models if is_untrained(model)])
