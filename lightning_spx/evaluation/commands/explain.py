@@ -17,6 +17,7 @@ from lightning_spx.data import Background
 from lightning_spx.data.photos import InputImages, find_images, read_images
 from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, PhotoAnswers
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
+from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     name_models,
@@ -238,5 +239,4 @@ def _save(path: Path, each: PhotoMaps, explained: ExplainedPhotos, position: int
 
 
 def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:
-    for ending in formats or ["png"]:
-        write_atomic(folder / f"{stem}.{ending}", partial(figure.savefig, dpi=200))
+    save_figure(folder, stem, figure, formats or ["png"], dpi=PAPER_DPI)

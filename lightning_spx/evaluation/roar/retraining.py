@@ -14,9 +14,9 @@ from lightning_spx.evaluation.training.accuracy import accuracy
 from lightning_spx.evaluation.training.epochs import train
 from lightning_spx.evaluation.training.study_models import TrainingRecipe
 from lightning_spx.reporting.rows import PIXEL
-from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.reading import read_json
 from lightning_spx.runs.record import ADVICE
 
 UNTOUCHED = Order("none", PIXEL, "either")
