@@ -100,7 +100,7 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
     """
     values = class_labels(labels)
     if not 0 <= num_images <= values.size:
-        raise ValueError(f"Expected `num_images` to be 0 to {values.size}, the number of images, got {num_images}.")
+        raise ValueError(f"Expected `num_images` to be 0 to {values.size}, the images there are, got {num_images}.")
     generator = np.random.default_rng(seed)
     classes, counts = np.unique(values, return_counts=True)
     shares, remainders = np.divmod(num_images * counts, max(1, values.size))
