@@ -73,7 +73,7 @@ def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
     if any(value.ndim != 4 for value in weights.values()):
         raise ValueError(f"it is a discriminator of {ORIGINAL} with batch normalisation, not instance normalisation")
     if len(weights) < 3:
-        raise ValueError(f"it is no discriminator of {ORIGINAL}, which has 3 convolutions at least")
+        raise ValueError(f"it is no discriminator of {ORIGINAL}, which has at least 3 convolutions")
     first = weights[min(weights)]
     if first.shape[1] != 3:
         raise ValueError(f"it is a discriminator of {ORIGINAL} for images of {first.shape[1]} channels, not of 3")

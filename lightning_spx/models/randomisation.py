@@ -71,7 +71,7 @@ def _warn_of_hidden(model: nn.Module) -> None:
     if hidden:
         warnings.warn(
             f"{type(model).__name__} holds layers outside of its modules, in a list or an object, such as a "
-            f"{type(hidden[0]).__name__}: they stay trained, and no share of randomised layers counts them.",
+            f"{type(hidden[0]).__name__}: they stay trained, and the share of randomised layers does not count them.",
             stacklevel=3,
         )
 

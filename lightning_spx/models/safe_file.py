@@ -54,5 +54,5 @@ def _reason(error: Exception) -> str:
     reason = " ".join((lines[0] if lines else str(error) or type(error).__name__).split())[:200]
     # bare numbers, the codes of a pickle, mean nothing to a user
     if reason.isdecimal() or "unsupported operand" in reason.lower():
-        return f"it is no file of `torch.save`, or a damaged one ({type(error).__name__}: {reason})"
+        return f"it is no file of `torch.save`, or it is damaged ({type(error).__name__}: {reason})"
     return reason
