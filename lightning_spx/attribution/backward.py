@@ -96,7 +96,7 @@ def evaluated_gradient(
 
 
 def passes_float16(logits: Tensor) -> bool:
-    """Whether the backward pass from the logits goes through a float16 tensor.
+    """Return whether the backward pass from the logits goes through a float16 tensor.
 
     Example:
         >>> x = torch.ones(1, requires_grad=True)

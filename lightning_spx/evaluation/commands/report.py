@@ -23,7 +23,7 @@ from lightning_spx.runs.record import RECORD_FILE, check_results, check_settings
 from lightning_spx.superpixels import segment_pool
 
 VERDICTS_FILE = "verdicts.json"
-# what a figure shows, by its name; others are bars of one number
+# captions by name of the figure; all other figures are bars of one number
 CAPTIONS = {
     "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
     "front": "front: every row between stability and fidelity, up and right is better",
