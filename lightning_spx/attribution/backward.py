@@ -45,7 +45,7 @@ def differentiate(
     total = logits.sum() if scale is None else (logits * scale).sum()
     gradient = _gradient(total, variable) if logits.requires_grad else None
     if gradient is None:
-        raise ValueError("Expected a model whose output is a differentiable function of its input, got another one.")
+        raise ValueError("Expected a model whose output is a differentiable function of its input, got another.")
     gradient = gradient.detach().float()
     if scale is not None:
         gradient = gradient / scale.to(gradient).view(-1, *[1] * (gradient.ndim - 1))
@@ -96,7 +96,7 @@ def evaluated_gradient(
 
 
 def passes_float16(logits: Tensor) -> bool:
-    """Whether the backward pass from the logits goes through a float16 tensor.
+    """Return whether the backward pass from the logits goes through a float16 tensor.
 
     Example:
         >>> x = torch.ones(1, requires_grad=True)

@@ -13,9 +13,9 @@ from lightning_spx.attribution.method import Model
 # others are rough with few steps or draws, and with LRP a layer's bias absorbs a share of the relevance.
 TOLERANCE = {"DeepLift": 0.02, "DeepLiftShap": 0.02, "LRP": 10.0}
 ROUGH = 1.0
-# of the precision bf16, in which a sum is no better
 # A sum that is off by this factor is no explanation
 NONSENSE = 10.0
+# the smallest tolerance in bf16, in which no sum is more exact
 TOLERANCE_IN_LOW_PRECISION = 0.2
 # methods whose baselines are a sample of images, whose mean logit is the reference
 SAMPLED = ("DeepLiftShap", "GradientShap")

@@ -27,7 +27,7 @@ def corners_changed(image: Tensor) -> Tensor:
     low, high = image.amin(), image.amax()
     negative = high + low - image if bool(high > low) else image + 1
     images = image.repeat(3, 1, 1, 1)
-    # of an odd side the place in the middle belongs to both
+    # the middle row or column of an odd side belongs to both quarters
     upper, right = slice((height + 1) // 2), slice(width // 2, None)
     lower, left = slice(height // 2, None), slice((width + 1) // 2)
     images[1, :, upper, right] = negative[0, :, upper, right]
@@ -87,7 +87,7 @@ def _movements(output: Tensor) -> list[float]:
 
 
 def _is_attention(output: Tensor) -> bool:
-    """Whether every row is a distribution over as many places as there are rows, as after a softmax."""
+    """Return whether every row is a distribution over as many places as there are rows, as after a softmax."""
     if output.shape[2] != output.shape[3] or bool((output < 0).any()):
         return False
     sums = output.double().sum(3)

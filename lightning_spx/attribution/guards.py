@@ -34,7 +34,7 @@ def module_of(model: Callable[[Tensor], Tensor]) -> nn.Module | None:
 
 
 def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:
-    """Whether `torch.compile` was applied to a model or a part of it.
+    """Return whether `torch.compile` was applied to a model or a part of it.
 
     Example:
         >>> network = nn.Sequential(nn.ReLU())

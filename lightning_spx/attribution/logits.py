@@ -98,7 +98,7 @@ def _warn_of_probabilities(model: Model, output: Tensor) -> None:
     else:
         return
     warnings.warn(
-        f"The outputs of {users_name(model)} {said}: their gradients are explained, which vanish where it is sure. "
+        f"The outputs of {users_name(model)} {said}: their gradients are explained, and vanish where it is sure. "
         f"Give the model without its {last}.",
         stacklevel=3,
     )

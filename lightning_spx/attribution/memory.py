@@ -79,7 +79,7 @@ def free_bytes(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device or the CPU ran out of memory.
+    """Return whether a device or the CPU ran out of memory.
 
     Example:
         >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))

@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM: the run stops at once, leaves nothing half written and says how to go on."""
+"""Handles Ctrl-C and a scheduler's SIGTERM: stops at once, leaves no half-written file and says how to resume."""
 
 import os
 import shlex
@@ -20,12 +20,12 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 class Interruptible:
     """A context in which the first SIGINT or SIGTERM unwinds the program, and the next ends it at once.
 
-    It ends in SystemExit with 128 and the signal's number, as shells have it (130, 143), and not in KeyboardInterrupt,
-    on which Lightning exits on its own.
+    It raises SystemExit with 128 plus the signal's number, as shells do (130, 143). It does not raise
+    KeyboardInterrupt, because Lightning catches that and exits by itself.
 
     Args:
-        words: of the command, after `spx`.
-        lightning: the command is one of Lightning's, which treats signals in its own way.
+        words: the words of the command after `spx`.
+        lightning: whether it is a command of Lightning, which handles signals itself.
     """
 
     def __init__(self, words: Sequence[str], *, lightning: bool = False) -> None:
@@ -36,7 +36,7 @@ class Interruptible:
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
-        """Take over the signals; they come to the main thread alone."""
+        """Install the handlers; only the main thread gets signals."""
         last_opened.set(None)
         if not self.lightning and threading.current_thread() is threading.main_thread():
             self._earlier = {number: signal.signal(number, self._stop) for number in SIGNALS}
@@ -45,7 +45,7 @@ class Interruptible:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the signals back and, after one of them, say how to go on."""
+        """Restore the earlier handlers and, after a signal, say how to resume."""
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         received = self._received
@@ -54,14 +54,14 @@ class Interruptible:
         elif isinstance(error, SIGTERMException):
             received = signal.SIGTERM
         if received is not None and kind is not None:
-            # whatever was raised on the way out, by a worker that got the signal too say, follows from it
+            # any exception on the way out, such as from a worker that got the signal too, follows from the signal
             print(f"\n{self.how_to_go_on(received)}", file=sys.stderr, flush=True)
             raise SystemExit(128 + received) from error
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            # A forked process, such as one that loads images, has this handler too. Ctrl-C goes to all processes of a
-            # terminal, and it is its parent's to end it.
+            # A forked process, such as one that loads images, inherits this handler. Ctrl-C goes to all processes of a
+            # terminal, but the parent ends its children.
             if number == signal.SIGTERM:
                 os._exit(128 + number)
         elif self._received is None:
@@ -72,7 +72,7 @@ class Interruptible:
             os.kill(self._process, number)
 
     def how_to_go_on(self, received: signal.Signals) -> str:
-        """Say what stopped the run, what is kept and which command goes on."""
+        """Say what stopped the run, what is kept and which command resumes it."""
         if self.lightning:
             return f"stopped by {received.name}: checkpoints are kept; go on from one of them with --ckpt_path"
         folder = last_opened.get()

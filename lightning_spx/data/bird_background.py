@@ -1,4 +1,4 @@
-"""What is behind the bird: smooth noise, stripes or a gradient of two colours, and some leaves."""
+"""Draws the background of a bird: smooth noise, stripes or a gradient of two colours, and some leaves."""
 
 import colorsys
 

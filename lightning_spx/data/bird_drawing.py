@@ -1,4 +1,4 @@
-"""One picture of a bird: which parts it has, how they are coloured, and what is behind it."""
+"""Draws one picture of a bird: its parts, their colours and the background."""
 
 import colorsys
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Measures of a shape of bird that looks to the right, in half lengths of its body; y points down.
+    """Measures of a bird that looks to the right, in half lengths of its body; y points down.
 
     Args:
         body: radii of the body.
-        tilt: angle of the body in radians, negative lifts the breast.
+        tilt: angle of the body in radians; a negative angle lifts the breast.
         head: centre and radius of the head.
-        neck: radius of the neck at breast and head.
+        neck: radii of the neck at the breast and at the head.
         beak: length and half width of the beak.
         legs: length and half width of the legs.
-        tail: end of the tail and half width there.
-        spread: the largest extent from the middle, for the choice of scale.
-        middle: the middle of the whole bird.
+        tail: end of the tail and its half width there.
+        spread: largest extent from the middle, which determines the scale.
+        middle: middle of the whole bird.
     """
 
     body: Point
@@ -69,7 +69,7 @@ HUES = {"red": 0.99, "blue": 0.60, "yellow": 0.14, "green": 0.36, "purple": 0.80
 def draw_bird(
     shape: str, colour: str, size: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return a picture `(size, size, 3)` uint8 and the mask `(size, size)` of the bird in it.
+    """Return a picture `(size, size, 3)` uint8 and the mask `(size, size)` of its bird.
 
     Args:
         shape: a key of `SHAPES`.
@@ -112,7 +112,7 @@ def _bird_coordinates(anatomy: Anatomy, size: int, generator: np.random.Generato
 
 
 def _palette(colour: str, generator: np.random.Generator) -> dict[str, Colour]:
-    """Return the colours of the parts: shades of one jittered hue, with bill and legs of their own."""
+    """Return the colours of the parts: shades of one jittered hue, and other colours for bill and legs."""
     hue = (HUES[colour] + generator.normal(0, 0.025)) % 1
     saturation, value = generator.uniform(0.45, 0.95), generator.uniform(0.5, 0.95)
 

@@ -1,4 +1,4 @@
-"""The official text files of CUB-200-2011 -> what is known of each photo."""
+"""Reads the official text files of CUB-200-2011, which describe each photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class BirdPhoto:
     Args:
         name: path below `images/`.
         species: number in `classes.txt`, from 1.
-        training: whether it is of the official training half.
-        box: left, top, width and height of the bird, as shares of the photo's width and height where the sizes of the
-            photos are listed, else in pixels; None if there are no boxes.
-        relative: whether the box is in shares.
+        training: whether it belongs to the official training half.
+        box: left, top, width and height of the bird, as fractions of the photo's width and height if the sizes of the
+            photos are listed, otherwise in pixels; None if there are no boxes.
+        relative: whether the box is given in fractions.
     """
 
     name: str
@@ -31,20 +31,20 @@ def read_species(root: Path) -> dict[int, str]:
     """Return the names of all species by number, such as `001.Black_footed_Albatross`.
 
     Raises:
-        FileNotFoundError: there is no `classes.txt`.
-        ValueError: a line of it is not a number and a name.
+        FileNotFoundError: `classes.txt` does not exist.
+        ValueError: a line is not a number and a name.
     """
     return {number: words[0] for number, words in _table(root / "classes.txt", 1).items()}
 
 
 def read_photos(root: Path) -> list[BirdPhoto]:
-    """Return all photos that the official files list, in their order, whether the image files are there or not.
+    """Return all photos that the official files list, in their order, whether or not the image files exist.
 
-    Where photos were resized, `image_sizes.txt` (number, original width and height, present ones) says how: boxes are
-    in original pixels.
+    If photos were resized, `image_sizes.txt` (number, original width and height, present width and height) says how,
+    because boxes are in original pixels.
 
     Raises:
-        FileNotFoundError: one of the files is not there.
+        FileNotFoundError: one of the files does not exist.
         ValueError: a line is malformed, or the files do not list the same photos.
     """
     names = _table(root / "images.txt", 1)
@@ -52,7 +52,7 @@ def read_photos(root: Path) -> list[BirdPhoto]:
     training = _numbers(root / "train_test_split.txt", 1, names)
     boxes = _numbers(root / "bounding_boxes.txt", 4, names) if (root / "bounding_boxes.txt").is_file() else {}
     listed = root / "image_sizes.txt"
-    # sizes may be known of the photos that are there alone
+    # the sizes of missing photos may be missing too
     sizes = _numbers(listed, 4, None) if listed.is_file() else {}
     photos = []
     for number, (name,) in names.items():
@@ -70,14 +70,14 @@ def read_photos(root: Path) -> list[BirdPhoto]:
 
 
 def choose_species(species: dict[int, str], classes: Sequence[str] | None) -> list[int]:
-    """Return the numbers of the species that a user names, in the order of the data set.
+    """Return the numbers of the species that the user names, in the order of the data set.
 
     Args:
         species: names by number.
         classes: names as in `classes.txt` or without their number, or numbers; None chooses all.
 
     Raises:
-        ValueError: there is no such species, or one is named twice.
+        ValueError: a species does not exist or is named twice.
 
     Example:
         >>> choose_species({1: "001.Jay", 2: "002.Owl", 3: "003.Kite"}, ["Kite", "1"])
@@ -100,7 +100,7 @@ def _spellings(number: int, name: str) -> tuple[str, str, str]:
 
 
 def _table(path: Path, columns: int) -> dict[int, list[str]]:
-    """Read lines of a number and as many words; the last word may hold spaces."""
+    """Read lines of a number and `columns` words; the last word may contain spaces."""
     if not path.is_file():
         raise FileNotFoundError(f"Expected {path}, one of the files of CUB-200-2011: set `root` to its folder.")
     rows: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Photos of birds with their masks, read through one geometry, before a background that is kept or replaced."""
+"""Photos of birds with their masks, resized and cropped alike, with the background kept or replaced."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Masks = Literal["none", "files", "files_or_boxes"]
 
 
 def replace_background(image: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
-    """Return an image `(..., 3, H, W)` with a colour `(3,)` wherever the mask `(..., H, W)` is False.
+    """Return an image `(..., 3, H, W)` that has a colour `(3,)` where the mask `(..., H, W)` is False.
 
     Example:
         >>> replace_background(torch.ones(3, 1, 2), torch.tensor([[True, False]]), torch.zeros(3))[0]
@@ -31,23 +31,23 @@ def replace_background(image: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
 
 
 def mask_file(root: Path, name: str) -> Path:
-    """Return where the mask of a photo is, `segmentations/<class>/<name>.png`."""
+    """Return the path of a photo's mask, `segmentations/<class>/<name>.png`."""
     return (root / "segmentations" / name).with_suffix(".png")
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
-    """Return a mask file as shares of annotators `(H, W)` in [0, 1], float32.
+    """Return a mask file as fractions of annotators `(H, W)` in [0, 1], float32.
 
-    Photos are turned as their EXIF data says, and so is a mask by its own: a mask without any is that of its photo as
-    viewers show it.
+    Photos are rotated as their EXIF data says, and masks as their own EXIF data says. A mask without EXIF data belongs
+    to the photo as viewers show it.
 
     Args:
         path: an image file, 255 on the object and 0 elsewhere.
         size: height and width of the photo, upright.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, has another size than its photo, or its values do not say plainly what is object,
+        FileNotFoundError: the file does not exist.
+        ValueError: it cannot be read, has another size than its photo, or its values do not clearly mark the object,
             see `mask_levels`.
 
     Example:
@@ -74,12 +74,12 @@ def box_mask(box: Box, relative: bool, size: tuple[int, int], name: str) -> Tens
 
     Args:
         box: left, top, width and height.
-        relative: whether it is in shares of the photo, else in pixels.
+        relative: whether the box is in fractions of the photo, otherwise in pixels.
         size: height and width of the photo.
-        name: of the photo, for an error.
+        name: name of the photo, for errors.
 
     Raises:
-        ValueError: a box in pixels lies outside the photo, as where photos were resized and boxes were not.
+        ValueError: a box in pixels lies outside the photo, which happens if photos were resized and boxes were not.
 
     Example:
         >>> box_mask((0.5, 0.0, 0.5, 1.0), True, (1, 4), "jay.jpg")
@@ -89,7 +89,7 @@ def box_mask(box: Box, relative: bool, size: tuple[int, int], name: str) -> Tens
     left, top, across, down = box
     if relative:
         left, top, across, down = left * width, top * height, across * width, down * height
-    # boxes drawn by hand overshoot by a pixel or two
+    # hand-drawn boxes may exceed the photo by a pixel or two
     elif left + across > width + 2 or top + down > height + 2:
         raise ValueError(
             f"Expected the bounding box of {name} inside its {width} x {height} pixels, got {list(box)}: photos that "
@@ -101,15 +101,15 @@ def box_mask(box: Box, relative: bool, size: tuple[int, int], name: str) -> Tens
 
 
 class BirdImages(LabelledImages):
-    """Photos and masks, from memory or from their files, un-augmented.
+    """Photos and masks without augmentation, from memory or from their files.
 
     Args:
-        photos: what is known of each.
-        labels: class of each, `(n,)` integers.
+        photos: the listed photos.
+        labels: class of each photo, `(n,)` integers.
         root: folder of the data set.
         image_size: side in pixels; photo and mask are resized by the shorter side and cropped to the central square.
-        masks: of none, of the files in `segmentations`, or of these and of bounding boxes where there is no file.
-        background: what takes the place of everything outside the mask.
+        masks: the source of masks: none, the files in `segmentations`, or bounding boxes for photos without a file.
+        background: what replaces everything outside the mask.
     """
 
     def __init__(
@@ -131,11 +131,11 @@ class BirdImages(LabelledImages):
         self.kept: list[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]] = []
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
-        """Return photo and mask at a position, the background as it is.
+        """Return photo and mask at a position, with the original background.
 
         Raises:
             ValueError: a file cannot be read, or mask and photo have different sizes.
-            FileNotFoundError: there is no mask.
+            FileNotFoundError: the mask does not exist.
         """
         if self.kept:
             pixels, known = self.kept[index]
@@ -144,17 +144,17 @@ class BirdImages(LabelledImages):
         return image.float() / 255, mask
 
     def finish(self, sample: Sample) -> Sample:
-        """Replace the background, after all geometry, so that its edge is that of the mask."""
+        """Replace the background after all geometric changes, so that it ends where the mask does."""
         if self.background == "keep":
             return sample
         return {**sample, "image": replace_background(sample["image"], sample["mask"], self.colour)}
 
     def pixels(self, index: int) -> Tensor:
-        """Read a photo in its own size, `(3, H, W)` uint8."""
+        """Read a photo in its original size, `(3, H, W)` uint8."""
         return read_pixels(self.root / "images" / self.photos[index].name)
 
     def fit(self, index: int, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Bring a photo and its mask to size, `(3, S, S)` uint8 and `(S, S)` bool."""
+        """Resize and crop a photo and its mask to `(3, S, S)` uint8 and `(S, S)` bool."""
         photo = self.photos[index]
         image = resize_and_crop(pixels, self.image_size)
         if self.masks == "none":

@@ -1,4 +1,4 @@
-"""Shapes as signed distances: negative inside, in the units of the coordinates, so that edges can be drawn soft."""
+"""Shapes as signed distances (negative inside, in units of the coordinates), from which soft edges are drawn."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ Point = tuple[float, float]
 
 
 def ellipse(x: Plane, y: Plane, centre: Point, radii: Point, angle: float = 0.0) -> Plane:
-    """Return the distance to an ellipse turned by `angle` radians (first order: exact on the edge).
+    """Return the distance to an ellipse rotated by `angle` radians (to first order: exact on the edge).
 
     Example:
         >>> x = np.array([0.0, 2.0, 3.0], np.float32)

@@ -24,26 +24,26 @@ class BirdsDataModule(ImageDataModule):
     """Birds in the layout of CUB-200-2011 (Wah et al., CNS-TR-2011-001), with the background kept or replaced.
 
     `root` holds `images/`, `segmentations/`, `images.txt`, `image_class_labels.txt`, `train_test_split.txt`,
-    `classes.txt` and `bounding_boxes.txt`. Photo and mask go through one geometry: resizing, crops, flips and
-    rotations; half of the annotators' agreement decides what is bird. The background is replaced last, and alike in
-    training, validation, test and prediction.
+    `classes.txt` and `bounding_boxes.txt`. Photo and mask are resized, cropped, flipped and rotated alike; a pixel is
+    bird if at least half of the annotators say so. The background is replaced last, and in the same way in training,
+    validation, test and prediction.
 
     Args:
         root: folder of the data set.
-        background: `keep`, or outside of the mask `black`, or the `mean` colour of the training photos.
-        classes: species by name (`Indigo_Bunting`, `014.Indigo_Bunting`) or number; None: all with photos.
-        boxes_as_masks: where a photo has no mask, its bounding box takes the place.
-        rotation: largest angle of a random rotation in training, in degrees, 0 to 45.
-        strict: refuse photos that are listed but absent or cannot be read; False: leave them out, with one warning.
+        background: what to show outside the mask: `keep`, `black`, or the `mean` colour of the training photos.
+        classes: species by name (`Indigo_Bunting`, `014.Indigo_Bunting`) or number; None takes all with photos.
+        boxes_as_masks: use the bounding box of a photo that has no mask.
+        rotation: largest angle of the random rotation in training, in degrees, 0 to 45.
+        strict: fail on listed photos that are missing or cannot be read; otherwise skip them with one warning.
         image_size: side of the images in pixels.
-        batch_size: images in a batch.
-        num_workers: processes that load images; 0: the main process.
+        batch_size: number of images in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
         plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: size of disjoint parts; None: all images are used.
-        val_fraction: share of the part held back for validation.
+        images_per_part: number of images in each disjoint part; None uses all images.
+        val_fraction: fraction of the part that is held back for validation.
         augment: random crops, flips and rotations in training.
 
     Raises:
@@ -96,25 +96,25 @@ class BirdsDataModule(ImageDataModule):
         return [species[number] for number in self._numbers]
 
     def setup(self, stage: str) -> None:
-        """Find what is missing or cannot be read before the first batch."""
+        """Find missing and unreadable files before the first batch."""
         self.pool()
         self.test()
 
     def load_pool(self) -> LabelledImages:
-        """Return the official training photos that are there and can be read."""
+        """Return the official training photos that exist and can be read."""
         return self._load(training=True)
 
     def load_test(self) -> LabelledImages:
-        """Return the official test photos that are there and can be read."""
+        """Return the official test photos that exist and can be read."""
         images = self._load(training=False)
         pool = self.pool()
         if isinstance(pool, BirdImages):
-            # the colour is that of the training photos
+            # the mean colour of the training photos
             images.colour = pool.colour
         return images
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of photos and masks, by name and size, and of how they are shown."""
+        """Return a SHA-256 of the names and sizes of photos and masks, and of how they are shown."""
         settings = (self._numbers, self.background, self.boxes_as_masks)
         digest = hashlib.sha256(repr(settings).encode())
         for photo in self._present:
@@ -136,7 +136,7 @@ class BirdsDataModule(ImageDataModule):
 
     @cached_property
     def _present(self) -> list[BirdPhoto]:
-        """The photos whose files are there, of the chosen species."""
+        """Return the photos of the chosen species whose files exist."""
         chosen = set(choose_species(read_species(self.root), self.classes))
         listed = [photo for photo in read_photos(self.root) if photo.species in chosen]
         found = [photo for photo in listed if (self.root / "images" / photo.name).is_file()]
@@ -151,7 +151,7 @@ class BirdsDataModule(ImageDataModule):
         return found
 
     def _masks(self, photos: list[BirdPhoto]) -> Masks:
-        """Where the masks come from; refuses photos without one before any is read."""
+        """Return the source of masks; refuse photos without one before any photo is read."""
         if self.background == "keep" and not self.boxes_as_masks and not (self.root / "segmentations").is_dir():
             return "none"
         without = [photo for photo in photos if not mask_file(self.root, photo.name).is_file()]
@@ -188,7 +188,7 @@ class BirdsDataModule(ImageDataModule):
                     raise
                 refused.append(error)
                 continue
-            # a mask that does not fit is no damaged photo: leaving it out would hide a mistake
+            # not skipped like a damaged photo: a mask that does not fit is a mistake of the data set
             pixels, mask = images.fit(index, original)
             good.append(index)
             total += pixels.double().mean((1, 2))

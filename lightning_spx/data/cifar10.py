@@ -1,4 +1,4 @@
-"""CIFAR-10 in the batches of its authors."""
+"""CIFAR-10, read from the batches of its authors."""
 
 import hashlib
 import json
@@ -18,17 +18,17 @@ class CIFAR10DataModule(ImageDataModule):
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 10 classes, 32 px.
 
     Args:
-        root: folder that holds, or is to hold, `cifar-10-batches-py`.
-        download: fetch the 170 MB where they are missing.
+        root: folder that contains, or will contain, `cifar-10-batches-py`.
+        download: download the 170 MB if they are missing.
         image_size: side of the images in pixels; other than 32 resizes.
-        batch_size: images in a batch.
-        num_workers: processes that load images; 0: the main process.
+        batch_size: number of images in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
         plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: size of disjoint parts; None: all images are used.
-        val_fraction: share of the part held back for validation.
+        images_per_part: number of images in each disjoint part; None uses all images.
+        val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
 
     Raises:
@@ -68,7 +68,7 @@ class CIFAR10DataModule(ImageDataModule):
         return list(CLASS_NAMES)
 
     def prepare_data(self) -> None:
-        """Fetch the batches if they are missing and wanted; Lightning calls this in one process."""
+        """Download the batches if they are missing and `download` is set; Lightning calls this in one process."""
         if self.download:
             self._read(train=True)
 

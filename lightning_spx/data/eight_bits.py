@@ -1,4 +1,4 @@
-"""What the numbers of an image file mean, at 8 bits: the brightness that viewers show, or why there is none."""
+"""Converts the numbers of an image file to 8-bit brightness, as viewers show it, or says why that is undefined."""
 
 import sys
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from PIL.ExifTags import Base as Tag
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-# of 16 bits: numbers of 8, 10, 12 and 14 bits that no one scaled do not reach it
+# 16-bit images below this value may hold unscaled numbers of 8, 10, 12 or 14 bits
 DOUBTFUL = 2**14
 WHITE_IS_ZERO = 0
 IN_PLANES = 2
@@ -21,8 +21,8 @@ class Numbers(NamedTuple):
     """How a file's numbers become brightness.
 
     Args:
-        highest: what full brightness is.
-        white_is_zero: whether the scale is turned round, where Pillow leaves that to us.
+        highest: the number of full brightness.
+        white_is_zero: whether the scale is inverted and Pillow does not invert it back.
     """
 
     highest: int
@@ -30,16 +30,16 @@ class Numbers(NamedTuple):
 
 
 def numbers_of(image: Image.Image) -> Numbers:
-    """Return what an image's header says of its numbers, before anything is decoded.
+    """Return what an image's header says about its numbers, before anything is decoded.
 
     Raises:
-        ValueError: they have no plain brightness, or Pillow mixes them up.
+        ValueError: their brightness is not defined, or Pillow decodes them wrongly.
 
     Example:
         >>> numbers_of(Image.new("L", (2, 1)))
         Numbers(highest=255, white_is_zero=False)
     """
-    # 32-bit values have no range, and what Pillow makes of CIELAB is another thing from version to version
+    # 32-bit values have no range, and Pillow's conversion of CIELAB changes from version to version
     if image.mode in ("F", "LAB") or (image.mode == "I" and image.format != "PPM"):
         raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
     white_is_zero = False
@@ -48,12 +48,12 @@ def numbers_of(image: Image.Image) -> Numbers:
         white_is_zero = tags.get(Tag.PhotometricInterpretation, WHITE_IS_ZERO) == WHITE_IS_ZERO
         if any(kind != UNSIGNED for kind in tags.get(Tag.SampleFormat, ())):
             raise ValueError("it holds signed numbers, whose brightness is not defined: save it with 8 bits, unsigned.")
-        # of planes Pillow's own reader takes bytes as they are
+        # Pillow's own reader takes the bytes of planes unchanged
         turned = white_is_zero or tags.get(Tag.FillOrder) == BITS_FROM_THE_RIGHT
         in_planes = tags.get(Tag.PlanarConfiguration) == IN_PLANES and {each[0] for each in image.tile} == {"raw"}
         if in_planes and (turned or set(tags.get(Tag.BitsPerSample, (1,))) != {8}):
             raise ValueError("it holds planes of other than 8 bits, which Pillow mixes up: save it interleaved.")
-    # one without pixels is refused when it is decoded
+    # an image without pixels is refused when it is decoded
     if not isinstance(image, ImageFile) or image.format not in ("PNG", "PPM", "TIFF") or not image.tile:
         return Numbers(255, white_is_zero)
     decoder, arguments = image.tile[0][0], image.tile[0][3]
@@ -64,15 +64,15 @@ def numbers_of(image: Image.Image) -> Numbers:
 
 
 def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
-    """Return a decoded image at 8 bits, the upper eight of more.
+    """Return a decoded image with 8 bits: the upper eight if it has more.
 
     Args:
-        image: decoded by Pillow, whose own conversion takes every grey above 255 for white.
+        image: decoded by Pillow, whose own conversion would turn every grey above 255 white.
         numbers: what its header says.
 
     Raises:
-        ValueError: of 16 bits no more than a quarter is used. Numbers of 8 to 14 bits in a larger container look like
-            that and are far too dark; whether they are those, or a photo of the night, no one can tell.
+        ValueError: at most a quarter of the 16-bit range is used. Unscaled numbers of 8 to 14 bits look like that and
+            would be far too dark, and they cannot be told from a photo taken at night.
 
     Example:
         >>> deep = Image.fromarray(np.array([[0, 0x80FF]], np.uint16))
@@ -82,25 +82,25 @@ def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
     if image.mode.startswith("I"):
         grey = np.asarray(image)
         _check_range(int(grey.max()), numbers)
-        # Pillow brings those of PNM to 16 bits, and those of TIFF it leaves
+        # Pillow scales 12 bits to 16 for PNM but not for TIFF
         shift = 4 if numbers.highest == 4095 and image.mode != "I" else 8
         levels = (grey >> shift).astype(np.uint8)
         return Image.fromarray(255 - levels if numbers.white_is_zero else levels)
     if numbers.highest == 65_535 and image.mode.startswith("RGB"):
-        # Pillow has taken the upper eight bits
+        # Pillow kept only the upper eight bits
         _check_range(256 * int(np.asarray(image)[..., :3].max()), numbers)
     return image
 
 
 def check_black(image: Image.Image, numbers: Numbers) -> None:
-    """Refuse colours of 16 bits that Pillow takes for black, as it leaves out the lower eight bits.
+    """Refuse 16-bit colours that Pillow turns black, because it drops the lower eight bits.
 
     Args:
-        image: opened anew, not decoded.
+        image: the image, opened again and not decoded.
         numbers: what its header says.
 
     Raises:
-        ValueError: the lower bits hold something.
+        ValueError: the lower bits are not zero.
     """
     if isinstance(image, ImageFile):
         image.tile = [tile._replace(args=_of_lower_bits(tile.args)) for tile in image.tile]
@@ -108,10 +108,10 @@ def check_black(image: Image.Image, numbers: Numbers) -> None:
 
 
 def _of_lower_bits(arguments: str | tuple[Any, ...] | None) -> str | tuple[Any, ...]:
-    """Arguments of Pillow's decoder that take the lower byte for the upper one."""
+    """Return arguments with which Pillow's decoder reads the lower byte instead of the upper one."""
     kind, *others = arguments if isinstance(arguments, tuple) else (arguments or "",)
     if others == [65_535]:
-        # of PNM it divides by the largest number
+        # for PNM, Pillow divides by the largest number
         return kind, 256
     little = kind.endswith("L") or (kind.endswith("N") and sys.byteorder == "little")
     turned = f"{kind[:-1]}{'B' if little else 'L'}"

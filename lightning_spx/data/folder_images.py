@@ -1,4 +1,4 @@
-"""Reading image files: which can be read, and their pixels."""
+"""Reads image files, and finds out which ones can be read."""
 
 import warnings
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def read_image(path: Path, image_size: int) -> Tensor:
 
 
 def read_pixels(path: Path) -> Tensor:
-    """Return the image of a file in its own size, `(3, H, W)` uint8, upright and in RGB, as `image_file.decode` says.
+    """Return the image of a file in its original size, `(3, H, W)` uint8, upright and in RGB, see `image_file.decode`.
 
     Args:
         path: an image file.
@@ -46,7 +46,7 @@ def read_pixels(path: Path) -> Tensor:
 
 
 class FolderImages(LabelledImages):
-    """Images read from their files each time they are asked for.
+    """Images that are read from their files at each access.
 
     Args:
         paths: the files.
@@ -54,7 +54,7 @@ class FolderImages(LabelledImages):
         image_size: side of the images in pixels.
 
     Raises:
-        ValueError: when a file that cannot be read is asked for.
+        ValueError: at access, if the file cannot be read.
     """
 
     def __init__(self, paths: list[Path], labels: Indices, image_size: int) -> None:
@@ -68,16 +68,16 @@ class FolderImages(LabelledImages):
 
 
 def read_all(groups: dict[int, list[Path]], image_size: int, *, strict: bool, verify: bool) -> LabelledImages:
-    """Return the images of all classes that can be read, in memory where they fit in 1 GiB.
+    """Return the readable images of all classes, held in memory if they fit in 1 GiB.
 
     Args:
         groups: the files of each label.
         image_size: side of the images in pixels.
-        strict: refuse a file that cannot be read; otherwise it is left out, with one warning for all.
-        verify: read files that stay on disk once, to find those that cannot be read.
+        strict: fail on a file that cannot be read; otherwise skip it, with one warning for all.
+        verify: if the images stay on disk, read each file once to find those that cannot be read.
 
     Raises:
-        ValueError: if a file cannot be read and `strict`, or none of a class can.
+        ValueError: if a file cannot be read and `strict` is set, or no file of a class can be read.
     """
     paths = [path for group in groups.values() for path in group]
     labels = np.repeat(np.array(list(groups), np.int64), [len(group) for group in groups.values()])
@@ -86,7 +86,8 @@ def read_all(groups: dict[int, list[Path]], image_size: int, *, strict: bool, ve
         return FolderImages(paths, labels, image_size)
     pixels = np.empty((len(paths) if in_memory else 0, image_size, image_size, 3), np.uint8)
     refused: dict[int, ValueError] = {}
-    # Pillow decodes outside the interpreter lock; for small images fighting over the lock costs more than that gains
+    # Pillow decodes outside the interpreter lock; for small images, contention for the lock costs more than threads
+    # gain
     for index, result in enumerate(_read_each(paths, image_size, in_threads=not in_memory)):
         if isinstance(result, ValueError):
             if strict:
@@ -108,7 +109,7 @@ def read_all(groups: dict[int, list[Path]], image_size: int, *, strict: bool, ve
 
 
 def _read_each(paths: list[Path], image_size: int, *, in_threads: bool) -> Iterator[NDArray[np.uint8] | ValueError]:
-    """Yield pixels `(S, S, 3)` or the error of each file, in order."""
+    """Yield, for each file in order, its pixels `(S, S, 3)` or the error."""
 
     def read(path: Path) -> NDArray[np.uint8] | ValueError:
         try:
@@ -121,5 +122,5 @@ def _read_each(paths: list[Path], image_size: int, *, in_threads: bool) -> Itera
     try:
         yield from track(results, "Reading images", total=len(paths), disable=len(paths) < LONG_READ, transient=True)
     finally:
-        # who stops at the first error does not wait for the rest
+        # a caller who stops at the first error does not wait for the other files
         pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Which files and folders of a data set are meant, and what is left out of it, said in one line."""
+"""Finds the files and folders of a data set, and warns in one line of those that are skipped."""
 
 import os
 import warnings
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# what a file is, its content says; these say which files are meant as images
+# endings of files that are meant as images; their content decides what they are
 EXTENSIONS = frozenset(
     {".apng", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
     | {".ppm", ".tif", ".tiff", ".webp"}
@@ -15,7 +15,7 @@ BEGINNINGS = (
     *(b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
     *(b"II*\0", b"MM\0*", b"RIFF"),
 )
-# what file managers leave behind
+# files that file managers leave behind
 NO_ONES = frozenset({"desktop.ini", "ehthumbs.db", "thumbs.db"})
 NAMED = 5
 
@@ -24,7 +24,7 @@ def class_folders(folder: Path) -> list[Path]:
     """Return the folders of the classes, sorted by name.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such folder.
     """
     found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not found:
@@ -33,7 +33,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """Return the image files right in a folder, sorted by name.
+    """Return the image files directly in a folder, sorted by name.
 
     Raises:
         ValueError: if there is none.
@@ -54,7 +54,7 @@ def image_paths(folder: Path) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a path ends as image files do, or is a file without an ending that begins as they do."""
+    """Return whether a path has the ending of an image file, or has no ending and starts with an image's bytes."""
     if path.suffix:
         return path.suffix.lower() in EXTENSIONS
     if path.name.startswith(".") or not path.is_file() or not os.access(path, os.R_OK):
@@ -64,7 +64,7 @@ def is_image(path: Path) -> bool:
 
 
 def contents(folder: Path) -> str:
-    """Return in words what is right in a folder, for whoever expected something else there.
+    """Describe what is directly in a folder, for an error that expected something else there.
 
     Example:
         >>> import tempfile
@@ -84,15 +84,15 @@ def contents(folder: Path) -> str:
 
 
 def others_in(folder: Path, used: Sequence[Path]) -> list[Path]:
-    """Return what is right in a folder beside what is used of it and what is hidden, sorted by name."""
+    """Return what is directly in a folder and neither used nor hidden, sorted by name."""
     return sorted(path for path in set(folder.iterdir()).difference(used) if not _is_no_ones(path))
 
 
 def warn_of_others(others: Iterable[Path]) -> None:
-    """Warn once of all files that are not used, by kind: of other formats, and images in folders not looked into.
+    """Warn once of all unused files by kind: other formats, and images in folders that are not searched.
 
     Args:
-        others: files, and folders of which the images are counted.
+        others: unused files, and folders whose images are counted.
     """
     kinds: Counter[str] = Counter()
     first = ""

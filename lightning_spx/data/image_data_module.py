@@ -1,4 +1,4 @@
-"""What every data module of labelled images shares: parts and loaders, apart from the test images."""
+"""The common part of all data modules of labelled images: parts of the training images, and loaders."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -18,23 +18,23 @@ from lightning_spx.data.training_loader import EpochSampler, TrainingImages
 class ImageDataModule(LightningDataModule, ABC):
     """Labelled images in [0, 1] for one of several models, each with its own part of the training images.
 
-    A batch is a dict: `image` `(N, 3, S, S)` float32, `label` `(N,)`, `index` `(N,)` the position among the training
-    (or test) images, and where there is one `mask` `(N, S, S)` bool. Only training batches are augmented.
+    A batch is a dict: `image` `(N, 3, S, S)` float32, `label` `(N,)`, `index` `(N,)` (the position among all training
+    or test images), and for data with masks `mask` `(N, S, S)` bool. Only training batches are augmented.
 
     Args:
         image_size: side S of the square images in pixels, 8 or more.
-        batch_size: images in a batch.
-        num_workers: processes that load images; 0: the main process.
-        plan: `all`: each model trains on all images; `disjoint`: on its own part; `folds`: on all but its own fold.
-        num_parts: number of models.
-        part: the model this module serves, 0 to num_parts - 1.
+        batch_size: number of images in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
+        plan: each model trains on `all` images, on its own part (`disjoint`), or on all but its own fold (`folds`).
+        num_parts: number of models and of parts.
+        part: number of the model that this module serves, 0 to num_parts - 1.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: size of disjoint parts; None: all images are used.
-        val_fraction: share of the part held back for validation, in [0, 1); under `folds` the fold held out is used.
+        images_per_part: number of images in each disjoint part; None uses all images.
+        val_fraction: fraction of the part held back for validation, in [0, 1); `folds` validates on the held-out fold.
         augment: random crops and flips in training.
 
     Attributes:
-        name: short name of the data set, as in tables of results.
+        name: short name of the data set in tables of results.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -47,7 +47,7 @@ class ImageDataModule(LightningDataModule, ABC):
     """
 
     name: str
-    # largest angle of a random rotation in training, in degrees; a setting where it makes sense
+    # largest angle of the random rotation in training, in degrees; subclasses may make it a setting
     rotation: float = 0.0
 
     def __init__(
@@ -87,21 +87,21 @@ class ImageDataModule(LightningDataModule, ABC):
         self.images_per_part = images_per_part
         self.val_fraction = val_fraction
         self.augment = augment
-        # one dict for this module and its copies for other parts: whoever reads first, reads for all
+        # shared with the copies for other parts, so that images are read only once
         self._images: dict[str, LabelledImages] = {}
 
     @property
     @abstractmethod
     def class_names(self) -> list[str]:
-        """Name of each class, in the order of the labels."""
+        """Return the name of each class, in the order of the labels."""
 
     @abstractmethod
     def load_pool(self) -> LabelledImages:
-        """Return the training images; called once."""
+        """Read the training images; called once."""
 
     @abstractmethod
     def load_test(self) -> LabelledImages:
-        """Return the test images; called once."""
+        """Read the test images; called once."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -109,11 +109,11 @@ class ImageDataModule(LightningDataModule, ABC):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
+        """Return the number of classes."""
         return len(self.class_names)
 
     def pool(self) -> LabelledImages:
-        """Return all training images, un-augmented, whatever the part."""
+        """Return the training images of all parts, without augmentation."""
         if "pool" not in self._images:
             self._images["pool"] = self.load_pool()
         return self._images["pool"]
@@ -129,29 +129,29 @@ class ImageDataModule(LightningDataModule, ABC):
         return make_split(self.pool().labels, self.plan, self.num_parts, self.seed, self.images_per_part)
 
     def held_out(self) -> Indices:
-        """Return the sorted pool indices of the fold this model never sees; empty unless the plan is `folds`."""
+        """Return the sorted pool indices of the fold that this model never sees; empty unless the plan is `folds`."""
         return self.split().held_out_indices(self.part)
 
     def validation_indices(self) -> Indices:
-        """Return the sorted pool indices used for validation: the fold held out, or a share of the part."""
+        """Return the sorted pool indices for validation: the held-out fold, or a fraction of the part."""
         if self.plan == "folds":
             return self.held_out()
         own = self.split().train_indices(self.part)
         return own[stratified_draw(self.pool().labels[own], round(self.val_fraction * own.size), self.seed)]
 
     def train_indices(self) -> Indices:
-        """Return the sorted pool indices this model trains on."""
+        """Return the sorted pool indices on which this model trains."""
         return np.setdiff1d(self.split().train_indices(self.part), self.validation_indices(), assume_unique=True)
 
     def use_part(self, part: int, seed: int | None = None) -> Self:
-        """Return a copy for another model, that shares the images read so far and later, for a trainer of its own.
+        """Return a copy for another model and trainer, which shares the images that either of them reads.
 
         Args:
-            part: the model, 0 to num_parts - 1.
-            seed: another seed, for a repeat of the study; None: as here.
+            part: number of the model, 0 to num_parts - 1.
+            seed: another seed, for a repeat of the study; None keeps this one.
 
         Raises:
-            ValueError: if there is no such part.
+            ValueError: if the part does not exist.
         """
         if not 0 <= part < self.num_parts:
             raise ValueError(f"Expected `part` to be 0 to {self.num_parts - 1}, got {part}.")
@@ -162,12 +162,12 @@ class ImageDataModule(LightningDataModule, ABC):
         return other
 
     def with_images(self, pool: LabelledImages, test: LabelledImages, seed: int) -> Self:
-        """Return a copy for one model that trains on all of other images, such as ones of which pixels were removed.
+        """Return a copy for a single model with other images, such as images with removed pixels.
 
         Args:
-            pool: training images, all of which are used whatever the plan of this module.
+            pool: training images; all of them are used, whatever the plan of this module.
             test: test images.
-            seed: of the validation share, order and augmentation.
+            seed: seeds validation share, order and augmentation.
         """
         other = self.use_part(self.part, seed)
         other.plan, other.num_parts, other.part, other.images_per_part = "all", 1, 0, None
@@ -175,7 +175,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return other
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        """Return shuffled, augmented batches of the part without its validation share."""
+        """Return shuffled, augmented batches of the part without its validation images."""
         indices = self.train_indices()
         images = TrainingImages(
             self.pool(), indices, (self.seed, self.part), augmented=self.augment, rotation=self.rotation
@@ -187,7 +187,7 @@ class ImageDataModule(LightningDataModule, ABC):
             images,
             batch_size=self.batch_size,
             sampler=EpochSampler(images, order_seed, num_processes, rank, epoch),
-            # a last batch of one image has no variance to normalise by
+            # batch normalisation fails on a last batch of one image
             drop_last=indices.size >= self.batch_size * num_processes,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -195,7 +195,7 @@ class ImageDataModule(LightningDataModule, ABC):
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """Return batches of the validation images; none where `val_fraction` is 0."""
+        """Return batches of the validation images; none if `val_fraction` is 0."""
         return self._evaluation_loader(self.pool(), self.validation_indices())
 
     def test_dataloader(self) -> DataLoader[Sample]:
@@ -209,7 +209,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def _evaluation_loader(self, images: LabelledImages, indices: Indices) -> DataLoader[Sample]:
         return DataLoader(
             Subset(images, indices.tolist()),
-            # by name: for prediction Lightning makes the loader again from its named arguments
+            # by name, because for prediction Lightning makes the loader again from its named arguments
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,

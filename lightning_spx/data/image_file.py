@@ -1,4 +1,4 @@
-"""The pixels of an image file as a viewer shows them, or one line that says why there are none."""
+"""Decodes an image file as viewers show it, or says in one line why that is impossible."""
 
 import struct
 import zlib
@@ -11,39 +11,37 @@ from PIL import Image, ImageOps
 
 from lightning_spx.data.eight_bits import check_black, eight_bits, numbers_of
 
-# by content, whatever the name ends with: other formats that Pillow knows run programs or read other files
+# recognised by content, whatever the name; other formats of Pillow may run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# what Pillow raises on damaged files of these formats, and on those large enough to exhaust the memory; found by
-# feeding it such files
+# what Pillow raises on damaged files of these formats and on files large enough to exhaust memory, found by fuzzing
 UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError),
     *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, zlib.error, MemoryError),
 )
 MAX_SIDE = 20_000
-# where Pillow itself refuses a decompression bomb; it warns from half of that
+# the limit from which Pillow refuses a decompression bomb; it warns from half of it
 MAX_PIXELS = 2 * 89_478_485
-# the shorter side is brought to the size of a batch's images, so a strip would become far larger than its file
+# the shorter side is resized to that of a batch's images, so a strip would become far larger than its file
 MAX_RATIO = 100
 
 
 def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
-    """Return the first frame of an image file, turned as its EXIF data says, at 8 bits.
+    """Return the first frame of an image file with 8 bits, rotated as its EXIF data says.
 
-    Of 12 and 16 bits the upper eight are kept, and 16 of which no more than a quarter is used are refused. Colour
-    profiles and gamma are left out of account, and colours that have no red, green and blue (CMYK) are converted as
-    Pillow does. Nothing is decoded of a file that says it is wider or higher than 20,000 pixels, holds more than
-    178,956,970 of them, or is more than 100 times as long as it is wide.
+    Of 12 or 16 bits the upper eight are kept; 16-bit images that use at most a quarter of their range are refused.
+    Colour profiles and gamma are ignored, and Pillow converts other colour spaces (CMYK). A file is refused before it
+    is decoded if it has more than 20,000 px a side or 178,956,970 px in all, or an aspect ratio above 100.
 
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
-        mode: colours alone, whatever their transparency, or with their opacity.
+        mode: RGB ignores transparency; RGBA adds the opacity.
 
     Returns:
         `(H, W, 3)`, or `(H, W, 4)` with opacity.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, is too large, or holds numbers whose brightness
-            is not plain, see `eight_bits`.
+        ValueError: if the file does not exist, cannot be read, is too large, or holds numbers whose brightness is not
+            defined, see `eight_bits`.
 
     Example:
         >>> import tempfile
@@ -54,7 +52,7 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
         array([[  0, 128]], dtype=uint8)
     """
     try:
-        # a pipe of that name would be waited for
+        # reading a pipe of that name would wait forever
         if not path.is_file():
             raise FileNotFoundError("there is no such file.")
         with Image.open(path, formats=FORMATS) as image:
@@ -75,6 +73,6 @@ def _check_size(width: int, height: int) -> None:
     longer, shorter = max(width, height), min(width, height)
     if longer > MAX_SIDE or width * height > MAX_PIXELS or longer > MAX_RATIO * shorter:
         raise ValueError(
-            f"it is {width} x {height} pixels, and a side may have {MAX_SIDE} and be {MAX_RATIO} times as long as the "
-            f"other, and all may be {MAX_PIXELS}."
+            f"it is {width} x {height} pixels, and the limits are {MAX_SIDE} px a side, {MAX_PIXELS} px in all and an "
+            f"aspect ratio of {MAX_RATIO}."
         )

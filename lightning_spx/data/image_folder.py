@@ -1,4 +1,4 @@
-"""Images in one folder per class: ImageNet, Imagenette, CIFAR-10 as files, or one's own."""
+"""Images in one folder per class: ImageNet, Imagenette, CIFAR-10 as files, or your own."""
 
 import hashlib
 import warnings
@@ -12,31 +12,31 @@ from lightning_spx.data.splits import Plan
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` where there is no `test`.
+    """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
-    Images are turned as their EXIF data says, converted to RGB at 8 bits (the first frame of a moving one, the colours
-    of transparent pixels as they are stored), and resized and cropped to a central square where their size differs. One
-    with more than 20,000 pixels a side or 178,956,970 in all, or with a side more than 100 times as long as the other,
-    is unreadable. All are read once at the start, so that no split holds an image that cannot be read; sets that fit in
-    1 GiB stay in memory.
+    Images are rotated as their EXIF data says, converted to 8-bit RGB (the first frame of an animated image, the stored
+    colours of transparent pixels), and resized and cropped to a central square if their size differs. An image with
+    more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100, counts as unreadable. All
+    images are read once at the start, so that no split contains an unreadable one; sets that fit in 1 GiB stay in
+    memory.
 
-    Files count by their endings or, without one, by content. What is left out of a class, such as images in folders
-    below it, is counted in one warning.
+    Images are recognised by their endings or, without one, by content. One warning counts the files that are skipped,
+    such as images in folders inside a class folder.
 
     Args:
-        root: folder that holds `train` and `test` or `val`.
-        strict: refuse an image that cannot be read; False: skip it, with one warning that counts them.
-        verify: read all images of a large set at the start; False saves that time on files known to be good, and an
-            image that cannot be read ends the run when it is met.
+        root: folder that contains `train` and `test` or `val`.
+        strict: fail on an image that cannot be read; otherwise skip it, with one warning that counts them.
+        verify: read all images of a large set at the start. False saves that time for files known to be good; an
+            unreadable image then ends the run when it is reached.
         image_size: side of the images in pixels.
-        batch_size: images in a batch.
-        num_workers: processes that load images; 0: the main process.
+        batch_size: number of images in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
         plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: size of disjoint parts; None: all images are used.
-        val_fraction: share of the part held back for validation.
+        images_per_part: number of images in each disjoint part; None uses all images.
+        val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
 
     Raises:
@@ -77,7 +77,7 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def train_folder(self) -> Path:
-        """The folder of the training classes."""
+        """Return the folder of the training classes."""
         folder = self.root / "train"
         if not folder.is_dir():
             alike = _training_folders(self.root)
@@ -89,7 +89,7 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def test_folder(self) -> Path:
-        """The folder of the test classes: `test`, or else `val`, also where `test` has no folders of classes."""
+        """Return the folder of the test classes: `test`, or `val` if `test` has no class folders."""
         there = [self.root / name for name in ("test", "val") if (self.root / name).is_dir()]
         if not there:
             raise FileNotFoundError(
@@ -100,11 +100,11 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the folders in `train`, sorted."""
+        """Return the sorted names of the folders in `train`."""
         return [folder.name for folder in class_folders(self.train_folder)]
 
     def setup(self, stage: str) -> None:
-        """Find what is missing or cannot be read before the first batch."""
+        """Find missing and unreadable files before the first batch."""
         self.pool()
         self.test()
 
@@ -129,7 +129,7 @@ class ImageFolderDataModule(ImageDataModule):
         return self._load(folder)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of the names and sizes of all files; a file's folder is its label."""
+        """Return a SHA-256 of the names and sizes of all files; folders are part of the names and give the labels."""
         digest = hashlib.sha256()
         for folder in (self.train_folder, self.test_folder):
             for path in (path for group in class_folders(folder) for path in image_paths(group)):
@@ -146,7 +146,7 @@ class ImageFolderDataModule(ImageDataModule):
 
 
 def _training_folders(root: Path) -> list[Path]:
-    """Folders of a root that are named almost as that of the training images is."""
+    """Return the folders whose names resemble that of the training folder."""
     return sorted(path for path in root.glob("*") if path.is_dir() and path.name.lower().startswith("train"))
 
 

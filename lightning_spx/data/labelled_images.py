@@ -1,4 +1,4 @@
-"""Images with labels, un-augmented, as a data module gives them to whoever trains, tests or explains."""
+"""Images with labels and without augmentation, for training, test and explanation."""
 
 from abc import ABC, abstractmethod
 
@@ -18,7 +18,7 @@ class LabelledImages(Dataset[Sample], ABC):
     """Images in [0, 1] with class labels known in advance.
 
     An item is a dict: `image` `(3, H, W)` float32 in [0, 1], `label` and `index` (the position in this data set) as
-    integer scalars, and where there is one `mask` `(H, W)` bool, the object.
+    integer scalars, and if there is one, the object's `mask` `(H, W)` bool.
 
     Args:
         labels: class of each image, `(n,)` integers.
@@ -44,15 +44,15 @@ class LabelledImages(Dataset[Sample], ABC):
         return self.finish(self.unfinished(index))
 
     def unfinished(self, index: int) -> Sample:
-        """Return the sample at a position before `finish`, as training augments it."""
-        # counts from the end become positions, and one beyond it is refused
+        """Return the sample at a position before `finish`, because training augments it first."""
+        # resolves negative positions and raises for positions outside
         position = range(len(self))[index]
         image, mask = self.read(position)
         sample = {"image": image, "label": torch.tensor(self.labels[position]), "index": torch.tensor(position)}
         return sample if mask is None else {**sample, "mask": mask}
 
     def finish(self, sample: Sample) -> Sample:
-        """Return the sample after what follows all geometry, such as replacing a background; by default as it is."""
+        """Apply what must follow all geometric changes, such as another background; by default nothing."""
         return sample
 
     @abstractmethod
@@ -61,13 +61,13 @@ class LabelledImages(Dataset[Sample], ABC):
 
 
 class ArrayImages(LabelledImages):
-    """Images held in memory as bytes.
+    """Images held in memory as 8-bit arrays.
 
     Args:
         images: `(n, H, W, 3)` uint8.
         labels: class of each image, `(n,)` integers.
         masks: `(n, H, W)` bool, or None.
-        image_size: side in pixels that image and mask are resized to; None: as they are.
+        image_size: side in pixels to which image and mask are resized; None keeps their size.
 
     Raises:
         ValueError: if the lengths differ.

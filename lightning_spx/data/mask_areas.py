@@ -1,4 +1,4 @@
-"""Whether the areas of a mask are numbers of classes or objects, of which a threshold would take the largest."""
+"""Decides whether a mask holds numbers of classes or objects, for which a threshold would be wrong."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,16 +6,16 @@ from scipy.ndimage import label, maximum, maximum_filter, minimum, minimum_filte
 
 Levels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
-# what videos make of black and white, and JPEG of black in most files
+# levels within NEAR are black or white in videos; JPEG turns black into levels up to ALMOST_BLACK in most files
 NEAR, ALMOST_BLACK = 24, 8
-# annotators and drawn masks have few values, blurred edges and probabilities have many
+# masks of annotators or drawn masks have few values; blurred edges and probabilities have many
 FEW_VALUES = 32
 SHARE_OF_OBJECT = 0.25
 SHARE_OF_SINGLE = 0.05
 SHARE_OF_HALF = 0.1
 SHARE_OF_LEVELS = 0.4
 MOST_ANNOTATORS = 10
-# what 2 to 10 annotators agree on, rounded either way
+# the levels that 1 to 10 annotators can give, rounded up or down
 SHARES = frozenset(
     round(255 * votes / annotators + turn)
     for annotators in range(1, MOST_ANNOTATORS + 1)
@@ -28,12 +28,13 @@ HALVES = (127, 128)
 def has_numbers(levels: Levels, values: NDArray[np.int64], *, is_lossy: bool = False) -> bool:
     """Return whether a mask's areas have levels that are neither the object, nor its background, nor in between.
 
-    Plain are the lowest value up to 24, all from 231 on, and soft edges: next to a smooth area lies a similar level. Of
-    few values, those that up to 10 annotators give are plain too, if their areas lie round higher ones.
+    Plain levels are the lowest value if it is at most 24, all values from 231, and soft edges, which have similar
+    levels beside them. If there are few values, the levels that up to 10 annotators can give are plain too, provided
+    that their areas surround higher ones.
 
     Args:
         levels: `(H, W)` from 0 to 255.
-        values: that there are, sorted.
+        values: the values that occur, sorted.
         is_lossy: whether the file's format changes values a little.
 
     Example:
@@ -50,7 +51,7 @@ def has_numbers(levels: Levels, values: NDArray[np.int64], *, is_lossy: bool = F
     odd = values[~plain & ~(few & np.isin(values, list(SHARES)))]
     if plain.all():
         return False
-    # an edge is a pixel or two wide, and what has a number has an inside
+    # an edge is a pixel or two wide, but an area with a number has an interior
     inside = maximum_filter(levels, size=3) == minimum_filter(levels, size=3)
     numbered = inside & np.isin(levels, odd)
     if numbered.sum() >= SHARE_OF_OBJECT * (levels > 0).sum() and (few or not _is_smooth(levels, values, numbered)):
@@ -59,14 +60,14 @@ def has_numbers(levels: Levels, values: NDArray[np.int64], *, is_lossy: bool = F
 
 
 def _is_smooth(levels: Levels, values: NDArray[np.int64], numbered: Flags) -> bool:
-    """Whether most areas go over into others by a step or two of the levels that there are."""
+    """Return whether most areas change into their neighbours by a step or two of the existing levels."""
     places = np.searchsorted(values, levels).astype(np.int16)
     steps = (maximum_filter(places, size=5) - minimum_filter(places, size=5))[numbered]
     return bool((steps > 2).sum() <= SHARE_OF_OBJECT * (steps > 0).sum())
 
 
 def _are_side_by_side(levels: Levels, values: NDArray[np.int64], inside: Flags) -> bool:
-    """Whether areas in between lie alone or beside each other, or are neither object nor background by half."""
+    """Return whether intermediate areas lie alone, side by side, or at exactly half."""
     drawn = levels > max(NEAR, int(values[0]))
     size = (inside & drawn).sum()
     between = inside & drawn & (levels < min(255 - NEAR, int(values[-1])))
@@ -75,7 +76,7 @@ def _are_side_by_side(levels: Levels, values: NDArray[np.int64], inside: Flags) 
     places, count = label(drawn, np.ones((3, 3)))
     numbers = np.arange(1, count + 1)
     highest, lowest = maximum(levels, places, numbers), minimum(levels, places, numbers)
-    # who has drawn apart from others has drawn another outline, and one level alone is a number
+    # annotators draw different outlines, so an isolated area with a single level is a number
     single = np.concatenate([[False], (highest == lowest) & (highest < values[-1])])
     if (between & single[places]).sum() >= SHARE_OF_SINGLE * size:
         return True
@@ -87,7 +88,7 @@ def _are_side_by_side(levels: Levels, values: NDArray[np.int64], inside: Flags) 
 
 
 def _are_nested(levels: Levels, values: NDArray[np.int64]) -> bool:
-    """Whether nine of ten neighbours that differ are of levels that follow each other."""
+    """Return whether nine of ten neighbours that differ have consecutive levels."""
     places = np.searchsorted(values, levels)
     steps = np.abs(np.concatenate([np.diff(places, axis=axis).ravel() for axis in (0, 1)]))
     return bool((steps == 1).sum() >= 0.9 * (steps > 0).sum())

@@ -1,4 +1,4 @@
-"""What a mask file says of each pixel, from 0 to 255 on the object, or why that is not plain."""
+"""Reads a mask file as levels from 0 to 255 on the object, or says why they are not clear."""
 
 from pathlib import Path
 
@@ -10,24 +10,24 @@ from lightning_spx.data.mask_areas import NEAR, has_numbers
 
 Levels = NDArray[np.uint8]
 HALF = 128
-# colours that a JPEG file gives to grey
+# how far JPEG may move the channels of grey apart
 ALMOST_GREY = 16
 ADVICE = "save it as grey of 8 bits, 255 on the object and 0 elsewhere."
 
 
 def mask_levels(path: Path) -> Levels:
-    """Return how much of each pixel is object, `(H, W)` from 0 to 255, upright.
+    """Return how much of each pixel is object, `(H, W)` from 0 to 255, with the image upright.
 
-    Grey is taken as it is, and one value of at least 128 beside 0 is the object. So is one colour on black, and what is
-    opaque where all pixels have one colour, or where the opaque ones are the bright ones. Zeros alone are no object,
-    and neither is what JPEG and WebP make of them. Values near 0 and 255 are those.
+    Grey levels are used unchanged, but a single value of at least 128 beside 0 is the object. So is a single colour on
+    black. Opaque pixels are the object if all pixels have one colour or if the opaque ones are the bright ones. Zeros
+    alone, or what JPEG and WebP make of them, mean that there is no object. Values near 0 and 255 count as 0 and 255.
 
     Args:
         path: an image file.
 
     Raises:
-        ValueError: the file cannot be read, or holds something else: nothing from 128 on, as numbers of classes or
-            annotators do; numbers of classes beside 255; several colours; grey and opacity that differ.
+        ValueError: the file cannot be read, or holds something else: only values below 128, like numbers of classes or
+            annotators; numbers of classes beside 255; several colours; grey and opacity that differ.
 
     Example:
         >>> import tempfile
@@ -57,7 +57,7 @@ def mask_levels(path: Path) -> Levels:
         advice = "multiply it by 255." if largest == 1 else ADVICE
         raise ValueError(f"Expected the mask {path} to be 255 on the object, got at most {largest}: {advice}")
     if len(values) == 2 and values[0] == 0:
-        # there are two kinds of pixels, and resizing would shrink an object that is 128
+        # only two levels: make the object 255, because resizing would shrink an object of 128
         return np.where(levels > 0, 255, 0).astype(np.uint8)
     if has_numbers(levels, values, is_lossy=noise is not None):
         some = ", ".join(map(str, values[:5].tolist())) + (", ..." if len(values) > 5 else "")
@@ -68,7 +68,7 @@ def mask_levels(path: Path) -> Levels:
 
 
 def _of_colours(path: Path, colours: Levels) -> Levels:
-    """Return grey, or the one colour that there is beside black."""
+    """Return the grey levels, or those of the single colour beside black."""
     red, green, blue = colours.transpose(2, 0, 1)
     brightest: Levels = np.maximum(np.maximum(red, green), blue)
     if (brightest - np.minimum(np.minimum(red, green), blue)).max() <= ALMOST_GREY:
@@ -82,7 +82,7 @@ def _of_colours(path: Path, colours: Levels) -> Levels:
 
 
 def _noise_of_black(path: Path) -> int | None:
-    """How far values of an image without light lie apart in JPEG and in lossy WebP; None for another format."""
+    """Return how far the values of a black image differ in JPEG and lossy WebP; None for other formats."""
     with path.open("rb") as file:
         start = file.read(16)
     if start.startswith(b"\xff\xd8\xff"):

@@ -1,4 +1,4 @@
-"""What the masks of a data set say together: none of them is wrong, and all of them are odd."""
+"""Finds problems that show only in all masks of a data set together, not in any single one."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class MaskSurvey:
-    """Counts masks as they are read, and warns of what no single one shows.
+    """Counts masks as they are read, and warns of problems that no single mask shows.
 
     Example:
         >>> survey = MaskSurvey()
@@ -22,14 +22,14 @@ class MaskSurvey:
         self.share = torch.zeros(())
 
     def add(self, name: str, mask: Tensor) -> None:
-        """Count a mask `(S, S)` bool, as models are shown it."""
+        """Count a mask `(S, S)` bool, as the models get it."""
         self.num_masks += 1
         self.share = self.share + mask.float()
         if not mask.any():
             self.without.append(name)
 
     def said(self) -> list[str]:
-        """Return what is odd, a line each."""
+        """Return one line for each problem."""
         found = []
         if self.without:
             found.append(
@@ -48,6 +48,6 @@ class MaskSurvey:
         return found
 
     def warn(self) -> None:
-        """Warn of what is odd."""
+        """Warn of each problem."""
         for line in self.said():
             warnings.warn(line, stacklevel=3)

@@ -1,4 +1,4 @@
-"""The image files that a user names on the command line -> images of one size."""
+"""Finds and reads the image files that a user names on the command line, as images of one size."""
 
 import glob
 import warnings
@@ -15,12 +15,12 @@ from lightning_spx.data.found_images import contents, is_image, others_in, warn_
 
 @dataclass(frozen=True)
 class InputImages:
-    """Images that were read, with a name for the files that are made of each.
+    """Images with a name for the output files of each.
 
     Args:
-        names: unique, of the files' stems.
-        paths: (N,) the files.
-        images: (N, 3, S, S) in [0, 1].
+        names: unique names, made from the files' stems.
+        paths: (N,) files.
+        images: (N, 3, S, S), RGB in [0, 1].
     """
 
     names: list[str]
@@ -29,10 +29,10 @@ class InputImages:
 
 
 def find_images(places: Sequence[str | Path]) -> list[Path]:
-    """List image files: files as given, the images right in a folder, and what a pattern such as `birds/*.jpg` finds.
+    """List image files: given files, the images directly in a folder, and the matches of a pattern (`birds/*.jpg`).
 
     Raises:
-        FileNotFoundError: there is no such file, or a folder or pattern holds no image.
+        FileNotFoundError: a file does not exist, or a folder or pattern has no image.
 
     Example:
         >>> find_images(["nowhere.png"])
@@ -71,10 +71,10 @@ def read_images(paths: Sequence[Path], image_size: int, strict: bool = False) ->
     Args:
         paths: image files.
         image_size: side of the images in pixels.
-        strict: refuse a file that cannot be read; otherwise it is left out, with one warning for all.
+        strict: fail on a file that cannot be read; otherwise skip it, with one warning for all.
 
     Raises:
-        ValueError: a file cannot be read and `strict`, or none can; or `image_size` is below 1.
+        ValueError: a file cannot be read and `strict` is set, no file can be read, or `image_size` is below 1.
     """
     if image_size < 1:
         raise ValueError(f"Expected `image_size` to be at least 1, got {image_size}.")

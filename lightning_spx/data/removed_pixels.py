@@ -1,4 +1,4 @@
-"""Images of which some pixels were replaced by one colour, in an order that is known for each image."""
+"""Images in which some pixels are replaced by one colour, in an order that is given for each image."""
 
 import numpy as np
 import torch
@@ -9,18 +9,18 @@ from lightning_spx.data.labelled_images import LabelledImages, Sample
 
 
 class RemovedPixels(LabelledImages):
-    """Images with a number of pixels replaced: the first in the order, or all but the first.
+    """Images with `count` pixels replaced: the first ones in the order, or the last ones.
 
     Args:
-        images: the images as they are.
-        positions: those of them that this data set has, `(n,)`.
-        ranks: the order of each image's pixels, 0 first, `(n, H, W)` integers; may be mapped from a file.
-        count: pixels that are replaced.
-        colour: of replaced pixels, one value in [0, 1] for each channel.
+        images: the original images.
+        positions: positions of the images that this data set contains, `(n,)`.
+        ranks: rank of each image's pixels, 0 first, `(n, H, W)` integers; may be memory-mapped.
+        count: number of pixels to replace.
+        colour: colour of replaced pixels, one value in [0, 1] per channel.
         keep: replace the last `count` pixels of the order instead of the first.
 
     Raises:
-        ValueError: if the lengths differ or `count` is beyond the number of pixels.
+        ValueError: if the lengths differ or `count` exceeds the number of pixels.
 
     Example:
         >>> from lightning_spx.data.labelled_images import ArrayImages
@@ -61,5 +61,5 @@ class RemovedPixels(LabelledImages):
         return torch.where(gone, self.colour[:, None, None].expand_as(image), image), mask
 
     def finish(self, sample: Sample) -> Sample:
-        """Finish a sample as the images do."""
+        """Finish a sample as the original data set does."""
         return self.images.finish(sample)

@@ -1,11 +1,11 @@
-"""Images to size."""
+"""Resizes and crops images."""
 
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 
 def resize_and_crop(image: Tensor, image_size: int) -> Tensor:
-    """Return the central square of an image after bringing its shorter side to `image_size` (bilinear, antialiased).
+    """Return the central square of an image after resizing its shorter side to `image_size` (bilinear, antialiased).
 
     Args:
         image: `(C, H, W)`, integer or float.

@@ -1,4 +1,4 @@
-"""A split: what each of several models trains on, saved to a file and verified when read back."""
+"""A split says which images each of several models trains on; it is saved to a file and verified when read."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ class Split:
     """The training images of several models, as indices into one pool; made by `make_split`.
 
     Args:
-        plan: `all`: every model trains on the whole pool; `disjoint`: on its own part; `folds`: on all but its fold.
-        num_parts: number of models.
+        plan: every model trains on the whole pool (`all`), its own part (`disjoint`), or all but its fold (`folds`).
+        num_parts: number of models and of parts.
         seed: the seed of the draw.
         labels_hash: SHA-256 of the labels of the pool.
-        parts: sorted indices per model: what it trains on, or under `folds` what it does not.
-        num_images: images in the pool.
+        parts: sorted indices per model: the images it trains on, or under `folds` those it does not train on.
+        num_images: number of images in the pool.
 
     Example:
         >>> split = make_split([0, 0, 1, 1], plan="disjoint", num_parts=2)
@@ -41,10 +41,10 @@ class Split:
     num_images: int
 
     def train_indices(self, part: int) -> Indices:
-        """Return the sorted indices that the model of a part may train on.
+        """Return the sorted indices on which the model of a part may train.
 
         Raises:
-            ValueError: if there is no such part.
+            ValueError: if the part does not exist.
         """
         self._check(part)
         if self.plan == "folds":
@@ -52,17 +52,17 @@ class Split:
         return self.parts[part]
 
     def held_out_indices(self, part: int) -> Indices:
-        """Return the sorted indices of the fold held out from the model of a part; empty under other plans.
+        """Return the sorted indices of the fold that the model of a part never sees; empty under other plans.
 
         Raises:
-            ValueError: if there is no such part.
+            ValueError: if the part does not exist.
         """
         self._check(part)
         return self.parts[part] if self.plan == "folds" else np.empty(0, np.int64)
 
     @property
     def sha256(self) -> str:
-        """The hash of plan, seed, labels and indices."""
+        """Return the hash of plan, seed, labels and indices."""
         return hashlib.sha256(json.dumps(self._content(), sort_keys=True).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -91,18 +91,18 @@ class Split:
 def make_split(
     labels: ArrayLike, plan: Plan = "disjoint", num_parts: int = 2, seed: int = 0, images_per_part: int | None = None
 ) -> Split:
-    """Return the split of a pool of images by a plan.
+    """Split a pool of images according to a plan.
 
     Args:
         labels: class of each image of the pool, `(n,)` integers.
         plan: see `Split`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         seed: decides which image goes where.
-        images_per_part: size of the parts, for the plan `disjoint` only; None: all images are used.
+        images_per_part: number of images in each part, only for the plan `disjoint`; None uses all images.
 
     Raises:
-        TypeError: if the labels are no integers.
-        ValueError: if the plan is unknown or the pool too small for it.
+        TypeError: if the labels are not integers.
+        ValueError: if the plan is unknown or the pool is too small for it.
 
     Example:
         >>> split = make_split([0, 1] * 10, plan="folds", num_parts=4)
@@ -171,8 +171,8 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
         labels: class of each image of the pool, `(n,)` integers.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged or edited, was made for other labels, or holds parts that no plan makes.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file is damaged or edited, was made for other labels, or holds parts that no plan gives.
 
     Example:
         >>> import tempfile
@@ -204,7 +204,7 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
                 f"got {class_labels(labels).size} of hash {own_hash[:12]}."
             )
         if split.num_images != class_labels(labels).size or not _is_possible(split):
-            raise ValueError(f"Expected {path} to hold indices of its images, but those of split {number} are others.")
+            raise ValueError(f"Expected {path} to hold parts of its plan, but split {number} has other indices.")
     return splits
 
 
@@ -220,14 +220,14 @@ def _read_split(entry: dict[str, Any]) -> Split:
 
 
 def _read_indices(part: object) -> Indices:
-    # NumPy would round a number with a point, and read words
+    # NumPy would round decimals and parse words
     if not isinstance(part, list) or not all(type(index) is int for index in part):
-        raise TypeError("a part that is no list of integers")
+        raise TypeError("a part is not a list of integers")
     return np.asarray(part, dtype=np.int64)
 
 
 def _is_possible(split: Split) -> bool:
-    """Whether the parts are of this plan: sorted indices of the pool, that no two of them share unless all are all."""
+    """Return whether the parts fit the plan: sorted pool indices, and no common ones unless every part is the pool."""
     parts = split.parts
     if split.plan not in get_args(Plan) or split.num_parts != len(parts) or not parts:
         return False

@@ -1,4 +1,4 @@
-"""Index arithmetic on labels: which images a model trains on and which it never sees. Reads no image."""
+"""Index arithmetic on labels, without reading images: which images a model trains on and which it never sees."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Plan = Literal["all", "disjoint", "folds"]
 def disjoint_parts(
     labels: ArrayLike, num_parts: int = 2, seed: int = 0, images_per_part: int | None = None
 ) -> list[Indices]:
-    """Return parts without common images, each with the class shares of the whole.
+    """Return parts without common images, each with the class frequencies of the whole.
 
     The numbers of images of a class differ by at most one between the parts, and so do the sizes of the parts.
 
@@ -20,14 +20,14 @@ def disjoint_parts(
         labels: class of each image, `(n,)` integers.
         num_parts: number of parts.
         seed: decides which image goes where.
-        images_per_part: images in each part; None: all images are used.
+        images_per_part: number of images in each part; None uses all images.
 
     Returns:
         Sorted indices into `labels`, one array per part.
 
     Raises:
-        TypeError: if the labels are no integers.
-        ValueError: if there are fewer images, or fewer of a class, than asked for.
+        TypeError: if the labels are not integers.
+        ValueError: if there are fewer images, or fewer of a class, than requested.
 
     Example:
         >>> [part.size for part in disjoint_parts([0, 0, 0, 1, 1, 1, 1], num_parts=2)]
@@ -51,7 +51,7 @@ def disjoint_parts(
 
 
 def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]:
-    """Return the folds of a stratified partition: model i trains on all images but those of fold i.
+    """Return stratified folds: model i trains on all images except those of fold i.
 
     Args:
         labels: class of each image, `(n,)` integers.
@@ -59,10 +59,10 @@ def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]
         seed: decides which image goes where.
 
     Returns:
-        Sorted indices of the images held out, one array per fold; every image is in exactly one.
+        Sorted indices of the held-out images, one array per fold; every image is in exactly one fold.
 
     Raises:
-        TypeError: if the labels are no integers.
+        TypeError: if the labels are not integers.
         ValueError: if there are fewer images of a class than folds.
 
     Example:
@@ -77,20 +77,20 @@ def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]
 
 
 def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indices:
-    """Return a seeded draw of exactly `num_images` images with the class shares of the whole.
+    """Return a seeded draw of exactly `num_images` images with the class frequencies of the whole.
 
-    Each class gets its share rounded down; the places left go to the largest remainders.
+    Each class gets its share, rounded down; the remaining images go to the largest remainders.
 
     Args:
         labels: class of each image, `(n,)` integers.
-        num_images: images to draw, 0 to n.
+        num_images: number of images to draw, 0 to n.
         seed: decides which images are drawn.
 
     Returns:
         Sorted indices into `labels`, `(num_images,)`.
 
     Raises:
-        TypeError: if the labels are no integers.
+        TypeError: if the labels are not integers.
         ValueError: if there are fewer images.
 
     Example:
@@ -104,7 +104,7 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
     generator = np.random.default_rng(seed)
     classes, counts = np.unique(values, return_counts=True)
     shares, remainders = np.divmod(num_images * counts, max(1, values.size))
-    # equal remainders: the seed decides, so that no class is always the one to lose
+    # the seed decides between equal remainders, so that no class always loses
     order = np.lexsort((generator.permutation(classes.size), -remainders))
     shares[order[: num_images - shares.sum()]] += 1
     drawn = [
@@ -115,11 +115,11 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
 
 
 def class_labels(labels: ArrayLike) -> Indices:
-    """Return labels as `(n,)` int64, or say why they are none.
+    """Return labels as `(n,)` int64, or raise if they are not labels.
 
     Raises:
-        TypeError: if the labels are no integers.
-        ValueError: if the labels have not one axis.
+        TypeError: if the labels are not integers.
+        ValueError: if the labels do not have exactly one axis.
 
     Example:
         >>> class_labels([1, 0]).dtype
@@ -145,7 +145,7 @@ def _check_classes(labels: Indices, num_parts: int, name: str) -> None:
 
 
 def _deal(labels: Indices, chosen: Indices, num_parts: int, seed: int) -> list[Indices]:
-    """Deal the chosen images like cards, class after class: both kinds of counts then differ by at most one."""
+    """Deal the chosen images like cards, class after class, so that part and class sizes differ by at most one."""
     generator = np.random.default_rng(seed)
     cards = generator.permutation(chosen)
     cards = cards[np.argsort(labels[cards], kind="stable")]

@@ -1,4 +1,4 @@
-"""Bird-like shapes drawn at run time: images, classes and exact masks without a download."""
+"""Draws bird-like shapes at run time: images, classes and exact masks without a download."""
 
 import hashlib
 import json
@@ -10,30 +10,30 @@ from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.splits import Plan
 
-# changes with the pictures, so that results of older drawings are not taken for results of these
+# raised when the drawings change, so that older results are not mistaken for those of the new drawings
 DRAWING_VERSION = 1
 
 
 class SyntheticBirdsDataModule(ImageDataModule):
     """Birds of two shapes and five colours on textured backgrounds, with the exact mask of each bird.
 
-    A class is a colour and a shape: `red songbird`, `red wader`, `blue songbird`, ... Each image is a function of
-    `data_seed` and its own number, whatever the other images are.
+    A class is a colour and a shape: `red songbird`, `red wader`, `blue songbird`, ... Each image depends only on
+    `data_seed` and its own number.
 
     Args:
-        num_train: training images.
-        num_test: test images.
-        num_classes: classes, 2 to 10.
+        num_train: number of training images.
+        num_test: number of test images.
+        num_classes: number of classes, 2 to 10.
         data_seed: decides what is drawn.
         image_size: side of the images in pixels, 32 to 256.
-        batch_size: images in a batch.
-        num_workers: processes that load images; 0: the main process.
+        batch_size: number of images in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
         plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: size of disjoint parts; None: all images are used.
-        val_fraction: share of the part held back for validation.
+        images_per_part: number of images in each disjoint part; None uses all images.
+        val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
 
     Raises:
@@ -83,7 +83,7 @@ class SyntheticBirdsDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Colour and shape of each class."""
+        """Return the colour and shape of each class."""
         return [f"{colour} {shape}" for colour, shape in self._kinds()]
 
     def load_pool(self) -> LabelledImages:
@@ -95,7 +95,7 @@ class SyntheticBirdsDataModule(ImageDataModule):
         return self._draw(stage=1, num_images=self.num_test)
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of all that decides what is drawn."""
+        """Return a SHA-256 of everything that decides what is drawn."""
         settings = [DRAWING_VERSION, self.data_seed, self.num_train, self.num_test, self._num_classes, self.image_size]
         return hashlib.sha256(json.dumps([self.name, *settings]).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
-"""Training batches whose order and augmentation depend on seed, part and epoch alone.
+"""Training batches whose order and augmentation depend only on seed, part and epoch.
 
-A run that restarts from the last finished epoch then sees what the uninterrupted run would have seen: neither the
-number of workers nor other random draws of the program matter.
+So a run that resumes after the last finished epoch gets the same batches as an uninterrupted run, whatever the number
+of workers and the other random draws of the program.
 """
 
 from collections.abc import Iterator, Sized
@@ -15,14 +15,14 @@ from lightning_spx.data.transforms import augment
 
 
 class TrainingImages(Dataset[Sample]):
-    """Some of the images, augmented anew in each epoch; position `epoch * len + i` is image i in that epoch.
+    """Some of the images, augmented differently in each epoch; position `epoch * len + i` is image i in that epoch.
 
     Args:
-        images: un-augmented images.
+        images: images without augmentation.
         indices: the images to train on, `(m,)`.
-        seed: entropy of the augmentation.
-        augmented: False gives the images as they are.
-        rotation: largest angle of a random rotation, in degrees.
+        seed: seeds the augmentation.
+        augmented: whether to augment the images.
+        rotation: largest angle of the random rotation, in degrees.
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class TrainingImages(Dataset[Sample]):
 
 
 class EpochSampler(DistributedSampler[int]):
-    """Shuffle by seed and epoch, and name the epoch in each position, for workers that outlive an epoch.
+    """Shuffles by seed and epoch; positions encode the epoch, because workers outlive it.
 
-    Lightning calls `set_epoch` before every epoch, and leaves a `DistributedSampler` in place on several devices.
+    Lightning calls `set_epoch` before every epoch, and does not replace a `DistributedSampler` on several devices.
 
     Args:
         images: the data set that reads the positions.
-        seed: seed of the order.
-        num_replicas: number of processes that share the epoch.
-        rank: the process.
-        epoch: the first one: workers read ahead before Lightning has named it, which matters to a run that restarts.
+        seed: seeds the order.
+        num_replicas: number of processes that share an epoch.
+        rank: number of this process.
+        epoch: the first epoch. A resumed run needs it, because workers read ahead before Lightning calls `set_epoch`.
     """
 
     def __init__(

@@ -8,21 +8,21 @@ from torchvision.transforms.v2 import functional
 
 from lightning_spx.data.labelled_images import Sample
 
-# up to this size a shift by an eighth is the custom (CIFAR), above it crops of random scale (ImageNet)
+# up to this size images are usually shifted by an eighth (CIFAR), above it cropped at a random scale (ImageNet)
 LARGEST_SMALL_IMAGE = 64
 
 
 def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.0) -> Sample:
     """Return the sample after a random rotation, crop and horizontal flip, the same for image and mask.
 
-    Up to 64 px the image is padded by an eighth on each side by reflection and a crop of its size taken (He et al.
-    2016, section 4.2); above, the crop covers 35 to 100 % of the image at a ratio of 3/4 to 4/3 and is resized
-    (Szegedy et al. 2015). A rotation comes first, about the centre, with the image continued by reflection.
+    Up to 64 px, the image is padded by reflection by an eighth on each side and a crop of its size is taken (He et al.
+    2016, section 4.2). Above, the crop covers 35 to 100 % of the image with an aspect ratio of 3/4 to 4/3 and is
+    resized (Szegedy et al. 2015). The rotation comes first, about the centre, and pads by reflection.
 
     Args:
-        sample: `image` `(3, S, S)` and, where there is one, `mask` `(S, S)`; other entries stay as they are.
-        generator: the source of chance; equal generators give equal results, whatever else draws random numbers.
-        rotation: largest angle, in degrees, 0 to 45.
+        sample: `image` `(3, S, S)` and, if present, `mask` `(S, S)`; other entries do not change.
+        generator: the random generator; equal generators give equal results, whatever else draws random numbers.
+        rotation: largest angle in degrees, 0 to 45.
 
     Example:
         >>> import torch
@@ -40,7 +40,7 @@ def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.
         height, width = (min(size, round(size * math.sqrt(area * math.exp(sign * log_ratio)))) for sign in (1, -1))
         top, left = (int(generator.integers(0, size - side + 1)) for side in (height, width))
     flip = generator.random() < 0.5
-    # drawn last, so that without rotation the rest is what it was
+    # drawn last, so that the other draws are the same without rotation
     angle = float(generator.uniform(-rotation, rotation)) if rotation else 0.0
 
     def move(pixels: Tensor) -> Tensor:
@@ -55,15 +55,15 @@ def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.
 
     moved = {**sample, "image": move(sample["image"])}
     if "mask" in sample:
-        # as floats: reflection is not defined for bool; half of the area decides after resizing
+        # as floats, because bool cannot be reflected; at least half of a resized pixel must be object
         moved["mask"] = move(sample["mask"][None].float())[0] >= 0.5
     return moved
 
 
 def _rotated(pixels: Tensor, angle: float) -> Tensor:
-    """Rotate `(C, S, S)` about the centre; what comes into the square is the reflection of what is there."""
+    """Rotate `(C, S, S)` about the centre; reflection fills the corners."""
     size = pixels.shape[-1]
-    # half of the diagonal beyond half of the side, and a pixel for the interpolation
+    # half of the diagonal minus half of the side, and a pixel for the interpolation
     margin = math.ceil(size * (math.sqrt(2) - 1) / 2) + 1
     wide = functional.pad(pixels, [margin] * 4, padding_mode="reflect")
     turned: Tensor = functional.rotate(wide, angle, interpolation=functional.InterpolationMode.BILINEAR)
@@ -71,13 +71,13 @@ def _rotated(pixels: Tensor, angle: float) -> Tensor:
 
 
 def zoom_and_crop(image: Tensor, generator: np.random.Generator) -> Tensor:
-    """Return an image enlarged by 286/256, cropped to its size at random and flipped with probability one half.
+    """Return an image enlarged by 286/256, randomly cropped to its size and flipped with probability one half.
 
     It is the augmentation of CycleGAN (Zhu et al., ICCV 2017).
 
     Args:
         image: `(3, S, S)`.
-        generator: the source of chance.
+        generator: the random generator.
 
     Example:
         >>> import torch
@@ -88,6 +88,6 @@ def zoom_and_crop(image: Tensor, generator: np.random.Generator) -> Tensor:
     enlarged = math.ceil(size * 286 / 256)
     top, left = (int(value) for value in generator.integers(0, enlarged - size + 1, 2))
     larger: Tensor = functional.resize(image, [enlarged, enlarged], antialias=True)
-    # the weights of an interpolation sum to one but for rounding
+    # the weights of an interpolation sum to one only up to rounding
     cropped = larger[..., top : top + size, left : left + size].clamp(0, 1)
     return cropped.flip(-1) if generator.random() < 0.5 else cropped

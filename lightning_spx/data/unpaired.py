@@ -1,4 +1,4 @@
-"""Two sets of photos without pairs, such as horses and zebras: what a CycleGAN trains on."""
+"""Two sets of photos without pairs, such as horses and zebras, on which a CycleGAN trains."""
 
 import hashlib
 import warnings
@@ -24,25 +24,25 @@ class UnpairedDataModule(ImageDataModule):
     """Images in `root/trainA`, `trainB`, `testA` and `testB`, in pairs that change from epoch to epoch.
 
     A batch is a dict: `image_a` and `image_b` `(N, 3, S, S)` float32 in [0, 1], and their positions among all training
-    (or test) images, `index_a` and `index_b`. An epoch has each image of the larger set once; the smaller one is
-    repeated. Validation and test are pairs of test images in their order, as many as the smaller set has.
+    or test images, `index_a` and `index_b`. An epoch contains each image of the larger set once and repeats the smaller
+    set. Validation and test use pairs of test images in their order, as many as the smaller set has images.
 
-    For studies the images of A are the class 0 and those of B the class 1: `pool()`, `test()` and the parts of
-    `disjoint` and `folds` are of both, each part with its share of A and of B.
+    For studies, the images of A are class 0 and those of B are class 1. `pool()`, `test()` and the parts of `disjoint`
+    and `folds` contain both, and each part has its share of A and of B.
 
     Args:
-        root: folder that holds the four.
-        strict: refuse an image that cannot be read; False: skip it, with one warning that counts them.
+        root: folder that contains these four folders.
+        strict: fail on an image that cannot be read; otherwise skip it, with one warning that counts them.
         verify: read all images of a large set at the start, see `ImageFolderDataModule`.
         image_size: side of the images in pixels, divisible by 4.
-        batch_size: pairs in a batch.
-        num_workers: processes that load images; 0: the main process.
+        batch_size: number of pairs in a batch.
+        num_workers: number of processes that load images; 0 loads them in the main process.
         plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
-        num_parts: number of models.
+        num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, pairs, order and augmentation.
-        images_per_part: size of disjoint parts, A and B together; None: all images are used.
-        augment: enlarge by 286/256, crop at random and flip, in training.
+        images_per_part: number of images in each disjoint part, A and B together; None uses all images.
+        augment: in training, enlarge by 286/256, crop at random and flip.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -80,11 +80,11 @@ class UnpairedDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """The two sets."""
+        """Return the names of the two sets."""
         return list(DOMAINS)
 
     def setup(self, stage: str) -> None:
-        """Find what is missing or cannot be read before the first batch."""
+        """Find missing and unreadable files before the first batch."""
         sizes = [int((self.pool().labels == label).sum()) for label in range(2)]
         self.test()
         if max(sizes) > VERY_DIFFERENT * min(sizes):
@@ -96,11 +96,11 @@ class UnpairedDataModule(ImageDataModule):
             )
 
     def load_pool(self) -> LabelledImages:
-        """Return the training images of A and then of B."""
+        """Return the training images of A, then those of B."""
         return self._load("train")
 
     def load_test(self) -> LabelledImages:
-        """Return the test images of A and then of B."""
+        """Return the test images of A, then those of B."""
         return self._load("test")
 
     def fingerprint(self) -> str:
@@ -127,14 +127,14 @@ class UnpairedDataModule(ImageDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """Return pairs of test images: nothing is chosen by them, and the published sets have no others."""
+        """Return pairs of test images: they choose nothing, and the published sets have no other images."""
         return self.test_dataloader()
 
     def test_dataloader(self) -> DataLoader[Sample]:
         """Return pairs of test images."""
         return DataLoader(
             Pairs(self.test(), np.arange(len(self.test())), (self.seed,), training=False, augmented=False),
-            # by name: for prediction Lightning makes the loader again from its named arguments
+            # by name, because for prediction Lightning makes the loader again from its named arguments
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
@@ -163,14 +163,14 @@ class Pairs(Dataset[Sample]):
     """Pairs of an image of A and one of B; position `epoch * len + i` is pair i of that epoch.
 
     Args:
-        images: un-augmented, of the classes 0 (A) and 1 (B).
-        indices: those that are used, `(m,)`.
-        seed: entropy of pairs and augmentation.
-        training: each image of the larger set once an epoch, with others each time; False: in order, each at most once.
-        augmented: enlarge, crop and flip.
+        images: images without augmentation, of the classes 0 (A) and 1 (B).
+        indices: indices of the images to use, `(m,)`.
+        seed: seeds pairs and augmentation.
+        training: use each image of the larger set once an epoch, in new pairs; otherwise each at most once, in order.
+        augmented: whether to enlarge, crop and flip.
 
     Raises:
-        ValueError: if none of the images is of A, or of B.
+        ValueError: if there is no image of A, or none of B.
 
     Example:
         >>> from lightning_spx.data.labelled_images import ArrayImages

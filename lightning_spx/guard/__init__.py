@@ -1,4 +1,4 @@
-"""What is around every call of a user's model: it is asked in evaluation mode, and left as it was."""
+"""Surrounds every call of a user's model: evaluates it in evaluation mode and leaves it as it was."""
 
 from lightning_spx.guard.behind import modules_behind
 from lightning_spx.guard.hidden import hidden_modules

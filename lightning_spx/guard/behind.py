@@ -1,4 +1,4 @@
-"""Which modules a callable evaluates: those that it is, is bound to, encloses, or names."""
+"""Finds the modules that a callable evaluates: those that it is, is bound to, encloses, or names."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -12,9 +12,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
-# from a function to an object that holds a list of networks, and a few steps more
+# enough steps from a function to an object that holds a list of networks, and a few more
 DEPTH = 6
-# a container of networks has few entries, one of images has many
+# containers of networks have few entries, containers of images have many
 LONGEST = 100
 LEADING_EVERYWHERE = (Trainer, LightningDataModule, Logger, Callback, Dataset, DataLoader, Optimizer)
 LIBRARIES = frozenset(
@@ -68,10 +68,10 @@ LIBRARIES = frozenset(
 
 
 def modules_behind(model: object) -> list[nn.Module]:
-    """Return the modules that a model evaluates, as far as what it refers to tells: the outermost ones, each once.
+    """Return the modules that a model refers to and so may evaluate: the outermost ones, each once.
 
-    Seen through are methods, `functools.partial`, functions with what they enclose, their defaults and the global names
-    that they use, objects, and lists, tuples and dicts of these.
+    The search follows methods, `functools.partial`, functions (their closures, defaults and the global names that they
+    use), objects, and lists, tuples and dicts of these.
 
     Args:
         model: any callable.
@@ -83,7 +83,7 @@ def modules_behind(model: object) -> list[nn.Module]:
     """
     found: list[nn.Module] = []
     waiting: deque[tuple[object, int]] = deque([(model, 0)])
-    seen: dict[int, object] = {}  # the objects stay alive, or another one might take a number
+    seen: dict[int, object] = {}  # holds the objects, so that no other object can get the same id
     while waiting:
         value, depth = waiting.popleft()
         if id(value) in seen:
@@ -116,21 +116,21 @@ def referred_to(value: object) -> Iterator[object]:
 
 
 def enclosed(function: FunctionType) -> Iterator[object]:
-    """Yield the values that a function has taken along: of its closure, and its defaults."""
+    """Yield the values that a function carries with it: its closure and its defaults."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
-        except ValueError:  # a name that has no value yet
+        except ValueError:  # the name has no value yet
             continue
     yield from function.__defaults__ or ()
     yield from (function.__kwdefaults__ or {}).values()
-    # what `functools.wraps` has put another function around
+    # the function that `functools.wraps` wrapped
     if hasattr(function, "__wrapped__"):
         yield function.__wrapped__
 
 
 def named_globals(function: FunctionType) -> dict[str, object]:
-    """Return the global values that a function, or one that is defined in it, uses by name."""
+    """Return the global values that a function, or a function defined inside it, uses by name."""
     names: set[str] = set()
     codes = [function.__code__]
     while codes:
@@ -141,9 +141,9 @@ def named_globals(function: FunctionType) -> dict[str, object]:
 
 
 def is_plain_object(value: object) -> bool:
-    """Whether a value is an object of a class of the user's, whose attributes say what it holds.
+    """Return whether a value is an object of a user's class, whose attributes show what it holds.
 
-    Objects of libraries are none, nor those that lead everywhere: a Trainer to its data, a logger to its files.
+    Excluded are objects of libraries, and objects that lead everywhere: a Trainer to its data, a logger to its files.
     """
     if isinstance(value, (type, *LEADING_EVERYWHERE)) or not hasattr(value, "__dict__"):
         return False

@@ -1,4 +1,4 @@
-"""Networks that a module holds outside of its registered modules: neither its state nor its layers have them."""
+"""Finds networks that a module holds without registering them, so that its state and layers do not contain them."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from lightning_spx.guard.kept_state import KeptState
 
 
 def hidden_modules(model: nn.Module) -> list[nn.Module]:
-    """Return modules with parameters that are in a model's lists, dicts and objects and not among its modules.
+    """Return modules with parameters that a model holds in lists, dicts and objects but not among its modules.
 
     Example:
         >>> class Hiding(nn.Module):

@@ -1,4 +1,4 @@
-"""Everything that modules hold beside their parameters, remembered and put back."""
+"""Saves and restores everything that modules hold beside their parameters."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -25,31 +25,31 @@ from lightning_spx.guard.kept_values import (
 )
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), torch.dtype, torch.device, torch.Size, type))
-# what every module has; hooks are looked at by themselves
+# attributes of every module; hooks are handled separately
 OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 OF_LAYERS: dict[type[nn.Module], frozenset[str]] = {}
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 OF_ALL_MODULES = tuple(f"_global{name}" for name in HOOKS)
 PLAIN_TENSORS = (Tensor, nn.Parameter)
-# norms' scales and biases: of a network's parameters the many, and a hundredth of its memory
+# scales of norms and biases: most of a network's parameters, but a hundredth of its memory
 SMALL_PARAMETER = 2**16
-# modules -> a hook -> an object of the user's -> its list
+# modules -> a hook -> a user's object -> its list
 DEPTH = 4
 
 
 class KeptState:
-    """A context that puts back what modules held when it was entered, and in which they are in evaluation mode.
+    """A context that sets modules to evaluation mode and, on leaving, restores what they held on entering.
 
-    Put back are modes; buffers, as values and as objects; all other attributes, and what is in the lists, dicts, arrays
-    and plain objects among them; what hooks enclose or use by global names. Large parameters are not copied: a change
-    of one in place is refused.
+    It restores modes; buffers, both their values and the objects; all other attributes, including the content of lists,
+    dicts, arrays and plain objects among them; and what hooks enclose or use by global name. Large parameters are not
+    copied; changing one in place is an error.
 
     Args:
-        roots: modules, with all that they hold.
-        largest_parameter: elements of a parameter that is copied.
+        roots: the modules, with everything that they hold.
+        largest_parameter: largest number of elements of a parameter that is copied.
 
     Attributes:
-        modules: those that are kept.
+        modules: the modules whose state is kept.
 
     Example:
         >>> network = nn.Sequential(nn.ReLU())
@@ -63,7 +63,7 @@ class KeptState:
         self.roots = list(roots)
         self.largest_parameter = largest_parameter
         self.modules: list[nn.Module] = []
-        self._seen: dict[int, object] = {}  # the objects stay alive, or another one might take a number
+        self._seen: dict[int, object] = {}  # holds the objects, so that no other object can get the same id
         self._tensors: list[KeptTensor] = []
         self._layers = KeptLayers()
         self._containers: list[KeptDict | KeptNames | KeptItems | KeptGenerator] = []
@@ -72,7 +72,7 @@ class KeptState:
         self._modes: list[nn.Module] = []
 
     def __enter__(self) -> Self:
-        """Remember."""
+        """Save the state and set evaluation mode."""
         try:
             for root in self.roots:
                 self.add(root)
@@ -86,10 +86,10 @@ class KeptState:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put back.
+        """Restore the state.
 
         Raises:
-            ValueError: a parameter, or a tensor too large to be copied, was changed in place.
+            ValueError: a parameter, or a tensor that is too large to be copied, was changed in place.
         """
         changed = self._put_back()
         if changed and error is None:
@@ -98,7 +98,7 @@ class KeptState:
             )
 
     def add(self, module: nn.Module) -> None:
-        """Keep one more module and all that it holds, from now on; one that is kept already is passed over.
+        """Keep the state of one more module from now on; skip a module that is already kept.
 
         Raises:
             ValueError: it is not initialised.
@@ -111,14 +111,14 @@ class KeptState:
                 continue
             self._seen[id(part)] = part
             self.modules.append(part)
-            # a script's are made anew at every look
+            # a script creates its child modules again at every access
             waiting += reversed([each for each in part._modules.values() if each is not None])
             self._module(part, small)
         self._layers.add(small)
 
     def _put_back(self) -> list[str]:
-        """Return the names of what could not be put back."""
-        # slots first: what is in place again is then given its values
+        """Restore everything; return the names of what could not be restored."""
+        # containers first: objects return to their places, then get their values
         for container in reversed(self._containers):
             container.put_back()
         for cell, content in self._cells:
@@ -131,7 +131,7 @@ class KeptState:
         return [kept.name for kept in self._tensors if not kept.put_back()]
 
     def _module(self, part: nn.Module, small: list[Tensor]) -> None:
-        # not `eval()`: it may be overridden and do more than set a flag; frozen scripts have none
+        # not `eval()`: it may be overridden to do more than set a flag, and frozen scripts lack it
         if getattr(part, "training", False):
             part.training = False
             self._modes.append(part)
@@ -142,7 +142,7 @@ class KeptState:
         attributes = vars(part)
         hooks = [store for name in HOOKS if (store := attributes[name])]
         self._without_hooks += [store for name in HOOKS if not (store := attributes[name])]
-        # what torch's own layers hold is known: constants, and tensors to which nothing but torch writes
+        # torch's own layers hold only constants and tensors to which only torch writes
         known = _names_of(type(part)) if not hooks else OF_EVERY_MODULE
         stores: list[tuple[MutableMapping[str, Any], int]] = [
             (part._parameters, self.largest_parameter),
@@ -187,18 +187,18 @@ class KeptState:
                 store[name] = nn.Parameter(stand_in, False) if isinstance(value, nn.Parameter) else stand_in
 
     def _tensor(self, value: Tensor, name: str, most: int = LARGEST_COPY) -> Tensor:
-        """Keep a tensor; autograd refuses those of inference mode, for which the caller puts the copy in place."""
+        """Keep a tensor; for a tensor of inference mode, which autograd refuses, return a copy to put in its place."""
         if value.is_inference():
             with torch.inference_mode(False):
                 return value.clone()
-        # a result of other tensors, such as a weight that a hook computes, is replaced and not written to
+        # a computed tensor, such as a weight from a hook, is replaced and never written to
         if id(value) not in self._seen and value.grad_fn is None:
             self._seen[id(value)] = value
             self._tensors.append(KeptTensor(value, name, most))
         return value
 
     def _value(self, value: object, depth: int) -> object:
-        """Keep any value, and return it or what has to take its place."""
+        """Keep any value; return it, or the value that must replace it."""
         if type(value) in ATOMS or id(value) in self._seen or depth > DEPTH:
             return value
         if isinstance(value, nn.Module):
@@ -252,7 +252,7 @@ class KeptState:
         for cell in function.__closure__ or ():
             try:
                 self._cells.append((cell, cell.cell_contents))
-            except ValueError:  # a name that has no value yet
+            except ValueError:  # the name has no value yet
                 continue
         for value in enclosed(function):
             self._value(value, depth + 1)
@@ -270,12 +270,12 @@ class KeptState:
 
 
 def _names_of(kind: type[nn.Module]) -> frozenset[str]:
-    """Return the attributes that a layer of torch sets for itself; of any other class those of every module."""
+    """Return the attributes that a torch layer sets itself; for any other class, those of every module."""
     if not kind.__module__.startswith("torch.nn.modules."):
         return OF_EVERY_MODULE
     if kind not in OF_LAYERS:
         annotated = {name for each in kind.__mro__ for name in getattr(each, "__annotations__", {})}
         constants = {name for each in kind.__mro__ for name in getattr(each, "__constants__", ())}
-        # not the very set of every module, which tells other classes
+        # a new set, because the identical set of every module marks other classes
         OF_LAYERS[kind] = frozenset({*OF_EVERY_MODULE, *annotated, *constants, ""})
     return OF_LAYERS[kind]

@@ -1,4 +1,4 @@
-"""Tensors, dicts and lists, remembered and put back."""
+"""Saves and restores tensors, dicts and lists."""
 
 import copy
 import random
@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-# 16 MiB of float32: a larger tensor or array, and a longer list, is data and not copied for every evaluation
+# 16 MiB of float32: larger tensors, arrays and lists are data and are not copied for every evaluation
 LARGEST_COPY = 2**22
 LONGEST_COPY = 10_000
 _ABSENT = object()
@@ -20,12 +20,12 @@ Generator = torch.Generator | np.random.Generator | np.random.RandomState | rand
 
 
 class KeptTensor:
-    """A tensor's values, put back into the same object.
+    """Keeps a tensor's values and restores them into the same object.
 
     Args:
-        tensor: any but one of inference mode.
-        name: for messages.
-        most: elements of a tensor that is copied; of a larger one it is only known whether it was changed.
+        tensor: any tensor except one of inference mode.
+        name: its name in messages.
+        most: largest number of elements to copy; for a larger tensor, only a change is detected.
 
     Example:
         >>> count = torch.tensor(3)
@@ -42,12 +42,12 @@ class KeptTensor:
         self.copy = tensor.detach().clone() if tensor.numel() <= most else None
 
     def put_back(self) -> bool:
-        """Return False if it was changed and there is no copy of it."""
+        """Restore the tensor; return False if it was changed and there is no copy."""
         changed = self.tensor._version != self.version
         if self.copy is None:
             return not changed
         if self.tensor.shape != self.copy.shape or self.tensor.dtype != self.copy.dtype:
-            # observers of quantisation give their ranges another shape in place
+            # observers of quantisation change the shape of their ranges in place
             self.tensor.data = self.copy
         elif changed or not _equal(self.tensor, self.copy):
             with torch.inference_mode(False), torch.no_grad():
@@ -56,7 +56,7 @@ class KeptTensor:
 
 
 class KeptLayers:
-    """Parameters and buffers of plain layers: hundreds of small tensors, copied into one for each type and device.
+    """Keeps parameters and buffers of plain layers: hundreds of small tensors, copied into one per type and device.
 
     Example:
         >>> layer = torch.nn.Linear(1, 1)
@@ -74,7 +74,7 @@ class KeptLayers:
         self._groups: list[tuple[list[Tensor], list[int], Tensor]] = []
 
     def add(self, tensors: Iterable[Tensor]) -> None:
-        """Copy some more."""
+        """Copy more tensors."""
         alike: dict[tuple[torch.dtype, torch.device], list[Tensor]] = {}
         for tensor in tensors:
             alike.setdefault((tensor.dtype, tensor.device), []).append(tensor)
@@ -82,10 +82,10 @@ class KeptLayers:
             self._groups.append((group, [tensor._version for tensor in group], _joined(group)))
 
     def put_back(self) -> None:
-        """Put back what was written to."""
+        """Restore the tensors that were written to."""
         for group, versions, copies in self._groups:
             same = all(tensor._version == version for tensor, version in zip(group, versions, strict=True))
-            # what is written through `.data` has no new version; a GPU is not waited for
+            # writing through `.data` gives no new version; comparing values would wait for a GPU
             if same and (copies.device.type != "cpu" or torch.equal(_joined(group), copies)):
                 continue
             own = torch.split(copies, [tensor.numel() for tensor in group])
@@ -98,22 +98,22 @@ class KeptLayers:
 def _equal(tensor: Tensor, copy: Tensor) -> bool:
     if tensor.layout is not torch.strided or tensor.is_nested:
         return True
-    # compiled kernels and `.data` write to a tensor without a new version of it; a GPU is not waited for
+    # compiled kernels and `.data` write without a new version; comparing values would wait for a GPU
     return tensor.device.type == "cpu" and torch.equal(tensor, copy)
 
 
 def _joined(group: list[Tensor]) -> Tensor:
-    # mixed precision refuses to join types other than its own
+    # autocast refuses to join other types than its own
     with torch.no_grad(), torch.autocast(group[0].device.type, enabled=False):
         return torch.cat([tensor.reshape(-1) for tensor in group])
 
 
 class KeptDict:
-    """What stands in a dict, put back into the same object.
+    """Keeps the entries of a dict and restores them into the same object.
 
     Args:
         store: any dict.
-        but: key that is left to others.
+        but: key to ignore.
 
     Example:
         >>> seen = {"calls": 1}
@@ -130,9 +130,9 @@ class KeptDict:
         self.but = but
 
     def put_back(self) -> None:
-        """Put back what is not there any more, and take away what is new."""
+        """Restore entries that are gone or changed, and remove new ones."""
         content, store = self.content, self.store
-        # the very objects, compared without a step of Python for each
+        # compares identities without a Python step for each entry
         alike = len(content) == len(store) and all(map(is_, content.values(), store.values()))
         if alike and all(map(is_, content, store)):
             return
@@ -144,21 +144,21 @@ class KeptDict:
 
 
 class KeptNames:
-    """Some of the names in a dict, such as the global ones that a function uses."""
+    """Keeps some names of a dict, such as the global ones that a function uses."""
 
     def __init__(self, store: MutableMapping[str, Any], names: Iterable[str]) -> None:
         self.store = store
         self.content = {name: store[name] for name in names}
 
     def put_back(self) -> None:
-        """Put back what stood there."""
+        """Restore the values of these names."""
         for name, value in self.content.items():
             if self.store.get(name, _ABSENT) is not value:
                 self.store[name] = value
 
 
 class KeptGenerator:
-    """The state of a generator of random numbers that a model holds.
+    """Keeps the state of a random number generator that a model holds.
 
     Example:
         >>> generator = np.random.default_rng(0)
@@ -180,7 +180,7 @@ class KeptGenerator:
             self.state = generator.get_state()
 
     def put_back(self) -> None:
-        """Put the state back."""
+        """Restore the state."""
         generator = self.generator
         if isinstance(generator, random.Random):
             generator.setstate(self.state)
@@ -191,7 +191,7 @@ class KeptGenerator:
 
 
 class KeptItems:
-    """What a list, deque, set, bytearray or array holds, put back into the same object.
+    """Keeps the items of a list, deque, set, bytearray or array and restores them into the same object.
 
     Example:
         >>> seen = [1, 2]
@@ -207,7 +207,7 @@ class KeptItems:
         self.content = items.copy()
 
     def put_back(self) -> None:
-        """Put back the items in their order."""
+        """Restore the items in their order."""
         items = self.items
         if isinstance(items, np.ndarray):
             items[...] = self.content

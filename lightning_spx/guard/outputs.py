@@ -1,19 +1,19 @@
-"""What the outputs of a classifier look like, whatever it says that they are."""
+"""Tells from a classifier's outputs whether they are probabilities or logits."""
 
 from torch import Tensor
 
-# how far a sum of probabilities may be from 1: bfloat16 rounds each of them by up to 1 part in 256
+# a sum of probabilities may differ from 1 by this much: bfloat16 rounds each by up to 1 part in 256
 ROUNDING = 1 / 200
-# so few images have logits in [0, 1] by chance
+# the logits of fewer images may lie in [0, 1] by chance
 FEW_IMAGES = 4
-# and logits of a network that has hardly learnt lie there closer together than probabilities do
+# the logits of a barely trained network may lie there too, but closer together than probabilities
 SPREAD = 0.25
 
 
 def are_probabilities(outputs: Tensor) -> Tensor:
-    """Return which rows of a network's outputs (n,K) may be probabilities, shape (n,): not negative and 1 in sum.
+    """Return which rows of outputs (n,K) may be probabilities, shape (n,): not negative and with sum 1.
 
-    A row of logits may be so by chance, the rows of many images are not. The log of probabilities is as good as logits.
+    One row of logits may look so by chance, but not the rows of many images. Log probabilities count as logits.
 
     Example:
         >>> import torch
@@ -24,9 +24,9 @@ def are_probabilities(outputs: Tensor) -> Tensor:
 
 
 def between_zero_and_one(outputs: Tensor) -> Tensor:
-    """Return which rows of a network's outputs (n,) or (n,K) lie in [0, 1], shape (n,), as those of sigmoids do.
+    """Return which rows of outputs (n,) or (n,K) lie in [0, 1], as sigmoids give, shape (n,).
 
-    A row of logits may do so by chance: look at `FEW_IMAGES` or more.
+    A row of logits may do so by chance, so check at least `FEW_IMAGES` rows.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Models that need something around a forward pass and the backward pass that follows it."""
+"""Models that need a context around a forward pass and its backward pass."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -7,10 +7,10 @@ from torch import nn
 
 
 class Prepared(nn.Module, ABC):
-    """A model whose answers hold only within a context of its own, which `unchanged` enters.
+    """A model whose outputs are valid only inside its own context, which `unchanged` enters.
 
-    A forward pass alone could enter it by itself. A backward pass evaluates parts of the model once more where these
-    are checkpointed, and that has to be the same model.
+    A forward pass could enter the context by itself. But a backward pass evaluates checkpointed parts of the model
+    again, and they must see the same model.
 
     Example:
         >>> from contextlib import contextmanager
@@ -31,4 +31,4 @@ class Prepared(nn.Module, ABC):
 
     @abstractmethod
     def prepared(self) -> AbstractContextManager[None]:
-        """Return the context; it is left before the model's state is restored, and may be entered more than once."""
+        """Return the context; it ends before the model's state is restored, and may be entered several times."""

@@ -1,4 +1,4 @@
-"""What a LightningModule logs while it is explained goes nowhere."""
+"""Discards what a LightningModule logs while it is explained."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from torch import nn
 
 @contextmanager
 def quiet(modules: Iterable[nn.Module]) -> Iterator[None]:
-    """Let `self.log`, `self.log_dict` and the loggers of LightningModules say nothing.
+    """Disable `self.log`, `self.log_dict` and the loggers of LightningModules.
 
-    Logged in `forward`, an explanation's numbers would be averaged with the user's; where Lightning forbids to log, the
-    run would end.
+    Otherwise, what `forward` logs during an explanation would be averaged with the user's numbers, and would end the
+    run in hooks in which Lightning forbids logging.
 
     Args:
-        modules: those that are evaluated; others than LightningModules are passed over.
+        modules: the evaluated modules; those that are not LightningModules are skipped.
 
     Example:
         >>> module = LightningModule()
@@ -27,7 +27,7 @@ def quiet(modules: Iterable[nn.Module]) -> Iterator[None]:
     trainers = {id(trainer): trainer for module in own if (trainer := _trainer(module)) is not None}
     loggers = [(trainer, trainer.loggers) for trainer in trainers.values()]
     for module in own:
-        # an attribute of the object hides the method of its class; it goes into no state
+        # an attribute of the object hides the method of its class and belongs to no state
         vars(module).update(log=_nothing, log_dict=_nothing)
     try:
         for trainer, given in loggers:
@@ -47,4 +47,4 @@ def _trainer(module: LightningModule) -> Trainer | None:
 
 
 def _nothing(*_: object, **__: object) -> None:
-    """Take what `log` and `log_dict` take."""
+    """Accept the arguments of `log` and `log_dict`."""

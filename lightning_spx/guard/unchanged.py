@@ -1,4 +1,4 @@
-"""The one context in which a user's model is evaluated, whether it is explained or measured."""
+"""The context in which every evaluation of a user's model runs, whether it is explained or measured."""
 
 import random
 import sys
@@ -18,20 +18,20 @@ from lightning_spx.guard.quiet import quiet
 
 @contextmanager
 def unchanged(model: object, device: torch.device, parameters: bool = False) -> Iterator[KeptState]:
-    """Switch every module behind a model to evaluation mode, and leave no trace of what happens inside.
+    """Switch every module behind a model to evaluation mode, and undo everything that happens inside.
 
-    On leaving, by an exception too, everything is what it was: each module's mode, its buffers, its other attributes
+    On leaving, also by an exception, everything is restored: each module's mode, its buffers, its other attributes
     (metrics, observers' ranges, counters, weights that a hook computes), what its hooks count, and the random state of
-    PyTorch on the CPU and `device`, of NumPy and of Python. Nothing is logged meanwhile. What a function that is itself
-    the model does to other things than modules is its own.
+    PyTorch on the CPU and `device`, of NumPy and of Python. Nothing is logged inside. If the model is a function, its
+    effects on anything but modules are not undone.
 
     Args:
-        model: any callable; see `modules_behind`. Of a function, modules are found when they are called, too.
-        device: of the images.
-        parameters: whether all are copied, for callers who write to them.
+        model: any callable; see `modules_behind`. Modules that a function calls are also found when they are called.
+        device: the device of the images.
+        parameters: whether to copy all parameters, for callers who write to them.
 
     Yields:
-        What is kept; its `modules` are those of the model.
+        The kept state; its `modules` are those of the model.
 
     Raises:
         ValueError: a module changes its own parameters in place, or is not initialised.
@@ -50,7 +50,7 @@ def unchanged(model: object, device: torch.device, parameters: bool = False) -> 
         stack.enter_context(quiet(kept.modules))
         _stop_observers(kept.modules)
         if not any(map(_is_compiled, kept.modules)):
-            # what a function or a `forward` takes from elsewhere, nothing that it holds tells
+            # finds modules that a function or a `forward` gets from elsewhere, which no reference shows
             stack.callback(register_module_forward_pre_hook(lambda module, _: kept.add(module)).remove)
         for module in kept.modules:
             if isinstance(module, Prepared):
@@ -59,12 +59,12 @@ def unchanged(model: object, device: torch.device, parameters: bool = False) -> 
 
 
 def _is_compiled(part: nn.Module) -> bool:
-    # a hook of all modules is a reason to compile once more
+    # a global module hook would cause another compilation
     return vars(part).get("_compiled_call_impl") is not None or "_orig_mod" in part._modules
 
 
 def _stop_observers(modules: Iterable[nn.Module]) -> None:
-    """Fix the ranges of fake quantisation, as they are in use: an image would be rounded by its neighbours' range."""
+    """Freeze the ranges of fake quantisation, or the range of its neighbours would round an image."""
     for part in modules:
         enabled = None if isinstance(part, torch.jit.ScriptModule) else part._buffers.get("observer_enabled")
         if enabled is not None:

@@ -1,4 +1,4 @@
-"""Classifiers and CycleGAN: networks and the LightningModules that train them."""
+"""Classifiers and CycleGAN: networks, and the LightningModules that train them."""
 
 from lightning_spx.models.classifier import ImageClassifier
 from lightning_spx.models.cyclegan import CycleGAN, Part

@@ -1,4 +1,4 @@
-"""A network that takes images of one size, for images of another."""
+"""Makes a network for images of one size accept images of another size."""
 
 import torch
 from torch import Tensor, nn
@@ -6,13 +6,13 @@ from torchvision.transforms.v2 import functional
 
 
 class AtSize(nn.Module):
-    """Resize images to the side that a network takes, as its first layer (bilinear, antialiased).
+    """Resizes images to the size that a network expects, as its first layer (bilinear, antialiased).
 
-    A gradient goes through the resizing by the chain rule, so that maps of networks of several sizes are of the same
+    Gradients pass through the resizing by the chain rule, so maps of networks with different sizes have the same
     pixels.
 
     Args:
-        network: takes images `(N, C, image_size, image_size)`.
+        network: a network for images `(N, C, image_size, image_size)`.
         image_size: side in pixels, 1 or more.
 
     Raises:
@@ -32,12 +32,12 @@ class AtSize(nn.Module):
         self.image_size = image_size
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the network returns for images `(N, C, H, W)` brought to its size."""
+        """Return the network's output for images `(N, C, H, W)` resized to its size."""
         size = [self.image_size, self.image_size]
         if list(images.shape[-2:]) == size:
             inputs = images
         elif images.device.type != "cpu" and torch.are_deterministic_algorithms_enabled():
-            # the gradient of resizing itself has no deterministic algorithm on a GPU
+            # torch's gradient of resizing has no deterministic algorithm on a GPU
             inputs = resized_by_products(images, self.image_size)
         else:
             inputs = functional.resize(images, size, antialias=True)
@@ -46,20 +46,20 @@ class AtSize(nn.Module):
 
 
 def resized_by_products(images: Tensor, image_size: int) -> Tensor:
-    """Resize images as two products with matrices, whose gradients are products as well.
+    """Resize images with two matrix products, whose gradients are matrix products too.
 
     Args:
         images: `(N, C, H, W)`.
         image_size: side in pixels.
 
     Returns:
-        `(N, C, image_size, image_size)`: what `resize(images, antialias=True)` gives, to the rounding.
+        `(N, C, image_size, image_size)`, equal to `resize(images, antialias=True)` up to rounding.
 
     Example:
         >>> resized_by_products(torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]]), 1)
         tensor([[[[1.5000]]]])
     """
-    # a column of a matrix is a line with a single one, resized; float64, so that neither autocast nor TF32 touches it
+    # a column is a resized line with a single one in it; float64, so that neither autocast nor TF32 applies
     rows, columns = (
         functional.resize(torch.eye(length, dtype=torch.float64)[None], [image_size, length], antialias=True)[0]
         for length in images.shape[-2:]

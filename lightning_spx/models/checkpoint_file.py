@@ -1,4 +1,4 @@
-"""The weights in a Lightning checkpoint, or one line that says why there are none."""
+"""Reads the weights of a Lightning checkpoint, or says in one line why it cannot."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ ModelFactory = Callable[[], LightningModule]
 
 
 def check_exists(checkpoint: Path) -> None:
-    """Raise a FileNotFoundError that names the next step unless the file is there, a ValueError if it is in several."""
+    """Raise a FileNotFoundError with the next step if the file is missing, a ValueError if it is split into several."""
     check_in_one_file(checkpoint)
     if not checkpoint.is_file():
         raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
@@ -31,29 +31,29 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     """Read the weights and buffers of a Lightning checkpoint, without running code from the file.
 
     Args:
-        checkpoint: a file that `fit` has saved.
+        checkpoint: a file saved by `fit`.
 
     Returns:
-        Tensors on the CPU by their names in the module; what `get_extra_state` gave may be anything plain.
+        Tensors on the CPU by their names in the module; values of `get_extra_state` may be any plain objects.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or no Lightning checkpoint.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is damaged or not a Lightning checkpoint.
     """
     state: dict[str, Any] = _read(checkpoint)["state_dict"]
     return state
 
 
 def read_state_for(module: nn.Module, checkpoint: Path) -> Mapping[str, Any]:
-    """Read a Lightning checkpoint's weights as the module itself would: changed by its `on_load_checkpoint`.
+    """Read a Lightning checkpoint's weights as the module would, after its own `on_load_checkpoint`.
 
     Args:
-        module: left as it was.
-        checkpoint: a file that `fit` has saved.
+        module: the module, which does not change.
+        checkpoint: a file saved by `fit`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, no Lightning checkpoint, or the module's own method cannot read it.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is damaged, not a Lightning checkpoint, or the module's own method cannot read it.
     """
     content = _read(checkpoint)
     if not isinstance(module, LightningModule) or _is_ours(module.on_load_checkpoint):
@@ -70,20 +70,20 @@ def read_state_for(module: nn.Module, checkpoint: Path) -> Mapping[str, Any]:
 
 
 def _is_ours(method: object) -> bool:
-    # Lightning's does nothing, and this package's takes the file's names, which placing does as well
+    # Lightning's method does nothing; this package's only maps names, which placing the weights does too
     return getattr(method, "__module__", "").partition(".")[0] in ("lightning", "lightning_spx")
 
 
 def check_resumable(checkpoint: Path, *, training: bool) -> None:
-    """Refuse a file that a Trainer cannot go on from, before it tries.
+    """Refuse a file from which a Trainer cannot resume, before it tries.
 
     Args:
-        checkpoint: a file that `fit` has saved.
-        training: whether training goes on, for which the optimisers' states are needed.
+        checkpoint: a file saved by `fit`.
+        training: whether training resumes, which needs the states of the optimisers.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, no Lightning checkpoint, or holds weights alone and `training`.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is damaged, not a Lightning checkpoint, or has only weights although `training` is set.
     """
     content = {"callbacks": {}, "loops": {name: {} for name in LOOPS}, **_read(checkpoint)}
     needed: dict[str, type] = {"pytorch-lightning_version": str, "epoch": int, "global_step": int}
@@ -120,7 +120,7 @@ def file_hash(checkpoint: Path) -> str:
     """Return the SHA-256 of a checkpoint.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
     """
     check_exists(checkpoint)
     with checkpoint.open("rb") as file:
@@ -131,8 +131,8 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
     """Load a checkpoint's weights into a fresh model, in evaluation mode.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or one of another architecture.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not a checkpoint, or belongs to another architecture.
     """
     state = read_state(checkpoint)
     module = model()

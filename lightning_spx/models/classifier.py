@@ -1,4 +1,4 @@
-"""The classifier: any network, trained by Lightning, that takes images in [0, 1]."""
+"""The classifier: any network, trained by Lightning on images in [0, 1]."""
 
 import copy
 import math
@@ -20,43 +20,45 @@ from lightning_spx.models.said_normalisation import normalised_as_trained, warn_
 from lightning_spx.models.schedule import warmup_cosine
 from lightning_spx.models.weights import load_weights, own_state
 
-# Lightning's types of the same names come with its command line and load jsonargparse
+# not Lightning's types of the same names: importing them loads its command line and jsonargparse
 OptimizerCallable = Callable[[Iterable[nn.Parameter]], Optimizer]
 LRSchedulerCallable = Callable[[Optimizer], LRScheduler]
 Device = torch.device | str | int
 MapLocation = Device | Callable[[torch.UntypedStorage, str], torch.UntypedStorage | None] | dict[Device, Device] | None
 Batch = Mapping[str, Tensor] | Sequence[Tensor]
 
-# what Python code hands over as live objects, which a checkpoint does not hold
+# arguments that Python code passes as objects, which a checkpoint does not contain
 LIVE_ARGUMENTS = ["network", "optimizer", "scheduler"]
-NETWORK = "network."  # before the names of its weights
+NETWORK = "network."  # prefix of the names of its weights
 
 
 class ImageClassifier(LightningModule):
-    """Train and test a network on images in [0, 1] and their labels; a checkpoint loads by itself or with `network=`.
+    """Trains and tests a network on images in [0, 1] and their labels.
 
-    A batch is a mapping with `image` `(N, 3, H, W)` and `label` `(N,)`, or a pair of these. Logged are `train/loss`,
-    `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy`, over all processes; `predict` returns `logits`.
+    A batch is a mapping with `image` `(N, 3, H, W)` and `label` `(N,)`, or a pair of these. It logs `train/loss`,
+    `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy` over all processes; `predict` returns `logits`.
 
-    Built by the command line, the settings are plain and in the checkpoint: `load_from_checkpoint(path)` works. Built
-    in Python, network, optimiser and scheduler are objects and left out: `load_from_checkpoint(path, network=...)`.
+    If the command line builds it, all settings are in the checkpoint and `load_from_checkpoint(path)` works. If Python
+    code builds it, network, optimiser and scheduler are objects, which the checkpoint does not contain: use
+    `load_from_checkpoint(path, network=...)`.
 
     Args:
-        network: takes normalised images `(N, 3, H, W)`, returns logits `(N, K)`.
-        optimizer: makes the optimiser from the parameters; None: AdamW with the defaults of torch.
-        scheduler: makes a schedule, stepped once an epoch, from the optimiser; None: the learning rate rises linearly
-            over `warmup_fraction` of the steps of the run and falls to zero as half a cosine, stepped every batch.
-        warmup_fraction: share of the steps with a rising learning rate, in [0, 1); only without `scheduler`.
-        mean: per channel, subtracted from the images as the first layer.
-        std: per channel, divides the images.
-        label_smoothing: share of the target probability spread over all classes, in [0, 1].
-        compile: compile the network; the names in the checkpoint stay the same.
+        network: maps normalised images `(N, 3, H, W)` to logits `(N, K)`.
+        optimizer: makes the optimiser from the parameters; None uses AdamW with torch's defaults.
+        scheduler: makes a schedule from the optimiser, stepped once per epoch. With None, the learning rate rises
+            linearly over `warmup_fraction` of the steps of the run, then falls to zero as half a cosine; it changes
+            with every batch.
+        warmup_fraction: fraction of the steps with a rising learning rate, in [0, 1); only without `scheduler`.
+        mean: channel means, subtracted from the images in the first layer.
+        std: channel standard deviations, by which the first layer divides.
+        label_smoothing: fraction of the target probability that is spread over all classes, in [0, 1].
+        compile: whether to compile the network; the names in the checkpoint stay the same.
 
     Raises:
         ValueError: if a number is out of its range.
 
     Warns:
-        UserWarning: `mean` and `std` are others than the network says itself that its weights were trained behind.
+        UserWarning: `mean` and `std` differ from the normalisation that the network says its weights were trained with.
 
     Example:
         >>> from lightning_spx.models import SmallResNet
@@ -83,10 +85,10 @@ class ImageClassifier(LightningModule):
             raise ValueError(f"Expected `label_smoothing` to be in [0, 1], got {label_smoothing}.")
         self.save_hyperparameters(ignore=LIVE_ARGUMENTS)
         if "_instantiator" in self.hparams:
-            # built by Lightning's command line, which hands over plain settings in place of the objects made from them
+            # Lightning's command line passes plain settings instead of the objects made from them
             self.save_hyperparameters()
         else:
-            # `test --ckpt_path` of that command line asks a checkpoint for its class
+            # `test --ckpt_path` of that command line reads the class from the checkpoint
             self.hparams["_class_path"] = f"{type(self).__module__}.{type(self).__qualname__}"
         warn_of_another(network, mean, std)
         self.normalize = Normalize(mean, std)
@@ -100,7 +102,7 @@ class ImageClassifier(LightningModule):
         self.test_accuracy = MulticlassAccuracy(average="micro")
 
     def setup(self, stage: str) -> None:
-        """Compile the network, in place and in every process, if asked for."""
+        """Compile the network in place, in every process, if `compile` is set."""
         if self.compile_network:
             self.network.compile()
 
@@ -110,7 +112,7 @@ class ImageClassifier(LightningModule):
         return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch, and log it."""
+        """Compute and log the loss of a batch."""
         loss, _, label = self._step(batch)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(label))
         return loss
@@ -124,7 +126,7 @@ class ImageClassifier(LightningModule):
         self._evaluate(batch, "test", self.test_accuracy)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Return `logits` `(N, K)`, to which callbacks may add; the batch needs no labels."""
+        """Return a dict with `logits` `(N, K)`, to which callbacks may add; the batch needs no labels."""
         return {"logits": self(batch["image"] if isinstance(batch, Mapping) else batch[0])}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -153,13 +155,14 @@ class ImageClassifier(LightningModule):
         Args:
             checkpoint_path: a checkpoint written by Lightning.
             map_location: the device for the tensors, as in `torch.load`.
-            hparams_file: as in Lightning.
-            strict: refuse missing and unexpected weights (default).
-            weights_only: refuse to run code from the file (default).
+            hparams_file: as in Lightning's method.
+            strict: whether to refuse missing and unexpected weights (default).
+            weights_only: whether to refuse to run code from the file (default).
             kwargs: arguments of the constructor that replace those of the checkpoint, such as `network`.
 
         Raises:
-            ValueError: if the checkpoint holds no network and none is given, or weights of another architecture.
+            ValueError: if the checkpoint contains no network and none is given, or its weights are of another
+                architecture.
         """
         try:
             with normalised_as_trained():
@@ -182,14 +185,14 @@ class ImageClassifier(LightningModule):
             ) from error
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take weights under wrappers' names too, and refuse those of another architecture in the name of the file."""
+        """Accept weights under wrappers' names too; name the file if they are of another architecture."""
         checkpoint["state_dict"] = own_state(self, checkpoint["state_dict"])
         if self._trainer is None or not self.strict_loading:
             return
         state = checkpoint["state_dict"]
         own = {name: value for name, value in state.items() if name.startswith(NETWORK)}
         try:
-            # Lightning does so next, with an error that has many lines and no name
+            # Lightning would do so next, but its error has many lines and does not name the file
             load_weights(nn.ModuleDict({"network": copy.deepcopy(self.network)}), own)
         except ValueError as error:
             raise ValueError(
@@ -203,7 +206,7 @@ class ImageClassifier(LightningModule):
 
     def _evaluate(self, batch: Batch, stage: str, accuracy: MulticlassAccuracy) -> None:
         loss, logits, label = self._step(batch)
-        # the largest of logits that are not finite is no prediction: such an image counts as wrong
+        # logits that are not finite are no prediction: such an image counts as wrong
         finite = logits.isfinite().all(1)
         accuracy.update(logits.argmax(1).where(finite, -1), label)
         self.log(f"{stage}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(label))

@@ -23,29 +23,29 @@ PUBLISHED_OPTIMIZER = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 
 
 class CycleGAN(LightningModule):
-    """Train two generators and two discriminators on unpaired images (Zhu et al., ICCV 2017).
+    """Trains two generators and two discriminators on unpaired images (Zhu et al., ICCV 2017).
 
     A batch is a mapping with `image_a` and `image_b`, `(N, 3, S, S)` in [0, 1], as `UnpairedDataModule` gives it. The
-    losses are least squares for the discriminators, and L1 for cycle and identity. Logged are all losses
-    (`train/cycle`, `train/identity`, `train/generators`, `train/discriminator_a`, ...) and, on validation images,
-    `val/cycle` and for each discriminator the AUC of real against translated images with its 95 % interval
-    (`val/discriminator_a_auc`, `..._low`, `..._high`); the same of `test`.
+    losses are least squares for the discriminators, and L1 for cycle and identity. It logs all losses (`train/cycle`,
+    `train/identity`, `train/generators`, `train/discriminator_a`, ...), and on validation images `val/cycle` and each
+    discriminator's AUC of real against translated images with its 95 % interval (`val/discriminator_a_auc`, `..._low`,
+    `..._high`); for test images the same under `test/`.
 
-    Two optimisers step by hand, after one backward pass: a discriminator's loss does not depend on the generators'
-    step (its images were translated before), so this is the published alternation, and works under `ddp` as it is.
+    Two optimisers step manually after one backward pass. A discriminator's loss does not depend on the generators'
+    step, because its images were translated before; so this equals the published alternation, and works under `ddp`.
 
     Args:
-        num_blocks: residual blocks of the generators; 9 for 256 px, 6 for 128 px and below.
-        generator_channels: of a generator's first layer.
-        num_layers: strided layers of the discriminators; 3 makes patches of 70 x 70 pixels, 2 of 34 x 34.
-        discriminator_channels: of a discriminator's first layer.
-        cycle_weight: of the cycle loss, not negative.
-        identity_weight: of the identity loss, as a share of the cycle loss's; not negative.
-        pool_size: translated images that are kept for the discriminators.
-        optimizer: makes an optimiser from parameters, for the generators and again for the discriminators; None: Adam
-            with learning rate 2e-4 and beta_1 0.5.
-        decay_start: share of the epochs after which the learning rate falls linearly to zero, in [0, 1].
-        seed: of the draws from the pools.
+        num_blocks: number of residual blocks of a generator; 9 for 256 px, 6 for 128 px and below.
+        generator_channels: number of channels of a generator's first layer.
+        num_layers: number of strided layers of a discriminator; 3 gives patches of 70 x 70 px, 2 of 34 x 34 px.
+        discriminator_channels: number of channels of a discriminator's first layer.
+        cycle_weight: weight of the cycle loss, not negative.
+        identity_weight: weight of the identity loss as a fraction of `cycle_weight`, not negative.
+        pool_size: number of translated images that are kept for each discriminator.
+        optimizer: makes an optimiser from parameters, once for the generators and once for the discriminators; None
+            uses Adam with learning rate 2e-4 and beta_1 0.5.
+        decay_start: fraction of the epochs after which the learning rate falls linearly to zero, in [0, 1].
+        seed: seeds the draws from the pools.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -79,10 +79,10 @@ class CycleGAN(LightningModule):
             raise ValueError(f"Expected `decay_start` to be in [0, 1], got {decay_start}.")
         self.save_hyperparameters(ignore=["optimizer"])
         if "_instantiator" in self.hparams:
-            # built by Lightning's command line, which hands over plain settings in place of the objects made from them
+            # Lightning's command line passes plain settings instead of the objects made from them
             self.save_hyperparameters()
         else:
-            # `test --ckpt_path` of that command line asks a checkpoint for its class
+            # `test --ckpt_path` of that command line reads the class from the checkpoint
             self.hparams["_class_path"] = f"{type(self).__module__}.{type(self).__qualname__}"
         self.automatic_optimization = False
         self.generator_ab = ResNetGenerator(num_blocks, generator_channels)
@@ -100,34 +100,34 @@ class CycleGAN(LightningModule):
         self._pools: list[dict[str, Any]] = []
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images `(N, 3, H, W)` of A, translated to B."""
+        """Translate images `(N, 3, H, W)` of A to B."""
         return self.translate(images, to="b")
 
     def translate(self, images: Tensor, to: Literal["a", "b"]) -> Tensor:
-        """Return images `(N, 3, H, W)` in [0, 1] of the other set, translated to this one."""
+        """Translate images `(N, 3, H, W)` in [0, 1] of the other set to this set."""
         generator = self.generator_ba if to == "a" else self.generator_ab
         translated: Tensor = generator(images)
         return translated
 
     def score(self, part: Part, region: Region | None = None) -> PatchScore:
-        """Return a discriminator as a model from images to one score each, which can be explained like a classifier.
+        """Return a discriminator as a model that gives each image one score and can be explained like a classifier.
 
         Args:
-            part: which discriminator.
-            region: of patches, see `PatchScore`; None: the mean over all.
+            part: the discriminator.
+            region: region of patches, see `PatchScore`; None takes the mean over all.
 
         Raises:
-            ValueError: if there is no such part.
+            ValueError: if the part does not exist.
         """
         if part not in ("discriminator_a", "discriminator_b"):
             raise ValueError(f"Expected `part` to be 'discriminator_a' or 'discriminator_b', got {part!r}.")
         return PatchScore(self.discriminator_a if part == "discriminator_a" else self.discriminator_b, region)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
-        """Update the generators, and the discriminators, by one step each."""
+        """Update the generators and the discriminators by one step each."""
         real_a, real_b = batch["image_a"], batch["image_b"]
         fake_a, fake_b = self.generator_ba(real_b), self.generator_ab(real_a)
-        # twice each image: the published L1 losses are of images in [-1, 1]
+        # doubled, because the published L1 losses are for images in [-1, 1]
         losses = {
             "generator_ab": _to_one(_frozen(self.discriminator_b, fake_b)),
             "generator_ba": _to_one(_frozen(self.discriminator_a, fake_a)),
@@ -160,7 +160,7 @@ class CycleGAN(LightningModule):
         self.log("cycle", losses["cycle"].detach(), prog_bar=True, logger=False, batch_size=size)
 
     def on_train_epoch_start(self) -> None:
-        """Set the learning rate of the epoch, a function of its number alone, so that a resumed run has the same."""
+        """Set the epoch's learning rate, which depends only on its number, so that a resumed run has the same."""
         num_epochs = self.trainer.max_epochs
         if num_epochs is None or num_epochs < 1:
             if self.decay_start < 1:
@@ -203,22 +203,22 @@ class CycleGAN(LightningModule):
             auc, low, high = metric.compute()
             metric.reset()
             values = {f"{stage}/{part}_auc": auc, f"{stage}/{part}_auc_low": low, f"{stage}/{part}_auc_high": high}
-            # the same on all processes already
+            # already the same on all processes
             self.log_dict({name: value.to(self.device) for name, value in values.items()}, sync_dist=True)
 
     def predict_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Return the translations `image_ab` and `image_ba` of what the batch has of `image_a` and `image_b`."""
+        """Return the translations `image_ab` and `image_ba` of those of `image_a` and `image_b` that the batch has."""
         found = {"image_ab": ("image_a", self.generator_ab), "image_ba": ("image_b", self.generator_ba)}
         return {name: generator(batch[source]) for name, (source, generator) in found.items() if source in batch}
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[Any]]:
-        """Return the optimiser of the generators and that of the discriminators."""
+        """Return the optimiser of the generators and the one of the discriminators."""
         make = self.optimizer or PUBLISHED_OPTIMIZER
         groups = ((self.generator_ab, self.generator_ba), (self.discriminator_a, self.discriminator_b))
         return [make([p for network in group for p in network.parameters()]) for group in groups], []
 
     def on_fit_start(self) -> None:
-        """Take up the pools of a checkpoint, each process its own; other processes start with empty ones."""
+        """Restore each process's own pools from a checkpoint; processes without one start with empty pools."""
         if len(self._pools) == self.trainer.world_size:
             own = self._pools[self.global_rank]
             self.pool_a.load(own["a"], self.device)
@@ -226,7 +226,7 @@ class CycleGAN(LightningModule):
         self._pools = []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the pools of all processes, so that training goes on bit for bit."""
+        """Save the pools of all processes, so that training resumes bit for bit."""
         own = {"a": self.pool_a.state(), "b": self.pool_b.state()}
         pools: list[Any] = [own]
         if distributed.is_available() and distributed.is_initialized():
@@ -243,7 +243,7 @@ class CycleGAN(LightningModule):
 
 
 def _frozen(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """Score images without gradients for the discriminator: its judgement teaches the generator alone."""
+    """Score images without gradients for the discriminator, because this loss trains only the generator."""
     weights = {name: value.detach() for name, value in discriminator.named_parameters()}
     scores: Tensor = functional_call(discriminator, weights, (images,))
     return scores

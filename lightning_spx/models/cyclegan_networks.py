@@ -1,4 +1,4 @@
-"""The networks of CycleGAN: a residual generator and a discriminator of patches, for images in [0, 1]."""
+"""The networks of CycleGAN for images in [0, 1]: a residual generator and a patch discriminator."""
 
 import torch
 from torch import Tensor, nn
@@ -7,14 +7,14 @@ from lightning_spx.models.memory_format import in_training_format
 
 
 class ResNetGenerator(nn.Module):
-    """Translate images by strided convolutions, residual blocks and transposed convolutions, instance-normalised.
+    """Translates images with strided convolutions, residual blocks and transposed convolutions, instance-normalised.
 
     With 9 blocks and 64 channels it is the published generator of 11.378 M parameters for 256 px, with 6 blocks the one
     for 128 px (Zhu et al., ICCV 2017, appendix 7.2; Johnson et al., ECCV 2016). Weights start at N(0, 0.02).
 
     Args:
-        num_blocks: residual blocks, 1 or more.
-        channels: of the first layer, 1 or more.
+        num_blocks: number of residual blocks, 1 or more.
+        channels: number of channels of the first layer, 1 or more.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -49,7 +49,7 @@ class ResNetGenerator(nn.Module):
         """Return translated images `(N, 3, H, W)` in [0, 1], H and W divisible by 4.
 
         Raises:
-            ValueError: if a side is not divisible by 4, for then the translation would have another size.
+            ValueError: if a side is not divisible by 4, because the translation would then have another size.
         """
         if images.shape[-1] % 4 or images.shape[-2] % 4:
             raise ValueError(
@@ -60,7 +60,7 @@ class ResNetGenerator(nn.Module):
 
 
 class ReflectionPad(nn.ReflectionPad2d):
-    """Reflect features at their borders, also where algorithms must be deterministic.
+    """Reflects features at their borders, even if algorithms must be deterministic.
 
     Example:
         >>> import torch
@@ -72,16 +72,16 @@ class ReflectionPad(nn.ReflectionPad2d):
         """Return features `(N, C, H, W)` with a border on each side."""
         if input.device.type == "cpu" or not torch.are_deterministic_algorithms_enabled():
             return super().forward(input)
-        # the gradient of the other has no deterministic algorithm on a GPU
+        # torch's version has no deterministic gradient on a GPU
         return reflected(input, self.padding[0])
 
 
 def reflected(features: Tensor, width: int) -> Tensor:
-    """Reflect features at their borders by copies, whose gradients are sums in a fixed order.
+    """Reflect features at their borders with copies, whose gradients are summed in a fixed order.
 
     Args:
         features: `(N, C, H, W)`.
-        width: of the border, below the sides.
+        width: width of the border, less than the sides.
 
     Returns:
         `(N, C, H + 2 width, W + 2 width)`.
@@ -98,10 +98,10 @@ def reflected(features: Tensor, width: int) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Add to an image's features two instance-normalised 3 x 3 convolutions of them.
+    """Adds two instance-normalised 3 x 3 convolutions of the features to the features.
 
     Args:
-        channels: of the features.
+        channels: number of channels of the features.
 
     Example:
         >>> import torch
@@ -126,14 +126,14 @@ class ResidualBlock(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Score overlapping patches of an image: near 1 for real and near 0 for translated ones, without a sigmoid.
+    """Scores overlapping patches of an image, without a sigmoid: near 1 for real images, near 0 for translated ones.
 
     With 3 strided layers and 64 channels it is the published 70 x 70 PatchGAN of 2.765 M parameters (Isola et al.,
     CVPR 2017). Weights start at N(0, 0.02).
 
     Args:
-        num_layers: strided convolutions, 1 or more; each doubles the patch.
-        channels: of the first layer, 1 or more.
+        num_layers: number of strided convolutions, 1 or more; each doubles the patch.
+        channels: number of channels of the first layer, 1 or more.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -185,7 +185,7 @@ def initialise(network: nn.Module) -> None:
 
 
 def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
-    # not in place: attribution methods look at what a layer has put out
+    # not in place, because attribution methods read a layer's output
     return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()
 
 

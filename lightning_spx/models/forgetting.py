@@ -1,4 +1,4 @@
-"""One layer that forgets what it has learnt, and a look at it afterwards."""
+"""Makes one layer forget what it learnt, and checks that it did."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -12,19 +12,19 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-# of fewer values a correlation says nothing: by chance it is above the limit in 1 of 16,000 draws of 64
+# with fewer values a correlation means nothing; for 64 values it exceeds the limit by chance in 1 of 16,000 draws
 FEWEST, LIMIT = 64, 0.5
 TRIES = 10
-# iterations of the power method from vectors of other weights, so that a spectral norm is that of the new ones
+# iterations of the power method from the old weights' vectors, until the spectral norm fits the new weights
 POWER_ITERATIONS = 30
-# buffers of these names hold what a normalisation has learnt, also one that is frozen and has no parameters
+# buffers with these names hold what a normalisation learnt, even a frozen one without parameters
 NAMES_OF_LEARNT_BUFFERS = ("weight", "bias", "running_")
 
 
 def learnt(layer: nn.Module) -> dict[str, Tensor]:
-    """Return what a layer has learnt, by name: its own parameters, also parametrised ones, and some of its buffers.
+    """Return what a layer learnt, by name: its own parameters, also parametrised ones, and some of its buffers.
 
-    Those are running statistics, and weights that a frozen layer has as buffers.
+    These buffers are running statistics, and the weights that a frozen layer keeps as buffers.
 
     Example:
         >>> list(learnt(nn.BatchNorm2d(2))), list(learnt(nn.Sequential(nn.Linear(1, 1))))
@@ -32,7 +32,7 @@ def learnt(layer: nn.Module) -> dict[str, Tensor]:
     """
     found = dict(layer.named_parameters(recurse=False))
     found |= {f"parametrizations.{name}": each for name, each in _parametrised(layer).named_parameters()}
-    # beside a parameter they are a helper's, such as the vectors of a spectral norm
+    # if there is a parameter of that name, they belong to a helper, such as the vectors of a spectral norm
     buffers = {
         name: buffer
         for name, buffer in layer.named_buffers(recurse=False)
@@ -42,17 +42,18 @@ def learnt(layer: nn.Module) -> dict[str, Tensor]:
 
 
 def forget(layer: nn.Module, name: str) -> None:
-    """Draw a layer's own weights anew by its `reset_parameters`; what that leaves as it was is permuted.
+    """Draw a layer's own weights again with its `reset_parameters`; permute weights that this does not change.
 
-    A constant is scaled value by value by 0.5 to 1.5, or, if it is zero, drawn with the standard deviation 0.02, unless
-    `reset_parameters` has set it. The random state is torch's.
+    Each value of a constant weight is scaled by 0.5 to 1.5, or drawn with standard deviation 0.02 if it is zero, unless
+    `reset_parameters` has set it. Draws use torch's random state.
 
     Args:
-        layer: changed in place, without the layers in it.
-        name: of the layer, for errors.
+        layer: the layer, changed in place; the layers inside it do not change.
+        name: name of the layer, for errors.
 
     Raises:
-        ValueError: a weight is lazy, or in spite of all still correlates with what it was; names the layer.
+        ValueError: a weight is lazy, or still correlates with its old values after all that; the message names the
+            layer.
 
     Example:
         >>> layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(16, 16))
@@ -93,7 +94,7 @@ def forget(layer: nn.Module, name: str) -> None:
 
 
 def remembers(old: Tensor, new: Tensor) -> bool:
-    """Whether a weight is what it was, or, of 64 values and more, correlates with that by more than one half.
+    """Return whether a weight is unchanged or, with 64 or more values, correlates above one half with the old one.
 
     Example:
         >>> weight = torch.arange(64.0)
@@ -142,7 +143,7 @@ def _scale(weight: Tensor) -> None:
 
 
 def _hooks(layer: nn.Module) -> list[WeightNorm | SpectralNorm | BasePruningMethod]:
-    """Return what computes a weight of the layer before each forward pass."""
+    """Return the hooks that compute a weight of the layer before each forward pass."""
     hooks = layer._forward_pre_hooks.values()
     return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod)]
 
@@ -154,7 +155,7 @@ def _parametrised(layer: nn.Module) -> nn.ModuleDict:
 
 
 def _masks(layer: nn.Module) -> list[Tensor]:
-    """Return the masks of pruned weights, which are chosen by what was learnt."""
+    """Return the masks of pruned weights, which depend on what was learnt."""
     own = dict(layer.named_parameters(recurse=False))
     return [
         buffer
@@ -164,7 +165,7 @@ def _masks(layer: nn.Module) -> list[Tensor]:
 
 
 def _computed(layer: nn.Module) -> list[str]:
-    """Name the weights that a forward pass uses and that are no parameters, but computed from some."""
+    """Name the weights of a forward pass that are computed from parameters."""
     names = list(_parametrised(layer))
     for hook in _hooks(layer):
         name = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
@@ -173,19 +174,19 @@ def _computed(layer: nn.Module) -> list[str]:
 
 
 def _assign(layer: nn.Module) -> None:
-    """Give parametrised weights other values by their right inverse, where there is one."""
+    """Assign other values to parametrised weights through their right inverse, if they have one."""
     for name, steps in _parametrised(layer).items():
         value = getattr(layer, name).detach().clone()
         if _is_constant(value) or not all(hasattr(step, "right_inverse") for step in steps.children()):
             continue
         _permute(value, value.clone())
-        # one that cannot be assigned is computed from others, which are permuted in its place
+        # a weight that cannot be assigned is computed from others, which are permuted instead
         with suppress(NotImplementedError, ValueError):
             setattr(layer, name, value)
 
 
 def _compute(layer: nn.Module) -> None:
-    """Compute the weights that a forward pass would compute, with a spectral norm that has converged."""
+    """Compute the weights as a forward pass would, with converged spectral norms."""
     names, last = _computed(layer), list[Tensor]()
     with _training(layer):
         for _ in range(POWER_ITERATIONS):
@@ -199,7 +200,7 @@ def _compute(layer: nn.Module) -> None:
 
 @contextmanager
 def _training(layer: nn.Module) -> Iterator[None]:
-    """Set the training flag of a layer and of its parametrisations alone: their vectors change in training only."""
+    """Set the training flag of only a layer and its parametrisations, whose vectors change only in training."""
     parts = {part: part.training for part in (layer, *_parametrised(layer).modules())}
     try:
         for part in parts:

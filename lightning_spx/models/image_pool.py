@@ -1,4 +1,4 @@
-"""A history of translated images, so that a discriminator does not forget what its generator did a while ago."""
+"""A history of translated images, which keeps a discriminator from forgetting its generator's older outputs."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 class ImagePool:
-    """Give back, for each new image, either it or an older one, whose place it takes (Shrivastava et al., CVPR 2017).
+    """Returns each new image, or an older one that it then replaces (Shrivastava et al., CVPR 2017).
 
     Args:
-        size: images that are kept; 0 gives back what comes in.
-        seed: of the draws, which are the pool's own: other randomness of a program does not change them.
+        size: number of images to keep; 0 always returns the new image.
+        seed: seeds the draws, which do not depend on other random draws of the program.
 
     Raises:
         ValueError: if the size is negative.
@@ -30,11 +30,11 @@ class ImagePool:
             raise ValueError(f"Expected `size` to be at least 0, got {size}.")
         self.size = size
         self.images: list[Tensor] = []
-        # NumPy's: one of torch cannot be handed to a spawned process beside other tensors
+        # NumPy's, because a torch generator cannot be sent to a spawned process together with tensors
         self.generator = np.random.default_rng(seed)
 
     def query(self, images: Tensor) -> Tensor:
-        """Return as many images `(N, ...)`, detached; each is new or, with probability one half, from the full pool."""
+        """Return as many images `(N, ...)`, detached; once the pool is full, half of them come from the pool."""
         chosen = []
         for image in images.detach():
             if len(self.images) < self.size:
@@ -49,10 +49,10 @@ class ImagePool:
         return torch.stack(chosen)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: tensors on the CPU, and plain values."""
+        """Return the state for a checkpoint: tensors on the CPU, and plain values."""
         return {"images": [image.cpu() for image in self.images], "generator": self.generator.bit_generator.state}
 
     def load(self, state: dict[str, Any], device: torch.device) -> None:
-        """Take up what `state` has returned."""
+        """Restore what `state` returned."""
         self.images = [image.to(device) for image in state["images"][: self.size]]
         self.generator.bit_generator.state = state["generator"]

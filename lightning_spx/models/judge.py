@@ -1,4 +1,4 @@
-"""A discriminator of a CycleGAN loaded from a checkpoint of ours, or from a file of the original code."""
+"""Loads a CycleGAN discriminator from a checkpoint of this package, or from a file of the original code."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lightning_spx.models.cyclegan_networks import PatchDiscriminator
 from lightning_spx.models.original_cyclegan import original_discriminator, original_state
 from lightning_spx.models.safe_file import read_plain
 
-# the original code names a discriminator after the generator that it teaches, ours after the images that it judges
+# the original code names a discriminator after the generator that it trains, ours after the images that it judges
 ORIGINAL_NAME = re.compile(r"net_D_([AB])(?![a-zA-Z0-9])")
 ORIGINAL_PART: dict[str, Part] = {"A": "discriminator_b", "B": "discriminator_a"}
 
@@ -20,8 +20,8 @@ class Judge:
     """A discriminator, in evaluation mode.
 
     Args:
-        discriminator: from images in [0, 1] to patch scores.
-        cyclegan: whose it is; None for a file of the original code, which holds a discriminator alone.
+        discriminator: maps images in [0, 1] to patch scores.
+        cyclegan: its CycleGAN; None for a file of the original code, which contains only a discriminator.
     """
 
     discriminator: PatchDiscriminator
@@ -29,16 +29,16 @@ class Judge:
 
 
 def load_judge(checkpoint: Path, part: Part, factory: ModelFactory | None = None) -> Judge:
-    """Load a discriminator from a checkpoint of CycleGAN, or from a file of its original code.
+    """Load a discriminator from a CycleGAN checkpoint, or from a file of the original code.
 
     Args:
-        checkpoint: of ours, or such as `latest_net_D_A.pth`.
+        checkpoint: a checkpoint of this package, or a file such as `latest_net_D_A.pth`.
         part: the discriminator, by the images that it judges.
-        factory: makes the untrained CycleGAN; None: as the checkpoint says.
+        factory: makes the untrained CycleGAN; None makes it as the checkpoint says.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds no such discriminator; says what it holds.
+        FileNotFoundError: the file does not exist.
+        ValueError: it does not contain the discriminator; the message says what it contains.
     """
     alone = load_original(checkpoint, part)
     if alone is not None:
@@ -50,17 +50,17 @@ def load_judge(checkpoint: Path, part: Part, factory: ModelFactory | None = None
 
 
 def load_original(checkpoint: Path, part: Part) -> PatchDiscriminator | None:
-    """Load a discriminator from a file of the original code of CycleGAN; None if the file is no such one.
+    """Load a discriminator from a file of CycleGAN's original code; None if the file is something else.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is another network of that code, or by its name the other discriminator.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is another network of that code, or its name says that it is the other discriminator.
     """
     check_exists(checkpoint)
     try:
         state = original_state(read_plain(checkpoint))
     except ValueError:
-        # who reads it as a checkpoint says what is wrong with it
+        # reading it as a checkpoint will raise the right error
         return None
     if state is None:
         return None
@@ -82,8 +82,8 @@ def load_cyclegan(checkpoint: Path) -> CycleGAN:
     """Load a CycleGAN, in evaluation mode.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint of one.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not a checkpoint of a CycleGAN.
     """
     check_exists(checkpoint)
     try:

@@ -4,18 +4,18 @@ from torch import Tensor, nn
 
 
 def in_training_format(images: Tensor, network: nn.Module) -> Tensor:
-    """Return images in the default memory format where the weights of `network` learn from them, else as they are.
+    """Return images in the default memory format if weights of `network` are trained, otherwise unchanged.
 
     In `torch.channels_last`, torch 2.13.0 to 2.14.1 compute wrong weight gradients of convolutions with fewer than 8
-    channels on processors with AVX2 and without AVX-512, or end the process. Images alone bring that format along, such
-    as those made of an `(H, W, C)` array. Gradients with respect to the images are right in either format.
+    channels on processors with AVX2 and without AVX-512, or crash. The images alone can cause that format, for example
+    if they were made from an `(H, W, C)` array. Gradients with respect to the images are right in either format.
 
     Args:
         images: `(N, C, H, W)`.
-        network: whose parameters say by `requires_grad` whether they learn.
+        network: the network; `requires_grad` of its parameters says whether they are trained.
 
     Returns:
-        The same values.
+        The images, with the same values.
 
     Example:
         >>> import torch

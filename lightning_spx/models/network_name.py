@@ -1,4 +1,4 @@
-"""The name under which a message mentions a user's network."""
+"""Finds the name by which messages mention a user's network."""
 
 from torch import nn
 
@@ -8,7 +8,7 @@ from lightning_spx.models.patch_score import PatchScore
 
 
 def network_name(model: nn.Module) -> str:
-    """Return the name of the user's class in what stands around it: normalisation, resizing, the mean of patches.
+    """Return the name of the user's class inside our wrappers (normalisation, resizing, mean of patches).
 
     Example:
         >>> from lightning_spx.models import ImageClassifier, SmallResNet

@@ -1,4 +1,4 @@
-"""Networks for small images, and plain weight files for any network."""
+"""Networks for small images, and loading of plain weight files into any network."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
         self.norm1 = nn.BatchNorm2d(out_channels)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(out_channels)
-        # not in place: attribution methods hook modules, and an in-place ReLU breaks their backward hooks
+        # not in place, because attribution methods hook modules and an in-place ReLU breaks backward hooks
         self.relu = nn.ReLU()
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
@@ -50,7 +50,7 @@ class SmallResNet(nn.Module):
 
     Args:
         num_classes: number of logits.
-        width: channels of the first stage.
+        width: number of channels of the first stage.
 
     Raises:
         ValueError: if `num_classes` or `width` is below 1.
@@ -82,7 +82,7 @@ class SmallResNet(nn.Module):
 
 
 def cifar_resnet18(num_classes: int = 10) -> nn.Module:
-    """Return torchvision's ResNet-18 made for 32 px images: a 3x3 stem of stride 1 and no max-pooling.
+    """Return torchvision's ResNet-18 adapted to 32 px images: a 3x3 stem of stride 1 and no max-pooling.
 
     Args:
         num_classes: number of logits.
@@ -101,12 +101,12 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
     """Return `network` with the weights of a plain state file.
 
     Args:
-        network: the network that the weights were saved from.
+        network: a network of the architecture whose weights were saved.
         weights: a file written by `torch.save(network.state_dict(), path)`, or a `.safetensors` file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file holds no state, or one of another architecture.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file contains no state, or the state of another architecture.
 
     Example:
         >>> import tempfile
@@ -137,7 +137,7 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
 
 
 def _held(content: object) -> str:
-    """Say what a file holds in place of named tensors, and what to do where a state is in it."""
+    """Say what a file holds instead of named tensors, and what to do if it contains a state."""
     if not isinstance(content, dict):
         return f"a {type(content).__name__}"
     keys = ", ".join(str(key) for key in list(content)[:5])
@@ -147,5 +147,5 @@ def _held(content: object) -> str:
         for key, value in content.items()
         if isinstance(value, dict) and value and all(isinstance(each, Tensor) for each in value.values())
     ]
-    # the first is as good an example as any
+    # the first serves as example
     return f"{held}: save one of its states, such as `torch.save(content[{states[0]!r}], path)`" if states else held

@@ -1,4 +1,4 @@
-"""Normalisation as a layer, so that images, gradients and segments live in the same space, [0, 1]."""
+"""Normalisation as a layer, so that images, gradients and segments all refer to images in [0, 1]."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Normalize(nn.Module):
-    """Subtract a mean and divide by a standard deviation, per channel, with fixed values.
+    """Subtracts a fixed mean and divides by a fixed standard deviation, per channel.
 
     Args:
         mean: one number per channel, in the range of the images.
@@ -37,5 +37,5 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return normalised images, `(N, C, H, W)` as given."""
+        """Return normalised images of the same shape, `(N, C, H, W)`."""
         return (images - self.mean) / self.std

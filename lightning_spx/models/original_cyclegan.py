@@ -1,6 +1,7 @@
 """Networks from the files of CycleGAN's original code, `pytorch-CycleGAN-and-pix2pix`, such as `latest_net_D_A.pth`.
 
-Such a file is the plain state of one network, which takes images in [-1, 1]; ours, of the same layers, take [0, 1].
+Such a file is the plain state of one network for images in [-1, 1]; ours have the same layers and take images in [0,
+1].
 """
 
 import re
@@ -11,11 +12,11 @@ from torch import Tensor
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
 from lightning_spx.models.weights import state_mismatch
 
-# of wrappers around the network that was saved
+# prefixes that wrappers around the saved network add
 PREFIXES = ("module.", "_orig_mod.")
 CONVOLUTION = re.compile(r"model\.(\d+)\.weight")
 BLOCK = re.compile(r"model\.\d+\.conv_block\.")
-# what instance normalisation of torch 0.3 saved and did not use; the original code drops it, too
+# instance normalisation of torch 0.3 saved these without using them; the original code drops them too
 UNUSED = ("running_mean", "running_var", "num_batches_tracked")
 ORIGINAL = "the original CycleGAN code"
 
@@ -24,7 +25,7 @@ def original_state(content: object) -> dict[str, Tensor] | None:
     """Return the state of a network of the original code by its names there, or None if it is something else.
 
     Args:
-        content: of a file, as `torch.load` gives it.
+        content: the content of a file, as `torch.load` returns it.
 
     Example:
         >>> import torch
@@ -47,16 +48,16 @@ def original_state(content: object) -> dict[str, Tensor] | None:
 
 
 def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
-    """Return the discriminator with a state of the original code, `NLayerDiscriminator` with instance normalisation.
+    """Build a discriminator from a state of the original `NLayerDiscriminator` with instance normalisation.
 
     Args:
-        state: by the names of the original code, as `original_state` gives it.
+        state: the state with the names of the original code, as `original_state` returns it.
 
     Returns:
-        It gives an image in [0, 1] the scores that the original network gives twice the image minus 1.
+        A discriminator that scores an image x in [0, 1] as the original network scores 2 x - 1.
 
     Raises:
-        ValueError: it is the state of another network; says of which.
+        ValueError: it is the state of another network; the message says which.
 
     Example:
         >>> ours = PatchDiscriminator(num_layers=1, channels=2)
@@ -72,7 +73,7 @@ def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
     if any(value.ndim != 4 for value in weights.values()):
         raise ValueError(f"it is a discriminator of {ORIGINAL} with batch normalisation, not instance normalisation")
     if len(weights) < 3:
-        raise ValueError(f"it is no discriminator of {ORIGINAL}, which has 3 convolutions at least")
+        raise ValueError(f"it is no discriminator of {ORIGINAL}, which has at least 3 convolutions")
     first = weights[min(weights)]
     if first.shape[1] != 3:
         raise ValueError(f"it is a discriminator of {ORIGINAL} for images of {first.shape[1]} channels, not of 3")
@@ -82,13 +83,13 @@ def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
 
 
 def original_generator(state: Mapping[str, Tensor]) -> ResNetGenerator:
-    """Return the generator with a state of the original code, `ResnetGenerator` with instance normalisation.
+    """Build a generator from a state of the original `ResnetGenerator` with instance normalisation.
 
     Args:
-        state: by the names of the original code, as `original_state` gives it.
+        state: the state with the names of the original code, as `original_state` returns it.
 
     Returns:
-        It translates an image in [0, 1] as the original network does twice the image minus 1.
+        A generator that translates an image x in [0, 1] as the original network translates 2 x - 1.
 
     Raises:
         ValueError: it is the state of another network.
@@ -98,7 +99,7 @@ def original_generator(state: Mapping[str, Tensor]) -> ResNetGenerator:
     if not blocks or first is None:
         raise ValueError(f"it is no generator of residual blocks of {ORIGINAL}")
     generator = ResNetGenerator(num_blocks=len(blocks), channels=len(first))
-    # with dropout a block has a layer more before its second convolution
+    # with dropout, a block has one more layer before its second convolution
     ours = {
         name.replace("model.", "layers.", 1)
         .replace(".conv_block.6.weight", ".conv_block.5.weight")

@@ -1,4 +1,4 @@
-"""A discriminator as a model that can be explained: images -> one score each."""
+"""Makes a discriminator a model that can be explained: one score per image."""
 
 from torch import Tensor, nn
 
@@ -6,12 +6,12 @@ Region = tuple[int, int, int, int]
 
 
 class PatchScore(nn.Module):
-    """Average a discriminator's patch scores over all patches, over a region of them, or take a single one.
+    """Averages a discriminator's patch scores over all patches or a region of them, or takes a single one.
 
     Args:
-        discriminator: from images `(N, 3, H, W)` to patch scores `(N, 1, h, w)`.
-        region: first row, first column, last row and last column of patches, from 0 and inclusive; a single patch has
-            first and last alike; None takes all.
+        discriminator: maps images `(N, 3, H, W)` to patch scores `(N, 1, h, w)`.
+        region: first row, first column, last row and last column of patches, counted from 0 and inclusive; for a single
+            patch first and last are equal. None takes all patches.
 
     Raises:
         ValueError: if the region is empty.
@@ -38,7 +38,7 @@ class PatchScore(nn.Module):
         """Return scores `(N,)` for images `(N, 3, H, W)` in [0, 1].
 
         Raises:
-            ValueError: if there are fewer patches than the region asks for.
+            ValueError: if the region exceeds the patches.
         """
         scores: Tensor = self.discriminator(images)
         if self.region is not None:

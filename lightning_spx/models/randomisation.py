@@ -1,4 +1,4 @@
-"""Networks that forget what they have learnt, from the last layer down: the sanity check of saliency maps."""
+"""Makes networks forget what they learnt, from the last layer down, for the sanity check of saliency maps."""
 
 import copy
 import re
@@ -18,24 +18,23 @@ FROZEN_WEIGHT = re.compile(r": \w*(Float|Double|Half|BFloat16|Tensor)\b.* = prim
 
 
 def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) -> Iterator[tuple[float, nn.Module]]:
-    """Yield copies of a model with ever more layers randomised, from the last to the first.
+    """Yield copies of a model with more and more layers randomised, from the last to the first.
 
-    A layer is a module with parameters or running statistics of its own; the order is that of definition, which is that
-    of the forward pass in most networks. A layer is drawn anew by its `reset_parameters`, which resets running
-    statistics too; values that this leaves as they were, as those of a module without it, are permuted, and a weight
-    that is computed from others (weight norm, spectral norm, pruning) is looked at as it is used. The global random
-    state stays as it was.
+    A layer is a module with its own parameters or running statistics. Layers are ordered by definition, which in most
+    networks is the order of the forward pass. `reset_parameters` draws a layer again and resets its running statistics;
+    values that it does not change, or that belong to a module without it, are permuted. Weights that are computed from
+    others (weight norm, spectral norm, pruning) are checked as they are used. The global random state does not change.
 
     Source: Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018, section 3.1.
 
     Args:
         model: a trained model; not changed.
-        num_stages: copies; stage s of n has the last s / n of the layers randomised.
-        seed: of the new parameters.
+        num_stages: number of copies; in stage s of n, the last s / n of the layers are randomised.
+        seed: seeds the new parameters.
 
     Yields:
-        The share of layers that are randomised, and the model; the last one has share 1. A warning names large buffers
-        that stay as they are, since they may be constants of the architecture.
+        The fraction of randomised layers, and the model; the last fraction is 1. A warning names large buffers that do
+        not change, because they may be constants of the architecture or learnt.
 
     Raises:
         ValueError: if `num_stages` is below 1, the model has no parameters, or a layer cannot be randomised, such as a
@@ -55,10 +54,10 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
     for stage in range(1, num_stages + 1):
         count = max(1, round(len(names) * stage / num_stages))
         randomised = _copy(model)
-        # the generators of other devices are forked by default
+        # by default this forks the generators of all devices
         with torch.random.fork_rng(), torch.no_grad():
             for position, name in enumerate(reversed(names[-count:])):
-                # by layer: a layer is the same in all stages
+                # one seed per layer, so that a layer is the same in all stages
                 torch.manual_seed(seed * len(names) + position)
                 forget(randomised.get_submodule(name), name)
         if stage == num_stages:
@@ -72,13 +71,13 @@ def _warn_of_hidden(model: nn.Module) -> None:
     if hidden:
         warnings.warn(
             f"{type(model).__name__} holds layers outside of its modules, in a list or an object, such as a "
-            f"{type(hidden[0]).__name__}: they stay trained, and no share of randomised layers counts them.",
+            f"{type(hidden[0]).__name__}: they stay trained, and the share of randomised layers does not count them.",
             stacklevel=3,
         )
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Name the modules; those of a parametrisation belong to the layer whose weight they compute."""
+    """Yield modules with names; the modules of a parametrisation belong to the layer whose weight they compute."""
     inner: set[nn.Module] = set()
     for name, part in model.named_modules():
         if parametrize.is_parametrized(part):
@@ -107,7 +106,7 @@ def _check_layers(model: nn.Module) -> None:
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """Copy a model, also one of whose weights was computed in the last forward pass and belongs to its graph."""
+    """Copy a model, even if a weight was computed in the last forward pass and still belongs to its graph."""
     computed = [
         value
         for part in model.modules()
@@ -118,7 +117,7 @@ def _copy(model: nn.Module) -> nn.Module:
 
 
 def _warn_of_buffers(model: nn.Module, randomised: nn.Module) -> None:
-    """Name large buffers that are saved and that nothing has changed: learnt ones, such as a codebook, would stay."""
+    """Warn of large saved buffers that did not change, because learnt ones, such as a codebook, would survive."""
     saved, after = model.state_dict(), dict(randomised.named_buffers())
     known = {id(value) for _, part in _layers(model) for value in learnt(part).values()}
     same = [

@@ -1,4 +1,4 @@
-"""What a file of PyTorch holds, without running code from it, or one line that says why it holds nothing."""
+"""Reads a PyTorch file without running code from it, or says in one line why it cannot."""
 
 import pickle
 import struct
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-# what `torch.load` raises on damaged files and on others than its own; found by feeding it such files
+# what `torch.load` raises on damaged and foreign files, found by fuzzing
 DAMAGED = (
     *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, ArithmeticError, MemoryError),
     *(LookupError, TypeError, AttributeError, AssertionError),
@@ -14,16 +14,16 @@ DAMAGED = (
 
 
 def read_plain(path: Path) -> object:
-    """Read tensors and plain values from a file of `torch.save`, or tensors by their names from a `.safetensors` file.
+    """Read tensors and plain values from a `torch.save` file, or named tensors from a `.safetensors` file.
 
     Args:
         path: The file.
 
     Returns:
-        What was saved, with tensors on the CPU.
+        The saved content, with tensors on the CPU.
 
     Raises:
-        ValueError: If the file is damaged, or something in it is not plain; says what, without the name of the file.
+        ValueError: If the file is damaged or something in it is not plain; the message does not name the file.
 
     Example:
         >>> import tempfile
@@ -33,7 +33,7 @@ def read_plain(path: Path) -> object:
         {'weight': tensor([1., 1.])}
     """
     if path.suffix == ".safetensors":
-        # an optional package: only who has such a file needs it
+        # an optional package, needed only for such files
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -49,10 +49,10 @@ def read_plain(path: Path) -> object:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line what is wrong; PyTorch does so somewhere below the advice to run the file's code."""
+    """Say in one line what is wrong; PyTorch says so somewhere below its advice to run the file's code."""
     lines = [line for line in str(error).splitlines() if "unsupported" in line.lower()]
     reason = " ".join((lines[0] if lines else str(error) or type(error).__name__).split())[:200]
-    # a pickle's codes, which are numbers alone, say nothing to anybody
+    # bare numbers, the codes of a pickle, mean nothing to a user
     if reason.isdecimal() or "unsupported operand" in reason.lower():
-        return f"it is no file of `torch.save`, or a damaged one ({type(error).__name__}: {reason})"
+        return f"it is no file of `torch.save`, or it is damaged ({type(error).__name__}: {reason})"
     return reason

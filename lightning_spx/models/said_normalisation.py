@@ -1,4 +1,4 @@
-"""What a network says itself of the normalisation that its images need, so that none is put before it in silence."""
+"""Reads the normalisation that a network says it needs, so that no other one is silently put before it."""
 
 import re
 import warnings
@@ -13,24 +13,24 @@ from torch import nn
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 
 Channels = tuple[float, float, float]
-# where timm keeps what its weights were trained with
+# attributes in which timm keeps the settings of its weights
 CONFIGURATIONS = ("pretrained_cfg", "default_cfg")
-# of a layer that normalises
+# attributes of a layer that normalises
 LAYER_VALUES = (("mean", "std"), ("new_mean", "new_std"))
-# rounded to two digits, 127/255 is 1/2
+# 127/255 must count as 1/2
 TOLERANCE = 5e-3
 ADVICE = "Give `mean` and `std`, unless its weights were trained behind these."
 
 
 @dataclass(frozen=True)
 class SaidNormalisation:
-    """The normalisation that a network expects, as it says itself.
+    """The normalisation that a network says it expects.
 
     Args:
-        mean: of the channels.
-        std: of the channels.
-        source: who says so, in words.
-        is_certain: the network itself says so, not a part of it, before which the whole may do anything.
+        mean: channel means.
+        std: channel standard deviations.
+        source: words that name what says so.
+        is_certain: whether the network itself says so; if only a part says so, the network may do anything before it.
     """
 
     mean: Channels
@@ -39,20 +39,20 @@ class SaidNormalisation:
     is_certain: bool
 
     def is_near(self, mean: Sequence[float], std: Sequence[float]) -> bool:
-        """Whether these values are the same to two digits."""
+        """Return whether these values are equal to two digits."""
         ours, theirs = np.array([*self.mean, *self.std]), np.array([*mean, *std])
         return ours.shape == theirs.shape and bool((np.abs(ours - theirs) < TOLERANCE).all())
 
 
 def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
-    """Return what a network, or a part of it, says of the normalisation of its images, or None where nothing is said.
+    """Return the normalisation that a network or a part of it says it expects, or None if nothing says so.
 
     Args:
-        network: any; timm's say it in `pretrained_cfg`. One that holds a layer which normalises, such as torchvision's
-            `Normalize`, takes images in [0, 1] as they are.
+        network: any network; timm's say it in `pretrained_cfg`. A network that contains a normalising layer, such as
+            torchvision's `Normalize`, expects images in [0, 1].
 
     Raises:
-        ValueError: parts of the network say different things, or it takes images that are not RGB.
+        ValueError: parts of the network contradict each other, or it expects images that are not RGB.
 
     Example:
         >>> network = nn.Linear(1, 1)
@@ -86,17 +86,17 @@ def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
 def chosen_normalisation(
     network: nn.Module, mean: Channels | None = None, std: Channels | None = None
 ) -> tuple[Channels, Channels]:
-    """Return what the user has set, else what the network says, else ImageNet's.
+    """Return what the user set, or else what the network says, or else ImageNet's normalisation.
 
-    Where a part of the network has decided, a warning says which.
+    If only a part of the network says it, a warning names the part.
 
     Args:
-        network: behind the normalisation.
-        mean: as set, or None.
-        std: as set, or None.
+        network: the network behind the normalisation.
+        mean: the user's channel means, or None.
+        std: the user's channel standard deviations, or None.
 
     Raises:
-        ValueError: as for `said_normalisation`, unless both are set.
+        ValueError: as in `said_normalisation`, unless both are set.
 
     Example:
         >>> chosen_normalisation(nn.Linear(1, 1), std=(1.0, 1.0, 1.0))
@@ -125,7 +125,7 @@ def chosen_normalisation(
 
 
 def warn_of_another(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Warn, in a line that names both, of a normalisation that is another than the network says that it expects."""
+    """Warn if a normalisation differs from the one that the network says it expects, naming both."""
     try:
         said = said_normalisation(network)
     except ValueError as error:
@@ -141,21 +141,21 @@ def warn_of_another(network: nn.Module, mean: Sequence[float], std: Sequence[flo
 
 @contextmanager
 def normalised_as_trained() -> Iterator[None]:
-    """Warn of no other normalisation: a checkpoint holds the one that its weights were trained behind."""
+    """Suppress that warning: a checkpoint contains the normalisation with which its weights were trained."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f".*{re.escape(ADVICE)}")
         yield
 
 
 def _configured(module: nn.Module) -> tuple[Channels, Channels] | None:
-    """Read mean and standard deviation of images in [0, 1] from a network's own description."""
+    """Read mean and standard deviation for images in [0, 1] from a network's own description."""
     for name in CONFIGURATIONS:
         configuration = getattr(module, name, None)
         if configuration is not None:
             mean, std = (_three(_value(configuration, key)) for key in ("mean", "std"))
             if mean is not None and std is not None:
                 return mean, std
-    # as the networks of the package pretrainedmodels say it
+    # attributes of the networks of the package pretrainedmodels
     space, most = getattr(module, "input_space", None), getattr(module, "input_range", None)
     mean, std = _three(getattr(module, "mean", None)), _three(getattr(module, "std", None))
     if space is None or most is None or mean is None or std is None:
@@ -168,7 +168,7 @@ def _configured(module: nn.Module) -> tuple[Channels, Channels] | None:
 
 
 def _is_normalising(module: nn.Module) -> bool:
-    """Whether a module is nothing but a normalisation: no parts, no parameters, a mean and a standard deviation."""
+    """Return whether a module only normalises: no parts, no parameters, a mean and a standard deviation."""
     if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
         return False
     pairs = [[_three(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
@@ -176,7 +176,7 @@ def _is_normalising(module: nn.Module) -> bool:
 
 
 def _own_pair(network: nn.Module) -> str:
-    """Name buffers that may be a mean and a standard deviation of channels; empty where there are none."""
+    """Name buffers that may be a mean and a standard deviation of channels; empty if there are none."""
     buffers = {name: buffer for name, buffer in network.named_buffers() if _is_for_channels(buffer)}
     for name in buffers:
         owner, _, last = name.rpartition(".")
@@ -187,7 +187,7 @@ def _own_pair(network: nn.Module) -> str:
 
 
 def _is_for_channels(buffer: torch.Tensor) -> bool:
-    """Whether a buffer has a number for each of three channels of images, or one for all."""
+    """Return whether a buffer has one number for each of three image channels, or one for all."""
     return buffer.is_floating_point() and buffer.numel() in (1, 3) and buffer.shape[-2:] in ((1, 1), (3,), (1,), ())
 
 
@@ -196,7 +196,7 @@ def _value(configuration: object, key: str) -> object:
 
 
 def _three(values: object) -> Channels | None:
-    """Read a number for each of three channels, or one for all; None where it is something else."""
+    """Read one number for each of three channels, or one for all; None for anything else."""
     if isinstance(values, torch.Tensor | np.ndarray):
         values = values.flatten().tolist()
     if not isinstance(values, list | tuple) or not all(isinstance(value, int | float) for value in values):

@@ -1,4 +1,4 @@
-"""How well a discriminator tells real images from translated ones: the AUC and its interval."""
+"""Measures how well a discriminator tells real from translated images: the AUC and its interval."""
 
 import torch
 from scipy.stats import norm
@@ -8,18 +8,18 @@ from torchmetrics.utilities import dim_zero_cat
 
 
 def separation_auc(real: Tensor, translated: Tensor, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return the probability that a real image scores above a translated one, ties one half, with its interval.
+    """Return the probability that a real image scores above a translated one (ties count half), and its interval.
 
-    The interval is DeLong's (Biometrics 1988), over images and for this discriminator; where the classes are separated
-    it has no width.
+    The interval is DeLong's (Biometrics 1988), over images and for this discriminator; if the classes are perfectly
+    separated, its width is zero.
 
     Args:
         real: scores of real images, `(m,)`.
         translated: scores of translated images, `(n,)`.
-        confidence: of the interval, in (0, 1).
+        confidence: confidence level of the interval, in (0, 1).
 
     Returns:
-        AUC, lower and upper limit, in [0, 1]; NaN for both limits with fewer than two images of a kind.
+        AUC, lower and upper limit, in [0, 1]; both limits are NaN with fewer than two images of a kind.
 
     Raises:
         ValueError: if there is no image of a kind.
@@ -30,7 +30,7 @@ def separation_auc(real: Tensor, translated: Tensor, confidence: float = 0.95) -
     """
     if not len(real) or not len(translated):
         raise ValueError(f"Expected scores of both kinds, got {len(real)} real and {len(translated)} translated.")
-    # sorting once in place of m x n comparisons: how many of the others lie below, and below or level
+    # sorts once instead of comparing m x n pairs: counts how many others are lower, and how many are lower or equal
     of_real = _share_below(real.double(), translated.double())
     of_translated = 1 - _share_below(translated.double(), real.double())
     auc = float(of_real.mean())
@@ -69,7 +69,7 @@ class SeparationAUC(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, real: Tensor, translated: Tensor) -> None:
-        """Add scores of real `(m,)` and of translated images `(n,)`."""
+        """Add scores of real images `(m,)` and translated images `(n,)`."""
         self.real.append(real.detach().float())
         self.translated.append(translated.detach().float())
 

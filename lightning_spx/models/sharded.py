@@ -1,4 +1,4 @@
-"""Weights in several files, as training over several devices and large-model libraries keep them: what to do first."""
+"""Recognises weights split into several files, as distributed training saves them, and says how to join them."""
 
 from pathlib import Path
 from shlex import quote
@@ -17,25 +17,25 @@ DEEPSPEED = (
 )
 HUGGING_FACE = "load the model with its `from_pretrained`, `torch.save` its `state_dict()` and name that file"
 INDICES = ("*.safetensors.index.json", "*.bin.index.json")
-# of a file of several, whose others are beside it
+# names of one of several files that lie beside each other
 SHARDS = ("*-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].*",)
 STATES = ("*_model_states.pt", "*_optim_states.pt")
 
 
 def check_in_one_file(path: Path) -> None:
-    """Refuse weights that are in several files, with the step that makes one of them.
+    """Refuse weights that are split into several files, and name the step that joins them.
 
     Args:
-        path: what was named as a checkpoint or a file of weights; may be missing.
+        path: the path that was given as a checkpoint or weight file; it may not exist.
 
     Raises:
-        ValueError: it is a folder, or one file, of weights that are in several; names the step.
+        ValueError: it is the folder, or one of the files, of split weights; the message names the step.
 
     Example:
         >>> check_in_one_file(Path("weights.pt"))
     """
     is_shard = path.is_file() and _is_shard(path)
-    # DeepSpeed is told the folder above that of its shards
+    # DeepSpeed needs the folder above its shards
     above = (path.parent.parent,) if any(path.match(pattern) for pattern in STATES) else ()
     for folder in (*above, path.parent) if is_shard else (path,):
         found = _of_folder(folder) if folder.is_dir() else None
@@ -54,7 +54,7 @@ def _is_shard(path: Path) -> bool:
 
 
 def _of_folder(folder: Path) -> tuple[str, str] | None:
-    """Say of what a folder is, and what to do with it; None if it holds no weights in several files."""
+    """Say what kind of split weights a folder holds and what to do with them; None if it holds none."""
     if (folder / ".metadata").is_file() or any(folder.glob("*.distcp")):
         if (folder / "meta.pt").is_file():
             return "shards (FSDP of Lightning)", LIGHTNING

@@ -1,4 +1,4 @@
-"""Weights into a module: everything that torch itself loads, under the module's own names for it."""
+"""Loads weights into a module: everything that torch itself loads, under the module's own names."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-# parts of a name that wrappers add: torch.compile, DataParallel and its kin, sharding, activation checkpointing
+# name parts that wrappers add: torch.compile, DataParallel and similar, sharding, activation checkpointing
 WRAPPERS = frozenset(("_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
-# counts batches for an average that evaluation does not use; old files and averages of weights are without it
+# counts batches for an average that evaluation does not use; old files and averaged weights lack it
 NEGLIGIBLE = "num_batches_tracked"
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
     """Load a state as `module.load_state_dict` does, under names with or without wrappers' prefixes.
 
-    Nothing is left out: what the module has and the state has not is refused by name, and so is the other way round,
-    unless a LightningModule says by its `strict_loading` that files hold a part of it.
+    Missing and unexpected entries are refused by name, unless a LightningModule says through `strict_loading` that
+    files contain only a part of it.
 
     Args:
-        module: receives the values; what was loaded before an error stays there.
+        module: receives the values; on an error, values loaded before it stay.
         state: tensors by their names.
 
     Raises:
-        ValueError: the state does not fit; says in a few words why.
+        ValueError: the state does not fit; the message says briefly why.
 
     Example:
         >>> layer = nn.Linear(1, 1)
@@ -44,10 +44,10 @@ def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
         found = module.load_state_dict(named, strict=False)
     except (RuntimeError, AttributeError, TypeError, LookupError, ValueError) as error:
         raise ValueError(state_mismatch(module, named) or " ".join(str(error).split())[:300]) from error
-    # a module may have a `load_state_dict` of its own, which returns nothing
+    # a module may override `load_state_dict` and return nothing
     missing = list(getattr(found, "missing_keys", []))
     unexpected = list(getattr(found, "unexpected_keys", []))
-    # a module may say that its files hold a part of it; one without any part is another's
+    # a module may say that its files hold only a part of it; a file without any part belongs to another module
     learnt = {name for name, own in module.state_dict(keep_vars=True).items() if isinstance(own, nn.Parameter)}
     partial = not getattr(module, "strict_loading", True) and bool(learnt & set(named) - set(unexpected))
     if (missing or unexpected) and not partial:
@@ -55,11 +55,11 @@ def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
 
 
 def own_state(module: nn.Module, state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a state under the names that `module` has for its entries, where wrappers alone make them differ.
+    """Return a state under the names of `module`, if the names differ only by wrappers.
 
-    A name that the module does not know is looked up without `_orig_mod`, `module` and other wrappers' parts, on either
-    side. The version numbers that torch keeps beside a state go along. Counters of batches that are not there are the
-    module's own.
+    A name that the module does not know is looked up without `_orig_mod`, `module` and other wrappers' parts on both
+    sides. The result keeps the version numbers that torch stores beside a state. Missing counters of batches are taken
+    from the module.
 
     Example:
         >>> list(own_state(nn.Linear(1, 1), {"module.weight": 0, "module.scale": 1}))
@@ -81,12 +81,12 @@ def own_state(module: nn.Module, state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def versions_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the version numbers that torch keeps beside a state, by the names of modules; empty if there are none."""
+    """Return the version numbers that torch stores beside a state, by module name; empty if there are none."""
     return getattr(state, "_metadata", None) or {}
 
 
 def with_versions(values: Mapping[str, Any], versions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return values as a state with version numbers, by which modules know older forms of what they hold."""
+    """Return values as a state with version numbers, from which modules recognise older formats."""
     state = OrderedDict(values)
     if versions:
         vars(state)["_metadata"] = OrderedDict(versions)
@@ -94,7 +94,7 @@ def with_versions(values: Mapping[str, Any], versions: Mapping[str, Any]) -> Map
 
 
 def _by_plain_name(names: list[str]) -> dict[str, str]:
-    """Return names by what they are without wrappers' parts, where that is one name alone."""
+    """Map each name without wrappers' parts to its full name, if that is unique."""
     counts = Counter(map(_plain, names))
     return {_plain(name): name for name in names if counts[_plain(name)] == 1}
 
@@ -104,7 +104,7 @@ def _plain(name: str) -> str:
 
 
 def _untied(module: nn.Module, state: Mapping[str, Any]) -> str:
-    """Say which values of a state differ though they go to one tensor of the module; empty if none do."""
+    """Say which values of a state differ although the module shares one tensor for them; empty if none do."""
     first: dict[int, str] = {}
     for name, own in module.state_dict(keep_vars=True).items():
         if not isinstance(own, Tensor) or not isinstance(state.get(name), Tensor):
@@ -117,9 +117,9 @@ def _untied(module: nn.Module, state: Mapping[str, Any]) -> str:
 
 
 def cast_values(module: nn.Module, state: Mapping[str, object]) -> str:
-    """Say which values of a state are of another kind of number than what they are for; empty if none are.
+    """Say which values of a state have another kind of number than the module; empty if none have.
 
-    Another precision is none, and whole numbers may count in any type.
+    Another precision is no other kind, and whole numbers may have any integer type.
 
     Example:
         >>> cast_values(nn.Linear(1, 1), {"weight": torch.ones(1, 1, dtype=torch.int8), "bias": torch.ones(1).half()})
@@ -134,7 +134,7 @@ def cast_values(module: nn.Module, state: Mapping[str, object]) -> str:
         if own.is_complex():
             is_cast = False
         elif own.is_floating_point():
-            # whole numbers are exact in a buffer; as weights they are those of a quantised network without its scale
+            # whole numbers are exact in a buffer; as weights they come from a quantised network and lack its scale
             is_cast = value.is_complex() or (name in parameters and not value.is_floating_point())
         else:
             is_cast = value.is_complex() or (value.is_floating_point() and not bool((value == value.round()).all()))
@@ -148,7 +148,7 @@ def _dtype(value: Tensor) -> str:
 
 
 def state_mismatch(module: nn.Module, state: Mapping[str, object]) -> str:
-    """Return in words how `state` differs in names and shapes from what `module` holds, empty if it does not.
+    """Say how `state` differs from `module` in names and shapes; empty if it does not.
 
     Example:
         >>> state_mismatch(nn.Linear(2, 1), {"weight": torch.zeros(1, 3), "scale": torch.zeros(1)})
@@ -157,7 +157,7 @@ def state_mismatch(module: nn.Module, state: Mapping[str, object]) -> str:
     own = module.state_dict()
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
-    # what `get_extra_state` gives need not be a tensor, and a lazy layer takes any shape
+    # values of `get_extra_state` may not be tensors, and a lazy layer accepts any shape
     tensors = {
         name: value.shape
         for name, value in own.items()

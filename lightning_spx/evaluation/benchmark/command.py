@@ -98,7 +98,7 @@ def bench(
     """
     sizes = sorted(set(batch_sizes or [1, 8]))
     if not methods or not superpixels:
-        raise ValueError("Expected `methods` and `superpixels` to name one at least each, got none.")
+        raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
     for setting, value, lowest in (
         ("batch_sizes", min(sizes), 1),
         ("repeats", repeats, 1),
@@ -109,7 +109,7 @@ def bench(
         if value < lowest:
             raise ValueError(f"Expected `{setting}` to be at least {lowest}, got {value}.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("Expected `device` to be one that is there, got cuda without a GPU.")
+        raise ValueError("Expected a GPU for `device` cuda, found none.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
     place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
     shown = _images(images, image_size, max(*sizes, 2, num_path_images, num_noise_images))

@@ -84,7 +84,7 @@ class EvaluationPipeline:
         if chosen.num_other_sizes:
             rank_zero_warn(
                 f"SaliencyEvaluator explains images of one size, {tuple(chosen.images.shape[2:])} as the first one's: "
-                f"{chosen.num_other_sizes} of other sizes were passed over."
+                f"{chosen.num_other_sizes} of other sizes were skipped."
             )
         if self.check_labels is not None:
             self.check_labels(chosen.label)
@@ -220,6 +220,6 @@ def _warn_of_itself(name: str, maps: ModelMaps, other: ModelMaps) -> None:
     blank = not any(bool(maps.attributions[key].any()) for key in common)
     if common and not blank and all(torch.equal(maps.attributions[key], other.attributions[key]) for key in common):
         rank_zero_warn(
-            f"SaliencyEvaluator: the maps of the reference {name} are the model's own to the bit: it has the same "
-            "weights, or `forward` uses others that its file does not hold."
+            f"SaliencyEvaluator: the maps of the reference {name} equal the model's own bit for bit: it has the "
+            "same weights, or `forward` uses others that its file does not contain."
         )

@@ -59,8 +59,8 @@ class ScoredWeights:
         now = _tensors(module)
         if not copy.keys() <= now.keys():
             rank_zero_warn(
-                "SaliencyEvaluator: a callback has given weights other names since the validation, as pruning does: "
-                "those are explained that are there now. List SaliencyEvaluator before that callback."
+                "SaliencyEvaluator: a callback has renamed weights since the validation, as pruning does: the "
+                "present weights are explained instead. List SaliencyEvaluator before that callback."
             )
             copy = {}
         lent = [(now[name], value) for name, value in copy.items() if not _same(now[name], value)]
@@ -154,7 +154,7 @@ def warn_unaveraged(trainer: Trainer, module: LightningModule, stage: str) -> No
     if averaging is not None and not holds_averages(averaging, module):
         name = type(averaging).__name__
         rank_zero_warn(
-            f"SaliencyEvaluator: the Trainer that has fitted with {name} does not use its averages in `{stage}`; a new "
+            f"SaliencyEvaluator: the Trainer that fitted with {name} does not use its averages in `{stage}`; a new "
             f"Trainer's `{stage}` of the same checkpoint does."
         )
 

@@ -122,7 +122,7 @@ def _notes(folder: Path) -> list[str]:
 
 def _sentences(path: Path, content: object) -> list[str]:
     if not isinstance(content, list) or not all(isinstance(sentence, str) for sentence in content):
-        raise ValueError(f"Expected sentences in {path}, got others. Start the study again, which writes them.")
+        raise ValueError(f"Expected sentences in {path}, got something else. Start the study again, which writes them.")
     return content
 
 

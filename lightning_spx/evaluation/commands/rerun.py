@@ -73,8 +73,8 @@ def words_of(run: Path, out: Path) -> list[str]:
     config = read_config(run / CONFIG_FILE)
     if not isinstance(config.get("model"), Mapping):
         raise ValueError(
-            f"Expected {run / CONFIG_FILE} to be of a run that `spx {command}` has started, got one of Python code, "
-            "from which nothing can be built: repeat it with that code and another `out`."
+            f"Expected {run / CONFIG_FILE} to be of a run that `spx {command}` started, got one of Python code, which "
+            "cannot be built from settings: repeat it with that code and another `out`."
         )
     return [command, f"--config={run / CONFIG_FILE}", f"--out={out}"]
 

@@ -53,7 +53,7 @@ def segment_photos(
     """
     segmenters = unique_names(superpixels)
     if not segmenters or repeats < 1:
-        raise ValueError(f"Expected `superpixels` to name one at least and `repeats` to be at least 1, got {repeats}.")
+        raise ValueError(f"Expected `superpixels` to name at least one and `repeats` to be at least 1, got {repeats}.")
     photos = read_images(find_images(images), image_size, strict)
     settings = {
         "images": [str(path) for path in photos.paths],

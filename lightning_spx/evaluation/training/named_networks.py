@@ -27,16 +27,16 @@ REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, A
 
 @dataclass(frozen=True)
 class NamedNetwork:
-    """A network with weights from a file, under a name for pictures.
+    """A network with weights from a file, and a name for pictures.
 
     Args:
-        network: any network from normalised images to logits, such as `torchvision.models.resnet50`.
-        weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None leaves the network as it is.
-        name: in pictures; empty takes the network's class.
-        mean: of the normalisation that the network expects; None takes what the network says itself, as timm's do, and
-            ImageNet's where it says nothing.
-        std: of it.
-        image_size: side of the images that the network takes; None takes them as they are.
+        network: any network that maps normalised images to logits, such as `torchvision.models.resnet50`.
+        weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None keeps the network's weights.
+        name: name in pictures; empty takes the name of the network's class.
+        mean: channel means of the normalisation that the network expects. None takes what the network itself says (as
+            timm's do), or ImageNet's if it says nothing.
+        std: channel standard deviations of that normalisation.
+        image_size: side of the images that the network expects; None keeps the size of the images.
     """
 
     network: nn.Module
