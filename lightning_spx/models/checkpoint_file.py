@@ -15,8 +15,6 @@ from lightning_spx.models.sharded import check_in_one_file
 from lightning_spx.models.weights import load_weights
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
-
-
 ModelFactory = Callable[[], LightningModule]
 
 
@@ -70,7 +68,7 @@ def read_state_for(module: nn.Module, checkpoint: Path) -> Mapping[str, Any]:
 
 
 def _is_ours(method: object) -> bool:
-    # Lightning's does nothing, and this package's takes the file's names, which placing does as well
+    # Lightning's does nothing, and this package's only translates names, which placing the weights does as well
     return getattr(method, "__module__", "").partition(".")[0] in ("lightning", "lightning_spx")
 
 

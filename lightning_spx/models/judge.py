@@ -60,7 +60,7 @@ def load_original(checkpoint: Path, part: Part) -> PatchDiscriminator | None:
     try:
         state = original_state(read_plain(checkpoint))
     except ValueError:
-        # who reads it as a checkpoint says what is wrong with it
+        # the caller then reads it as a checkpoint, and that error says what is wrong with it
         return None
     if state is None:
         return None

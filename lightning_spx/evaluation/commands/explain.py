@@ -96,7 +96,7 @@ def explain_images(
         image_size: photos are resized by the shorter side and cropped to the central square of this size.
         formats: of the pictures, png, pdf and svg; by default png.
         batch_size: photos explained at a time.
-        strict: refuse a file that cannot be read, which else is left out with a warning.
+        strict: refuse a file that cannot be read; otherwise it is skipped with a warning.
         out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
 
     Returns:

@@ -38,7 +38,7 @@ def segment_photos(
         image_size: photos are resized by the shorter side and cropped to the central square of this size.
         repeats: how often each partition is timed, on one thread; the median is shown.
         formats: of the pictures, png, pdf and svg; by default png.
-        strict: refuse a file that cannot be read, which else is left out with a warning.
+        strict: refuse a file that cannot be read; otherwise it is skipped with a warning.
         out: folder; by default under `runs/`, named by the settings, so that the same command writes to the same place.
 
     Returns:

@@ -44,8 +44,8 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
         paint_outside: whether maps are painted black outside of the masks.
 
     Raises:
-        ValueError: something is asked for that needs masks, a mask has another size than its photo, or a photo several
-            masks and none of PNG.
+        ValueError: a setting needs masks and there are none, a mask has another size than its photo, or a photo has
+            several masks and none of them is PNG.
         FileNotFoundError: a mask is not there.
     """
     if masks is None:
@@ -76,7 +76,7 @@ def _mask_file(photo: Path, masks: Path) -> Path:
     for folder in (masks / photo.parent.name, masks):
         endings = [".png", *sorted(EXTENSIONS - {".png"})]
         named = [folder / f"{photo.stem}{each}" for ending in endings for each in (ending, ending.upper())]
-        # masks may lie beside the photos, which are none
+        # masks may lie beside the photos; a photo is no mask of itself
         found = [path for path in named if path.is_file() and not path.samefile(photo)]
         if len(found) > 1 and found[0].suffix != ".png":
             raise ValueError(f"Expected one mask of {photo}, got {' and '.join(map(str, found))}.")
@@ -87,13 +87,18 @@ def _mask_file(photo: Path, masks: Path) -> Path:
 
 @torch.no_grad()
 def with_translations(
-    photos: InputImages, places: Sequence[str] | None, model: CycleGAN | None, part: Part, image_size: int, strict: bool
+    photos: InputImages,
+    translated_from: Sequence[str] | None,
+    model: CycleGAN | None,
+    part: Part,
+    image_size: int,
+    strict: bool,
 ) -> ShownPhotos:
     """Put translated photos of the other set after the real ones of a discriminator's own set.
 
     Args:
         photos: real ones.
-        places: files, folders and patterns of the other set; None for none.
+        translated_from: files, folders and patterns of the other set; None for none.
         model: translates them; None where there is none.
         part: the discriminator that is explained.
         image_size: side of the images in pixels.
@@ -104,11 +109,11 @@ def with_translations(
         ValueError: a file cannot be read, or no model is known that translates.
     """
     origin = ["real"] * len(photos.images)
-    if not places:
+    if not translated_from:
         return ShownPhotos(photos, None, origin, "")
     if model is None:
         raise ValueError("Expected `ckpt` of a whole CycleGAN for `translated_from`, got a discriminator alone.")
-    other = read_images(find_images(places), image_size, strict)
+    other = read_images(find_images(translated_from), image_size, strict)
     translated = torch.cat(
         [model.translate(image[None], to="a" if part == "discriminator_a" else "b") for image in other.images]
     )

@@ -78,7 +78,8 @@ def stability(
         repeats: independent splits and seeds; with three or more the intervals cover them.
         target: explain the logit of the label, or of each model's own prediction. Photos have no labels: the class of
             the highest mean probability over the models takes the place.
-        noise: random methods draw `own` noise for each model, or `shared` noise, which alone raises agreement.
+        noise: random methods draw `own` noise for each model, or `shared` noise; shared noise by itself raises
+            agreement.
         sanity_stages: randomise each model from the last layer down in so many stages, and see whether its maps change
             (rows of the metric `sanity_ssim`); 0 leaves these checks out. Each stage costs as much as explaining.
         num_resamples: of the bootstrap.
