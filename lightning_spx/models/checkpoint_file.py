@@ -15,8 +15,6 @@ from lightning_spx.models.sharded import check_in_one_file
 from lightning_spx.models.weights import load_weights
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
-
-
 ModelFactory = Callable[[], LightningModule]
 
 

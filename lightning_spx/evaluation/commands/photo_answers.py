@@ -12,11 +12,8 @@ from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation.maps.explained_model import EitherClass, ExplainedModel, ImageScale
 from lightning_spx.evaluation.maps.model_maps import REPEATED, check_repeatable, evaluate_and_explain, finite_logits
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
-from lightning_spx.evaluation.training.named_networks import class_index
+from lightning_spx.evaluation.training.named_networks import RAISED_BY_MODEL, class_index
 from lightning_spx.models import PatchScore
-
-# what the code of a model, which may be anybody's, raises for images that it does not take
-REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class PhotoAnswers:
             outputs = torch.cat([finite_logits(explained, images[at : at + batch_size]) for at in starts])
         except NonFiniteError as error:
             raise ValueError(f"Expected finite outputs of {name} for every photo, got NaN or infinity.") from error
-        except REFUSED_BY_MODEL as error:
+        except RAISED_BY_MODEL as error:
             side, kind = images.shape[-1], type(error).__name__
             raise ValueError(f"Expected {name} to take photos of `image_size` {side}, got {kind}: {error}") from error
         # all photos decide, as a single output may look like probabilities by chance; a score is none

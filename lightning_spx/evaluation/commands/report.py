@@ -25,7 +25,7 @@ from lightning_spx.runs.reading import one_line, read_json, read_picture
 from lightning_spx.runs.record import check_results, read_finished
 
 ORDERS: tuple[Magnitude, ...] = ("after", "before")
-# what a figure shows, by its name; others are bars of one number
+# captions by name of the figure; all other figures are bars of one number
 CAPTIONS = {
     "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
     "front": "front: every row between stability and fidelity, up and right is better",

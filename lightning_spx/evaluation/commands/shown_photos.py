@@ -87,13 +87,18 @@ def _mask_file(photo: Path, masks: Path) -> Path:
 
 @torch.no_grad()
 def with_translations(
-    photos: InputImages, places: Sequence[str] | None, model: CycleGAN | None, part: Part, image_size: int, strict: bool
+    photos: InputImages,
+    translated_from: Sequence[str] | None,
+    model: CycleGAN | None,
+    part: Part,
+    image_size: int,
+    strict: bool,
 ) -> ShownPhotos:
     """Append translated photos of the other set to the real photos of a discriminator's own set.
 
     Args:
         photos: the real photos.
-        places: files, folders and patterns of the other set; None for none.
+        translated_from: files, folders and patterns of the other set; None for none.
         model: the CycleGAN that translates; None if only a discriminator is known.
         part: the discriminator that is explained.
         image_size: side of the images in pixels.
@@ -101,14 +106,14 @@ def with_translations(
 
     Raises:
         FileNotFoundError: a file does not exist.
-        ValueError: a file cannot be read, or `places` are given without a model.
+        ValueError: a file cannot be read, or `translated_from` is given without a model.
     """
     origin = ["real"] * len(photos.images)
-    if not places:
+    if not translated_from:
         return ShownPhotos(photos, None, origin, "")
     if model is None:
         raise ValueError("Expected `ckpt` of a whole CycleGAN for `translated_from`, got a discriminator alone.")
-    other = read_images(find_images(places), image_size, strict)
+    other = read_images(find_images(translated_from), image_size, strict)
     translated = torch.cat(
         [model.translate(image[None], to="a" if part == "discriminator_a" else "b") for image in other.images]
     )

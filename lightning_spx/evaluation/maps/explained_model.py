@@ -106,7 +106,7 @@ class ExplainedModel(Prepared):
         self.scale = scale
         self._weights = None if state is None else PlacedWeights(module, state)
         self._in_place = False
-        # a single number, such as the scale of logits, may be of another type than what the images meet
+        # skip single numbers: the scale of the logits may have another type than the layers that take the images
         weights = (each for each in module.parameters() if each.is_floating_point() and each.ndim > 0)
         self._dtype = next((each.dtype for each in weights), torch.float32)
 

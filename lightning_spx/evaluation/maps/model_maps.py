@@ -126,7 +126,7 @@ def evaluate_and_explain(
                 parts.setdefault(f"method {name}", []).append(attribution.cpu())
     except NonFiniteError:
         finite = False
-    # before anything is gathered: a process that waits for one that has given up would wait for ever
+    # decide together before gathering: a process would wait for ever for one that has given up
     if not _all_processes(finite, device):
         return None
     whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}

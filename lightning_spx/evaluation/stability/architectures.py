@@ -14,6 +14,7 @@ from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.named_networks import (
+    SAME_PHOTOS,
     NamedNetwork,
     name_models,
     normalisation,
@@ -23,10 +24,6 @@ from lightning_spx.evaluation.training.named_networks import (
 from lightning_spx.evaluation.training.study_models import StudyModel
 
 DEFAULT_SIZE = 224
-SAME_PHOTOS = (
-    "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
-    "architectures, not between models trained on other data."
-)
 
 # what the networks explain
 PREDICTION = "each network explains its own prediction"

@@ -22,6 +22,7 @@ from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
 from lightning_spx.evaluation.training.named_networks import (
+    SAME_PHOTOS,
     NamedNetwork,
     name_models,
     normalisation,
@@ -196,10 +197,7 @@ def tradeoff(
         front = front_table(stability, fidelity, against, num_resamples, seed)
         said = [*notes, *sentences(recommend(stability, fidelity, against, num_resamples, seed), against)]
         if images:
-            said.append(
-                "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
-                "architectures, not between models trained on other data."
-            )
+            said.append(SAME_PHOTOS)
         record.lap("summarise")
         report_tradeoff(run, results, front, said, quality, against, lead.loggers)
         record.note_results()

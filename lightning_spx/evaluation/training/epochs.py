@@ -51,7 +51,7 @@ class EpochCheckpoint(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file, unless it has just been read."""
         if self._metrics is not None:
-            # this epoch starts and does not go on: its counters begin at 0, and schedulers step at its end
+            # resume at an epoch's start: reset the loops' counters so that schedulers step at its end
             loops = trainer.fit_loop, trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.val_loop
             for loop in loops:
                 loop.on_iteration_done()
@@ -124,12 +124,12 @@ def train(
         Seconds of training, over all starts.
     """
     epochs = EpochCheckpoint(file, seed)
-    # Lightning has no other way to come before the callbacks that the user has named
+    # Lightning offers no other way to put a callback before those of the user
     vars(trainer)["callbacks"].insert(0, epochs)
     trainer.loggers = [logger]
     known = agreed(file.is_file() and _is_usable(file, module, seed))
     if is_writer():
-        # it is in the checkpoint as far as it counts, and Lightning warns of deleting it
+        # rows that count are in the checkpoint; delete the old file here, or Lightning warns when it does
         for name in LOGGED:
             Path(logger.log_dir, name).unlink(missing_ok=True)
     with named_when_full(Path(logger.log_dir)):
@@ -138,11 +138,11 @@ def train(
 
 
 def _is_usable(file: Path, module: LightningModule, seed: int) -> bool:
-    """Whether an epoch's file is whole and of this model; warns if not."""
+    """Return whether an epoch's file is whole and of this model; warn if not."""
     try:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
-        # what Lightning is to load runs no code
+        # read it here first without running its code: Lightning loads it afterwards
         content = read_plain(file)
     except (*DAMAGED, zipfile.BadZipFile) as error:
         reason = f"a damaged file ({' '.join(str(error).split())[:100]})"

@@ -22,7 +22,11 @@ from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import one_line, read_config
 
 # what the code of a model, which may be anybody's, raises for images that it does not take
-REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError, ValueError, TypeError)
+RAISED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+SAME_PHOTOS = (
+    "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
+    "architectures, not between models trained on other data."
+)
 
 
 @dataclass(frozen=True)
@@ -237,7 +241,7 @@ def output_of(name: str, model: nn.Module, image: Tensor) -> object:
     try:
         with torch.no_grad():
             output: object = model(image.clone())
-    except REFUSED_BY_MODEL as error:
+    except (*RAISED_BY_MODEL, ValueError, TypeError) as error:
         reason = one_line(error)
         raise ValueError(
             f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}), got "

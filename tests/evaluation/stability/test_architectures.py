@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient, input_gradient, saliency_map
 from lightning_spx.cli import main
-from lightning_spx.evaluation.stability.architectures import SAME_PHOTOS, check_outputs
-from lightning_spx.evaluation.training.named_networks import NamedNetwork
+from lightning_spx.evaluation.stability.architectures import check_outputs
+from lightning_spx.evaluation.training.named_networks import SAME_PHOTOS, NamedNetwork
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import SmallResNet
 from lightning_spx.models.at_size import AtSize
