@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 PNG_STARTS, PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -41,7 +40,7 @@ def one_line(error: Exception) -> str:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a parquet file, or one of comma-separated values, of a run.
+    """Read a file of comma-separated values of a run.
 
     Args:
         path: the file.
@@ -51,8 +50,8 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         ValueError: the file is damaged, or has no such columns; names it.
     """
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"what": str})
-    except (pa.ArrowException, ValueError, OSError) as error:
+        table = pd.read_csv(path, dtype={"what": str})
+    except (ValueError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(f"Expected a table of a run in {path}, got a damaged file: {one_line(error)}.") from error

@@ -27,6 +27,7 @@ from lightning_spx.evaluation.maps.model_maps import (
     explain_model,
     finite_logits,
 )
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
@@ -43,7 +44,7 @@ from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
-from lightning_spx.superpixels import Segmenter, segment_pool
+from lightning_spx.superpixels import Segmenter
 
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
@@ -248,14 +249,11 @@ def _photo_maps(
     found, _ = maps
     # what is painted black is black in every map
     seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
-    values = {
-        method: attribution.abs() if magnitude == "before" else attribution
-        for method, attribution in found.attributions.items()
-    }
-    pixel = {method: saliency_map(value).numpy() * seen for method, value in values.items()}
+    poolings = [Pooling(name, "segments", ids) for name, ids in segments.items()]
+    pixel = {method: saliency_map(value).numpy() * seen for method, value in found.attributions.items()}
     pooled = {
-        method: {name: saliency_map(segment_pool(value, ids)).numpy() * seen for name, ids in segments.items()}
-        for method, value in values.items()
+        method: {each.name: saliency_map(each.pool(value, magnitude)).numpy() * seen for each in poolings}
+        for method, value in found.attributions.items()
     }
     return [
         PhotoMaps(

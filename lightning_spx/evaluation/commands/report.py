@@ -6,21 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from lightning_spx.attribution import saliency_map
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER
 from lightning_spx.runs.blocks import files_of, read_rows
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import file_name, one_line, read_json, read_picture, write_atomic
 from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
 from lightning_spx.runs.record import RECORD_FILE, check_results, check_settings, read_record, settings_hash
-from lightning_spx.superpixels import segment_pool
 
 VERDICTS_FILE = "verdicts.json"
 # what a figure shows, by its name; others are bars of one number
@@ -151,10 +150,10 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
         if not path.is_file():
             continue
         examples = Examples.load(path)
-        orders = [order for order in ("after", "before") if order in magnitudes]
+        orders = [order for order in (AFTER, BEFORE) if order in magnitudes]
         # of a method without signs both orders are the same number
         if not bool((examples.attributions < 0).any()) or not orders:
-            orders = ["either"]
+            orders = [EITHER]
         maps[method] = _method_maps(examples, orders)
     if examples is None:
         return None
@@ -174,13 +173,14 @@ def _method_maps(examples: Examples, orders: Sequence[str]) -> MethodMaps:
     shape = (*examples.attributions.shape[:2], *examples.attributions.shape[-2:])
     flat = examples.attributions.flatten(0, 1)
 
-    def pooled(segments: torch.Tensor, order: str) -> np.ndarray:
-        values = flat.abs() if order == "before" else flat
-        return saliency_map(segment_pool(values, segments.repeat(shape[0], 1, 1))).view(shape).numpy()
-
+    poolings = [Pooling(name, "segments", segments) for name, segments in examples.segments.items()]
     return MethodMaps(
         saliency_map(flat).view(shape).numpy(),
-        {(name, order): pooled(segments, order) for name, segments in examples.segments.items() for order in orders},
+        {
+            (pooling.name, order): saliency_map(pooling.pool(flat, order)).view(shape).numpy()
+            for pooling in poolings
+            for order in orders
+        },
     )
 
 

@@ -14,13 +14,13 @@ from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, 
 from lightning_spx.evaluation.training.epochs import train
 from lightning_spx.evaluation.training.study_models import TrainerFactory
 from lightning_spx.models.checkpoint_file import ModelFactory
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import EITHER, PIXEL
 from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.record import ADVICE
 
-UNTOUCHED = Order("none", PIXEL, "either")
+UNTOUCHED = Order("none", PIXEL, EITHER)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def retrain(
         seed: of the study.
     """
     # the untouched images are those in the order of chance of which none is removed
-    ranks = load_ranks(run, Order(RANDOM, PIXEL, "either") if unit.order == UNTOUCHED else unit.order)
+    ranks = load_ranks(run, Order(RANDOM, PIXEL, EITHER) if unit.order == UNTOUCHED else unit.order)
     count = round(unit.percentage / 100 * ranks.shape[1] * ranks.shape[2])
     kept = len(images.pool)
     # the same images whatever the seed, which a part drawn with another seed would not be
