@@ -12,7 +12,7 @@ from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
-from lightning_spx.reporting.rows import has_gain, select_rows, without_controls
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
 
 PIXEL_COLOUR = "#7f8c9b"
 POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
@@ -52,9 +52,9 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         values = bars["value"].to_numpy()
         centres = np.array([methods.index(method) for method in bars["method"]], dtype=float)
         centres += (column - (len(partitions) - 1) / 2) * width
-        pixel = superpixels == "pixel"
+        pixel = superpixels == PIXEL
         colour = PIXEL_COLOUR if pixel else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
-        axes.bar(centres, values, width * 0.92, color=colour, label="pixel" if pixel else f"S-, {superpixels}")
+        axes.bar(centres, values, width * 0.92, color=colour, label=PIXEL if pixel else f"S-, {superpixels}")
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
         axes.errorbar(centres, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
         axes.hlines(bars["floor"], centres - width * 0.46, centres + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
@@ -112,7 +112,7 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     figure = Figure(figsize=(2.2 + 2.1 * len(partitions), 0.9 + 0.55 * len(methods)), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    headings = ["pixel" if name == "pixel" else f"S-, {name}" for name in partitions]
+    headings = [PIXEL if name == PIXEL else f"S-, {name}" for name in partitions]
     table = axes.table(cells, rowLabels=methods, colLabels=headings, loc="center", cellLoc="center")
     table.auto_set_font_size(False)
     table.set_fontsize(8)
@@ -151,7 +151,7 @@ def map_panel(
         >>> [axes.get_title() for axes in figure.axes[:5]]
         ['image', 'model 0', 'model 1', 'S-, model 0', 'S-, model 1']
     """
-    kinds = {"pixel": pixel_maps, **pooled_maps}
+    kinds = {PIXEL: pixel_maps, **pooled_maps}
     outline: Callable[..., np.ndarray] = mark_boundaries
     columns = 1 + sum(len(maps) + (name in segments) for name, maps in kinds.items())
     figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
@@ -164,7 +164,7 @@ def map_panel(
                 # drawn at four times the size, so that a boundary is thinner than a pixel of a small image
                 large = segments[name][line].cpu().numpy().repeat(4, 0).repeat(4, 1)
                 pictures.append((outline(photo.repeat(4, 0).repeat(4, 1), large, color=(1, 0.85, 0)), name))
-            prefix = "" if name == "pixel" else "S-, "
+            prefix = "" if name == PIXEL else "S-, "
             pictures += [(_array(one[line]), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
         for axes, (picture, heading) in zip(axes_row, pictures, strict=True):
             _show(axes, picture, heading if line == 0 else "")
@@ -175,8 +175,8 @@ def map_panel(
 def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """Where both magnitude orders are there, a figure shows the gradient with respect to the group."""
     rows = select_rows(results, metric, setting)
-    order = "after" if (rows["magnitude"] == "after").any() else "before"
-    return rows[rows["magnitude"].isin([order, "either"])]
+    order = AFTER if (rows["magnitude"] == AFTER).any() else BEFORE
+    return rows[rows["magnitude"].isin([order, EITHER])]
 
 
 def _cell_text(row: pd.Series) -> str:

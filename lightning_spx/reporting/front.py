@@ -10,11 +10,21 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
-from lightning_spx.reporting.rows import has_gain
+from lightning_spx.reporting.rows import (
+    AFTER,
+    ALL_PAIRS,
+    BEFORE,
+    CONTROL,
+    EITHER,
+    PIXEL,
+    has_gain,
+    is_control,
+    without_controls,
+)
 
 CONTROL_COLOUR = "#b9c0c7"
 LEGEND_ENTRY = 2.8  # inches
-MARKERS = {"after": "o", "before": "^", "either": "s"}
+MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
 
 
 def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figure:
@@ -38,7 +48,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
     width = 4.6 * columns + 1.4
     figure = Figure(figsize=(width, 4.1 * rows + 1.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    own = [name for name in front["superpixels"].unique() if name != "pixel" and not name.startswith("control:")]
+    own = [name for name in front["superpixels"].unique() if name != PIXEL and not is_control(name)]
     for axes, method in zip(panels, methods, strict=False):
         _panel(axes, front[front["method"] == method], own)
         axes.set_title(method, fontsize=10)
@@ -55,18 +65,18 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
-    controls = rows[rows["superpixels"].str.startswith("control:")]
+    controls = rows[rows["superpixels"].str.startswith(CONTROL)]
     many = colormaps["turbo"](np.linspace(0.04, 0.96, len(own)))
     colours = dict(zip(own, POOLED_COLOURS if len(own) <= len(POOLED_COLOURS) else map(to_hex, many), strict=False))
     axes.plot(controls["excess"], controls["fidelity"], "x", color=CONTROL_COLOUR, ms=4, label="controls")
     for order, marker in MARKERS.items():
-        for superpixels in ["pixel", *own]:
+        for superpixels in [PIXEL, *own]:
             points = rows[(rows["superpixels"] == superpixels) & (rows["magnitude"] == order)]
             if points.empty:
                 continue
-            pixel = superpixels == "pixel"
+            pixel = superpixels == PIXEL
             colour = PIXEL_COLOUR if pixel else colours[superpixels]
-            label = "pixel" if pixel else f"S-, {superpixels}, {order}"
+            label = PIXEL if pixel else f"S-, {superpixels}, {order}"
             axes.errorbar(
                 points["excess"],
                 points["fidelity"],
@@ -112,16 +122,16 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
         >>> tradeoff_cells(results, front)["method"].tolist()
         ['• Gradient']
     """
-    own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
+    own = without_controls(results[results["pair"] == ALL_PAIRS])
     lines = []
-    for _, place in front[~front["superpixels"].str.startswith("control:")].iterrows():
+    for _, place in without_controls(front).iterrows():
         same = own[
             (own["method"] == place["method"])
             & (own["superpixels"] == place["superpixels"])
             & (own["magnitude"] == place["magnitude"])
         ]
         dot = "\N{BULLET} " if place["on_front"] else ""
-        pixel = place["superpixels"] == "pixel"
+        pixel = place["superpixels"] == PIXEL
         segments = "" if pixel else f", {place['mean_segments']:.0f}"
         line = {
             "method": f"{dot}{'' if pixel else 'S-'}{place['method']}",

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
 from lightning_spx.reporting.reasons import counted_images
-from lightning_spx.reporting.rows import select_rows
+from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, TITLES, method_name, verdict
 
 MISSING = "\N{EN DASH}"
@@ -101,7 +101,7 @@ class _Table:
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    of_all = results[results["pair"] == "all"]
+    of_all = results[results["pair"] == ALL_PAIRS]
     return list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
 
 
@@ -123,7 +123,7 @@ def _left_out(rows: pd.DataFrame) -> str:
 
 
 def _row(row: pd.Series) -> _Row:
-    control = str(row["superpixels"]).startswith("control:")
+    control = is_control(str(row["superpixels"]))
     said = "" if control else verdict(row)
     cells = [
         _Cell("control" if control else method_name(row), f"{row['method']} {control}"),
@@ -143,7 +143,7 @@ def _row(row: pd.Series) -> _Row:
 
 def _control_name(row: pd.Series) -> str:
     name = row["best_control"]
-    return name.removeprefix("control:").partition("(")[0] if isinstance(name, str) else ""
+    return control_kind(name) if isinstance(name, str) else ""
 
 
 def _number(value: float, digits: int = 3) -> _Cell:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
-from lightning_spx.reporting.rows import has_gain, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, control_kind, has_gain, without_controls
 from lightning_spx.reporting.tables import method_name
 
 COLOURS = "viridis"
@@ -97,7 +97,7 @@ def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Fi
         axes.set_xticks(range(len(names)), names, fontsize=7, rotation=20, ha="right", parse_math=False)
         axes.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
         row = of_kind.iloc[0]
-        pooled = "" if row["superpixels"] == "pixel" else f"\n{row['superpixels']}, {row['magnitude']}"
+        pooled = "" if row["superpixels"] == PIXEL else f"\n{row['superpixels']}, {row['magnitude']}"
         axes.set_title(f"{method_name(row)}{pooled}", fontsize=9, parse_math=False)
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.6)
     first_row = rows.iloc[0]
@@ -110,7 +110,7 @@ def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Fi
 
 
 def _of_pairs(results: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return without_controls(results[(results["metric"] == metric) & (results["pair"] != "all")])
+    return without_controls(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
 
 
 def _numbers(pair: str) -> tuple[int, int]:
@@ -121,5 +121,5 @@ def _numbers(pair: str) -> tuple[int, int]:
 def _gain(row: pd.Series) -> str:
     if not isinstance(row["best_control"], str) or not row["best_control"]:
         return why_no_verdict(row)
-    control = row["best_control"].removeprefix("control:").partition("(")[0]
+    control = control_kind(row["best_control"])
     return f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control}"

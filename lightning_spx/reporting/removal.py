@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
-from lightning_spx.reporting.rows import has_gain
+from lightning_spx.reporting.rows import PIXEL, has_gain, is_control
 
 BASELINES = {"random": "black", "sobel": "#b8a100"}
 
@@ -31,21 +31,21 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
     figure = Figure(figsize=(5.0 * max(1, len(methods)) + 0.8, 4.6), layout="constrained")
     panels = figure.subplots(1, max(1, len(methods)), squeeze=False, sharey=True)[0]
     for axes, method in zip(panels, methods or [""], strict=True):
-        shown = [(name, "pixel", colour, ":") for name, colour in BASELINES.items()]
+        shown = [(name, PIXEL, colour, ":") for name, colour in BASELINES.items()]
         own = rows[rows["method"] == method]
         names = list(own["superpixels"].unique())
-        pooled = [name for name in names if name != "pixel" and not name.startswith("control:")]
+        pooled = [name for name in names if name != PIXEL and not is_control(name)]
         for name in names:
-            if name.startswith("control:"):
+            if is_control(name):
                 shown.append((method, name, "#c3c9cf", "-"))
         shown += [(method, name, POOLED_COLOURS[pooled.index(name) % len(POOLED_COLOURS)], "-") for name in pooled]
-        shown += [(method, "pixel", PIXEL_COLOUR, "-")] if method else []
+        shown += [(method, PIXEL, PIXEL_COLOUR, "-")] if method else []
         labelled = False
         for source, name, colour, style in shown:
             line = rows[(rows["method"] == source) & (rows["superpixels"] == name)]
             line = pd.concat([clean, line]).sort_values("percentage")
-            control = name.startswith("control:")
-            label = source if source in BASELINES else "pixel" if name == "pixel" else f"S-, {name}"
+            control = is_control(name)
+            label = source if source in BASELINES else PIXEL if name == PIXEL else f"S-, {name}"
             if control:
                 label, labelled = ("_" if labelled else "controls"), True
             reach = [line["value"] - line["ci_low"], line["ci_high"] - line["value"]]

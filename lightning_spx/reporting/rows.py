@@ -1,8 +1,9 @@
-"""The rows of `results.csv` that one table or figure shows."""
+"""The rows of `results.csv`: their columns, the words in them, and which of them a table or figure shows."""
+
+from typing import Final
 
 import pandas as pd
 
-PIXEL = "pixel"
 KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"]
 # of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
 # tables of earlier versions lack both
@@ -12,7 +13,17 @@ VALUES = [
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
     *LATER,
 ]
+# in the column `pair`
 ALL_PAIRS = "all"
+# in the column `superpixels`, beside segmenters and their controls
+PIXEL = "pixel"
+CONTROL = "control:"
+# ways of smoothing that know nothing of the image's content
+GRID, VORONOI, BORROWED, BLUR = CONTROL_KINDS = ("grid", "voronoi", "borrowed", "blur")
+# in the column `magnitude`: signed values are pooled first, or magnitudes are, or both give the same number
+AFTER: Final = "after"
+BEFORE: Final = "before"
+EITHER: Final = "either"
 
 
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
@@ -73,7 +84,41 @@ def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
         >>> without_controls(pd.DataFrame({"superpixels": ["pixel", "Slic", "control:grid(Slic)"]})).index.tolist()
         [0, 1]
     """
-    return rows[~rows["superpixels"].str.startswith("control:")]
+    return rows[~rows["superpixels"].str.startswith(CONTROL)]
+
+
+def control_name(kind: str, superpixels: str) -> str:
+    """Name a control in the column `superpixels`.
+
+    Args:
+        kind: one of `CONTROL_KINDS`.
+        superpixels: what it is a control of.
+
+    Example:
+        >>> control_name("grid", "Slic")
+        'control:grid(Slic)'
+    """
+    return f"{CONTROL}{kind}({superpixels})"
+
+
+def control_kind(name: str) -> str:
+    """Read the kind of a control from its name.
+
+    Example:
+        >>> control_kind("control:grid(Slic)")
+        'grid'
+    """
+    return name.removeprefix(CONTROL).partition("(")[0]
+
+
+def is_control(name: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a control.
+
+    Example:
+        >>> is_control("control:grid(Slic)"), is_control("Slic")
+        (True, False)
+    """
+    return name.startswith(CONTROL)
 
 
 def is_control_of(name: str, superpixels: str) -> bool:
@@ -83,4 +128,4 @@ def is_control_of(name: str, superpixels: str) -> bool:
         >>> is_control_of("control:grid(Slic)", "Slic"), is_control_of("Slic", "Slic")
         (True, False)
     """
-    return name.startswith("control:") and name.endswith(f"({superpixels})")
+    return is_control(name) and name.endswith(f"({superpixels})")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import ALL_PAIRS
+from lightning_spx.reporting.rows import ALL_PAIRS, without_controls
 
 NUMBERS = ("value", "floor", "excess", "gain")
 
@@ -21,7 +21,7 @@ def scalars_of(results: pd.DataFrame, study: str) -> dict[str, float]:
         {'stability/mege_l2/Gradient/pixel/either/value': 0.5, 'stability/mege_l2/Gradient/pixel/either/floor': 0.25}
     """
     scalars: dict[str, float] = {}
-    own = results[(results["pair"] == ALL_PAIRS) & ~results["superpixels"].str.startswith("control:")]
+    own = without_controls(results[results["pair"] == ALL_PAIRS])
     for _, row in own.iterrows():
         setting = f"_{row['setting'].partition('=')[2]}" if row["setting"] else ""
         prefix = f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"

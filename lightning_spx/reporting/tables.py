@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_spx.reporting.reasons import NO_GAIN_KNOWN, counted_images, interval_text, number_text, why_no_verdict
-from lightning_spx.reporting.rows import has_gain, select_rows, survives, without_controls
+from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_rows, survives, without_controls
 
 NO_GAIN = "no gain over smoothing"
 SURVIVES = "SURVIVES randomisation"
@@ -115,7 +115,7 @@ def method_name(row: pd.Series) -> str:
         >>> method_name(pd.Series({"method": "Gradient", "superpixels": "Slic"}))
         'S-Gradient'
     """
-    return str(row["method"]) if row["superpixels"] == "pixel" else f"S-{row['method']}"
+    return str(row["method"]) if row["superpixels"] == PIXEL else f"S-{row['method']}"
 
 
 def verdict(row: pd.Series) -> str:
@@ -133,7 +133,7 @@ def verdict(row: pd.Series) -> str:
         return why
     if row["metric"] == "sanity_ssim":
         return SURVIVES if survives(row) else ""
-    if row["superpixels"] == "pixel":
+    if row["superpixels"] == PIXEL:
         return ""
     if pd.isna(row["gain_low"]) and pd.isna(row.get("gain", 0.0)):
         return NO_GAIN_KNOWN
@@ -149,12 +149,12 @@ def _row(row: pd.Series) -> list[str]:
         number_text(row["floor"]),
         number_text(row["excess"]),
     ]
-    if row["superpixels"] == "pixel" or row["metric"] == "sanity_ssim":
+    if row["superpixels"] == PIXEL or row["metric"] == "sanity_ssim":
         return [*common, "", verdict(row)]
     common[1] += f", {row['mean_segments']:.0f}"
     if pd.isna(row["gain"]):
         return [*common, number_text(row["gain"]), verdict(row)]
-    control = str(row["best_control"]).removeprefix("control:").partition("(")[0]
+    control = control_kind(str(row["best_control"]))
     gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}] {control:>8}"
     return [*common, gain, verdict(row)]
 

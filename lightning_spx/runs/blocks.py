@@ -1,4 +1,4 @@
-"""Per-image values on disk: one file per finished block, a shard of images under one method, the unit of resume."""
+"""Per-image values on disk: checked files that say of which study they are; a block is the unit of resume."""
 
 import json
 import re
@@ -63,24 +63,43 @@ class Block:
             environment: where, as `runs.environment` says it.
         """
         rows = values.assign(method=self.method, repeat=self.repeat)
-        made = {ENVIRONMENT_KEY: json.dumps(environment).encode()}
-        table = pa.Table.from_pandas(rows, preserve_index=False)
-        table = table.replace_schema_metadata({**(table.schema.metadata or {}), STUDY_KEY: study.encode(), **made})
-        write_atomic(self.path(run, kind), lambda path: pq.write_table(table, path, write_page_checksum=True))
+        write_rows(self.path(run, kind), rows, study, environment)
 
     def check(self, run: RunFolder, kind: Kind, study: str) -> dict[str, object]:
         """Say where the block was made, or raise a ValueError that names its file unless it is of the study."""
-        path = self.path(run, kind)
-        try:
-            metadata = pq.read_schema(path).metadata or {}
-        except (pa.ArrowException, OSError) as error:
-            raise _damaged(path, error) from error
-        if metadata.get(STUDY_KEY, b"").decode() != study:
-            raise ValueError(
-                f"Expected {path} to be of the settings, data and weights of this study, got another's. {ADVICE}"
-            )
-        environment: dict[str, object] = json.loads(metadata.get(ENVIRONMENT_KEY, b"{}"))
-        return environment
+        return check_rows(self.path(run, kind), study)
+
+
+def write_rows(path: Path, rows: pd.DataFrame, study: str, environment: Mapping[str, object]) -> None:
+    """Write per-image values, whole or not at all, with the name of their study and where they were made.
+
+    Args:
+        path: of the file.
+        rows: the values.
+        study: differs for other settings, data or weights.
+        environment: where, as `runs.environment` says it.
+    """
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    said = {STUDY_KEY: study.encode(), ENVIRONMENT_KEY: json.dumps(environment).encode()}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
+    write_atomic(path, lambda part: pq.write_table(table, part, write_page_checksum=True))
+
+
+def check_rows(path: Path, study: str) -> dict[str, object]:
+    """Say where a file of per-image values was made.
+
+    Raises:
+        ValueError: the file is damaged, or of another study, or does not say of which; names it.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+    if metadata.get(STUDY_KEY, b"").decode() != study:
+        got = "another's" if STUDY_KEY in metadata else "a file that does not say of which study it is"
+        raise ValueError(f"Expected {path} to be of the settings, data and weights of this study, got {got}. {ADVICE}")
+    environment: dict[str, object] = json.loads(metadata.get(ENVIRONMENT_KEY, b"{}"))
+    return environment
 
 
 def files_of(folder: Path, method: str) -> dict[Path, int]:
@@ -90,13 +109,16 @@ def files_of(folder: Path, method: str) -> dict[Path, int]:
     return {path: int(match[1]) for path, match in found.items() if match}
 
 
-def read_rows(paths: Sequence[Path], metric: str = "", setting: str = "") -> Iterator[pd.DataFrame]:
+def read_rows(
+    paths: Sequence[Path], metric: str = "", setting: str = "", columns: Sequence[str] = COLUMNS
+) -> Iterator[pd.DataFrame]:
     """Read blocks one after the other, so that memory holds one of them.
 
     Args:
         paths: files of blocks.
         metric: read the rows of this metric; empty: all.
         setting: of the metric.
+        columns: that each file must have.
 
     Yields:
         The rows of each file, in their order.
@@ -110,8 +132,9 @@ def read_rows(paths: Sequence[Path], metric: str = "", setting: str = "") -> Ite
             table = pq.read_table(path, filters=wanted, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
-        if not set(COLUMNS) <= set(table.column_names):
-            raise _damaged(path, KeyError(f"no column {sorted(set(COLUMNS) - set(table.column_names))[0]}"))
+        missing = sorted(set(columns) - set(table.column_names))
+        if missing:
+            raise _damaged(path, KeyError(f"no column {missing[0]}"))
         yield table.to_pandas()
 
 

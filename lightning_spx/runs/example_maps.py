@@ -62,12 +62,12 @@ class Examples:
         return found
 
 
-def spread_positions(num_images: int) -> list[int]:
-    """Choose the examples' positions, spread over the images so that several classes show.
+def spread_positions(num_images: int, count: int = NUM_EXAMPLES) -> list[int]:
+    """Choose `count` positions, or all, spread over images that are often sorted by class, so that several show.
 
     Example:
         >>> spread_positions(100)
         [0, 16, 33, 50, 66, 83]
     """
-    count = min(NUM_EXAMPLES, num_images)
+    count = min(count, num_images)
     return [position * num_images // count for position in range(count)]

@@ -64,7 +64,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         ValueError: the file is damaged or lacks a column; the error names both.
     """
     with refusing_damage(path, "a table of a run"):
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"what": str})
+        table = pd.read_csv(path, dtype={"what": str})
     missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(f"Expected {path} to have the columns {', '.join(columns)}, got none named {missing[0]}.")

@@ -14,7 +14,7 @@ import torch
 
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.superpixels import Slic
 
 NUM_IMAGES = 8
@@ -43,21 +43,14 @@ def main(num_models: int = 8, side: int = 224, num_threads: int = 1) -> None:
     preds = torch.zeros(num_models, NUM_IMAGES, dtype=torch.int64)
     known = ImageFacts(index, preds[0], preds, None, permutation)
     segments = {"Slic": Slic(n_segments=200)(images)}
-    partitions = make_poolings(segments, index, permutation, 0)
+    poolings = make_poolings(segments, index, permutation, 0)
     print(f"{num_models} models, {comb(num_models, 2)} pairs, {side} px, {num_threads} threads, ms per image")
     print(f"  Slic {milliseconds(lambda: Slic(n_segments=200)(images)):9.1f}")
     print(f"  controls {milliseconds(lambda: make_poolings(segments, index, permutation, 0)):5.1f}")
 
     def compared() -> object:
-        return compare(
-            attributions,
-            partitions,
-            known,
-            magnitudes=["after", "before"],
-            distances=["l2"],
-            non_negative=False,
-            seed=0,
-        )
+        settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=0)
+        return compare(attributions, poolings, known, settings, distances=["l2"])
 
     print(f"  compare {milliseconds(compared):6.1f} for each method")
 

@@ -31,6 +31,7 @@ from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.reporting.tables import print_table
+from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.reading import read_table
@@ -207,8 +208,7 @@ def _images(places: list[str] | None, image_size: int, count: int) -> Tensor:
         paths = find_images(places)
         if len(paths) < count:
             raise ValueError(f"Expected `images` to name at least {count} photos, found {len(paths)}.")
-        # spread over the list, which is often sorted by class
-        return read_images([paths[number * len(paths) // count] for number in range(count)], image_size).images
+        return read_images([paths[position] for position in spread_positions(len(paths), count)], image_size).images
     coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(coarse, size=image_size, mode="bicubic").clamp(0, 1)
 

@@ -13,7 +13,8 @@ from lightning_spx.evaluation.benchmark.cases import Bench, s_map
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.reporting.rows import AFTER, BEFORE
 from lightning_spx.superpixels import Cached, Segmenter, Slic
 
 FEW_STEPS, MANY_STEPS = 10, 1000
@@ -92,15 +93,8 @@ def study_section(bench: Bench) -> Iterator[Measurement]:
         def run(count: int) -> None:
             segmenters = dict(list(every.items())[:count])
             segments = segment_images(segmenters, images, len(images), bench.device)
-            compare(
-                attributions,
-                make_poolings(segments, index, permutation, 0),
-                study,
-                magnitudes=("after", "before"),
-                distances=("l2",),
-                non_negative=False,
-                seed=0,
-            )
+            poolings = make_poolings(segments, index, permutation, 0)
+            compare(attributions, poolings, study, ComparisonSettings((AFTER, BEFORE), False, seed=0), ("l2",))
 
         for count in (1, len(STUDY_SIZES)):
             (found,) = bench.timed("study", f"segmenters: {count}", {OWN: partial(run, count)}, len(images), 100)

@@ -12,16 +12,16 @@ from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel_pooling, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.results import summarise
-from lightning_spx.metrics import Distance, mask_auc, mass_accuracy, pointing_game
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL
+from lightning_spx.metrics import Distance
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, without_controls
 from lightning_spx.superpixels import Segmenter
 
 PREVIOUS = "previous"
-LOCALIZATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class ExplainedImages:
         segments = segment_images(segmenters, coloured, batch_size, coloured.device)
         return cls(images, chosen.label, chosen.mask, segments, seed)
 
-    def partitions(self, controls: bool) -> list[Pooling]:
+    def poolings(self, controls: bool) -> list[Pooling]:
         """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""
         if controls:
             index = torch.arange(len(self.images))
             return make_poolings(self.segments, index, derangement(len(self.images), self.seed), self.seed)
         first = next(iter(self.segments.values()))
-        own = [Pooling(name, None, "segments", segments) for name, segments in self.segments.items()]
-        return [Pooling(PIXEL, None, "none", first), *own]
+        own = [Pooling(name, "segments", segments) for name, segments in self.segments.items()]
+        return [pixel_pooling(first), *own]
 
 
 def as_colours(images: Tensor) -> Tensor:
@@ -113,21 +113,15 @@ def compare_with(
         depend on which other models there are.
     """
     permutation = derangement(len(explained.images), explained.seed)
-    partitions = explained.partitions(controls)
+    poolings = explained.poolings(controls)
     frames = []
     for name, other in others.items():
         preds = torch.stack([model.preds, other.preds])
         images = ImageFacts(torch.arange(len(explained.images)), explained.label, preds, None, permutation)
         for method, settings in methods.items():
-            rows = compare(
-                torch.stack([model.attributions[method], other.attributions[method]]),
-                partitions,
-                images,
-                magnitudes=[magnitude],
-                distances=[distance],
-                non_negative=settings.non_negative,
-                seed=explained.seed,
-            )
+            both = torch.stack([model.attributions[method], other.attributions[method]])
+            comparison = ComparisonSettings([magnitude], settings.non_negative, explained.seed)
+            rows = compare(both, poolings, images, comparison, [distance])
             frames.append(rows.assign(pair=name, method=method, repeat=0))
     return pd.concat(frames, ignore_index=True)
 
@@ -142,7 +136,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         `/previous`. Left out is what has no value, as MeGe without an image that both models classify correctly, and
         the controls.
     """
-    own = per_image[~per_image["superpixels"].str.startswith("control:")]
+    own = without_controls(per_image)
     kinds = {"": own[own["pair"] != PREVIOUS], f"/{PREVIOUS}": own[own["pair"] == PREVIOUS]}
     alone = sum(not rows.empty for rows in kinds.values()) == 1
     scalars: dict[str, float] = {}
@@ -195,13 +189,10 @@ def pooled_maps(attribution: Tensor, explained: ExplainedImages, magnitude: Magn
         magnitude: order of pooling and taking magnitudes.
 
     Returns:
-        (N, H, W) in [0, 1] by the partition's name, `pixel` first.
+        (N, H, W) in [0, 1] by the pooling's name, `pixel` first.
     """
-    values = attribution.abs() if magnitude == "before" else attribution
-    everything = slice(0, len(attribution))
-    return {
-        partition.name: saliency_map(partition.pool(values, everything)) for partition in explained.partitions(False)
-    }
+    poolings = explained.poolings(controls=False)
+    return {pooling.name: saliency_map(pooling.pool(attribution, magnitude)) for pooling in poolings}
 
 
 def row_name(method: str, superpixels: str) -> str:

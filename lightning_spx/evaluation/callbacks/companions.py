@@ -8,8 +8,9 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_spx.evaluation.callbacks.agreement import LOCALIZATION, PREVIOUS, row_name
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, row_name
 from lightning_spx.evaluation.callbacks.settings import Settings
+from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.reporting.rows import PIXEL
 
 AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")

@@ -29,6 +29,7 @@ from lightning_spx.reporting import (
     picture_of,
     stability_table,
 )
+from lightning_spx.reporting.rows import ALL_PAIRS, without_controls
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.reporting.trainer_folder import trainer_folder
 from lightning_spx.runs.example_maps import spread_positions
@@ -159,7 +160,7 @@ def image_values(outcome: Outcome, explained: ExplainedImages) -> pd.DataFrame:
         }
     )
     if outcome.per_image is not None:
-        own = outcome.per_image[~outcome.per_image["superpixels"].str.startswith("control:")]
+        own = without_controls(outcome.per_image)
         for (pair, method, name, metric), rows in own.groupby(["pair", "method", "superpixels", "metric"], sort=False):
             column = f"{metric}/{row_name(str(method), str(name))}/{pair}"
             table[column] = rows.set_index("index")["value"].reindex(table["position"]).to_numpy()
@@ -180,7 +181,7 @@ def _cells(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -
 def summary_scalars(results: pd.DataFrame, stage: str) -> dict[str, float]:
     """Name the numbers of a summary: metric, method, and which number it is."""
     scalars: dict[str, float] = {}
-    own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
+    own = without_controls(results[results["pair"] == ALL_PAIRS])
     for _, row in own.iterrows():
         prefix = f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}"
         numbers = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")

@@ -13,9 +13,9 @@ from lightning_spx.evaluation.callbacks.named_batch import name_batch
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import finite_logits
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.reporting.rows import PIXEL
 from lightning_spx.runs.files import write_arrays
-from lightning_spx.superpixels import segment_pool
 
 
 class PredictedMaps:
@@ -54,10 +54,10 @@ class PredictedMaps:
         maps: dict[str, Tensor] = {}
         for key, method in self.settings.methods.items():
             attribution = method.attribute(model, images, target)
-            values = attribution.abs() if self.settings.magnitude == "before" else attribution
-            maps[row_name(key, PIXEL)] = saliency_map(values)
-            for partition, cells in segments.items():
-                maps[row_name(key, partition)] = saliency_map(segment_pool(values, cells))
+            maps[row_name(key, PIXEL)] = saliency_map(attribution)
+            for name, cells in segments.items():
+                pooled = Pooling(name, "segments", cells).pool(attribution, self.settings.magnitude)
+                maps[row_name(key, name)] = saliency_map(pooled)
         if isinstance(outputs, dict):
             outputs["saliency"] = maps
         if self.folder is not None:

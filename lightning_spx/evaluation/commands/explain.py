@@ -17,6 +17,7 @@ from lightning_spx.data import Background
 from lightning_spx.data.photos import InputImages, find_images, read_images
 from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, PhotoAnswers
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
@@ -33,7 +34,7 @@ from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter, segment_pool
+from lightning_spx.superpixels import Segmenter
 
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
@@ -180,14 +181,11 @@ def _photo_maps(
 ) -> list[PhotoMaps]:
     # what is painted black is black in every map
     seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
-    values = {
-        method: attribution.abs() if magnitude == "before" else attribution
-        for method, attribution in explained.attributions.items()
-    }
-    pixel = {method: saliency_map(value).numpy() * seen for method, value in values.items()}
+    poolings = [Pooling(name, "segments", ids) for name, ids in segments.items()]
+    pixel = {method: saliency_map(value).numpy() * seen for method, value in explained.attributions.items()}
     pooled = {
-        method: {name: saliency_map(segment_pool(value, ids)).numpy() * seen for name, ids in segments.items()}
-        for method, value in values.items()
+        method: {each.name: saliency_map(each.pool(value, magnitude)).numpy() * seen for each in poolings}
+        for method, value in explained.attributions.items()
     }
     return [
         PhotoMaps(

@@ -16,7 +16,7 @@ from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
 from lightning_spx.runs.blocks import files_of, read_rows
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import write_text
@@ -24,7 +24,7 @@ from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import one_line, read_json, read_picture
 from lightning_spx.runs.record import check_results, read_finished
 
-ORDERS: tuple[Magnitude, ...] = ("after", "before")
+ORDERS: tuple[Magnitude, ...] = (AFTER, BEFORE)
 # captions by name of the figure; all other figures are bars of one number
 CAPTIONS = {
     "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
@@ -166,7 +166,7 @@ def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
     maps = {order: example_saliency(examples, order) for order in orders or ORDERS[:1]}
     first = next(iter(maps.values()))
     pooled: dict[tuple[str, str], NDArray[np.float32]] = {
-        (name, order if orders else "either"): maps[order][name].numpy() for name in examples.segments for order in maps
+        (name, order if orders else EITHER): maps[order][name].numpy() for name in examples.segments for order in maps
     }
     return MethodMaps(first[PIXEL].numpy(), pooled)
 

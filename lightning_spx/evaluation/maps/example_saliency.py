@@ -4,9 +4,9 @@ from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
 from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.reporting.rows import PIXEL
 from lightning_spx.runs.example_maps import Examples
-from lightning_spx.superpixels import segment_pool
 
 
 def example_saliency(examples: Examples, order: Magnitude = "after") -> dict[str, Tensor]:
@@ -26,12 +26,8 @@ def example_saliency(examples: Examples, order: Magnitude = "after") -> dict[str
         >>> {name: tuple(maps.shape) for name, maps in example_saliency(examples).items()}
         {'pixel': (5, 2, 4, 4), 'Grid': (5, 2, 4, 4)}
     """
-    num_models, num_images = examples.attributions.shape[:2]
-    shape = (num_models, num_images, *examples.attributions.shape[-2:])
-    values = examples.attributions.flatten(0, 1)
-    if order == "before":
-        values = values.abs()
-    maps = {PIXEL: saliency_map(values).view(shape)}
-    for name, segments in examples.segments.items():
-        maps[name] = saliency_map(segment_pool(values, segments.repeat(num_models, 1, 1))).view(shape)
-    return maps
+    shape = (*examples.attributions.shape[:2], *examples.attributions.shape[-2:])
+    flat = examples.attributions.flatten(0, 1)
+    poolings = [Pooling(name, "segments", segments) for name, segments in examples.segments.items()]
+    maps = {each.name: saliency_map(each.pool(flat, order)).view(shape) for each in poolings}
+    return {PIXEL: saliency_map(flat).view(shape), **maps}

@@ -1,6 +1,6 @@
 """The ways a study pools an attribution: by pixel, by each segmenter's segments, and by the controls of each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.reporting.rows import BEFORE, BLUR, BORROWED, EITHER, GRID, PIXEL, VORONOI, control_name
 from lightning_spx.superpixels import (
     Cached,
     Segmenter,
@@ -21,6 +22,8 @@ from lightning_spx.superpixels import (
     voronoi_like,
 )
 
+EVERY_IMAGE = slice(None)
+
 
 @dataclass(frozen=True)
 class Pooling:
@@ -28,35 +31,69 @@ class Pooling:
 
     Args:
         name: as in the result's column `superpixels`.
-        control_of: the segmenter whose S- rows this is a control of, or None.
-        pooling: mean over `segments`, a Gaussian blur as wide as `segments`, or nothing.
+        kind: mean over `segments`, a Gaussian blur as wide as `segments`, or nothing.
         segments: (N, H, W), also for the blur, which matches their number.
     """
 
     name: str
-    control_of: str | None
-    pooling: Literal["none", "segments", "blur"]
+    kind: Literal["none", "segments", "blur"]
     segments: Tensor
 
-    def pool(self, attribution: Tensor, images: slice) -> Tensor:
-        """Pool attributions (M * n, C, H, W) of M models on the study's `images`, n of them, model after model."""
-        if self.pooling == "none":
-            return attribution
+    def pool(self, attribution: Tensor, order: str, images: slice = EVERY_IMAGE) -> Tensor:
+        """Pool attributions of M models on n of the study's images.
+
+        Args:
+            attribution: (M * n, C, H, W), model after model.
+            order: `before` pools absolute values; any other order pools signed ones.
+            images: which of the study's images these are.
+
+        Returns:
+            (M * n, C, H, W), whose magnitudes are still to be taken.
+        """
+        values = attribution.abs() if order == BEFORE else attribution
+        if self.kind == "none":
+            return values
         segments = self.segments[images]
-        segments = segments.repeat(len(attribution) // len(segments), 1, 1)
-        return (
-            blur_like(attribution, segments) if self.pooling == "blur" else segment_pool(attribution, segments, "mean")
-        )
+        segments = segments.repeat(len(values) // len(segments), 1, 1)
+        return blur_like(values, segments) if self.kind == "blur" else segment_pool(values, segments, "mean")
 
     def constant_on(self, images: slice) -> Tensor | None:
         """The segments (n, H, W) on which every pooled map of the study's `images` is constant, if there are any."""
-        return self.segments[images] if self.pooling == "segments" else None
+        return self.segments[images] if self.kind == "segments" else None
 
     def num_segments(self) -> Tensor:
         """Number of segments of each image, (N,); for pixels the number of pixels."""
-        if self.pooling == "none":
+        if self.kind == "none":
             return torch.full((len(self.segments),), self.segments[0].numel())
         return num_segments(self.segments)
+
+
+def pixel_pooling(like: Tensor) -> Pooling:
+    """Return the pooling of the pixel row, which leaves maps as they are.
+
+    Args:
+        like: (N, H, W) anything with the size of the images.
+    """
+    return Pooling(PIXEL, "none", like)
+
+
+def with_controls(name: str, own: Tensor, borrowed: Tensor, index: Tensor, seed: int) -> list[Pooling]:
+    """List a segmenter's pooling and its four controls.
+
+    Args:
+        name: of the segmenter in tables.
+        own: (N, H, W) its segments.
+        borrowed: (N, H, W) its segments of other images.
+        index: (N,) the images' numbers, which seed their Voronoi cells.
+        seed: of the study.
+    """
+    return [
+        Pooling(name, "segments", own),
+        Pooling(control_name(GRID, name), "segments", grid_like(own)),
+        Pooling(control_name(VORONOI, name), "segments", voronoi_like(own, seed, index)),
+        Pooling(control_name(BORROWED, name), "segments", borrowed),
+        Pooling(control_name(BLUR, name), "blur", own),
+    ]
 
 
 def make_poolings(
@@ -70,17 +107,33 @@ def make_poolings(
         permutation: the derangement that says whose segments an image borrows.
         seed: of the study.
     """
-    partitions = [Pooling(PIXEL, None, "none", next(iter(segments.values())))]
+    lenders = torch.from_numpy(permutation)
+    poolings = [pixel_pooling(next(iter(segments.values())))]
     for name, own in segments.items():
-        partitions.append(Pooling(name, None, "segments", own))
-        controls = {
-            "grid": grid_like(own),
-            "voronoi": voronoi_like(own, seed, index),
-            "borrowed": borrow(own, torch.from_numpy(permutation)),
-        }
-        partitions += [Pooling(f"control:{key}({name})", name, "segments", cells) for key, cells in controls.items()]
-        partitions.append(Pooling(f"control:blur({name})", name, "blur", own))
-    return partitions
+        poolings += with_controls(name, own, borrow(own, lenders), index, seed)
+    return poolings
+
+
+def orders_of(superpixels: str, magnitudes: Sequence[Magnitude], non_negative: bool) -> Sequence[str]:
+    """Return the orders that give a row of their own; without pooling or without signs `either` stands for both.
+
+    Args:
+        superpixels: name of the pooling.
+        magnitudes: the orders that a study asks for.
+        non_negative: whether the method has no signs.
+
+    Example:
+        >>> orders_of("Slic", ["after", "before"], False), orders_of("pixel", ["after", "before"], False)
+        (['after', 'before'], ('either',))
+    """
+    return (EITHER,) if non_negative or superpixels == PIXEL else magnitudes
+
+
+def in_orders(
+    poolings: Iterable[Pooling], magnitudes: Sequence[Magnitude], non_negative: bool
+) -> list[tuple[Pooling, str]]:
+    """Pair each pooling with every order of `orders_of`: a pair is a row of the results."""
+    return [(pooling, order) for pooling in poolings for order in orders_of(pooling.name, magnitudes, non_negative)]
 
 
 def segment_images(

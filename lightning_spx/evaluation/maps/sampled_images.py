@@ -13,6 +13,7 @@ from torch import Tensor
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
 from lightning_spx.data.labelled_images import Sample
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import named_when_full
 from lightning_spx.runs.processes import is_writer
 
@@ -117,7 +118,7 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> Sa
     if len(paths) < num_images:
         raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
     # spread over the list, which is often sorted by class
-    chosen = [paths[number * len(paths) // num_images] for number in range(num_images)]
+    chosen = [paths[position] for position in spread_positions(len(paths), num_images)]
     found = read_images(chosen, image_size)
     return SampledImages(
         name=found.paths[0].parent.name,

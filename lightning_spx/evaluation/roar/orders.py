@@ -18,19 +18,18 @@ from torch.nn.functional import conv2d, pad
 from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.poolings import Pooling, orders_of, pixel_pooling, with_controls
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import CONTROL_KINDS, EITHER, PIXEL, control_name
 from lightning_spx.runs.files import file_name, named_when_full, write_atomic
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, wait_for_all
 from lightning_spx.runs.reading import read_array
 from lightning_spx.runs.record import ADVICE
-from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
+from lightning_spx.superpixels import Segmenter
 
 RANDOM, SOBEL = "random", "sobel"
-CONTROLS = ("grid", "voronoi", "borrowed", "blur")
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,13 @@ def list_orders(
     methods: Mapping[str, Attribution], segmenters: Mapping[str, Segmenter], order: Magnitude
 ) -> list[Order]:
     """List the baselines, then for each method the pixel map, each S- map and its controls."""
-    orders = [Order(RANDOM, PIXEL, "either"), Order(SOBEL, PIXEL, "either")]
-    for name, method in methods.items():
-        either = "either" if method.non_negative else order
-        orders.append(Order(name, PIXEL, "either"))
-        for segmenter in segmenters:
-            orders.append(Order(name, segmenter, either))
-            orders += [Order(name, f"control:{control}({segmenter})", either) for control in CONTROLS]
+    orders = [Order(RANDOM, PIXEL, EITHER), Order(SOBEL, PIXEL, EITHER)]
+    names = [PIXEL]
+    for segmenter in segmenters:
+        names += [segmenter, *(control_name(kind, segmenter) for kind in CONTROL_KINDS)]
+    for method, settings in methods.items():
+        for name in names:
+            orders += [Order(method, name, own) for own in orders_of(name, [order], settings.non_negative)]
     return orders
 
 
@@ -152,15 +151,13 @@ def rank_images(
         rows = np.arange(start, min(start + settings.batch_size, len(images)))
         photos, labels = images.read(data, rows)
         scores = _baselines(photos)
-        partitions = _partitions(data, images, photos, rows, permutation, settings.segmenters, settings.seed)
+        poolings = _poolings(data, images, photos, rows, permutation, settings.segmenters, settings.seed)
         for name, method in settings.methods.items():
             if any(order.method == name for order in missing):
                 given = photos.to(model.device), labels.to(model.device)
                 attribution = method.attribute(model, *given).cpu()
                 for order in [order for order in missing if order.method == name]:
-                    own = attribution.abs() if order.magnitude == "before" else attribution
-                    pooled = partitions[order.superpixels].pool(own, slice(0, len(photos)))
-                    scores[order] = magnitude(pooled)
+                    scores[order] = magnitude(poolings[order.superpixels].pool(attribution, order.magnitude))
         for order in missing:
             files[order][rows] = removal_ranks(scores[order], photos, settings.seed).numpy()
     for order, path in parts.items():
@@ -181,7 +178,7 @@ def reserve(path: Path) -> None:
 def _baselines(photos: Tensor) -> dict[Order, Tensor]:
     # equal scores are ranked by chance
     nothing = torch.zeros(len(photos), *photos.shape[2:])
-    return {Order(RANDOM, PIXEL, "either"): nothing, Order(SOBEL, PIXEL, "either"): sobel(photos)}
+    return {Order(RANDOM, PIXEL, EITHER): nothing, Order(SOBEL, PIXEL, EITHER): sobel(photos)}
 
 
 def sobel(photos: Tensor) -> Tensor:
@@ -198,7 +195,7 @@ def sobel(photos: Tensor) -> Tensor:
     return edges.square().sum(1).sqrt()
 
 
-def _partitions(
+def _poolings(
     data: ImageDataModule,
     images: ModifiedImages,
     photos: Tensor,
@@ -208,22 +205,13 @@ def _partitions(
     seed: int,
 ) -> dict[str, Pooling]:
     """The poolings of a batch; borrowed segments are those of images outside of it."""
-    nothing = torch.zeros(len(photos), *photos.shape[2:], dtype=torch.int64)
-    partitions = {PIXEL: Pooling(PIXEL, None, "none", nothing)}
-    if not segmenters:
-        return partitions
-    lenders, _ = images.read(data, permutation[rows])
-    for name, segmenter in segmenters.items():
-        own = segmenter(photos).cpu()
-        cells = {
-            name: own,
-            f"control:grid({name})": grid_like(own),
-            f"control:voronoi({name})": voronoi_like(own, seed, torch.from_numpy(rows)),
-            f"control:borrowed({name})": segmenter(lenders).cpu(),
-        }
-        partitions |= {key: Pooling(key, name, "segments", segments) for key, segments in cells.items()}
-        partitions[f"control:blur({name})"] = Pooling(f"control:blur({name})", name, "blur", own)
-    return partitions
+    poolings = [pixel_pooling(photos[:, 0])]
+    if segmenters:
+        lenders, _ = images.read(data, permutation[rows])
+        index = torch.from_numpy(rows)
+        for name, segmenter in segmenters.items():
+            poolings += with_controls(name, segmenter(photos).cpu(), segmenter(lenders).cpu(), index, seed)
+    return {pooling.name: pooling for pooling in poolings}
 
 
 def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:

@@ -13,13 +13,13 @@ from lightning_spx.evaluation.roar.orders import RANDOM, ModifiedImages, Order, 
 from lightning_spx.evaluation.training.accuracy import accuracy
 from lightning_spx.evaluation.training.epochs import train
 from lightning_spx.evaluation.training.study_models import TrainingRecipe
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import EITHER, PIXEL
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.reading import read_json
 from lightning_spx.runs.record import ADVICE
 
-UNTOUCHED = Order("none", PIXEL, "either")
+UNTOUCHED = Order("none", PIXEL, EITHER)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, remo
     """
     # untouched are the images in the random order with zero pixels removed
     untouched = retraining.order == UNTOUCHED
-    ranks = load_ranks(run, Order(RANDOM, PIXEL, "either") if untouched else retraining.order)
+    ranks = load_ranks(run, Order(RANDOM, PIXEL, EITHER) if untouched else retraining.order)
     count = round(retraining.percentage / 100 * ranks.shape[1] * ranks.shape[2])
     data, images = recipe.data, removal.images
     kept = len(images.pool)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from lightning_spx.evaluation.roar.orders import RANDOM, Order
+from lightning_spx.evaluation.roar.orders import RANDOM, SOBEL, Order
 from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Retraining
 from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control, is_control_of
 from lightning_spx.runs.folder import RunFolder
 
 OVER_SEEDS = "over seeds of retraining, for one explained model"
@@ -103,15 +103,15 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
     clean, chance = mean[UNTOUCHED.method, PIXEL], mean[RANDOM, PIXEL]
     said = [
         f"Accuracy of the untouched data {clean:.1%} (guessing {1 / num_classes:.1%}); mean over percentages with "
-        f"pixels {word} by chance {chance:.1%}, by Sobel edges {mean['sobel', PIXEL]:.1%}. "
+        f"pixels {word} by chance {chance:.1%}, by Sobel edges {mean[SOBEL, PIXEL]:.1%}. "
         "Each percentage has its interval over seeds in the table."
     ]
     if clean < 1.5 / num_classes:
         said.append("The network hardly learns the untouched data: these numbers say nothing of the orders.")
-    methods = [method for method in results["method"].unique() if method not in (UNTOUCHED.method, RANDOM, "sobel")]
+    methods = [method for method in results["method"].unique() if method not in (UNTOUCHED.method, RANDOM, SOBEL)]
     for method in methods:
         of_method = mean[method]
-        own = [name for name in of_method.index if not name.startswith("control:") and name != PIXEL]
+        own = [name for name in of_method.index if not is_control(name) and name != PIXEL]
         parts = [f"pixel {of_method[PIXEL]:.1%}"]
         for name in own:
             controls = of_method[[other for other in of_method.index if is_control_of(other, name)]]

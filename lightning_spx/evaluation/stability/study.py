@@ -22,7 +22,7 @@ from lightning_spx.evaluation.maps.attributions import explain, predict
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
@@ -89,13 +89,13 @@ class ShardImages:
         images: (n, 3, H, W) in [0, 1].
         mask: (n, H, W) bool, or None.
         segments: (n, H, W) of each segmenter.
-        partitions: the poolings.
+        poolings: of the maps of these images.
     """
 
     images: Tensor
     mask: Tensor | None
     segments: Mapping[str, Tensor]
-    partitions: Sequence[Pooling]
+    poolings: Sequence[Pooling]
 
 
 @dataclass
@@ -179,58 +179,62 @@ class Study:
         held_out = None if of_round.held_out is None else of_round.held_out[:, positions]
         known = ImageFacts(index, label, preds, held_out, shard.permutation)
         target = [None if self.target == "output" else label if self.target == "label" else own for own in preds]
-        first = next(iter(networks)).number
+        models = list(networks)
         for block in blocks:
             method = settings.methods[block.method]
-            attributions = self._attributions(method, networks, here.images, target, advance)
-            self.record.count(f"explain {block.method}")
-            values = compare(
-                attributions,
-                here.partitions,
-                known,
-                magnitudes=settings.magnitudes,
-                distances=settings.distances,
-                non_negative=method.non_negative,
-                seed=settings.seed,
-                model_offset=first,
-            )
-            # the others first: the values per image say that all of the block's files are there
-            if settings.sanity_stages:
-                sanity = sanity_values(
-                    method,
-                    {model.number: network for model, network in networks.items()},
-                    attributions,
-                    here.images,
-                    target,
-                    here.partitions,
-                    known,
-                    num_stages=settings.sanity_stages,
-                    magnitudes=settings.magnitudes,
-                    shared_noise=settings.shared_noise,
-                    batch_size=settings.batch_size,
-                    device=settings.device,
-                    seed=settings.seed,
-                    advance=advance,
-                )
-                block.write(self.run, "sanity", sanity, of_round.name, self.record.environment)
-                self.record.count(f"sanity {block.method}")
-            if here.mask is not None:
-                localised = localization_values(
-                    attributions,
-                    here.partitions,
-                    known,
-                    here.mask,
-                    magnitudes=settings.magnitudes,
-                    non_negative=method.non_negative,
-                    setting=self.localisation_setting,
-                    seed=settings.seed,
-                    model_offset=first,
-                )
-                block.write(self.run, "localisation", localised, of_round.name, self.record.environment)
-            if block.repeat == 0 and shard.number == 0:
-                self._examples(here, attributions).save(Examples.path(self.run.path, block.method))
-            block.write(self.run, "per_image", values, of_round.name, self.record.environment)
-            self.record.count(f"compare {block.method}")
+            explained = partial(self._attribution, method, models, here.images, target, advance)
+            self._measure_block(block, here, networks, known, explained)
+
+    def _attribution(
+        self,
+        method: Attribution,
+        models: Sequence[StudyModel],
+        images: Tensor,
+        target: Sequence[Tensor | None],
+        advance: Callable[[int], object],
+        position: int,
+        network: nn.Module,
+    ) -> Tensor:
+        """Explain every image with a network in the place of one model, (n, 3, H, W): one pass, whatever is pooled."""
+        settings = self.settings
+        own = method if settings.shared_noise else reseed(method, models[position].number)
+        size, device = settings.batch_size, settings.device
+        return explain(network, own, images, target[position], batch_size=size, device=device, advance=advance)
+
+    def _measure_block(
+        self,
+        block: Block,
+        here: ShardImages,
+        networks: Mapping[StudyModel, nn.Module],
+        known: ImageFacts,
+        explained: Callable[[int, nn.Module], Tensor],
+    ) -> None:
+        """Explain a shard with one method, compare the maps and write the block's files."""
+        settings, study, environment = self.settings, self.rounds[block.repeat].name, self.record.environment
+        attributions = torch.stack([explained(*each) for each in enumerate(networks.values())])
+        self.record.count(f"explain {block.method}")
+        numbered = {model.number: network for model, network in networks.items()}
+        comparison = ComparisonSettings(
+            magnitudes=settings.magnitudes,
+            non_negative=settings.methods[block.method].non_negative,
+            seed=settings.seed,
+            model_offset=next(iter(numbered)),
+        )
+        values = compare(attributions, here.poolings, known, comparison, settings.distances)
+        # `per_image` is written last: its presence says that all of the block's files are there
+        if settings.sanity_stages:
+            stages = settings.sanity_stages
+            sanity = sanity_values(numbered, attributions, here.poolings, known, comparison, stages, explained)
+            block.write(self.run, "sanity", sanity, study, environment)
+            self.record.count(f"sanity {block.method}")
+        if here.mask is not None:
+            setting = self.localisation_setting
+            localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
+            block.write(self.run, "localisation", localized, study, environment)
+        if block.repeat == 0 and block.shard == 0:
+            self._examples(here, attributions).save(Examples.path(self.run.path, block.method))
+        block.write(self.run, "per_image", values, study, environment)
+        self.record.count(f"compare {block.method}")
 
     def _read(self, shard: Shard) -> ShardImages:
         """Read and segment the images of a shard, unless the last repeat has ended with it."""
@@ -241,34 +245,10 @@ class Study:
             segments = segment_images(
                 settings.segmenters, images, settings.batch_size, settings.device, self.drawn.source, index
             )
-            partitions = make_poolings(segments, index, shard.permutation, settings.seed)
-            self._latest[shard.number] = ShardImages(images, mask, segments, partitions)
+            poolings = make_poolings(segments, index, shard.permutation, settings.seed)
+            self._latest[shard.number] = ShardImages(images, mask, segments, poolings)
             self.record.count("segment")
         return self._latest[shard.number]
-
-    def _attributions(
-        self,
-        method: Attribution,
-        networks: Mapping[StudyModel, nn.Module],
-        images: Tensor,
-        target: Sequence[Tensor | None],
-        advance: Callable[[int], object],
-    ) -> Tensor:
-        """Explain every image with every model: (M, n, 3, H, W), one gradient pass each, whatever is pooled later."""
-        return torch.stack(
-            [
-                explain(
-                    network,
-                    method if self.settings.shared_noise else reseed(method, member.number),
-                    images,
-                    own,
-                    batch_size=self.settings.batch_size,
-                    device=self.settings.device,
-                    advance=advance,
-                )
-                for (member, network), own in zip(networks.items(), target, strict=True)
-            ]
-        )
 
     @staticmethod
     def _examples(here: ShardImages, attributions: Tensor) -> Examples:

@@ -1,10 +1,11 @@
-"""Attributions of k models -> per-image values of every pair, partition and metric, with their nulls."""
+"""Attributions of k models -> per-image values of every pair, pooling and metric, with their nulls."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
 from lightning_spx.metrics import Distance, pair_distances, pair_sets
 from lightning_spx.metrics.overlap import pairwise_overlap
 from lightning_spx.metrics.ssim import pairwise_ssim
@@ -24,6 +25,52 @@ TOP_K = 0.1
 # distances between un-normalised magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
 CHUNK_ELEMENTS = 2**24  # of attribution values of all models at a time: bounds memory at a few hundred MiB
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """How the maps of one method are pooled and their nulls drawn.
+
+    Args:
+        magnitudes: `after` pools signed values, `before` their absolute values.
+        non_negative: of the method: the two orders coincide, and one row `either` stands for both.
+        seed: of the permutations.
+        model_offset: number of the first model in the whole study, so that repeats permute differently.
+    """
+
+    magnitudes: Sequence[Magnitude]
+    non_negative: bool
+    seed: int
+    model_offset: int = 0
+
+
+class Maps(NamedTuple):
+    """The maps of M models on n images, pooled in the same way.
+
+    Args:
+        magnitude: (M, n, H, W), not normalised.
+        saliency: (M, n, H, W) in [0, 1].
+    """
+
+    magnitude: Tensor
+    saliency: Tensor
+
+
+@dataclass(frozen=True)
+class PooledMaps:
+    """The maps of some images in one pooling and order, with their nulls.
+
+    Args:
+        images: which of the compared images.
+        pooling: of the maps.
+        order: of pooling and taking magnitudes.
+        of_variant: maps as they are, and those of each null, by `VARIANTS`.
+    """
+
+    images: slice
+    pooling: Pooling
+    order: str
+    of_variant: Mapping[str, Maps]
 
 
 @dataclass(frozen=True)
@@ -71,26 +118,19 @@ def check_pairs(held_out: Tensor | None) -> None:
 
 def compare(
     attributions: Tensor,
-    partitions: Sequence[Pooling],
+    poolings: Sequence[Pooling],
     images: ImageFacts,
-    *,
-    magnitudes: Sequence[Magnitude],
+    settings: ComparisonSettings,
     distances: Sequence[Distance],
-    non_negative: bool,
-    seed: int,
-    model_offset: int = 0,
 ) -> pd.DataFrame:
     """Compare every pair of models on every image, in every pooling, beside the two nulls of each value.
 
     Args:
         attributions: (M, N, C, H, W) of one method.
-        partitions: the poolings; each gets rows for every magnitude order.
+        poolings: each gets rows for every magnitude order.
         images: the images' labels, predictions and derangement.
-        magnitudes: `after` pools signed values, `before` their absolute values.
+        settings: of pooling and nulls.
         distances: of MeGe and ReCo.
-        non_negative: of the method: the two orders coincide, and one row `either` stands for both.
-        seed: of the permutations.
-        model_offset: number of the first model in the whole study, so that repeats permute differently.
 
     Returns:
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
@@ -102,18 +142,16 @@ def compare(
     counting = images.counting().numpy()
     values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
-    for here, partition, order, maps in each_pooling(
-        attributions, partitions, images, magnitudes, non_negative, seed, model_offset
-    ):
-        superpixels = partition.name
-        blank = maps["value"][1].flatten(2).amax(2) == 0
-        measured = _pair_values(maps, partition.constant_on(here), distances)
+    for maps in each_pooling(attributions, poolings, images, settings):
+        superpixels, order = maps.pooling.name, maps.order
+        blank = maps.of_variant["value"].saliency.flatten(2).amax(2) == 0
+        measured = _pair_values(maps, distances)
         for position, (first, second) in enumerate(pairs):
             either_blank = (blank[first] | blank[second]).numpy()
             constant.setdefault((position, superpixels, order), []).append(either_blank)
             for (metric, setting), number in measured.items():
                 values.setdefault((position, superpixels, order, metric, setting), []).append(number[:, position])
-    sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
+    sizes = {pooling.name: pooling.num_segments().numpy() for pooling in poolings}
     frames = []
     for (position, superpixels, order, metric, setting), chunks in values.items():
         first, second = pairs[position]
@@ -139,72 +177,59 @@ def compare(
 
 
 def each_pooling(
-    attributions: Tensor,
-    partitions: Sequence[Pooling],
-    images: ImageFacts,
-    magnitudes: Sequence[Magnitude],
-    non_negative: bool,
-    seed: int,
-    model_offset: int,
-) -> Iterator[tuple[slice, Pooling, str, dict[str, tuple[Tensor, Tensor]]]]:
-    """Pool the maps and their nulls in every way, some images at a time, so that memory is bounded.
-
-    Yields:
-        Which images, the partition, the magnitude order, and for each variant magnitudes and saliency maps,
-        each (M, n, H, W).
-    """
+    attributions: Tensor, poolings: Sequence[Pooling], images: ImageFacts, settings: ComparisonSettings
+) -> Iterator[PooledMaps]:
+    """Pool the maps and their nulls in every way, some images at a time, so that memory is bounded."""
     num_images = attributions.shape[1]
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
     for start in range(0, num_images, chunk):
         here = slice(start, min(start + chunk, num_images))
-        nulls = _with_nulls(attributions, here, images, seed, model_offset)
-        for partition in partitions:
-            # without pooling, or without signs, the two orders are the same number
-            either = non_negative or partition.pooling == "none"
-            for order in ("either",) if either else magnitudes:
-                maps = {name: _pooled_maps(partition, order, part, here) for name, part in nulls.items()}
-                yield here, partition, order, maps
+        nulls = _with_nulls(attributions, here, images, settings)
+        for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
+            of_variant = {name: _maps(pooling, order, part, here) for name, part in nulls.items()}
+            yield PooledMaps(here, pooling, order, of_variant)
 
 
 def _with_nulls(
-    attributions: Tensor, here: slice, images: ImageFacts, seed: int, model_offset: int
+    attributions: Tensor, here: slice, images: ImageFacts, settings: ComparisonSettings
 ) -> dict[str, Tensor]:
     """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
     index = images.index[here].tolist()
     own = attributions[:, here]
-    permuted = [permute_pixels(each, index, model_offset + model, seed) for model, each in enumerate(own)]
+    first, seed = settings.model_offset, settings.seed
+    permuted = [permute_pixels(each, index, first + model, seed) for model, each in enumerate(own)]
     mismatched = attributions[:, torch.from_numpy(images.permutation[here])]
     return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 
 
-def _pooled_maps(partition: Pooling, order: str, attributions: Tensor, here: slice) -> tuple[Tensor, Tensor]:
-    """Pool (M, n, C, H, W) and return magnitudes and saliency maps, each (M, n, H, W)."""
-    flat = attributions.flatten(0, 1)
-    pooled = partition.pool(flat.abs() if order == "before" else flat, here)
+def _maps(pooling: Pooling, order: str, attributions: Tensor, here: slice) -> Maps:
+    """Pool (M, n, C, H, W)."""
+    pooled = pooling.pool(attributions.flatten(0, 1), order, here)
     shape = (*attributions.shape[:2], *attributions.shape[-2:])
-    return magnitude(pooled).view(shape), saliency_map(pooled).view(shape)
+    return Maps(magnitude(pooled).view(shape), saliency_map(pooled).view(shape))
 
 
-def _pair_values(
-    maps: dict[str, tuple[Tensor, Tensor]], segments: Tensor | None, distances: Sequence[Distance]
-) -> dict[tuple[str, str], NDArray[np.float64]]:
+def _pair_values(maps: PooledMaps, distances: Sequence[Distance]) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Return (3, pairs, n) values of each metric and setting: as is, permuted, mismatched (own image against another).
 
     All pairs at once, so that what a metric needs of a map is computed once, however many models it is compared with.
     """
+    magnitudes = {name: each.magnitude for name, each in maps.of_variant.items()}
+    saliency = {name: each.saliency for name, each in maps.of_variant.items()}
     # the second side of a pair; where both show the same kind of map there is nothing to compute for it
     sides = (("value", None), ("permuted", None), ("value", "mismatched"))
 
-    def of_sides(kind: int, metric: Callable[[Tensor, Tensor | None], Tensor]) -> NDArray[np.float64]:
-        values = [metric(maps[own][kind], None if other is None else maps[other][kind]) for own, other in sides]
+    def of_sides(kind: dict[str, Tensor], metric: Callable[[Tensor, Tensor | None], Tensor]) -> NDArray[np.float64]:
+        values = [metric(kind[own], None if other is None else kind[other]) for own, other in sides]
         return torch.stack(values).double().numpy()
 
     result = {
-        ("saliency_ssim", ""): of_sides(1, pairwise_ssim),
-        ("topk_overlap", f"k={TOP_K}"): of_sides(1, partial(pairwise_overlap, k=TOP_K)),
+        ("saliency_ssim", ""): of_sides(saliency, pairwise_ssim),
+        ("topk_overlap", f"k={TOP_K}"): of_sides(saliency, partial(pairwise_overlap, k=TOP_K)),
     }
+    segments = maps.pooling.constant_on(maps.images)
     for distance in distances:
-        kind = 0 if distance in MAGNITUDE_DISTANCES else 1
+        kind = magnitudes if distance in MAGNITUDE_DISTANCES else saliency
         metric = partial(_distances, distance=distance, segments=segments)
         result["distance", f"distance={distance}"] = of_sides(kind, metric)
     return result

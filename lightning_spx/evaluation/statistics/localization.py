@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, each_pooling
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, each_pooling
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
 from lightning_spx.runs.blocks import VARIANTS
 
@@ -19,15 +18,11 @@ LOCALIZATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, 
 
 def localization_values(
     attributions: Tensor,
-    partitions: Sequence[Pooling],
+    poolings: Sequence[Pooling],
     images: ImageFacts,
     mask: Tensor,
-    *,
-    magnitudes: Sequence[Magnitude],
-    non_negative: bool,
-    setting: str,
-    seed: int,
-    model_offset: int = 0,
+    settings: ComparisonSettings,
+    row_setting: str,
 ) -> pd.DataFrame:
     """Measure how much of every map lies in the mask of its image.
 
@@ -36,14 +31,11 @@ def localization_values(
 
     Args:
         attributions: (M, N, C, H, W) of one method.
-        partitions: the poolings; each gets rows for every magnitude order.
+        poolings: each gets rows for every magnitude order.
         images: the images' numbers and derangement.
         mask: (N, H, W) bool.
-        magnitudes: orders of pooling and taking magnitudes.
-        non_negative: of the method: the two orders coincide.
-        setting: of the rows.
-        seed: of the permutations.
-        model_offset: number of the first model in the whole study.
+        settings: of pooling and nulls.
+        row_setting: what the rows have in the column `setting`.
 
     Returns:
         Rows as `compare` gives them, of the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
@@ -51,18 +43,17 @@ def localization_values(
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
-    for here, partition, order, maps in each_pooling(
-        attributions, partitions, images, magnitudes, non_negative, seed, model_offset
-    ):
-        superpixels = partition.name
+    for maps in each_pooling(attributions, poolings, images, settings):
+        superpixels, order = maps.pooling.name, maps.order
+        inside = mask[maps.images]
         for model in range(len(attributions)):
-            blank = maps["value"][1][model].flatten(1).amax(1) == 0
+            blank = maps.of_variant["value"].saliency[model].flatten(1).amax(1) == 0
             constant.setdefault((superpixels, order, model), []).append(blank.numpy())
             for metric, function in LOCALIZATION.items():
-                measured = [function(maps[name][1][model], mask[here]) for name in VARIANTS]
+                measured = [function(maps.of_variant[name].saliency[model], inside) for name in VARIANTS]
                 key = (superpixels, order, model, metric)
                 values.setdefault(key, []).append(torch.stack(measured).double().numpy())
-    sizes = {partition.name: partition.num_segments().numpy() for partition in partitions}
+    sizes = {pooling.name: pooling.num_segments().numpy() for pooling in poolings}
     frames = [
         pd.DataFrame(
             {
@@ -70,7 +61,7 @@ def localization_values(
                 "superpixels": superpixels,
                 "magnitude": order,
                 "metric": metric,
-                "setting": setting,
+                "setting": row_setting,
                 "index": images.index.numpy(),
                 "agree": True,
                 "differ": False,

@@ -47,6 +47,12 @@ class Cell:
         agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
         return Cell(values, agree, differ, constant, self.mean_segments)
 
+    def of_images(self, chosen: Flags) -> "Cell":
+        """Restrict to some images, chosen by (N,) flags; the mean number of segments remains that of all."""
+        values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}
+        agree, differ, constant = (each.compress(chosen, -1) for each in (self.agree, self.differ, self.constant))
+        return Cell(values, agree, differ, constant, self.mean_segments)
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -134,7 +140,7 @@ def summarise_metric(
     for name in names:
         for pair in selections:
             own = {key: draws[name, pair, *key] for key in cells}
-            for row in _rows(name, chosen[pair], own):
+            for row in rows_of(name, chosen[pair], own):
                 row |= {"pair": pair, "method": method, "setting": setting}
                 row["interval"] = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
                 yield row
@@ -216,9 +222,19 @@ def _counted(metric: str, cell: Cell) -> Flags:
     return used & (cell.agree | cell.differ) if metric == "reco" else used
 
 
-def _rows(
+def rows_of(
     metric: str, cells: Mapping[tuple[str, str], Cell], draws: Mapping[tuple[str, str], Draws]
 ) -> Iterator[dict[str, object]]:
+    """Say the numbers of every (superpixels, magnitude), with gains over the controls among them.
+
+    Args:
+        metric: `mege`, `reco`, or one that is a mean.
+        cells: the values.
+        draws: of the same keys; rows come in their order.
+
+    Yields:
+        Rows without the columns that say of what study, method and setting they are.
+    """
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         counted = _counted(metric, cell)

@@ -1,21 +1,18 @@
 """Sanity checks: how far a map stays the same while its network forgets what it has learnt, layer after layer."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution import Attribution
-from lightning_spx.attribution.reseed import reseed
-from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.maps.attributions import explain
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.models import cascading_randomisation
 from lightning_spx.reporting import survives, why_no_verdict, without_controls
-from lightning_spx.reporting.rows import ALL_PAIRS
+from lightning_spx.reporting.rows import ALL_PAIRS, EITHER
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
@@ -24,39 +21,24 @@ GAIN = ["best_control", "gain", "gain_low", "gain_high"]
 
 
 def sanity_values(
-    method: Attribution,
     networks: Mapping[int, nn.Module],
     attributions: Tensor,
-    images: Tensor,
-    target: Sequence[Tensor | None],
-    partitions: Sequence[Pooling],
+    poolings: Sequence[Pooling],
     known: ImageFacts,
-    *,
+    settings: ComparisonSettings,
     num_stages: int,
-    magnitudes: Sequence[Magnitude],
-    shared_noise: bool,
-    batch_size: int,
-    device: torch.device,
-    seed: int,
-    advance: Callable[[int], object],
+    explain: Callable[[int, nn.Module], Tensor],
 ) -> pd.DataFrame:
     """Compare each network's maps with those of the same network with ever more layers randomised.
 
     Args:
-        method: the attribution method.
         networks: the models, by their numbers in the whole study.
         attributions: (M, N, 3, H, W) of the models as they are.
-        images: (N, 3, H, W).
-        target: (N,) the explained class for each model; None for models with one output.
-        partitions: the poolings.
+        poolings: each gets rows for every magnitude order.
         known: the study's knowledge of the images.
+        settings: of pooling and nulls; the seed is that of the new weights, too.
         num_stages: of the cascade.
-        magnitudes: orders of pooling and taking magnitudes.
-        shared_noise: whether all models draw the same noise.
-        batch_size: images at a time.
-        device: of the models.
-        seed: of the new weights.
-        advance: is told the number of images of each batch that is done.
+        explain: gives the attributions (N, 3, H, W) of a network in the place of the model at a position.
 
     Returns:
         Rows as `compare` gives them, of the metric `sanity_ssim`, with the model's number as the pair and the share of
@@ -64,29 +46,17 @@ def sanity_values(
     """
     frames = []
     for position, (number, network) in enumerate(networks.items()):
-        own = method if shared_noise else reseed(method, number)
-        for share, randomised in cascading_randomisation(network, num_stages, seed + number):
-            label = f"randomised={share:.0%}"
-            other = explain(
-                randomised.eval(),
-                own,
-                images,
-                target[position],
-                batch_size=batch_size,
-                device=device,
-                advance=advance,
-            )
+        own = ImageFacts(known.index, known.label, known.preds[[position, position]], None, known.permutation)
+        for share, randomised in cascading_randomisation(network, num_stages, settings.seed + number):
             values = compare(
-                torch.stack([attributions[position], other]),
-                partitions,
-                ImageFacts(known.index, known.label, known.preds[[position, position]], None, known.permutation),
-                magnitudes=magnitudes,
+                torch.stack([attributions[position], explain(position, randomised.eval())]),
+                poolings,
+                own,
+                replace(settings, model_offset=2 * number),
                 distances=[],
-                non_negative=method.non_negative,
-                seed=seed,
-                model_offset=2 * number,
             )
             values = values[values["metric"] == "saliency_ssim"]
+            label = f"randomised={share:.0%}"
             frames.append(values.assign(metric=SANITY_SSIM, setting=label, pair=f"model {position}"))
     return pd.concat(frames, ignore_index=True)
 
@@ -133,5 +103,5 @@ def sanity_sentences(results: pd.DataFrame) -> list[str]:
 
 
 def _kind(row: pd.Series) -> str:
-    order = "" if row["magnitude"] == "either" else f", {row['magnitude']}"
+    order = "" if row["magnitude"] == EITHER else f", {row['magnitude']}"
     return f"{row['method']}, {row['superpixels']}{order}"

@@ -4,21 +4,24 @@ The best of many rows looks better than it is on the images that it was chosen o
 p-values are corrected after Holm (1979).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, gain_over, weight_slabs
+from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, Flags, gain_over, weight_slabs
 from lightning_spx.evaluation.statistics.results import (
     OVER_IMAGES,
     OVER_REPEATS,
+    Cell,
     Layout,
     cells_of,
     controls_of,
+    draws_of,
     draws_of_all,
-    summarise,
+    results_table,
+    rows_of,
 )
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import is_control_of
@@ -98,45 +101,36 @@ def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed
         num_resamples: of the bootstrap.
         seed: of the halves and of the bootstrap.
     """
-    found: list[Verdict] = []
-    for rows in methods:
-        images = np.sort(rows["index"].unique())
-        if len(images) < LEAST_IMAGES:
-            continue
-        chosen_half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
-        choosing = rows["index"].isin(chosen_half)
-        name = str(rows["method"].iloc[0])
-        verdict = _verdict(name, rows[choosing], rows[~choosing], num_resamples, seed)
-        if verdict is not None:
-            found.append(verdict)
+    found = [verdict for rows in methods if (verdict := _verdict(rows, num_resamples, seed)) is not None]
     # a method without a verdict claims nothing
     corrected = iter(holm([verdict.p_value for verdict in found if not verdict.why_none]))
     return [verdict if verdict.why_none else replace(verdict, p_value=next(corrected)) for verdict in found]
 
 
-def _verdict(
-    method: str, choosing: pd.DataFrame, reporting: pd.DataFrame, num_resamples: int, seed: int
-) -> Verdict | None:
-    candidates = summarise(choosing, dataset="", models="", num_resamples=0)
-    candidates = candidates[(candidates["pair"] == "all") & candidates["best_control"].notna()]
+def _verdict(rows: pd.DataFrame, num_resamples: int, seed: int) -> Verdict | None:
+    layout = Layout.of(rows)
+    if len(layout.images) < LEAST_IMAGES:
+        return None
+    method, metric = str(rows["method"].iloc[0]), str(rows["metric"].iloc[0])
+    cells = cells_of([rows], layout)
+    chosen_half = np.random.default_rng(seed).permutation(layout.images)[: len(layout.images) // 2]
+    choosing = np.isin(layout.images, chosen_half)
+    candidates = _candidates(metric, cells, choosing)
     if candidates.empty:
         return None
     blank = candidates["num_constant"] == candidates["num_images"]
     possible = candidates[~blank & candidates["gain"].notna()]
     if possible.empty:
         return _without(method, BLANK if blank.all() else NO_CHANCE)
-    candidates = possible
-    best = candidates.iloc[int(candidates["gain"].astype(float).to_numpy().argmax())]
+    best = possible.iloc[int(possible["gain"].astype(float).to_numpy().argmax())]
     superpixels, magnitude = str(best["superpixels"]), str(best["magnitude"])
-    layout = Layout.of(reporting)
-    num_repeats, num_images = len(layout.repeats), len(layout.images)
-    names = reporting["superpixels"]
-    wanted = (names == superpixels) | names.map(lambda name: is_control_of(str(name), superpixels))
-    cells = cells_of([reporting[wanted]], layout)
-    draws = draws_of_all(
-        {key: (str(best["metric"]), cell) for key, cell in cells.items()},
-        weight_slabs(num_repeats, num_images, num_resamples, seed),
-    )
+    reporting = {
+        (name, order): (metric, cell.of_images(~choosing))
+        for (name, order), cell in cells.items()
+        if order == magnitude and (name == superpixels or is_control_of(name, superpixels))
+    }
+    num_repeats, num_images = len(layout.repeats), int((~choosing).sum())
+    draws = draws_of_all(reporting, weight_slabs(num_repeats, num_images, num_resamples, seed))
     own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
     gain = gain_over(own, controls)
     return Verdict(
@@ -152,6 +146,14 @@ def _verdict(
         num_images=num_images,
         scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
     )
+
+
+def _candidates(metric: str, cells: Mapping[tuple[str, str], Cell], choosing: Flags) -> pd.DataFrame:
+    """Return the S- rows with their gains on the images of the choosing half."""
+    here = {key: cell.of_images(choosing) for key, cell in cells.items()}
+    draws = {key: draws_of(metric, cell, np.ones((1, *cell.agree.shape[::2]))) for key, cell in here.items()}
+    rows = results_table(rows_of(metric, here, draws), dataset="", models="")
+    return rows[rows["best_control"].notna()]
 
 
 def _without(method: str, why: str) -> Verdict:

@@ -38,10 +38,11 @@ from lightning_spx.evaluation.training.study_models import (
 from lightning_spx.metrics.road import FRACTIONS
 from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.reporting.display_names import unique_names
+from lightning_spx.runs.blocks import study_name
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.processes import is_writer, start_processes
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.runs.settings import plain
+from lightning_spx.runs.settings import important_settings, plain
 from lightning_spx.superpixels import Segmenter
 
 MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"
@@ -171,6 +172,7 @@ def tradeoff(
     study = TradeoffStudy(
         run=run,
         record=record,
+        name=study_name(important_settings(config), identity),
         known=known,
         models=models,
         preds=preds,

@@ -11,7 +11,6 @@ from rich.progress import track
 from torch import Tensor
 
 from lightning_spx.attribution import magnitude
-from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.metrics import fidelity_error, removal_ranks
 from lightning_spx.metrics.deletion import removal_area
@@ -47,10 +46,7 @@ def fidelity_of(
     images: Tensor,
     target: Tensor,
     attribution: Tensor,
-    partitions: Sequence[Pooling],
-    *,
-    magnitudes: Sequence[Magnitude],
-    non_negative: bool,
+    rows: Sequence[tuple[Pooling, str]],
     settings: FidelitySettings,
     description: str,
 ) -> pd.DataFrame:
@@ -63,9 +59,7 @@ def fidelity_of(
         images: (N, 3, H, W).
         target: (N,) the explained class.
         attribution: (N, 3, H, W) of one method.
-        partitions: the poolings.
-        magnitudes: orders of pooling and taking magnitudes.
-        non_negative: of the method: the two orders coincide.
+        rows: poolings, each in an order of pooling and taking magnitudes.
         settings: of the metrics.
         description: for the progress bar.
 
@@ -73,28 +67,22 @@ def fidelity_of(
         One row for each (superpixels, magnitude, metric, setting, position of the image): `value`, `num_segments`.
     """
     here = own_share(len(images))
-    plain = magnitude(attribution[here])
-    jobs: list[tuple[Pooling, str]] = []
-    for partition in partitions:
-        # without pooling, or without signs, the two orders are the same number
-        orders = ("either",) if non_negative or partition.pooling == "none" else magnitudes
-        jobs += [(partition, order) for order in orders]
+    unpooled = magnitude(attribution[here])
     frames = []
-    for partition, order in track(jobs, description, disable=not is_writer(), transient=True):
-        own = attribution.abs() if order == "before" else attribution
-        maps = magnitude(partition.pool(own, slice(0, len(images))))[here]
+    for pooling, order in track(rows, description, disable=not is_writer(), transient=True):
+        maps = magnitude(pooling.pool(attribution, order))[here]
         values = removal_values(model, images[here], target[here], maps, settings)
-        values["fidelity_error", ""] = fidelity_error(maps, plain)
+        values["fidelity_error", ""] = fidelity_error(maps, unpooled)
         for (metric, setting), value in values.items():
             frames.append(
                 pd.DataFrame(
                     {
-                        "superpixels": partition.name,
+                        "superpixels": pooling.name,
                         "magnitude": order,
                         "metric": metric,
                         "setting": setting,
                         "position": range(len(images)),
-                        "num_segments": partition.num_segments().numpy(),
+                        "num_segments": pooling.num_segments().numpy(),
                         "value": gather_images(value, here).double().numpy(),
                     }
                 )

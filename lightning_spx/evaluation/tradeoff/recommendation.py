@@ -18,9 +18,9 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import EITHER, PIXEL, control_kind, is_control
 
-PIXEL_ROW = (PIXEL, "either")
+PIXEL_ROW = (PIXEL, EITHER)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def recommend(
 
 def choose(points: dict[Row, Point]) -> Row:
     """Return the S- row on the front with the largest scaled sum of both numbers, or the pixel row if there is none."""
-    own = {row: point for row, point in points.items() if not row[0].startswith("control:")}
+    own = {row: point for row, point in points.items() if not is_control(row[0])}
     candidates = [row for row in own if row in on_front(own) and row != PIXEL_ROW]
     if not candidates:
         return PIXEL_ROW
@@ -134,7 +134,7 @@ def _compared(draws: dict[Row, Draws], row: Row) -> Comparison:
         gain=gain.gain,
         low=gain.low,
         high=gain.high,
-        best_control=gain.best_control.removeprefix("control:").partition("(")[0],
+        best_control=control_kind(gain.best_control),
         p_value=max(p_values, default=1.0),
     )
 

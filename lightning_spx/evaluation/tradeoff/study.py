@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,17 +13,16 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
-from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
-from lightning_spx.runs.blocks import COLUMNS
+from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
-from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
-from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
 
@@ -49,6 +47,7 @@ class TradeoffStudy:
     Args:
         run: receives the per-image values and the examples.
         record: receives the seconds of each stage.
+        name: of settings, data and weights, kept with the values.
         known: the images.
         models: in evaluation mode on the device, by name.
         preds: (M, N) their predictions.
@@ -63,6 +62,7 @@ class TradeoffStudy:
 
     run: RunFolder
     record: RunRecord
+    name: str
     known: SampledImages
     models: Mapping[str, LightningModule]
     preds: Tensor
@@ -75,12 +75,17 @@ class TradeoffStudy:
     seed: int
 
     def measure(self) -> None:
-        """Measure every method; what is on disk is not measured again."""
-        missing = {
-            name: method
-            for name, method in self.methods.items()
-            if not all(path.is_file() for path in [self._stability_file(name), *self._fidelity_files(name).values()])
-        }
+        """Measure every method; what is on disk is not measured again.
+
+        Raises:
+            ValueError: a file on disk is damaged, or of other settings, data or weights; names it.
+        """
+        of_method = {name: [self._stability_file(name), *self._fidelity_files(name).values()] for name in self.methods}
+        for paths in of_method.values():
+            for path in paths:
+                if path.is_file():
+                    self.record.add_environment(check_rows(path, self.name))
+        missing = [name for name, paths in of_method.items() if not all(path.is_file() for path in paths)]
         if not missing:
             return
         known = self.known
@@ -88,53 +93,48 @@ class TradeoffStudy:
             self.segmenters, known.images, self.settings.batch_size, self.device, known.source, known.index
         )
         permutation = derangement(len(known.images), self.seed)
-        partitions = make_poolings(segments, known.index, permutation, self.seed)
+        poolings = make_poolings(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
         label = self.preds[0] if known.label is None else known.label
         images = ImageFacts(known.index, label, self.preds, None, permutation)
-        for name, method in missing.items():
-            # once for all partitions and sizes
-            attributions = self._attributions(name, method)
+        for name in missing:
+            # once for all poolings and sizes
+            attributions = self._attributions(name, self.methods[name])
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
-                compared = compare(
-                    attributions,
-                    partitions,
-                    images,
-                    magnitudes=self.magnitudes,
-                    distances=[],
-                    non_negative=method.non_negative,
-                    seed=self.seed,
-                )
+                settings = ComparisonSettings(self.magnitudes, self.methods[name].non_negative, self.seed)
+                compared = compare(attributions, poolings, images, settings, distances=[])
                 self._keep_examples(name, segments, attributions)
                 self._write(self._stability_file(name), compared.assign(method=name, repeat=0))
                 self.record.lap(f"compare {name}")
-            for number, (model_name, path) in enumerate(self._fidelity_files(name).items()):
-                if not path.is_file():
-                    values = fidelity_of(
-                        self.models[model_name],
-                        known.images,
-                        self.explained[number],
-                        attributions[number],
-                        partitions,
-                        magnitudes=self.magnitudes,
-                        non_negative=method.non_negative,
-                        settings=self.settings,
-                        description=f"fidelity of {name}, {model_name}",
-                    )
-                    values["index"] = known.index.numpy()[values["position"]]
-                    self._write(path, values.assign(method=name, model=model_name))
-                    self.record.lap(f"fidelity {name}")
+            self._measure_fidelity(name, attributions, poolings)
+
+    def _measure_fidelity(self, name: str, attributions: Tensor, poolings: Sequence[Pooling]) -> None:
+        rows = in_orders(poolings, self.magnitudes, self.methods[name].non_negative)
+        for number, (model_name, path) in enumerate(self._fidelity_files(name).items()):
+            if not path.is_file():
+                values = fidelity_of(
+                    self.models[model_name],
+                    self.known.images,
+                    self.explained[number],
+                    attributions[number],
+                    rows,
+                    self.settings,
+                    f"fidelity of {name}, {model_name}",
+                )
+                values["index"] = self.known.index.numpy()[values["position"]]
+                self._write(path, values.assign(method=name, model=model_name))
+                self.record.lap(f"fidelity {name}")
 
     def stability_values(self) -> pd.DataFrame:
         """Read the rows of `compare` of all methods, with the column `method`."""
         files = [self._stability_file(name) for name in self.methods]
-        return pd.concat([read_table(path, COLUMNS) for path in files], ignore_index=True)
+        return pd.concat(read_rows(files), ignore_index=True)
 
     def fidelity_values(self) -> pd.DataFrame:
         """Read the rows of `fidelity_of` of all methods, with the columns `method`, `model` and `index`."""
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
-        return pd.concat([read_table(path, FIDELITY_COLUMNS) for path in paths], ignore_index=True)
+        return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
     def _attributions(self, name: str, method: Attribution) -> Tensor:
         """Explain every image with every model, (M, N, 3, H, W), each model with noise of its own."""
@@ -166,7 +166,6 @@ class TradeoffStudy:
             own = {name: ids[chosen] for name, ids in segments.items()}
             Examples(self.known.images[chosen], own, attributions[:, chosen]).save(Examples.path(self.run.path, method))
 
-    @staticmethod
-    def _write(path: Path, values: pd.DataFrame) -> None:
+    def _write(self, path: Path, values: pd.DataFrame) -> None:
         if is_writer():
-            write_atomic(path, partial(values.to_parquet, index=False))
+            write_rows(path, values, self.name, self.record.environment)

@@ -15,7 +15,7 @@ from lightning_spx.evaluation.statistics.bootstrap import (
     weighted_mean,
 )
 from lightning_spx.evaluation.statistics.results import OVER_IMAGES, Layout, cells_of, controls_of, draws_of
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control
 
 STABILITY = ("saliency_ssim", "")
 # the number on the front's other axis, by the word that chooses it
@@ -167,7 +167,7 @@ def front_table(
     for method, of_method in of_axis.groupby("method", sort=False):
         same = stability[stability["method"] == method]
         points = points_of(stability_draws(same, weights), fidelity_draws(of_method, weights))
-        front = on_front({row: point for row, point in points.items() if not row[0].startswith("control:")})
+        front = on_front({row: point for row, point in points.items() if not is_control(row[0])})
         sizes = of_method.groupby(["superpixels", "magnitude"])["num_segments"].mean()
         for row, point in points.items():
             (x_low, x_high), (y_low, y_high) = interval(point.stability), interval(point.fidelity)

@@ -8,9 +8,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import (
+    Pooling,
+    in_orders,
+    make_poolings,
+    pixel_pooling,
+    segment_images,
+    with_controls,
+)
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import permute_pixels
+from lightning_spx.reporting.rows import is_control_of
 from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
 
 CPU = torch.device("cpu")
@@ -49,18 +57,18 @@ def test_a_permutation_depends_on_image_and_model_and_not_on_the_batch() -> None
 def test_every_control_has_the_images_own_number_of_segments() -> None:
     images = torch.rand(4, 3, 16, 16)
     segments = segment_images({"Voronoi": Voronoi(13), "Grid": Grid(9)}, images, batch_size=3, device=CPU)
-    partitions = make_poolings(segments, torch.arange(4), derangement(4, 0), seed=0)
-    names = [partition.name for partition in partitions]
+    poolings = make_poolings(segments, torch.arange(4), derangement(4, 0), seed=0)
+    names = [pooling.name for pooling in poolings]
     controls = ["grid", "voronoi", "borrowed", "blur"]
     assert names == [
         "pixel",
         *("Voronoi", *(f"control:{control}(Voronoi)" for control in controls)),
         *("Grid", *(f"control:{control}(Grid)" for control in controls)),
     ]
-    for partition in partitions[1:]:
-        name = partition.control_of or partition.name
-        assert torch.equal(partition.num_segments(), num_segments(segments[name]))
-    assert partitions[0].num_segments().tolist() == [256] * 4
+    for pooling in poolings[1:]:
+        (own,) = (name for name in segments if pooling.name == name or is_control_of(pooling.name, name))
+        assert torch.equal(pooling.num_segments(), num_segments(segments[own]))
+    assert poolings[0].num_segments().tolist() == [256] * 4
 
 
 def test_pooling_uses_each_images_segments_for_every_model() -> None:
@@ -68,9 +76,30 @@ def test_pooling_uses_each_images_segments_for_every_model() -> None:
     segments = segment_images({"Voronoi": Voronoi(13)}, images, batch_size=2, device=CPU)
     own = make_poolings(segments, torch.arange(4), derangement(4, 0), seed=0)[1]
     attributions = torch.randn(2, 4, 3, 16, 16)
-    pooled = own.pool(attributions[:, 1:3].flatten(0, 1), slice(1, 3)).view(2, 2, 3, 16, 16)
+    pooled = own.pool(attributions[:, 1:3].flatten(0, 1), "after", slice(1, 3)).view(2, 2, 3, 16, 16)
     for model in range(2):
         assert torch.equal(pooled[model], segment_pool(attributions[model, 1:3], segments["Voronoi"][1:3]))
+
+
+def test_before_pools_absolute_values_and_every_other_order_signed_ones() -> None:
+    segments = Voronoi(13)(torch.rand(2, 3, 16, 16))
+    for pooling in with_controls("Voronoi", segments, segments.flip(0), torch.arange(2), seed=0):
+        attribution = torch.randn(2, 3, 16, 16)
+        assert torch.equal(pooling.pool(attribution, "before"), pooling.pool(attribution.abs(), "after"))
+        assert torch.equal(pooling.pool(attribution, "either"), pooling.pool(attribution, "after"))
+        assert not torch.equal(pooling.pool(attribution, "before"), pooling.pool(attribution, "after"))
+
+
+def test_rows_are_poolings_in_the_orders_that_differ() -> None:
+    pixel, own = pixel_pooling(torch.zeros(1, 4, 4)), Pooling("Grid", "segments", Grid(4)(torch.rand(1, 3, 4, 4)))
+    signed = in_orders([pixel, own], ["after", "before"], non_negative=False)
+    assert [(pooling.name, order) for pooling, order in signed] == [
+        ("pixel", "either"),
+        ("Grid", "after"),
+        ("Grid", "before"),
+    ]
+    unsigned = in_orders([pixel, own], ["after", "before"], non_negative=True)
+    assert [(pooling.name, order) for pooling, order in unsigned] == [("pixel", "either"), ("Grid", "either")]
 
 
 def test_cached_segments_of_a_known_source_are_found_by_their_places(tmp_path: Path) -> None:

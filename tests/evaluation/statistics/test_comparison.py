@@ -15,7 +15,13 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics import comparison
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, check_pairs, compare, permute_pixels
+from lightning_spx.evaluation.statistics.comparison import (
+    ComparisonSettings,
+    ImageFacts,
+    check_pairs,
+    compare,
+    permute_pixels,
+)
 from lightning_spx.superpixels import Voronoi, segment_pool
 
 NUM_MODELS, NUM_IMAGES, SIZE = 3, 5, 14
@@ -29,7 +35,7 @@ def segments() -> Tensor:
     return Voronoi(20)(torch.rand(NUM_IMAGES, 3, SIZE, SIZE))
 
 
-def partitions() -> list[Pooling]:
+def poolings() -> list[Pooling]:
     return make_poolings({"Voronoi": segments()}, torch.arange(NUM_IMAGES), derangement(NUM_IMAGES, 0), seed=0)
 
 
@@ -42,12 +48,10 @@ def study_images(held_out: Tensor | None = None) -> ImageFacts:
 def compared(held_out: Tensor | None = None, non_negative: bool = False) -> pd.DataFrame:
     return compare(
         attributions().abs() if non_negative else attributions(),
-        partitions(),
+        poolings(),
         study_images(held_out),
-        magnitudes=["after", "before"],
+        ComparisonSettings(magnitudes=["after", "before"], non_negative=non_negative, seed=0),
         distances=["l2", "spearman"],
-        non_negative=non_negative,
-        seed=0,
     )
 
 
@@ -128,8 +132,7 @@ def test_a_pair_without_a_counting_image_is_refused() -> None:
 def test_a_constant_map_is_counted() -> None:
     maps = attributions()
     maps[1, 3] = 0.0
-    frame = compare(
-        maps, partitions(), study_images(), magnitudes=["after"], distances=["l2"], non_negative=False, seed=0
-    )
+    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    frame = compare(maps, poolings(), study_images(), settings, distances=["l2"])
     pixel = frame.query("superpixels == 'pixel' and metric == 'saliency_ssim' and constant")
     assert set(zip(pixel["pair"], pixel["index"], strict=True)) == {("0-1", 3), ("1-2", 3)}

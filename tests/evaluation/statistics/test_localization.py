@@ -8,7 +8,7 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
@@ -21,12 +21,11 @@ def values_of(attributions: torch.Tensor, mask: torch.Tensor) -> pd.DataFrame:
     images = torch.rand(NUM_IMAGES, 3, 16, 16)
     index = torch.arange(NUM_IMAGES)
     permutation = derangement(NUM_IMAGES, seed=0)
-    partitions = make_poolings({"Grid": Grid(16)(images)}, index, permutation, seed=0)
+    poolings = make_poolings({"Grid": Grid(16)(images)}, index, permutation, seed=0)
     preds = torch.zeros(2, NUM_IMAGES, dtype=torch.long)
     known = ImageFacts(index, preds[0], preds, None, permutation)
-    return localization_values(
-        attributions, partitions, known, mask, magnitudes=["after"], non_negative=False, setting="s", seed=0
-    )
+    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    return localization_values(attributions, poolings, known, mask, settings, row_setting="s")
 
 
 def masks() -> torch.Tensor:

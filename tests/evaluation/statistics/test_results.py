@@ -10,7 +10,7 @@ import torch
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS, summarise
 from lightning_spx.evaluation.statistics.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
@@ -236,10 +236,10 @@ def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> N
     cells = Grid(n_segments=16)(torch.zeros(10, 3, 16, 16))
     permutation, preds = derangement(10, 0), torch.tensor([[0] * 10, [1] * 10])
     images = ImageFacts(torch.arange(10), torch.tensor([0, 1] * 5), preds, None, permutation)
-    partitions = make_poolings({"Grid": cells}, images.index, permutation, 0)
-    compared = compare(
-        attributions, partitions, images, magnitudes=["after"], distances=["l2"], non_negative=False, seed=0
-    ).assign(method="Gradient", repeat=0)
+    poolings = make_poolings({"Grid": cells}, images.index, permutation, 0)
+    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    compared = compare(attributions, poolings, images, settings, distances=["l2"])
+    compared = compared.assign(method="Gradient", repeat=0)
     results = summary(compared)
     assert results[["value", "floor"]].dtypes.tolist() == [float, float]
     for metric, setting in (("saliency_ssim", ""), ("topk_overlap", "k=0.1"), ("mege", "distance=l2")):

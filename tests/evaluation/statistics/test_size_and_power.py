@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.results import summarise
 from lightning_spx.superpixels import Slic, segment_pool
 
@@ -41,7 +41,7 @@ def smooth_signal(generator: np.random.Generator, num_images: int) -> Tensor:
     return torch.from_numpy(values / values.std()).float()
 
 
-def rows_of_a_study(attributions: Tensor, partitions: list[Pooling], seed: int) -> pd.DataFrame:
+def rows_of_a_study(attributions: Tensor, poolings: list[Pooling], seed: int) -> pd.DataFrame:
     num_images = attributions.shape[1]
     images = ImageFacts(
         index=torch.arange(num_images),
@@ -50,15 +50,8 @@ def rows_of_a_study(attributions: Tensor, partitions: list[Pooling], seed: int) 
         held_out=None,
         permutation=derangement(num_images, seed),
     )
-    frame = compare(
-        attributions,
-        partitions,
-        images,
-        magnitudes=["after", "before"],
-        distances=["l2"],
-        non_negative=False,
-        seed=seed,
-    )
+    settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=seed)
+    frame = compare(attributions, poolings, images, settings, distances=["l2"])
     frame = frame.assign(method="planted", repeat=0)
     results = summarise(frame, dataset="cartoon", models="2", num_resamples=400, seed=seed)
     return results[results["superpixels"] == "Slic"]
@@ -71,13 +64,13 @@ def share_of_gains(kind: str, num_images: int, num_repetitions: int) -> dict[tup
         generator = np.random.default_rng([repetition, 7])
         segments = Slic(n_segments=100, compactness=1.0)(cartoon_images(generator, num_images))
         permutation = derangement(num_images, repetition)
-        partitions = make_poolings({"Slic": segments}, torch.arange(num_images), permutation, repetition)
+        poolings = make_poolings({"Slic": segments}, torch.arange(num_images), permutation, repetition)
         noise = torch.from_numpy(generator.normal(size=(2, num_images, 3, SIZE, SIZE))).float()
         if kind == "segments":
             noise += 0.5 * segment_signal(generator, segments)
         elif kind == "smooth":
             noise += 0.5 * smooth_signal(generator, num_images)
-        for _, row in rows_of_a_study(noise, partitions, repetition).iterrows():
+        for _, row in rows_of_a_study(noise, poolings, repetition).iterrows():
             gains.setdefault((row["metric"], row["magnitude"]), []).append(bool(row["gain_low"] > 0))
     return {key: float(np.mean(claims)) for key, claims in gains.items()}
 

@@ -1,12 +1,15 @@
 """The trade-off study: gradients once, values as the metrics give them, a front, and an honest recommendation."""
 
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.io import savemat
@@ -126,6 +129,47 @@ def test_a_second_start_explains_nothing_again(done: Path, finished: Path) -> No
     assert (done / "results.csv").read_text() == before
     with pytest.raises(ValueError, match="`seed` to be 0"):
         run(done, checkpoints_of(finished), seed=1)
+
+
+@pytest.mark.parametrize("kind", ["stability", "fidelity"])
+@pytest.mark.parametrize(
+    ("foreign", "expected"),
+    [
+        ("settings", "settings, data and weights of this study, got another's"),
+        ("weights", "settings, data and weights of this study, got another's"),
+        ("no name", "got a file that does not say of which study it is"),
+        ("another table", "got a file that does not say of which study it is"),
+        ("no table", "got a damaged file"),
+        ("flipped bit", "got a damaged file"),
+    ],
+)
+def test_values_of_another_study_are_refused_by_name(
+    done: Path, finished: Path, tmp_path: Path, kind: str, foreign: str, expected: str
+) -> None:
+    folder = Path(shutil.copytree(done, tmp_path / "run"))
+    path = sorted((folder / "per_image").glob(f"{kind}_*.parquet"))[0]
+    table = pq.read_table(path)
+    settings, identity = json.loads(table.schema.metadata[b"spx.study"])
+    if foreign in ("settings", "weights"):
+        changed = [{**settings, "num_steps": "5"}, identity] if foreign == "settings" else [settings, {"weights": "0"}]
+        pq.write_table(table.replace_schema_metadata({b"spx.study": json.dumps(changed).encode()}), path)
+    elif foreign == "no name":
+        # as earlier versions wrote them
+        table.to_pandas().to_parquet(path, index=False)
+    elif foreign == "another table":
+        pd.DataFrame({"value": [0.5]}).to_parquet(path)
+    elif foreign == "no table":
+        path.write_bytes(b"values")
+    else:
+        content = bytearray(path.read_bytes())
+        content[200] ^= 1
+        path.write_bytes(content)
+    before = (folder / "results.csv").read_bytes()
+    with pytest.raises(ValueError, match=re.escape(expected)) as refusal:
+        run(folder, checkpoints_of(finished))
+    assert str(path) in str(refusal.value)
+    assert "Remove it and start the study again." in str(refusal.value)
+    assert (folder / "results.csv").read_bytes() == before
 
 
 def test_figures_and_the_page_are_there(done: Path) -> None:
