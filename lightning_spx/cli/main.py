@@ -34,7 +34,7 @@ from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.reporting import log_config
 from lightning_spx.reporting.trainer_folder import trainer_folder
-from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.files import write_text
 from lightning_spx.runs.folder import RESULTS_FILE
 from lightning_spx.runs.processes import say
 
@@ -53,7 +53,7 @@ class ConfigCallback(SaveConfigCallback):
         text = self.parser.dump(self.config, skip_unset=False)
         folder = trainer_folder(trainer)
         if folder is not None:
-            write_atomic(folder / self.config_filename, lambda path: path.write_text(text, encoding="utf-8"))
+            write_text(folder / self.config_filename, text)
         log_config(trainer.loggers, yaml.safe_load(text))
 
 

@@ -1,6 +1,7 @@
-"""What a study has found -> files of its run folder, the console and the loggers."""
+"""What a study has found -> figures in its run folder, tables and sentences on the console, both in the loggers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,48 +17,77 @@ from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import RunFolder
 
+# what a study concludes in its own words, and what it adds to the verdict that `spx report` computes
+VERDICTS_FILE, NOTES_FILE = "verdicts.json", "notes.json"
+SCREEN_DPI, PAPER_DPI = 150, 200
 
-def publish(
-    run: RunFolder,
-    study: str,
-    title: str,
-    tables: Mapping[str, pd.DataFrame],
-    figures: Mapping[str, Figure],
-    printed: Sequence[Table],
-    said: Sequence[str],
-    loggers: Sequence[Logger],
-) -> None:
-    """Write tables, figures and sentences, print the latter and send all of it to the loggers.
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study has found, in the forms in which it is shown.
 
     Args:
-        run: receives `<table>.csv`, `figures/` and `verdicts.json`.
         study: the first part of every name in a logger.
-        title: of the study's page.
-        tables: by name; `results` holds the rows of `results.csv`.
-        figures: by name.
-        printed: on the console.
-        said: sentences, the most important one first.
+        results: the rows of `results.csv`.
+        tables: the tables that loggers receive, by their names there.
+        figures: by the names of their files and in the loggers.
+        printed: tables and sentences for the console, in this order.
+    """
+
+    study: str
+    results: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, Figure]
+    printed: Sequence[Table | str]
+
+
+def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger]) -> None:
+    """Draw the figures of a finished study, print its tables and sentences, and send all of it to the loggers.
+
+    Args:
+        run: receives `figures/`.
+        findings: of the study.
         loggers: of the Trainer; none is fine.
     """
-    for name, table in tables.items():
-        write_atomic(run.path / f"{name}.csv", partial(_to_csv, table=table))
-    for name, figure in figures.items():
-        write_atomic(run.path / "figures" / f"{name}.png", partial(figure.savefig, dpi=150))
-    run.write_json("verdicts.json", {"title": title, "verdicts": list(said)})
+    for name, figure in findings.figures.items():
+        save_figure(run.path / "figures", name, figure)
     console = Console()
-    for each in printed:
-        print_table(console, each)
-    for sentence in said:
-        console.print(sentence, markup=False, highlight=False)
+    for each in findings.printed:
+        if isinstance(each, Table):
+            print_table(console, each)
+        else:
+            console.print(each, markup=False, highlight=False)
     log_config(loggers, run.config)
-    log_scalars(loggers, scalars_of(tables["results"], study))
-    for name, table in tables.items():
-        # a figure may have the name of its rows, and a dashboard keeps one thing under a name
-        log_table(loggers, f"{study}/{name}_rows", table)
-    for name, figure in figures.items():
-        log_figure(loggers, f"{study}/{name}", figure)
+    log_scalars(loggers, scalars_of(findings.results, findings.study))
+    for name, table in findings.tables.items():
+        log_table(loggers, f"{findings.study}/{name}", table)
+    for name, figure in findings.figures.items():
+        log_figure(loggers, f"{findings.study}/{name}", figure)
     finish(loggers)
 
 
-def _to_csv(path: Path, table: pd.DataFrame) -> None:
-    table.to_csv(path, index=False)
+def save_figure(
+    folder: Path, name: str, figure: Figure, formats: Sequence[str] = ("png",), dpi: int = SCREEN_DPI
+) -> None:
+    """Write a figure into a folder once in each format, each file whole or not at all.
+
+    Args:
+        folder: receives `<name>.<format>`.
+        name: of the files, without an ending.
+        figure: what to draw.
+        formats: those of matplotlib, such as png, pdf and svg.
+        dpi: pixels per inch of the figure's size.
+    """
+    for ending in formats:
+        write_atomic(folder / f"{name}.{ending}", partial(figure.savefig, dpi=dpi))
+
+
+def write_verdicts(run: RunFolder, title: str, sentences: Sequence[str]) -> None:
+    """Write the sentences of a study that concludes in its own words, for the page that `spx report` makes.
+
+    Args:
+        run: receives `verdicts.json`.
+        title: of the page.
+        sentences: the most important one first.
+    """
+    run.write_json(VERDICTS_FILE, {"title": title, "verdicts": list(sentences)})

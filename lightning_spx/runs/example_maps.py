@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.runs.files import UNREADABLE, file_name, one_line, write_atomic
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.files import file_name, write_arrays
+from lightning_spx.runs.reading import refusing_damage
 
 NUM_EXAMPLES = 6
 
@@ -30,21 +31,16 @@ class Examples:
     attributions: Tensor
 
     @staticmethod
-    def path(run: RunFolder, method: str) -> Path:
-        """Where a run keeps its examples of a method."""
-        return run.path / "examples" / f"{file_name(method)}.npz"
+    def path(run: Path, method: str) -> Path:
+        """Return where a run's folder keeps the examples of a method."""
+        return run / "examples" / f"{file_name(method)}.npz"
 
     def save(self, path: Path) -> None:
         """Write the examples to a compressed `.npz` file, whole or not at all."""
-        arrays: dict[str, Any] = {
+        arrays: dict[str, NDArray[np.generic]] = {
             f"segments/{name}": value.numpy().astype(np.int32) for name, value in self.segments.items()
         }
-        arrays |= {"images": self.images.numpy(), "attributions": self.attributions.numpy()}
-
-        def write(part: Path) -> None:
-            np.savez_compressed(part, **arrays)
-
-        write_atomic(path, write)
+        write_arrays(path, arrays | {"images": self.images.numpy(), "attributions": self.attributions.numpy()})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -53,13 +49,11 @@ class Examples:
         Raises:
             ValueError: the file is damaged; names it.
         """
-        try:
+        with refusing_damage(path, "examples of a run"):
             with np.load(path, allow_pickle=False) as file:
                 tensors = {name: torch.from_numpy(file[name]) for name in file.files}
             segments = {name.partition("/")[2]: value.long() for name, value in tensors.items() if "/" in name}
             found = cls(tensors["images"], segments, tensors["attributions"])
-        except UNREADABLE as error:
-            raise ValueError(f"Expected examples of a run in {path}, got a damaged file: {one_line(error)}.") from error
         count, size = len(found.images), found.images.shape[-2:]
         fits = found.images.ndim == 4 and found.attributions.ndim == 5
         fits = fits and found.attributions.shape[1] == count and found.attributions.shape[-2:] == size

@@ -1,15 +1,10 @@
-"""The files of a run folder: written whole or not at all; read, or one line that names a damaged one."""
+"""Writes the files of a run whole or not at all: a reader sees the old file or the new one."""
 
 import errno
 import hashlib
-import json
 import os
-import pickle
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -17,87 +12,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-PNG_STARTS, PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-# what NumPy and zipfile raise on damaged files; found by feeding them such files
-UNREADABLE = (
-    *(EOFError, OSError, RuntimeError, ValueError, ArithmeticError, MemoryError, LookupError, TypeError),
-    *(AttributeError, AssertionError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
-)
-# no room left, for this user, or in a single file
+# the disk is full, the user's quota is used up, or the file system allows no larger file
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def one_line(error: Exception) -> str:
-    """Return what an error says, in a line.
-
-    Example:
-        >>> one_line(ValueError(f"two{chr(10)}lines")), one_line(EOFError())
-        ('two lines', 'EOFError')
-    """
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a parquet file, or one of comma-separated values, of a run.
-
-    Args:
-        path: the file.
-        columns: that it must have.
-
-    Raises:
-        ValueError: the file is damaged, or has no such columns; names it.
-    """
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"what": str})
-    except (pa.ArrowException, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"Expected a table of a run in {path}, got a damaged file: {one_line(error)}.") from error
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"Expected {path} to have the columns {', '.join(columns)}, got none named {missing[0]}.")
-    return table
-
-
-def read_array(path: Path, *, mapped: bool = False) -> NDArray[np.generic]:
-    """Read a `.npy` file of a run.
-
-    Args:
-        path: the file.
-        mapped: leave the numbers on disk until they are used.
-
-    Raises:
-        ValueError: the file is damaged; names it.
-    """
-    try:
-        found: NDArray[np.generic] = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except UNREADABLE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"Expected an array of a run in {path}, got a damaged file: {one_line(error)}.") from error
-    if not isinstance(found, np.ndarray):
-        raise ValueError(f"Expected an array of a run in {path}, got a damaged file: several arrays.")
-    return found
-
-
-def read_picture(path: Path) -> bytes:
-    """Read a PNG file of a run.
-
-    Raises:
-        ValueError: the file is no whole PNG file; names it.
-    """
-    content = path.read_bytes()
-    if not content.startswith(PNG_STARTS) or PNG_ENDS not in content[-64:]:
-        raise ValueError(f"Expected a PNG picture in {path}, got a damaged file: draw it again by the same command.")
-    return content
 
 
 @contextmanager
 def named_when_full(path: Path) -> Iterator[None]:
-    """Name a file or folder in the error of a full disk, where whoever writes there has not."""
+    """Add the name of a file or folder to the error of a full disk, if the library that writes there left it out."""
     try:
         yield
     except OSError as error:
@@ -114,8 +37,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         write: writes the contents to the path that it is given.
 
     Raises:
-        OSError: the file could not be written (a full disk, say): names it, and the temporary file is gone and `path`
-            as it was.
+        OSError: the file could not be written, on a full disk for instance; the error names `path`, which is
+            unchanged, and the temporary file is removed.
 
     Example:
         >>> import tempfile
@@ -125,8 +48,8 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         'whole'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last: writers such as matplotlib choose the format by it
-    # processes on two machines, or in two containers, may have the same number
+    # The suffix stays last, because writers such as matplotlib choose the format by it. The middle is random, because
+    # processes on two machines or in two containers may have the same number.
     temporary = path.with_name(f".{path.stem}.{token_hex(4)}.part{path.suffix}")
     try:
         write(temporary)
@@ -134,11 +57,11 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        # writers name the temporary file, or none
+        # the writer's error names the temporary file, or no file at all
         reason = str(error) if error.errno is None else os.strerror(error.errno)
         raise OSError(error.errno, reason, str(path)) from error
     except RuntimeError as error:
-        # what `torch.save` says where the disk is full, whatever the disk has said
+        # `torch.save` reports a full disk as this RuntimeError
         if "inline_container" not in str(error):
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -146,8 +69,29 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write the rows of a table as comma-separated values, whole or not at all."""
+    write_atomic(path, lambda temporary: table.to_csv(temporary, index=False))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, ArrayLike]) -> None:
+    """Write arrays to a compressed `.npz` file, whole or not at all.
+
+    Args:
+        path: the file.
+        arrays: by their names in the file; a slash in a name is fine.
+    """
+    named: dict[str, Any] = dict(arrays)
+    write_atomic(path, lambda temporary: np.savez_compressed(temporary, **named))
+
+
 def file_name(name: str) -> str:
-    """Make a name fit for a file on any system; an unusual name keeps its difference from others by a hash.
+    """Turn a name into a file name that every system allows; a changed name gets a hash, so that names stay different.
 
     Example:
         >>> file_name("Slic(n_segments=50)"), file_name("a/b")
@@ -155,14 +99,3 @@ def file_name(name: str) -> str:
     """
     plain = re.sub(r"[^A-Za-z0-9_.=,()-]", "_", name)[:120]
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run; one that holds no object raises a ValueError that names it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"Expected a run's record in {path}, got a damaged file: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"Expected a run's record in {path}, got {type(content).__name__}.")
-    return content

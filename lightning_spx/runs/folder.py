@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.files import file_name, write_text
 from lightning_spx.runs.lock import LOCK_FILE, RunLock, lock_run
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.reading import read_config
 from lightning_spx.runs.settings import flatten, important_settings, is_unimportant
 
 CONFIG_FILE = "config.yaml"
@@ -51,7 +52,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the run, whole or not at all."""
-        write_atomic(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(self.path / name, text)
 
     def write_json(self, name: str, value: object) -> None:
         """Write a JSON file of the run, whole or not at all."""
@@ -123,18 +124,6 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
                 f"{path / CONFIG_FILE}, got {settings.get(name)}. "
                 "Take another `out` for a new run."
             )
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a run's configuration; a file that is none raises a ValueError that names it."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # a date that there is not, and lists in lists without an end, are the parser's too
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"Expected a run's configuration in {path}, got a file that is not YAML.") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"Expected a run's configuration in {path}, got {type(config).__name__}.")
-    return config
 
 
 def _is_temporary(path: Path) -> bool:

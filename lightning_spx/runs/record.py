@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from lightning_spx.runs.environment import environment
-from lightning_spx.runs.files import read_json
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, RunFolder, read_config
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, RunFolder
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.reading import read_config, read_json
 from lightning_spx.runs.settings import important_settings
 
 RECORD_FILE = "run.json"
@@ -133,6 +133,25 @@ def read_record(path: Path, of_study: bool = False) -> dict[str, Any]:
     for model in record["models"].values():
         if not all(isinstance(model[name], int | float) for name in SCORES if name in model):
             raise ValueError(f"Expected a run's record in {path}, got scores of a model that are no numbers. {ADVICE}")
+    return record
+
+
+def read_finished(run: Path) -> dict[str, Any]:
+    """Read the record of a finished study.
+
+    Args:
+        run: folder of the study.
+
+    Raises:
+        FileNotFoundError: the folder is missing, is no run's, or the study has not come to its end.
+        ValueError: a file is damaged, or the settings are not those that the study was started with.
+    """
+    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
+        if not (run / name).is_file():
+            advice = " Run the study with the same settings to its end." if run.is_dir() else ""
+            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {run / name}.{advice}")
+    record = read_record(run / RECORD_FILE, of_study=True)
+    check_settings(run, record, settings_hash(run))
     return record
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -27,12 +26,14 @@ from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_erro
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
 from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
+from lightning_spx.evaluation.publish import save_figure
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.reporting.tables import print_table
-from lightning_spx.runs.files import read_table, write_atomic
+from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
+from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter
@@ -131,15 +132,15 @@ def bench(
         tables = [_kept(run, record, section, part) for section, part in parts.items()]
     # what is empty says nothing of its columns' types
     table = pd.concat([part for part in tables if len(part)] or [pd.DataFrame(columns=COLUMNS)])
-    write_atomic(run.path / "benchmark.csv", partial(table.to_csv, index=False))
+    write_table(run.path / "benchmark.csv", table)
     endings = formats or ["png"]
     console = Console()
     if len(table):
         print_table(console, benchmark_table(table))
-        _draw(run, "times", times_figure(table), endings)
+        save_figure(run.path / "figures", "times", times_figure(table), endings)
         _say_shares(run, record, timed, table, console)
     if "growth" in parts:
-        _draw(run, "growth", growth_figure(table), endings)
+        save_figure(run.path / "figures", "growth", growth_figure(table), endings)
     if "agreement" in sections:
         agreement = _kept(run, record, "agreement", partial(map_agreement, timed))
         for what, rows in agreement.groupby("what", sort=False):
@@ -155,7 +156,7 @@ def bench(
 
 def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataFrame, console: Console) -> None:
     after = shares(table)
-    write_atomic(run.path / "shares.csv", partial(after.to_csv, index=False))
+    write_table(run.path / "shares.csv", after)
     for row in after.to_dict("records"):
         console.print(
             f"{row['what']}: {row['milliseconds']:.3g} ms per image, {row['share']:.2%} on top of {row['method']} "
@@ -165,7 +166,7 @@ def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataF
     if not (table["section"] == GRADIENTS).any():
         return
     used = _kept(run, record, "arithmetic", partial(arithmetic, timed, table))
-    write_atomic(run.path / "arithmetic.csv", partial(used.to_csv, index=False))
+    write_table(run.path / "arithmetic.csv", used)
     for row in used.to_dict("records"):
         console.print(
             f"{row['method']} (batch {row['batch']}): {row['tflops']:.3g} TFLOP/s, {row['share']:.1%} of a matrix "
@@ -190,7 +191,7 @@ def _exactness(
         )
     if errors:
         table = pd.concat(errors)
-        write_atomic(run.path / "exactness.csv", partial(table.to_csv, index=False))
+        write_table(run.path / "exactness.csv", table)
         for (method, what), rows in table.groupby(["method", "what"], sort=False):
             low, middle, high = rows["error"].quantile([0.05, 0.5, 0.95])
             console.print(
@@ -198,7 +199,7 @@ def _exactness(
                 f"({low:.3f} to {high:.3f}) of {len(rows)} images",
                 soft_wrap=True,
             )
-        _draw(run, "exactness", exactness_figure(table), endings)
+        save_figure(run.path / "figures", "exactness", exactness_figure(table), endings)
 
 
 def _images(places: list[str] | None, image_size: int, count: int) -> Tensor:
@@ -220,16 +221,9 @@ def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[]
     """Read a section that was measured before, or measure and keep it."""
     path = run.path / "sections" / f"{section}.csv"
     if not path.is_file():
-        table = measured()
-        write_atomic(path, partial(table.to_csv, index=False))
+        write_table(path, measured())
         record.lap(section)
     return read_table(path, COLUMNS if section in TIMED else [])
-
-
-def _draw(run: RunFolder, name: str, figure: Figure, endings: Sequence[str]) -> None:
-    for ending in endings:
-        save = partial(figure.savefig, dpi=150)
-        write_atomic(run.path / "figures" / f"{name}.{ending}", save)
 
 
 def _progress(turns: Iterable[int], description: str) -> Iterable[int]:

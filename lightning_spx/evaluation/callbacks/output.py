@@ -1,7 +1,6 @@
 """Outcomes -> files of the result folder, which are the truth, and the loggers, which mirror them."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +29,10 @@ from lightning_spx.reporting import (
     picture_of,
     stability_table,
 )
+from lightning_spx.reporting.tables import print_table
 from lightning_spx.reporting.trainer_folder import trainer_folder
 from lightning_spx.runs.example_maps import spread_positions
-from lightning_spx.runs.files import file_name, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic, write_table
 
 FOLDER = "saliency"
 
@@ -89,8 +89,7 @@ class Output:
     def history(self, rows: Sequence[Mapping[str, float | str]]) -> None:
         """Write `history.csv`, a row for each evaluation."""
         if self.folder is not None:
-            table = pd.DataFrame(list(rows))
-            write_atomic(self.folder / "history.csv", partial(table.to_csv, index=False))
+            write_table(self.folder / "history.csv", pd.DataFrame(list(rows)))
 
     def panels(self, outcome: Outcome, explained: ExplainedImages, stage: str, epoch: int, step: int) -> None:
         """Write the panels to `panels/` and log them."""
@@ -135,16 +134,12 @@ class Output:
         ).assign(weights=weights)
         values = image_values(outcome, explained)
         if self.folder is not None:
-            write_atomic(self.folder / f"{stage}_results.csv", partial(results.to_csv, index=False))
-            write_atomic(self.folder / f"{stage}_per_image.csv", partial(values.to_csv, index=False))
+            write_table(self.folder / f"{stage}_results.csv", results)
+            write_table(self.folder / f"{stage}_per_image.csv", values)
         log_table(self.loggers, f"{stage}/results", results)
         log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, self.settings.magnitude))
         log_summary(self.loggers, summary_scalars(results, stage))
-        table = stability_table(results, "saliency_ssim", "")
-        console = Console()
-        # a log file is told to be 80 columns wide, which would cut the numbers off
-        console.width = max(console.width, Console(width=10_000).measure(table).maximum)
-        console.print(table)
+        print_table(Console(), stability_table(results, "saliency_ssim", ""))
 
     def finish(self, name: str) -> None:
         """Hand the folder to the loggers that keep folders, and say where it is."""

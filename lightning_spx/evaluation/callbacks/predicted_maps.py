@@ -1,10 +1,10 @@
 """Maps of predicted classes, beside the predictions and in files."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from lightning import LightningModule
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
@@ -14,7 +14,7 @@ from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import finite_logits
 from lightning_spx.reporting.rows import PIXEL
-from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.files import write_arrays
 from lightning_spx.superpixels import segment_pool
 
 
@@ -62,11 +62,7 @@ class PredictedMaps:
             outputs["saliency"] = maps
         if self.folder is not None:
             arrays = {"logits": logits, **maps, **{f"segments/{key}": value for key, value in segments.items()}}
-            plain: dict[str, Any] = {key: value.cpu().numpy() for key, value in arrays.items()}
+            plain: dict[str, NDArray[np.generic]] = {key: value.cpu().numpy() for key, value in arrays.items()}
             if self.weights != "own":
                 plain["weights"] = np.array(self.weights)
-
-            def write(path: Path) -> None:
-                np.savez_compressed(path, **plain)
-
-            write_atomic(self.folder / "predictions" / f"batch_{name}.npz", write)
+            write_arrays(self.folder / "predictions" / f"batch_{name}.npz", plain)

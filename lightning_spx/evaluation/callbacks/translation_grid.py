@@ -1,12 +1,7 @@
 """The callback that draws photos, their translations and the way back while a CycleGAN trains."""
 
-from functools import partial
-from pathlib import Path
-
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.models import CycleGAN
@@ -62,8 +57,4 @@ class TranslationGrid(Callback):
         folder = trainer_folder(trainer)
         if folder is not None:
             file = folder / "translations" / f"epoch{trainer.current_epoch:04d}.png"
-            write_atomic(file, partial(_save, picture=picture))
-
-
-def _save(path: Path, picture: NDArray[np.uint8]) -> None:
-    Image.fromarray(picture).save(path, format="PNG")
+            write_atomic(file, Image.fromarray(picture).save)

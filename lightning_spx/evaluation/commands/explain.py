@@ -28,6 +28,7 @@ from lightning_spx.evaluation.maps.model_maps import (
     finite_logits,
 )
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
+from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     class_index,
@@ -310,8 +311,7 @@ def _save(path: Path, each: PhotoMaps, maps: tuple[ModelMaps, Tensor], position:
 
 
 def _write(folder: Path, stem: str, figure: Figure, formats: Sequence[Format] | None) -> None:
-    for ending in formats or ["png"]:
-        write_atomic(folder / f"{stem}.{ending}", partial(figure.savefig, dpi=200))
+    save_figure(folder, stem, figure, formats or ["png"], dpi=PAPER_DPI)
 
 
 def _plain(value: object) -> object:

@@ -2,27 +2,29 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from numpy.typing import NDArray
 
-from lightning_spx.attribution import saliency_map
+from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.example_saliency import example_saliency
+from lightning_spx.evaluation.publish import NOTES_FILE, VERDICTS_FILE
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.reporting.rows import PIXEL
 from lightning_spx.runs.blocks import files_of, read_rows
 from lightning_spx.runs.example_maps import Examples
-from lightning_spx.runs.files import file_name, one_line, read_json, read_picture, write_atomic
+from lightning_spx.runs.files import write_text
 from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
-from lightning_spx.runs.record import RECORD_FILE, check_results, check_settings, read_record, settings_hash
-from lightning_spx.superpixels import segment_pool
+from lightning_spx.runs.reading import one_line, read_json, read_picture
+from lightning_spx.runs.record import check_results, read_finished
 
-VERDICTS_FILE = "verdicts.json"
+ORDERS: tuple[Magnitude, ...] = ("after", "before")
 # what a figure shows, by its name; others are bars of one number
 CAPTIONS = {
     "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
@@ -49,19 +51,11 @@ def report(run: str, out: str | None = None) -> Path:
         ValueError: a file of the run is damaged.
     """
     folder = Path(run)
-    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
-        if not (folder / name).is_file():
-            advice = " Run the study with the same settings to its end." if folder.is_dir() else ""
-            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {folder / name}.{advice}")
     page = read_page(folder)
     path = Path(out) if out else folder / "report.html"
-    write_atomic(path, partial(_write, text=render_page(page)))
+    write_text(path, render_page(page))
     print(*page.verdicts, sep="\n")
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def read_page(folder: Path) -> Page:
@@ -70,8 +64,7 @@ def read_page(folder: Path) -> Page:
     Raises:
         ValueError: a file is damaged; the message names it.
     """
-    record = read_record(folder / RECORD_FILE, of_study=True)
-    check_settings(folder, record, settings_hash(folder))
+    record = read_finished(folder)
     results = read_results(folder / RESULTS_FILE)
     check_results(folder, record)
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
@@ -117,7 +110,7 @@ def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> li
 
 def _notes(folder: Path) -> list[str]:
     """Return the remarks that a study wrote beside its numbers."""
-    path = folder / "notes.json"
+    path = folder / NOTES_FILE
     if not path.is_file():
         return []
     try:
@@ -147,15 +140,11 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
     maps: dict[str, MethodMaps] = {}
     examples = None
     for method in methods:
-        path = folder / "examples" / f"{file_name(method)}.npz"
+        path = Examples.path(folder, method)
         if not path.is_file():
             continue
         examples = Examples.load(path)
-        orders = [order for order in ("after", "before") if order in magnitudes]
-        # without negative values both orders give the same map
-        if not bool((examples.attributions < 0).any()) or not orders:
-            orders = ["either"]
-        maps[method] = _method_maps(examples, orders)
+        maps[method] = _method_maps(examples, magnitudes)
     if examples is None:
         return None
     return Gallery(
@@ -170,18 +159,16 @@ def _names(names: Sequence[str], count: int) -> list[str]:
     return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
 
 
-def _method_maps(examples: Examples, orders: Sequence[str]) -> MethodMaps:
-    shape = (*examples.attributions.shape[:2], *examples.attributions.shape[-2:])
-    flat = examples.attributions.flatten(0, 1)
-
-    def pooled(segments: torch.Tensor, order: str) -> np.ndarray:
-        values = flat.abs() if order == "before" else flat
-        return saliency_map(segment_pool(values, segments.repeat(shape[0], 1, 1))).view(shape).numpy()
-
-    return MethodMaps(
-        saliency_map(flat).view(shape).numpy(),
-        {(name, order): pooled(segments, order) for name, segments in examples.segments.items() for order in orders},
-    )
+def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
+    # both orders give the same map where no value is negative
+    signed = bool((examples.attributions < 0).any())
+    orders: list[Magnitude] = [order for order in ORDERS if order in magnitudes and signed]
+    maps = {order: example_saliency(examples, order) for order in orders or ORDERS[:1]}
+    first = next(iter(maps.values()))
+    pooled: dict[tuple[str, str], NDArray[np.float32]] = {
+        (name, order if orders else "either"): maps[order][name].numpy() for name in examples.segments for order in maps
+    }
+    return MethodMaps(first[PIXEL].numpy(), pooled)
 
 
 def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from lightning_spx.evaluation.commands.run_differences import file_differences, record_differences
 from lightning_spx.reporting.tables import print_table
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, read_config
-from lightning_spx.runs.record import RECORD_FILE, check_settings, read_record, settings_hash
+from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
+from lightning_spx.runs.reading import read_config
+from lightning_spx.runs.record import RECORD_FILE, read_finished, read_record
 
 
 def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) -> bool:
@@ -63,13 +64,9 @@ def words_of(run: Path, out: Path) -> list[str]:
         FileNotFoundError: the folder does not exist or holds no finished study.
         ValueError: the study was not started by `spx`, or `out` is the run itself.
     """
-    for name in (CONFIG_FILE, RECORD_FILE, RESULTS_FILE):
-        if not (run / name).is_file():
-            advice = " Run the study with the same settings to its end." if run.is_dir() else ""
-            raise FileNotFoundError(f"Expected `run` to be a finished study, found no {run / name}.{advice}")
+    record = read_finished(run)
     if out.resolve() == run.resolve():
         raise ValueError(f"Expected `out` to be another folder than that of the run, got {out}.")
-    record = read_record(run / RECORD_FILE, of_study=True)
     command = record.get("command")
     if not isinstance(command, str):
         raise ValueError(f"Expected {run / RECORD_FILE} to name the `command` of a study, got {command}.")
@@ -79,7 +76,6 @@ def words_of(run: Path, out: Path) -> list[str]:
             f"Expected {run / CONFIG_FILE} to be of a run that `spx {command}` has started, got one of Python code, "
             "from which nothing can be built: repeat it with that code and another `out`."
         )
-    check_settings(run, record, settings_hash(run))
     return [command, f"--config={run / CONFIG_FILE}", f"--out={out}"]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lightning_spx.models.checkpoint_file import read_state
 from lightning_spx.reporting.rows import LATER
-from lightning_spx.runs.files import UNREADABLE, one_line
+from lightning_spx.runs.reading import refusing_damage
 from lightning_spx.runs.settings import flatten
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -75,7 +75,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         state = read_state(path)
         # float64 holds every value of the shorter types, and NumPy knows no bfloat16
         return {name: value.double().numpy() for name, value in state.items() if isinstance(value, torch.Tensor)}
-    try:
+    with refusing_damage(path, "numbers"):
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
@@ -83,10 +83,6 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             return {path.stem: np.load(path, allow_pickle=False)}
         # pandas' default engine may round two neighbouring numbers to the same value
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, engine="pyarrow")
-    except UNREADABLE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ValueError(f"Expected numbers in {path}, got a damaged file: {one_line(error)}") from error
     return {str(name): column.to_numpy() for name, column in table.items()}
 
 

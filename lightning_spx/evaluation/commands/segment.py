@@ -4,7 +4,7 @@ import statistics
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,10 @@ import torch
 from rich.progress import track
 
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.reporting import partitions_figure
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.runs.files import write_atomic
+from lightning_spx.runs.files import write_arrays, write_table
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.superpixels import Segmenter, num_segments
 
@@ -71,18 +72,16 @@ def segment_photos(
             row = {"image": photos.names[position], "superpixels": name, "num_segments": int(num_segments(segments)[0])}
             rows.append({**row, "milliseconds": round(milliseconds, 2)})
     table = pd.DataFrame(rows)
-    write_atomic(run.path / "segments.csv", partial(table.to_csv, index=False))
-    arrays: dict[str, Any] = {name: np.stack(each).astype(np.int32) for name, each in labels.items()}
-    write_atomic(run.path / "segments.npz", lambda path: np.savez_compressed(path, **arrays))
+    write_table(run.path / "segments.csv", table)
+    write_arrays(run.path / "segments.npz", {name: np.stack(each).astype(np.int32) for name, each in labels.items()})
     for start in range(0, len(photos.images), PHOTOS_ON_A_PAGE):
         here = slice(start, start + PHOTOS_ON_A_PAGE)
         shown = photos.images[here].permute(0, 2, 3, 1).numpy()
         figure = partitions_figure(
             photos.names[here], shown, {name: each[here] for name, each in labels.items()}, table
         )
-        for ending in formats or ["png"]:
-            path = run.path / f"partitions_page{start // PHOTOS_ON_A_PAGE + 1:02d}.{ending}"
-            write_atomic(path, partial(figure.savefig, dpi=200))
+        page = f"partitions_page{start // PHOTOS_ON_A_PAGE + 1:02d}"
+        save_figure(run.path, page, figure, formats or ["png"], dpi=PAPER_DPI)
     return run.path
 
 

@@ -22,9 +22,10 @@ from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.reporting.rows import PIXEL
-from lightning_spx.runs.files import file_name, named_when_full, read_array, write_atomic
+from lightning_spx.runs.files import file_name, named_when_full, write_atomic
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, wait_for_all
+from lightning_spx.runs.reading import read_array
 from lightning_spx.runs.record import ADVICE
 from lightning_spx.superpixels import Segmenter, grid_like, voronoi_like
 

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
+from rich.table import Table
 
-from lightning_spx.evaluation.publish import publish
+from lightning_spx.evaluation.publish import Findings, publish, write_verdicts
 from lightning_spx.evaluation.roar.summary import roar_sentences
 from lightning_spx.reporting import removal_cells, removal_curves, table_figure, text_table
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.files import write_table
+from lightning_spx.runs.folder import RESULTS_FILE, RunFolder
 
 
 def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers: Sequence[Logger]) -> None:
@@ -30,6 +32,8 @@ def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers
         "curves": removal_curves(results, 1 / num_classes, f"{kind}: {caption}"),
         "table_accuracy": table_figure(cells, f"{kind}, accuracy after retraining: {caption}"),
     }
-    title = f"{kind}: {first['models']} on {first['dataset']}"
-    printed = [text_table(cells, f"{kind}: accuracy after retraining", caption)]
-    publish(run, "roar", title, {"results": results}, figures, printed, roar_sentences(results, num_classes), loggers)
+    sentences = roar_sentences(results, num_classes)
+    write_table(run.path / RESULTS_FILE, results)
+    write_verdicts(run, f"{kind}: {first['models']} on {first['dataset']}", sentences)
+    printed: list[Table | str] = [text_table(cells, f"{kind}: accuracy after retraining", caption), *sentences]
+    publish(run, Findings("roar", results, {"results_rows": results}, figures, printed), loggers)

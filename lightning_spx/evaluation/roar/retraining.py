@@ -15,9 +15,9 @@ from lightning_spx.evaluation.training.epochs import train
 from lightning_spx.evaluation.training.study_models import TrainerFactory
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.reporting.rows import PIXEL
-from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.reading import read_json
 from lightning_spx.runs.record import ADVICE
 
 UNTOUCHED = Order("none", PIXEL, "either")

@@ -228,7 +228,7 @@ class Study:
                 )
                 block.write(self.run, "localisation", localised, of_round.name, self.record.environment)
             if block.repeat == 0 and shard.number == 0:
-                self._examples(here, attributions).save(Examples.path(self.run, block.method))
+                self._examples(here, attributions).save(Examples.path(self.run.path, block.method))
             block.write(self.run, "per_image", values, of_round.name, self.record.environment)
             self.record.count(f"compare {block.method}")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lightning_spx.reporting.rows import KEYS, LATER, VALUES
-from lightning_spx.runs.files import one_line
+from lightning_spx.runs.reading import one_line
 
 # values that are words
 WORDS = ("interval", "best_control")

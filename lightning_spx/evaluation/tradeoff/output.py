@@ -6,8 +6,9 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 
-from lightning_spx.evaluation.publish import publish
+from lightning_spx.evaluation.publish import Findings, publish, write_verdicts
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
+from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import RunFolder
 
 TITLE = "Stability against fidelity"
@@ -53,5 +54,9 @@ def report_tradeoff(
         tables["partitions"] = quality
         figures["table_partitions"] = table_figure(quality.round(3), QUALITY)
         printed.append(text_table(quality.round(3), QUALITY))
-    title = f"{TITLE}: {first['models']} on {first['dataset']}"
-    publish(run, "tradeoff", title, tables, figures, printed, said, loggers)
+    for name, table in tables.items():
+        write_table(run.path / f"{name}.csv", table)
+    write_verdicts(run, f"{TITLE}: {first['models']} on {first['dataset']}", said)
+    # a figure may have the name of its rows, and a dashboard keeps one thing under a name
+    rows = {f"{name}_rows": table for name, table in tables.items()}
+    publish(run, Findings("tradeoff", results, rows, figures, [*printed, *said]), loggers)

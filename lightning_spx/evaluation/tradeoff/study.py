@@ -21,9 +21,10 @@ from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
 from lightning_spx.runs.blocks import COLUMNS
 from lightning_spx.runs.example_maps import Examples, spread_positions
-from lightning_spx.runs.files import file_name, read_table, write_atomic
+from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
 
@@ -163,7 +164,7 @@ class TradeoffStudy:
         if is_writer():
             chosen = spread_positions(len(self.known.images))
             own = {name: ids[chosen] for name, ids in segments.items()}
-            Examples(self.known.images[chosen], own, attributions[:, chosen]).save(Examples.path(self.run, method))
+            Examples(self.known.images[chosen], own, attributions[:, chosen]).save(Examples.path(self.run.path, method))
 
     @staticmethod
     def _write(path: Path, values: pd.DataFrame) -> None:

@@ -18,8 +18,8 @@ from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.at_size import AtSize
 from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
 from lightning_spx.models.said_normalisation import chosen_normalisation, normalised_as_trained
-from lightning_spx.runs.files import one_line
-from lightning_spx.runs.folder import CONFIG_FILE, read_config
+from lightning_spx.runs.folder import CONFIG_FILE
+from lightning_spx.runs.reading import one_line, read_config
 
 # what the code of a model, which may be anybody's, raises for images that it does not take
 REFUSED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError, ValueError, TypeError)

@@ -14,9 +14,9 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.training.epochs import save_checkpoint, train
 from lightning_spx.models.checkpoint_file import ModelFactory, file_hash, load_checkpoint
 from lightning_spx.runs.environment import environment
-from lightning_spx.runs.files import read_json
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import agreed, is_writer
+from lightning_spx.runs.reading import read_json
 
 # the key in the files of training, which earlier versions have written too
 ENVIRONMENT = "place"
