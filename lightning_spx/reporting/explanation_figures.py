@@ -6,19 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-COLOURS = "inferno"
+from lightning_spx.reporting.cell_grid import COLOURS, FONT, CellGrid
+
 BAR_COLOUR = "#2a6f97"
-CELL = 1.35  # inches
-GAP = 0.06
-HEADING = 0.24
 NUM_BARS = 6
 BORDERED_SIZE = 512
-FONT = 8
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         >>> len(photo_figure(maps).axes)  # five cells and the colour bar
         6
     """
-    grid = _Grid(
+    grid = CellGrid(
         [True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
     )
     for row, (method, pixel) in enumerate(maps.pixel.items()):
@@ -113,7 +109,7 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
     segmenters = list(photos[0].segments)
     lines = 1 + len(segmenters)
     headed = [line == 0 for _ in photos for line in range(lines)]
-    grid = _Grid(headed, 1 + len(columns), title)
+    grid = CellGrid(headed, 1 + len(columns), title)
     for number, first in enumerate(photos):
         _photo(grid.cell(lines * number, 0), first.photo, first.caption)
         for line, segmenter in enumerate(segmenters, start=1):
@@ -154,7 +150,7 @@ def partitions_figure(
         >>> [axes.get_title() for axes in figure.axes]
         ['a', 'Slic\n1, 2 ms']
     """
-    grid = _Grid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
+    grid = CellGrid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
     measured = {(row.image, row.superpixels): row for row in table.itertuples()}
     for row, (name, photo) in enumerate(zip(names, photos, strict=True)):
         _photo(grid.cell(row, 0), photo, name if len(name) < 22 else f"{name[:20]}…")
@@ -206,61 +202,6 @@ def draw_borders(photo: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[
 
 def _enlargement(ids: NDArray[np.int64]) -> int:
     return max(1, BORDERED_SIZE // int(max(ids.shape)))
-
-
-class _Grid:
-    """Axes at places that are known beforehand: matplotlib's own layout takes seconds for as many."""
-
-    def __init__(self, headed: Sequence[bool], columns: int, title: str) -> None:
-        """Place a row for each entry of `headed`, with room above those with a heading."""
-        pitches = [CELL + GAP + HEADING * each for each in headed]
-        self.depths = np.cumsum(pitches)  # of the rows' lower ends
-        self.left, self.right, self.top = 0.3, 0.75, 0.3
-        self.pitch = CELL + GAP
-        self.width = self.left + columns * self.pitch + self.right
-        self.height = self.top + float(self.depths[-1]) + 0.1
-        self.figure = Figure(figsize=(self.width, self.height))
-        text = self.figure.text(self.left / self.width, 1 - 0.12 / self.height, title, fontsize=9, va="top")
-        text.set_parse_math(False)
-
-    def _bottom(self, row: int) -> float:
-        return self.height - self.top - float(self.depths[row])
-
-    def cell(self, row: int, column: int) -> Axes:
-        """Add the axes of a cell."""
-        place = (self.left + column * self.pitch, self._bottom(row), CELL, CELL)
-        shares = (place[0] / self.width, place[1] / self.height, CELL / self.width, CELL / self.height)
-        axes: Axes = self.figure.add_axes(shares)
-        return axes
-
-    def side(self, row: int, label: str) -> None:
-        """Write beside a row."""
-        text = self.figure.text(
-            0.18 / self.width,
-            (self._bottom(row) + CELL / 2) / self.height,
-            label,
-            rotation=90,
-            fontsize=FONT,
-            ha="center",
-            va="center",
-        )
-        text.set_parse_math(False)
-
-    def finish(self) -> Figure:
-        """Add the colour bar that all maps share."""
-        height = min(2.2, len(self.depths) * self.pitch)
-        axes = self.figure.add_axes(
-            (
-                1 - 0.5 / self.width,
-                (self._bottom(0) + CELL - height) / self.height,
-                0.1 / self.width,
-                height / self.height,
-            )
-        )
-        bar = self.figure.colorbar(ScalarMappable(cmap=COLOURS), cax=axes)
-        bar.ax.tick_params(labelsize=FONT - 1)
-        bar.set_label("saliency of each map, 0 to 1", fontsize=FONT - 1)
-        return self.figure
 
 
 def _heading(axes: Axes, heading: str) -> None:

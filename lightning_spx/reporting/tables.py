@@ -57,17 +57,11 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
     """
     own = without_controls(select_rows(results, metric, setting))
     first = own.iloc[0]
-    table = Table(
-        title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),
-        caption=Text(
-            f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
-            f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
-            f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
-        ),
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE,
-        pad_edge=False,
+    table = _empty_table(
+        f"{TITLES.get(metric, metric)} {setting}".strip(),
+        f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
+        f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
     )
     for heading in ("method", "super-pixels", "order"):
         table.add_column(heading, no_wrap=True)
@@ -75,7 +69,6 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for _, row in own.iterrows():
-        # as Text: neither an interval's bracket nor a name from a data set is markup
         table.add_row(*(Text(cell) for cell in _row(row)))
     return table
 
@@ -92,8 +85,17 @@ def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
         >>> text_table(pd.DataFrame({"method": ["Gradient"]}), "one").row_count
         1
     """
-    # as Text: neither an interval's bracket nor a name from a data set is markup
-    table = Table(
+    table = _empty_table(title, caption)
+    for heading in cells.columns:
+        table.add_column(Text(str(heading)), no_wrap=True)
+    for _, row in cells.iterrows():
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def _empty_table(title: str, caption: str) -> Table:
+    # Text takes the brackets of an interval or of a data set's names as they are, not as markup
+    return Table(
         title=Text(title),
         caption=Text(caption),
         title_justify="left",
@@ -101,11 +103,6 @@ def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
         box=SIMPLE,
         pad_edge=False,
     )
-    for heading in cells.columns:
-        table.add_column(Text(str(heading)), no_wrap=True)
-    for _, row in cells.iterrows():
-        table.add_row(*(Text(str(cell)) for cell in row))
-    return table
 
 
 def method_name(row: pd.Series) -> str:
@@ -160,6 +157,6 @@ def _row(row: pd.Series) -> list[str]:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table whole: a log file is told to be 80 columns wide, which would cut the numbers off."""
+    """Print a table in its full width; Rich takes a log file to be 80 columns wide and would cut the numbers off."""
     console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
     console.print(table)

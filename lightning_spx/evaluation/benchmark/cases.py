@@ -85,17 +85,9 @@ class Bench:
     def timed(
         self, section: str, what: str, calls: Mapping[str, Callable[[], object]], images: int, evaluations: int = 0
     ) -> list[Measurement]:
-        """Measure calls in turns."""
-        return measure(
-            section,
-            what,
-            calls,
-            images,
-            repeats=self.repeats,
-            device=self.device,
-            evaluations=evaluations,
-            progress=self.progress,
-        )
+        """Measure calls in turns; see `measure`."""
+        turns = self.progress(range(self.repeats), f"{section}: {what}, {images} images")
+        return measure(section, what, calls, images, turns=turns, device=self.device, evaluations=evaluations)
 
 
 def num_evaluations(method: Attribution) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.benchmark.cases import Bench, s_map
-from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
+from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, seconds
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ImageFacts, compare
@@ -43,16 +43,8 @@ def _explained(bench: Bench, slic: Slic, images: torch.Tensor, target: torch.Ten
 
 
 def _whole(bench: Bench, over: str, count: int, call: partial[torch.Tensor]) -> Iterator[Measurement]:
-    # milliseconds of the whole call, so that a line through the origin is what is hoped for
-    found = measure(
-        f"growth over {over}",
-        str(count),
-        {OWN: call},
-        1,
-        repeats=bench.repeats,
-        device=bench.device,
-        progress=bench.progress,
-    )
+    # as if of a single image: the time of the whole call should grow along a line through the origin
+    found = bench.timed(f"growth over {over}", str(count), {OWN: call}, 1)
     yield from (replace(each, batch=len(bench.images)) for each in found)
 
 

@@ -76,29 +76,27 @@ def measure(
     calls: Mapping[str, Call],
     images: int,
     *,
-    repeats: int,
+    turns: Iterable[int],
     device: torch.device,
     evaluations: int = 0,
-    progress: Callable[[Iterable[int], str], Iterable[int]],
 ) -> list[Measurement]:
-    """Time several ways of computing the same, in turns, so that a slow moment of the machine meets all of them.
+    """Time several ways of computing the same thing in turns, so that a slow moment of the machine hits all of them.
 
     Args:
         section: part of the table.
         what: what is computed.
-        calls: by whose they are; each is called once to warm up, then in `repeats` turns.
-        images: images that a call works on; times are divided by it.
-        repeats: number of turns.
-        device: waited for before the clock is read.
-        evaluations: gradient evaluations for each image.
-        progress: shows how far it is.
+        calls: by their owners' names; each is called once to warm up, then once in each turn.
+        images: number of images that a call works on; times are divided by it.
+        turns: numbers of the turns; each turn starts with another call.
+        device: finishes its work before the clock is read.
+        evaluations: number of gradient evaluations for each image.
 
     Returns:
         A measurement of each call.
     """
     peaks = {by: peak_mebibytes(call, device) for by, call in calls.items()}
     times: dict[str, list[float]] = {by: [] for by in calls}
-    for turn in progress(range(repeats), f"{section}: {what}, {images} images"):
+    for turn in turns:
         order = list(calls)
         for by in order[turn % len(order) :] + order[: turn % len(order)]:
             times[by].append(seconds(calls[by], device))

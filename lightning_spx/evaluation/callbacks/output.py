@@ -29,12 +29,16 @@ from lightning_spx.reporting import (
     picture_of,
     stability_table,
 )
+from lightning_spx.reporting.rows import without_controls
+from lightning_spx.reporting.scalars import numbers_of
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.reporting.trainer_folder import trainer_folder
 from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import file_name, write_atomic, write_table
 
 FOLDER = "saliency"
+# those of a row that a summary logs
+NUMBERS = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")
 
 
 def result_folder(trainer: Trainer, out: str | Path | None) -> Path | None:
@@ -138,7 +142,10 @@ class Output:
             write_table(self.folder / f"{stage}_per_image.csv", values)
         log_table(self.loggers, f"{stage}/results", results)
         log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, self.settings.magnitude))
-        log_summary(self.loggers, summary_scalars(results, stage))
+        scalars = numbers_of(
+            results, lambda row: f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}", NUMBERS
+        )
+        log_summary(self.loggers, scalars)
         print_table(Console(), stability_table(results, "saliency_ssim", ""))
 
     def finish(self, name: str) -> None:
@@ -159,7 +166,7 @@ def image_values(outcome: Outcome, explained: ExplainedImages) -> pd.DataFrame:
         }
     )
     if outcome.per_image is not None:
-        own = outcome.per_image[~outcome.per_image["superpixels"].str.startswith("control:")]
+        own = without_controls(outcome.per_image)
         for (pair, method, name, metric), rows in own.groupby(["pair", "method", "superpixels", "metric"], sort=False):
             column = f"{metric}/{row_name(str(method), str(name))}/{pair}"
             table[column] = rows.set_index("index")["value"].reindex(table["position"]).to_numpy()
@@ -175,14 +182,3 @@ def _cells(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -
         for name, maps in pooled_maps(attribution, explained, magnitude).items():
             cells[row_name(method, name)] = [picture_of(one) for one in maps]
     return cells
-
-
-def summary_scalars(results: pd.DataFrame, stage: str) -> dict[str, float]:
-    """Name the numbers of a summary: metric, method, and which number it is."""
-    scalars: dict[str, float] = {}
-    own = results[(results["pair"] == "all") & ~results["superpixels"].str.startswith("control:")]
-    for _, row in own.iterrows():
-        prefix = f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}"
-        numbers = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")
-        scalars |= {f"{prefix}/{name}": float(row[name]) for name in numbers if pd.notna(row[name])}
-    return scalars
