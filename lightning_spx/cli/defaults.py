@@ -1,8 +1,8 @@
-"""What the commands do when nothing is said: small enough for any machine, and without a download."""
+"""Default settings of the commands, small enough for any machine and without a download."""
 
 from typing import Any
 
-# the embedded default: no file, no download, minutes on two cores; configs/stability/synthetic.yaml spells it out
+# needs no file and no download, and takes minutes on two cores; configs/stability/synthetic.yaml has the same settings
 STABILITY_DEFAULTS: dict[str, Any] = {
     "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule", "init_args": {"plan": "disjoint"}},
     "model": {
@@ -39,7 +39,7 @@ ROAR_DEFAULTS: dict[str, Any] = {
     **{name: STABILITY_DEFAULTS[name] for name in STABILITY_DEFAULTS if name not in ("magnitudes", "distances")},
     "data": {"class_path": "lightning_spx.data.SyntheticBirdsDataModule"},
     "methods": STABILITY_DEFAULTS["methods"][:1],
-    # a bar for each of many trainings would hide the one of the study
+    # a progress bar for each of many trainings would hide that of the study
     "trainer.enable_progress_bar": False,
 }
 BENCH_DEFAULTS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Errors of the input and of the machine, in one line; what else is raised is a bug, and keeps its traceback."""
+"""Turns user and machine errors into one line; any other exception is a bug and keeps its traceback."""
 
 import errno
 import os
@@ -10,10 +10,10 @@ from torch import distributed
 from lightning_spx.attribution.memory import ONE_IMAGE, is_out_of_memory
 from lightning_spx.runs.files import FULL
 
-# set to anything, it shows the traceback of every error
+# this environment variable, set to anything, shows the traceback of every error
 TRACEBACK = "SPX_TRACEBACK"
 GO_ON = "and start the same command again: what is finished is kept."
-# of Lightning's commands, which start anew
+# Lightning's commands start from the beginning otherwise
 GO_ON_FROM = "and start the command again, for `fit` from its last checkpoint with `--ckpt_path`."
 STEPS = {
     **dict.fromkeys(FULL, "Make room"),
@@ -21,12 +21,12 @@ STEPS = {
     errno.EIO: "See to the disk",
 }
 LONGEST = 2000
-# of RuntimeErrors alone some are the machine's
+# all of these count as foreseen, except most RuntimeErrors (`is_foreseen`)
 FORESEEN = (ArgumentError, MisconfigurationException, ValueError, TypeError, OSError, MemoryError, RuntimeError)
 
 
 def is_foreseen(error: Exception) -> bool:
-    """Whether a line says enough of an error, unless the user asks for its traceback.
+    """Whether one line explains an error well enough; never if the user asks for tracebacks.
 
     Example:
         >>> is_foreseen(ValueError("Expected ...")), is_foreseen(RuntimeError("shapes do not match"))
@@ -44,21 +44,21 @@ def is_dead_worker(error: RuntimeError) -> bool:
 
 
 def is_not_deterministic(error: RuntimeError) -> bool:
-    """Whether an operation, of a network say, cannot honour `trainer.deterministic=true`; PyTorch names it."""
+    """Whether an operation, for instance of a network, cannot honour `trainer.deterministic=true`; PyTorch names it."""
     return "deterministic implementation" in str(error)
 
 
 def is_left_alone(error: RuntimeError) -> bool:
-    """Whether another process of a distributed run has ended; gloo says so in words alone."""
+    """Whether another process of a distributed run has ended; gloo reports that only in its message."""
     return isinstance(error, distributed.DistError) or ("gloo" in str(error) and "by peer" in str(error))
 
 
 def refusal(error: Exception, go_on: str = GO_ON) -> str:
-    """Return the line that says what is wrong and what to do.
+    """Return one line that says what is wrong and what to do.
 
     Args:
-        error: what was raised.
-        go_on: how the command is taken up again.
+        error: the exception.
+        go_on: how to continue the command.
 
     Example:
         >>> refusal(OSError(errno.ENOSPC, "No space left on device", "run/results.csv"))[:70]
@@ -67,7 +67,7 @@ def refusal(error: Exception, go_on: str = GO_ON) -> str:
         'TypeError'
     """
     text = " ".join(str(error).split()) or type(error).__name__
-    if len(text) > LONGEST:  # what a parser says of a network may hold all of its layers
+    if len(text) > LONGEST:  # a parser's message may print all layers of a network
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     if isinstance(error, OSError) and error.strerror:
         what = "the disk" if error.filename is None else error.filename
@@ -75,7 +75,7 @@ def refusal(error: Exception, go_on: str = GO_ON) -> str:
         step = STEPS.get(error.errno or 0)
         text = text if step is None else f"{text} {step} {go_on}"
     elif is_out_of_memory(error):
-        # a method that cannot even take one image has said what to lower
+        # the error of a method that cannot take even one image says what to lower
         step = "Then" if ONE_IMAGE in text else "Lower `batch_size`, or in training `data.batch_size`, and"
         text = f"Out of memory: {text.rstrip('.')}. {step} {go_on.removeprefix('and ')}"
     elif isinstance(error, RuntimeError) and is_dead_worker(error):

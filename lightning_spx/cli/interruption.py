@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM: the run stops at once, leaves nothing half written and says how to go on."""
+"""Handles Ctrl-C and a scheduler's SIGTERM: the run stops at once, leaves only whole files and says how to go on."""
 
 import os
 import shlex
@@ -18,14 +18,14 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class Interruptible:
-    """A context in which the first SIGINT or SIGTERM unwinds the program, and the next ends it at once.
+    """A context in which the first SIGINT or SIGTERM unwinds the program, and a second one ends it at once.
 
-    It ends in SystemExit with 128 and the signal's number, as shells have it (130, 143), and not in KeyboardInterrupt,
-    on which Lightning exits on its own.
+    The program ends with SystemExit and the code 128 plus the signal's number, as in shells (130, 143). It does not
+    raise KeyboardInterrupt, on which Lightning exits by itself.
 
     Args:
-        words: of the command, after `spx`.
-        lightning: the command is one of Lightning's, which treats signals in its own way.
+        words: the command's words after `spx`.
+        lightning: whether the command is one of Lightning's, which handles signals by itself.
     """
 
     def __init__(self, words: Sequence[str], *, lightning: bool = False) -> None:
@@ -36,7 +36,7 @@ class Interruptible:
         self._process = os.getpid()
 
     def __enter__(self) -> Self:
-        """Take over the signals; they come to the main thread alone."""
+        """Install the signal handlers; only the main thread can."""
         last_opened.set(None)
         if not self.lightning and threading.current_thread() is threading.main_thread():
             self._earlier = {number: signal.signal(number, self._stop) for number in SIGNALS}
@@ -45,7 +45,7 @@ class Interruptible:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the signals back and, after one of them, say how to go on."""
+        """Restore the earlier handlers and, after a signal, say how to go on."""
         for number, handler in self._earlier.items():
             signal.signal(number, handler)
         received = self._received
@@ -54,14 +54,14 @@ class Interruptible:
         elif isinstance(error, SIGTERMException):
             received = signal.SIGTERM
         if received is not None and kind is not None:
-            # whatever was raised on the way out, by a worker that got the signal too say, follows from it
+            # any other error on the way out follows from the signal, such as that of a worker that got it too
             print(f"\n{self.how_to_go_on(received)}", file=sys.stderr, flush=True)
             raise SystemExit(128 + received) from error
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            # A forked process, such as one that loads images, has this handler too. Ctrl-C goes to all processes of a
-            # terminal, and it is its parent's to end it.
+            # A forked process, such as one that loads images, inherits this handler. Ctrl-C reaches all processes of a
+            # terminal, and a forked one leaves it to its parent to end it.
             if number == signal.SIGTERM:
                 os._exit(128 + number)
         elif self._received is None:

@@ -1,4 +1,4 @@
-"""Lightning's own commands, in which what is wrong with a checkpoint, read or written, is said with its name."""
+"""Lightning's own commands, with errors that name the checkpoint that could not be read or written."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from lightning_spx.runs.files import named_when_full
 
 
 class NamedCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, but for a full disk, whose error names the file."""
+    """Writes checkpoints as Lightning does, but names the file in the error of a full disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         """Write a checkpoint, whole or not at all."""
@@ -21,23 +21,23 @@ class NamedCheckpoints(TorchCheckpointIO):
 
 
 class TrainerCLI(LightningCLI):
-    """LightningCLI, but for the files of checkpoints: what is wrong with one is said in one line that names it."""
+    """Lightning's command line, with one-line errors that name a bad checkpoint."""
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse the words, and look into the checkpoint, where one is named by its path.
+        """Parse the words, and check the checkpoint if they name one by its path.
 
         Raises:
-            ValueError: it is damaged, or no checkpoint to go on from.
+            ValueError: the file is damaged, or training cannot go on from it.
         """
         super().parse_arguments(parser, args)
         command = self.config.subcommand
         path = self.config[command].get("ckpt_path")
-        # else a word such as `best`, or a file that Lightning misses by name
+        # anything else is a word such as `best`, or a missing file, which Lightning reports by name
         if path is not None and Path(path).is_file():
             check_resumable(Path(path), training=command == "fit")
 
     def instantiate_trainer(self, **kwargs: object) -> Trainer:
-        """Make the Trainer, whose strategy may write checkpoints in a way of its own."""
+        """Make the Trainer; a strategy with its own way of writing checkpoints keeps it."""
         trainer = super().instantiate_trainer(**kwargs)
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = NamedCheckpoints()

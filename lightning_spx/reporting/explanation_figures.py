@@ -1,4 +1,4 @@
-"""Explanations of single photos -> figures for a paper: of each photo, and grids of photos by methods or models."""
+"""Draws explanations of single photos for a paper: one figure for each photo, and grids by methods or models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class PhotoMaps:
     Args:
         name: of the photo.
         photo: (H, W, 3) in [0, 1].
-        label: the explained class.
+        label: name of the explained class.
         probability: of that class.
         segments: (H, W) ids from 0 of each segmenter, by name.
         pixel: (H, W) saliency in [0, 1] of each method, by name.
@@ -51,10 +51,14 @@ class PhotoMaps:
 
 
 def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
-    """Draw a photo with everything about it: a row for each method.
+    """Draw a photo with all its maps, a row for each method.
 
-    The columns are the photo, the pixel map, and for each segmenter the photo with its borders, the S- map and bars of
-    the strongest segments, whose numbers stand in the photo. What is `said` of the photo ends the title.
+    The columns are the photo, the pixel map, and for each segmenter the photo with borders, the S- map and bars of the
+    strongest segments, whose numbers stand in the photo.
+
+    Args:
+        maps: of the photo.
+        said: a remark that ends the title.
 
     Example:
         >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
@@ -67,7 +71,7 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         [True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
     )
     for row, (method, pixel) in enumerate(maps.pixel.items()):
-        # a heading stands over the first row only, but for the methods' own
+        # headings of columns stand only above the first row; maps have their method's name in every row
         first = row == 0
         _photo(grid.cell(row, 0), maps.photo, "photo" if first else "")
         _map(grid.cell(row, 1), pixel, method)
@@ -85,11 +89,11 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
 
 
 def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, str], title: str) -> Figure:
-    """Draw photos down and methods or models across, the pixel map of each above its S- maps.
+    """Draw photos in rows and methods or models in columns, each with its pixel map above its S- maps.
 
     Args:
         columns: the same photos under each heading.
-        methods: which method's maps are shown under each heading.
+        methods: the method whose maps are shown under each heading.
         title: of the figure.
 
     Raises:
@@ -119,7 +123,7 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
         grid.side(lines * number, "pixel")
         for column, (heading, maps) in enumerate(columns.items(), start=1):
             one, method = maps[number], methods[heading]
-            # models may see different classes in the same photo
+            # models may predict different classes for the same photo
             caption = heading if number == 0 else ""
             if one.caption != first.caption:
                 caption = f"{caption}\n{one.caption}".strip()
@@ -135,7 +139,7 @@ def partitions_figure(
     labels: Mapping[str, Sequence[NDArray[np.int64]]],
     table: pd.DataFrame,
 ) -> Figure:
-    r"""Draw photos down and their partitions by several algorithms across, with the counts and times of each.
+    r"""Draw photos in rows and their segments by several algorithms in columns, with counts and times.
 
     Args:
         names: of the n photos.
@@ -165,12 +169,12 @@ def partitions_figure(
 def strongest_segments(
     ids: NDArray[np.int64], saliency: NDArray[np.float32], count: int = NUM_BARS
 ) -> list[tuple[int, float]]:
-    """Return the segments with the highest values, the highest first, ties by number.
+    """Return the segments with the highest values, highest first; equal values are in the order of their ids.
 
     Args:
         ids: (H, W) from 0.
         saliency: (H, W), constant on each segment.
-        count: how many at most.
+        count: number of segments to return at most.
 
     Example:
         >>> strongest_segments(np.array([[0, 1, 2]]), np.array([[0.5, 0.25, 1.0]], np.float32), count=2)
@@ -183,9 +187,9 @@ def strongest_segments(
 
 
 def draw_borders(photo: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Draw the borders of segments into a photo, in black beside white, which shows on every ground.
+    """Draw the borders of segments into a photo, in black beside white, which is visible on any background.
 
-    Small photos are enlarged first, so that a border is a thin line.
+    Small photos are enlarged first, so that borders are thin lines.
 
     Example:
         >>> draw_borders(np.zeros((2, 2, 3), np.float32), np.array([[0, 0], [1, 1]])).shape
@@ -221,7 +225,7 @@ def _map(axes: Axes, saliency: NDArray[np.float32], heading: str) -> None:
 
 
 def _number(axes: Axes, ids: NDArray[np.int64], segment: int) -> None:
-    """Write a segment's number at the pixel of it that is nearest to its centre, which may lie outside of it."""
+    """Write a segment's number at its pixel nearest to the center of mass, which itself may lie outside the segment."""
     places = np.argwhere(ids == segment)
     place = places[np.abs(places - places.mean(0)).sum(1).argmin()]
     factor = _enlargement(ids)

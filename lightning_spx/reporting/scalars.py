@@ -1,4 +1,4 @@
-"""Rows of results -> numbers for a dashboard, by names that group."""
+"""Turns rows of results into numbers for a dashboard, with names that group there."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Result rows -> tables for the console."""
+"""Turns rows of results into tables for the console."""
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -11,7 +11,7 @@ from lightning_spx.reporting.rows import has_gain, select_rows, survives, withou
 
 NO_GAIN = "no gain over smoothing"
 SURVIVES = "SURVIVES randomisation"
-# mean pooling cannot lengthen a difference of two maps, so this number says little of what the maps are worth
+# mean pooling never increases the distance of two maps, so this number says little about the worth of the maps
 CONTRACTION_NOTE = (
     " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall "
     "and MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
@@ -38,12 +38,12 @@ UNLIMITED_WIDTH = 10_000
 
 
 def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
-    """Tabulate one metric: a row for each pixel and S- method, controls summarised by the best of them.
+    """Tabulate one metric with a row for each pixel and S- method, whose best control stands for all.
 
     Args:
         results: rows of `results.csv`.
-        metric: which of its metrics.
-        setting: which of the metric's settings.
+        metric: the metric to show.
+        setting: the setting of the metric.
 
     Raises:
         ValueError: there is no such row.
@@ -74,12 +74,12 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
 
 
 def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
-    """Tabulate cells of text for the console.
+    """Make a table for the console from cells of text.
 
     Args:
         cells: headings and cells.
-        title: above it.
-        caption: below it.
+        title: text above the table.
+        caption: text below the table.
 
     Example:
         >>> text_table(pd.DataFrame({"method": ["Gradient"]}), "one").row_count
@@ -116,9 +116,9 @@ def method_name(row: pd.Series) -> str:
 
 
 def verdict(row: pd.Series) -> str:
-    """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row.
+    """Say whether an S- row beats all of its controls, or a map survives randomisation; pixel rows have no verdict.
 
-    A row of blank maps, without an image that counts or with a floor of 1 says why it has no verdict instead.
+    A row that cannot have a verdict, such as one of blank maps, gets the reason instead.
 
     Example:
         >>> row = dict(metric="mege", superpixels="Slic", gain_low=0.1, floor=0.2, excess=0.3)

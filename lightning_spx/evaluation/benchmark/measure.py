@@ -1,4 +1,4 @@
-"""Time calls in turns, and find the most memory that one of them holds."""
+"""Times calls in turns and finds their peak memory."""
 
 import ctypes
 import gc
@@ -37,11 +37,11 @@ class Measurement:
     Args:
         section: part of the table.
         what: what is computed, such as a method's name.
-        by: whose it is: ours, a peer's, or the floor below which nothing can be.
-        batch: images at a time.
-        milliseconds: per image, of each repeat.
-        peak_mib: most memory held beyond what was held before, in MiB; None where the system does not tell.
-        evaluations: gradient evaluations for each image.
+        by: whose implementation it is: ours, a peer's, or the floor that no implementation can beat.
+        batch: number of images in a call.
+        milliseconds: per image, one value for each turn.
+        peak_mib: peak memory beyond what was held before, in MiB; None if the system does not tell.
+        evaluations: number of gradient evaluations for each image.
     """
 
     section: str
@@ -124,7 +124,7 @@ def seconds(call: Call, device: torch.device) -> float:
 
 @contextmanager
 def objects_set_aside() -> Iterator[None]:
-    """Have `peak_mebibytes` look for garbage among objects made from now on: of all, it may take half a second."""
+    """Let `peak_mebibytes` look for garbage only among objects made inside; among all, that may take half a second."""
     gc.collect()
     gc.freeze()
     try:
@@ -134,11 +134,11 @@ def objects_set_aside() -> Iterator[None]:
 
 
 def peak_mebibytes(call: Call, device: torch.device) -> float | None:
-    """Return the most memory that a call holds beyond what was held before, in MiB; it is called once.
+    """Call once and return the peak memory beyond what was held before, in MiB.
 
-    Of a GPU the allocator's count; of the CPU the process's resident memory, which Linux alone can tell.
+    On a GPU this is the allocator's count, on the CPU the resident memory of the process, which only Linux reports.
     """
-    # garbage that is collected, or memory that is found free, during the call would hide as much of what it takes
+    # garbage that is collected, or free memory that is reused, during the call would hide memory that the call takes
     gc.collect()
     release = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if release is not None:
@@ -150,7 +150,7 @@ def peak_mebibytes(call: Call, device: torch.device) -> float | None:
         _wait(device)
         return (torch.cuda.max_memory_allocated(device) - before) / MEBIBYTE
     try:
-        # makes the highest value begin anew
+        # resets the highest value
         Path("/proc/self/clear_refs").write_text("5")
         resident = _status("VmRSS")
         call()
