@@ -1,4 +1,4 @@
-"""The command `spx`: what only the command line is about."""
+"""The command `spx`: parsing, errors in one line, interruption, and defaults."""
 
 from lightning_spx.cli.main import COMMANDS, main
 

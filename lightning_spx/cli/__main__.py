@@ -1,4 +1,4 @@
-"""`python -m lightning_spx.cli`, for launchers that start modules, such as torchrun."""
+"""Runs `python -m lightning_spx.cli`, for launchers that start modules, such as torchrun."""
 
 from lightning_spx.cli.main import main
 

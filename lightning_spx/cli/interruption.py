@@ -18,7 +18,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class Interruptible:
-    """A context in which the first SIGINT or SIGTERM unwinds the program, and the next ends it at once.
+    """A context in which the first SIGINT or SIGTERM unwinds the program, and a second one ends it at once.
 
     It raises SystemExit with 128 plus the signal's number, as shells do (130, 143). It does not raise
     KeyboardInterrupt, because Lightning catches that and exits by itself.

@@ -1,4 +1,4 @@
-"""Values -> things people look at: figures, tables, and the loggers that show them."""
+"""Turns values into figures and tables, and sends them to loggers."""
 
 from lightning_spx.reporting.explanation_figures import PhotoMaps, maps_grid, partitions_figure, photo_figure
 from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars

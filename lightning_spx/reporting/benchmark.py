@@ -1,4 +1,4 @@
-"""Times, growth and errors of `spx bench` -> a table for the console and figures."""
+"""Turns times, growth and errors of `spx bench` into a table for the console and figures."""
 
 import math
 
@@ -15,7 +15,7 @@ MARKERS = {"adaptive": "s", "antithetic": "s", "captum": "^"}
 
 
 def benchmark_table(table: pd.DataFrame) -> Table:
-    """Return the table of times, each peer's as a multiple of ours.
+    """Return the table of times, with those of peers also as multiples of ours.
 
     Args:
         table: columns `section`, `what`, `by`, `batch`, `milliseconds`, `quartile_low`, `quartile_high`, `peak_mib` and
@@ -48,7 +48,7 @@ def benchmark_table(table: pd.DataFrame) -> Table:
 
 
 def times_figure(table: pd.DataFrame) -> Figure:
-    """Draw the times of the largest batch as bars on a logarithmic scale, quartiles as lines.
+    """Draw the times of the largest batch as bars on a logarithmic scale, with lines for the quartiles.
 
     Args:
         table: as for `benchmark_table`.
@@ -86,7 +86,7 @@ def times_figure(table: pd.DataFrame) -> Figure:
     axes.set_yticks(places, labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
-    # room for the numbers
+    # leave room for the numbers
     axes.set_xlim(right=axes.get_xlim()[1] * 3)
     axes.set_xlabel("milliseconds per image (median, line: quartiles)")
     figure.legend(fontsize=8, loc="outside lower center", ncols=3, frameon=False)
@@ -98,10 +98,10 @@ def _short(value: float) -> str:
 
 
 def growth_figure(table: pd.DataFrame) -> Figure:
-    """Draw how the time of a call grows with images, draws and segments, beside a line through origin and last point.
+    """Draw how the time of a call grows with images, draws and segments, beside the line from the origin to the last.
 
     Args:
-        table: as for `benchmark_table`, with sections `growth over images` and so on, whose `what` is the count.
+        table: as for `benchmark_table`; in sections such as `growth over images` the column `what` holds the count.
 
     Example:
         >>> row = dict(section="growth over images", by="lightning_spx", quartile_low=1.0, quartile_high=2.0)
@@ -127,7 +127,7 @@ def growth_figure(table: pd.DataFrame) -> Figure:
 
 
 def exactness_figure(errors: pd.DataFrame) -> Figure:
-    """Draw each way's error against 1000 evaluations over what it evaluates: median, and 5 % to 95 % of the images.
+    """Draw the error of each way over its number of evaluations: median, and 5 % to 95 % of the images.
 
     Args:
         errors: columns `method`, `what`, `evaluations` and `error`, one row for each image.

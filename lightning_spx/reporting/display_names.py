@@ -1,4 +1,4 @@
-"""Short names for methods and segmenters in tables, unique in their list."""
+"""Gives methods and segmenters short names for tables, unique in their list."""
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def unique_names(items: Sequence[T]) -> dict[str, T]:
-    """Name each item by its class, with the settings in which namesakes differ.
+    """Name each item by its class, and add the settings in which items of the same class differ.
 
     Raises:
         ValueError: two items are equal.
@@ -31,7 +31,7 @@ def unique_names(items: Sequence[T]) -> dict[str, T]:
 
 
 def _told_apart(item: object, among: Sequence[object]) -> str:
-    """An object's class, with the settings in which objects of the same class differ from it."""
+    """Return an object's class, with the settings in which objects of the same class differ from it."""
     name = type(item).__name__
     namesakes = [other for other in among if type(other) is type(item)]
     if not is_dataclass(item):

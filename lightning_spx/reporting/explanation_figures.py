@@ -1,4 +1,4 @@
-"""Explanations of single photos -> figures for a paper: of each photo, and grids of photos by methods or models."""
+"""Draws explanations of single photos for a paper: one figure for each photo, and grids by methods or models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-COLOURS = "inferno"
+from lightning_spx.reporting.cell_grid import COLOURS, FONT, CellGrid
+
 BAR_COLOUR = "#2a6f97"
-CELL = 1.35  # inches
-GAP = 0.06
-HEADING = 0.24
 NUM_BARS = 6
 BORDERED_SIZE = 512
-FONT = 8
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class PhotoMaps:
     Args:
         name: of the photo.
         photo: (H, W, 3) in [0, 1].
-        label: the explained class.
+        label: name of the explained class.
         probability: of that class.
         segments: (H, W) ids from 0 of each segmenter, by name.
         pixel: (H, W) saliency in [0, 1] of each method, by name.
@@ -55,10 +51,14 @@ class PhotoMaps:
 
 
 def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
-    """Draw a photo with everything about it: a row for each method.
+    """Draw a photo with all its maps, a row for each method.
 
-    The columns are the photo, the pixel map, and for each segmenter the photo with its borders, the S- map and bars of
-    the strongest segments, whose numbers stand in the photo. What is `said` of the photo ends the title.
+    The columns are the photo, the pixel map, and for each segmenter the photo with borders, the S- map and bars of the
+    strongest segments, whose numbers stand in the photo.
+
+    Args:
+        maps: of the photo.
+        said: a remark that ends the title.
 
     Example:
         >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
@@ -67,11 +67,11 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         >>> len(photo_figure(maps).axes)  # five cells and the colour bar
         6
     """
-    grid = _Grid(
+    grid = CellGrid(
         [True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
     )
     for row, (method, pixel) in enumerate(maps.pixel.items()):
-        # a heading stands over the first row only, but for the methods' own
+        # headings of columns stand only above the first row; maps have their method's name in every row
         first = row == 0
         _photo(grid.cell(row, 0), maps.photo, "photo" if first else "")
         _map(grid.cell(row, 1), pixel, method)
@@ -89,11 +89,11 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
 
 
 def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, str], title: str) -> Figure:
-    """Draw photos down and methods or models across, the pixel map of each above its S- maps.
+    """Draw photos in rows and methods or models in columns, each with its pixel map above its S- maps.
 
     Args:
         columns: the same photos under each heading.
-        methods: which method's maps are shown under each heading.
+        methods: the method whose maps are shown under each heading.
         title: of the figure.
 
     Raises:
@@ -113,7 +113,7 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
     segmenters = list(photos[0].segments)
     lines = 1 + len(segmenters)
     headed = [line == 0 for _ in photos for line in range(lines)]
-    grid = _Grid(headed, 1 + len(columns), title)
+    grid = CellGrid(headed, 1 + len(columns), title)
     for number, first in enumerate(photos):
         _photo(grid.cell(lines * number, 0), first.photo, first.caption)
         for line, segmenter in enumerate(segmenters, start=1):
@@ -123,7 +123,7 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
         grid.side(lines * number, "pixel")
         for column, (heading, maps) in enumerate(columns.items(), start=1):
             one, method = maps[number], methods[heading]
-            # models may see different classes in the same photo
+            # models may predict different classes for the same photo
             caption = heading if number == 0 else ""
             if one.caption != first.caption:
                 caption = f"{caption}\n{one.caption}".strip()
@@ -139,7 +139,7 @@ def partitions_figure(
     labels: Mapping[str, Sequence[NDArray[np.int64]]],
     table: pd.DataFrame,
 ) -> Figure:
-    r"""Draw photos down and their partitions by several algorithms across, with the counts and times of each.
+    r"""Draw photos in rows and their segments by several algorithms in columns, with counts and times.
 
     Args:
         names: of the n photos.
@@ -154,7 +154,7 @@ def partitions_figure(
         >>> [axes.get_title() for axes in figure.axes]
         ['a', 'Slic\n1, 2 ms']
     """
-    grid = _Grid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
+    grid = CellGrid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
     measured = {(row.image, row.superpixels): row for row in table.itertuples()}
     for row, (name, photo) in enumerate(zip(names, photos, strict=True)):
         _photo(grid.cell(row, 0), photo, name if len(name) < 22 else f"{name[:20]}…")
@@ -169,12 +169,12 @@ def partitions_figure(
 def strongest_segments(
     ids: NDArray[np.int64], saliency: NDArray[np.float32], count: int = NUM_BARS
 ) -> list[tuple[int, float]]:
-    """Return the segments with the highest values, the highest first, ties by number.
+    """Return the segments with the highest values, highest first; equal values are in the order of their ids.
 
     Args:
         ids: (H, W) from 0.
         saliency: (H, W), constant on each segment.
-        count: how many at most.
+        count: number of segments to return at most.
 
     Example:
         >>> strongest_segments(np.array([[0, 1, 2]]), np.array([[0.5, 0.25, 1.0]], np.float32), count=2)
@@ -187,9 +187,9 @@ def strongest_segments(
 
 
 def draw_borders(photo: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Draw the borders of segments into a photo, in black beside white, which shows on every ground.
+    """Draw the borders of segments into a photo, in black beside white, which is visible on any background.
 
-    Small photos are enlarged first, so that a border is a thin line.
+    Small photos are enlarged first, so that borders are thin lines.
 
     Example:
         >>> draw_borders(np.zeros((2, 2, 3), np.float32), np.array([[0, 0], [1, 1]])).shape
@@ -206,61 +206,6 @@ def draw_borders(photo: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[
 
 def _enlargement(ids: NDArray[np.int64]) -> int:
     return max(1, BORDERED_SIZE // int(max(ids.shape)))
-
-
-class _Grid:
-    """Axes at places that are known beforehand: matplotlib's own layout takes seconds for as many."""
-
-    def __init__(self, headed: Sequence[bool], columns: int, title: str) -> None:
-        """Place a row for each entry of `headed`, with room above those with a heading."""
-        pitches = [CELL + GAP + HEADING * each for each in headed]
-        self.depths = np.cumsum(pitches)  # of the rows' lower ends
-        self.left, self.right, self.top = 0.3, 0.75, 0.3
-        self.pitch = CELL + GAP
-        self.width = self.left + columns * self.pitch + self.right
-        self.height = self.top + float(self.depths[-1]) + 0.1
-        self.figure = Figure(figsize=(self.width, self.height))
-        text = self.figure.text(self.left / self.width, 1 - 0.12 / self.height, title, fontsize=9, va="top")
-        text.set_parse_math(False)
-
-    def _bottom(self, row: int) -> float:
-        return self.height - self.top - float(self.depths[row])
-
-    def cell(self, row: int, column: int) -> Axes:
-        """Add the axes of a cell."""
-        place = (self.left + column * self.pitch, self._bottom(row), CELL, CELL)
-        shares = (place[0] / self.width, place[1] / self.height, CELL / self.width, CELL / self.height)
-        axes: Axes = self.figure.add_axes(shares)
-        return axes
-
-    def side(self, row: int, label: str) -> None:
-        """Write beside a row."""
-        text = self.figure.text(
-            0.18 / self.width,
-            (self._bottom(row) + CELL / 2) / self.height,
-            label,
-            rotation=90,
-            fontsize=FONT,
-            ha="center",
-            va="center",
-        )
-        text.set_parse_math(False)
-
-    def finish(self) -> Figure:
-        """Add the colour bar that all maps share."""
-        height = min(2.2, len(self.depths) * self.pitch)
-        axes = self.figure.add_axes(
-            (
-                1 - 0.5 / self.width,
-                (self._bottom(0) + CELL - height) / self.height,
-                0.1 / self.width,
-                height / self.height,
-            )
-        )
-        bar = self.figure.colorbar(ScalarMappable(cmap=COLOURS), cax=axes)
-        bar.ax.tick_params(labelsize=FONT - 1)
-        bar.set_label("saliency of each map, 0 to 1", fontsize=FONT - 1)
-        return self.figure
 
 
 def _heading(axes: Axes, heading: str) -> None:
@@ -280,7 +225,7 @@ def _map(axes: Axes, saliency: NDArray[np.float32], heading: str) -> None:
 
 
 def _number(axes: Axes, ids: NDArray[np.int64], segment: int) -> None:
-    """Write a segment's number at the pixel of it that is nearest to its centre, which may lie outside of it."""
+    """Write a segment's number at its pixel nearest to the center of mass, which itself may lie outside the segment."""
     places = np.argwhere(ids == segment)
     place = places[np.abs(places - places.mean(0)).sum(1).argmin()]
     factor = _enlargement(ids)

@@ -1,4 +1,4 @@
-"""Tensors and tables -> matplotlib figures; knows no Trainer and no logger."""
+"""Draws tables and maps of a stability study with matplotlib, without a Trainer or a logger."""
 
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
@@ -26,9 +26,9 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     Each method has a bar by pixel and one for every segmenter.
 
     Args:
-        results: rows of `results.csv`; order `after` is drawn where both magnitude orders are there.
-        metric: which of its metrics.
-        setting: which of the metric's settings.
+        results: rows of `results.csv`; with both magnitude orders only `after` is drawn.
+        metric: the metric to draw.
+        setting: the setting of the metric.
 
     Raises:
         ValueError: there is no such row.
@@ -62,7 +62,7 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
             control = rows[(rows["method"] == method) & (rows["superpixels"] == name)]
             for panel, column_name in ((axes, "value"), (below, "excess")):
                 panel.plot([centre] * len(control), control[column_name], **BEST_CONTROL)
-        # values over different floors do not compare; their excess does
+        # values with different floors cannot be compared, but their excess can
         below.bar(centres, bars["excess"], width * 0.92, color=colour)
     below.set_xticks(range(len(methods)), methods)
     below.set_ylabel("excess over the floor")
@@ -82,7 +82,9 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
 
 
 def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
-    """Draw MeGe as a table: methods down, pixel and segmenters across, each with its interval, floor and verdict.
+    """Draw MeGe as a table with methods in rows and pixel and segmenters in columns.
+
+    Each cell holds the value, its interval, the floor and a star for a gain.
 
     Args:
         results: rows of `results.csv`.
@@ -134,7 +136,7 @@ def map_panel(
     model_names: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw images with their segments and the maps of every model: by pixel, then by each segmenter.
+    """Draw images with their segments and the maps of every model, first by pixel, then by each segmenter.
 
     Args:
         images: (n, 3, H, W) in [0, 1].
@@ -161,7 +163,7 @@ def map_panel(
         pictures = [(photo, "image")]
         for name, maps in kinds.items():
             if name in segments:
-                # drawn at four times the size, so that a boundary is thinner than a pixel of a small image
+                # at four times the size a boundary is thinner than a pixel of a small image
                 large = segments[name][line].cpu().numpy().repeat(4, 0).repeat(4, 1)
                 pictures.append((outline(photo.repeat(4, 0).repeat(4, 1), large, color=(1, 0.85, 0)), name))
             prefix = "" if name == PIXEL else "S-, "
@@ -173,7 +175,7 @@ def map_panel(
 
 
 def _shown(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
-    """Where both magnitude orders are there, a figure shows the gradient with respect to the group."""
+    """Select the rows of a figure: of two magnitude orders it shows `after`, the gradient with respect to a group."""
     rows = select_rows(results, metric, setting)
     order = AFTER if (rows["magnitude"] == AFTER).any() else BEFORE
     return rows[rows["magnitude"].isin([order, EITHER])]
@@ -188,7 +190,7 @@ def _cell_text(row: pd.Series) -> str:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    """Of any device and float type."""
+    """Convert a tensor on any device and of any float type."""
     return tensor.detach().cpu().float().numpy()
 
 

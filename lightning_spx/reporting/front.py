@@ -1,4 +1,4 @@
-"""Stability against fidelity -> the figure of the front and Table 2."""
+"""Draws the front of stability and fidelity, and makes Table 2."""
 
 from textwrap import fill
 
@@ -28,13 +28,13 @@ MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
 
 
 def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figure:
-    """Draw every row between stability and fidelity with its intervals, a panel for each method.
+    """Draw fidelity over stability with intervals, a point for each row and a panel for each method.
 
     Args:
         front: rows with `method`, `superpixels`, `magnitude`, `mean_segments`, `on_front`, and `excess` and `fidelity`
-            with `_low` and `_high`; up is better for both.
-        fidelity_name: label of the upward axis.
-        caption: below the panels.
+            with `_low` and `_high`; higher is better for both.
+        fidelity_name: label of the vertical axis.
+        caption: text above the panels.
 
     Example:
         >>> row = dict(method="Gradient", superpixels="pixel", magnitude="either", mean_segments=9.0, on_front=True,
@@ -85,7 +85,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 fmt="*" if pixel else marker,
                 ms=11 if pixel else 6,
                 color=colour,
-                # the fill says what is on the front
+                # filled markers are on the front
                 markerfacecolor=colour if bool(points["on_front"].iloc[0]) else "white",
                 elinewidth=0.8,
                 label=label,
@@ -106,9 +106,9 @@ def _reach(points: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 2 of the source as text: a row for each pixel and S- map, its excess of SSIM and its fidelity.
+    """Return the cells of Table 2: the excess of SSIM and the fidelity of each pixel and S- map.
 
-    A star says that the row beats every control, a dot that it is on the front of its method.
+    A star marks a number that beats every control, a dot a row on the front of its method.
 
     Args:
         results: rows of `results.csv`.
@@ -150,11 +150,11 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_figure(cells: pd.DataFrame, title: str) -> Figure:
-    """Draw a table of text.
+    """Draw a table of text as a figure.
 
     Args:
         cells: headings and cells.
-        title: above it.
+        title: text above the table.
 
     Example:
         >>> len(table_figure(pd.DataFrame({"method": ["Gradient"]}), "one").axes[0].tables)

@@ -1,4 +1,4 @@
-"""Example photos with the maps of every model -> what a page needs to show them, small enough for one file."""
+"""Encodes example photos and the maps of every model for a page, small enough for one file."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# of the encoded gallery, so that figures and tables fit beside it into a page of 8 MB
+# bytes of the encoded gallery, so that figures and tables fit beside it into a page of 8 MB
 BUDGET = 4_500_000
 
 
@@ -33,7 +33,7 @@ class MethodMaps:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Photos with partitions and maps.
+    """Photos with their segments and maps.
 
     Args:
         photos: (n, H, W, 3) in [0, 1].
@@ -58,8 +58,8 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
     """Encode a gallery as plain values: pictures as PNG files in text, and a number for each segment.
 
     Args:
-        gallery: what is shown.
-        budget: bytes at most; photos that do not fit are left out, the last ones first.
+        gallery: photos, segments and maps.
+        budget: size in bytes; photos that do not fit are left out, the last ones first.
 
     Returns:
         `photos`, `models`, `segments[segmenter][photo]` (PNG, id = red + 256 green), `pixel[method][model][photo]`
@@ -122,7 +122,7 @@ def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _ids(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    # browsers hand pictures out with 8 bits a channel, so two channels hold an id
+    # browsers decode pictures with 8 bits per channel, so an id takes two channels
     return np.stack([ids % 256, ids // 256, np.zeros_like(ids)], axis=-1).astype(np.uint8)
 
 
@@ -133,7 +133,7 @@ def _png(pixels: NDArray[np.uint8]) -> str:
 
 
 def data_uri(png: bytes) -> str:
-    """Write a PNG file as an address that holds it.
+    """Encode a PNG file as a `data:` address.
 
     Example:
         >>> data_uri(b"PNG")

@@ -1,4 +1,4 @@
-"""Pictures, tables with pictures and folders -> the loggers that show them; files hold the same in any case."""
+"""Sends pictures, tables with pictures, and folders to the loggers that show them; files hold the same."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_spx.reporting.panels import map_grid, outline_segments, picture_of
 
-# W&B keeps masks as signed bytes, and 0 is what it shows as no class
+# W&B stores masks as signed bytes and takes 0 for no class
 NUM_MASK_CLASSES = 127
 
 
@@ -43,10 +43,10 @@ def log_segmented(
     captions: Sequence[str],
     step: int,
 ) -> None:
-    """Send photos under their segments: to W&B as masks that a reader switches, to TensorBoard with drawn borders.
+    """Send photos with segments, to W&B as masks that a reader can switch, to TensorBoard with drawn borders.
 
     Args:
-        loggers: any.
+        loggers: loggers of any kind.
         name: of the pictures.
         images: (n, C, H, W) of 1 or 3 channels in [0, 1].
         segments: (n, H, W) of each segmenter, by name.
@@ -85,9 +85,9 @@ def _mask(segments: Tensor) -> dict[str, object]:
 
 
 def mask_classes(segments: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Number the segments of one image from 1 to 127, the most that a mask of W&B can hold.
+    """Number the segments of one image from 1 to 127, the highest number in a mask of W&B.
 
-    With more segments several share a number, but never two that touch, so that all stay apart in the picture.
+    If there are more segments, some share a number, but preferably none that touch, so that the picture separates them.
 
     Args:
         segments: (H, W) ids from 0.
@@ -127,10 +127,10 @@ def log_map_table(
     """Send values per image to W&B as a table with pictures in its cells; other loggers show none.
 
     Args:
-        loggers: any.
+        loggers: loggers of any kind.
         name: of the table.
         values: a row for each image; a missing value is an empty cell.
-        pictures: (H, W, 3) of each image, by column; these come first.
+        pictures: (H, W, 3) for each image, by column; these columns come first.
 
     Example:
         >>> import tempfile
@@ -141,7 +141,7 @@ def log_map_table(
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            # only here, where there is such a logger, it is sure to be installed
+            # imported here, because only a WandbLogger guarantees that it is installed
             import wandb
 
             columns = {heading: [wandb.Image(picture) for picture in column] for heading, column in pictures.items()}
@@ -157,9 +157,9 @@ def log_folder(loggers: Sequence[Logger], name: str, folder: Path) -> None:
     """Send a folder of results to W&B as an artifact; other loggers keep none.
 
     Args:
-        loggers: any.
-        name: of the artifact; what W&B does not allow in it becomes a hyphen.
-        folder: with files.
+        loggers: loggers of any kind.
+        name: of the artifact; characters that W&B does not allow become hyphens.
+        folder: the folder of files.
 
     Example:
         >>> import tempfile
@@ -172,7 +172,7 @@ def log_folder(loggers: Sequence[Logger], name: str, folder: Path) -> None:
             import wandb
 
             run = logger.experiment
-            # artifacts of the same name would be versions of one another, over all runs
+            # W&B takes artifacts of the same name, even of several runs, for versions of one
             artifact = wandb.Artifact(re.sub(r"[^A-Za-z0-9_.-]", "-", f"{name}-{run.id}"), type="saliency")
             artifact.add_dir(str(folder))
             run.log_artifact(artifact)

@@ -1,4 +1,4 @@
-"""What is known of a study -> one HTML page that needs nothing beside it: no network, no other file."""
+"""Renders a study as one HTML page that needs no network and no other file."""
 
 import base64
 import hashlib
@@ -23,17 +23,17 @@ MISSING = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Page:
-    """A study, as its page shows it.
+    """The contents of a study's page.
 
     Args:
         title: of the page.
         verdicts: sentences, the most important one first.
         results: rows of `results.csv`.
         figures: PNG files by caption.
-        gallery: example photos with their maps; None for none.
-        facts: provenance, by name.
+        gallery: example photos with their maps, if there are any.
+        facts: facts about data, models and machine, by name.
         config: the configuration as YAML.
-        record: all of the provenance, as JSON.
+        record: the complete record of the run as JSON.
 
     Example:
         >>> results = pd.DataFrame(columns=["pair", "metric", "setting"])
@@ -52,7 +52,7 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """Return the page as HTML; whatever comes from a study is text in it, never markup.
+    """Return the page as HTML; everything that comes from a study is text in it, never markup.
 
     Example:
         >>> empty = pd.DataFrame(columns=["pair", "metric", "setting"])
@@ -62,7 +62,7 @@ def render_page(page: Page) -> str:
     folder = files("lightning_spx.reporting") / "page_files"
     sources = {name: (folder / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js", "html")}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # methods and segmenters stay in the order of the study
+    # keep methods and segmenters in the order of the study
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     gallery = None if page.gallery is None or not len(page.gallery.photos) else encode_gallery(page.gallery)
     return environment.from_string(sources["html"]).render(
@@ -71,7 +71,7 @@ def render_page(page: Page) -> str:
         figures={caption: data_uri(png) for caption, png in page.figures.items()},
         gallery=gallery,
         colours=[mpl.colors.to_hex(colour) for colour in mpl.colormaps["inferno"](np.linspace(0, 1, 256))],
-        # these two files are ours; the policy of the page lets no other style or script run
+        # only these two files of ours: the page's content policy lets no other style or script run
         css=Markup(sources["css"]),
         js=Markup(sources["js"]),
         css_hash=_hash(sources["css"]),
@@ -117,7 +117,7 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
 
 
 def _left_out(rows: pd.DataFrame) -> str:
-    """Say of which images a table's rows are, where that is not all of them, and why."""
+    """Say which images a table counts and why it leaves out the others; nothing if it counts all."""
     said = dict.fromkeys(counted_images(row) for _, row in rows.iterrows() if row["num_dropped"] > 0)
     return "".join(f" {sentence}." for sentence in said)
 
@@ -147,7 +147,7 @@ def _control_name(row: pd.Series) -> str:
 
 
 def _number(value: float, digits: int = 3) -> _Cell:
-    # what is missing sorts last
+    # missing numbers sort last
     return _Cell(MISSING, math.inf) if pd.isna(value) else _Cell(f"{value:.{digits}f}", float(value))
 
 

@@ -1,4 +1,4 @@
-"""Agreement of each pair of several models: a table, and a matrix for pixel and S- maps."""
+"""Shows the agreement of each pair of models as a table, and as matrices for pixel and S- maps."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ SIDE = 0.75  # inches of a cell
 
 
 def pair_cells(results: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.DataFrame:
-    """Tabulate a metric pair by pair: value with its interval, floor, excess, best control and gain.
+    """Tabulate a metric for each pair of models: value with interval, floor, excess, best control and gain.
 
     Args:
         results: rows of `results.csv`.
-        metric: with rows for every pair.
+        metric: a metric that has rows for every pair.
         names: of the models.
 
     Returns:
@@ -50,13 +50,13 @@ def pair_cells(results: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.D
 
 
 def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Figure:
-    """Draw a matrix for each kind of map: the value above the diagonal, its excess over the floor below.
+    """Draw a matrix for each kind of map, with values above the diagonal and excesses over the floor below.
 
-    A star says that the pair gains over every control.
+    A star marks a pair that gains over every control.
 
     Args:
         results: rows of `results.csv`.
-        metric: with rows for every pair.
+        metric: a metric that has rows for every pair.
         names: of the models, three or more.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Images and maps -> one picture, without the layout of a figure, which takes longer than an evaluation."""
+"""Puts images and maps into one picture; the layout of a matplotlib figure takes longer than an evaluation."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,17 +22,17 @@ BORDER_COLOUR = (1.0, 0.85, 0.0)
 def map_grid(columns: Mapping[str, Tensor]) -> NDArray[np.uint8]:
     """Draw a row for each image and a column for each kind of picture, under its heading.
 
-    Small pictures are enlarged without smoothing to about 128 pixels, those over 256 pixels reduced.
+    Small pictures are enlarged to about 128 pixels without smoothing, and those over 256 pixels are reduced.
 
     Args:
         columns: by heading: photos (n, C, H, W) of 1 or 3 channels in [0, 1], or maps (n, H, W) in [0, 1], which are
-            shown in a perceptually uniform colour map from 0 to 1. Cells have the size of the first column's.
+            shown in a perceptually uniform color map from 0 to 1. The first column determines the size of all cells.
 
     Returns:
         (H', W', 3) uint8.
 
     Raises:
-        ValueError: there is no column, or they have different numbers of rows.
+        ValueError: there is no column, or columns have different numbers of pictures.
 
     Example:
         >>> map_grid({"image": torch.rand(2, 3, 32, 32), "map": torch.rand(2, 32, 32)}).shape
@@ -55,7 +55,7 @@ def map_grid(columns: Mapping[str, Tensor]) -> NDArray[np.uint8]:
         left = column * (width + GAP)
         lines = _wrapped(heading, width, draw, font)
         for number, text in enumerate(lines):
-            # headings stand right above their pictures
+            # short headings stand directly above their pictures
             draw.text((left, top - (len(lines) - number) * line), text, fill="black", font=font)
         for row, picture in enumerate(pictures):
             shown = Image.fromarray(picture)
@@ -83,7 +83,7 @@ def picture_of(values: Tensor) -> NDArray[np.uint8]:
 
 
 def outline_segments(images: Tensor, segments: Tensor) -> Tensor:
-    """Draw the borders of segments into photos; small ones are enlarged first, so that a border is a thin line.
+    """Draw the borders of segments into photos; small photos are enlarged first, so that borders are thin lines.
 
     Args:
         images: (n, C, H, W) of 1 or 3 channels in [0, 1].
@@ -124,7 +124,7 @@ def _colours() -> NDArray[np.uint8]:
 def _wrapped(
     heading: str, width: int, draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> list[str]:
-    """Break a heading into lines that fit, and shorten what is left over."""
+    """Break a heading into lines that fit, and shorten the last one if text is left over."""
     lines = [""]
     for piece in re.findall(r"[^ /]*[ /]|[^ /]+", heading):  # a line may end after a space or a slash
         longer = lines[-1] + piece

@@ -1,4 +1,4 @@
-"""Why a row of `results.csv` says nothing, and why it counts fewer images than the study has."""
+"""Says why a row of `results.csv` has no verdict, and why it counts fewer images than the study has."""
 
 import pandas as pd
 
@@ -10,10 +10,10 @@ MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
 
 
 def why_no_verdict(row: pd.Series) -> str:
-    """Say why a row has no verdict; nothing for a row that has one.
+    """Say why a row has no verdict; return an empty text if it has one.
 
-    A row says nothing if no image counts or a single one, if all its maps are constant, or if chance is as good as can
-    be: then its excess over the floor is not defined.
+    A row has no verdict if it counts no image or only one, if all its maps are constant, or if chance alone is perfect,
+    because the excess over the floor is not defined then.
 
     Example:
         >>> row = dict(metric="saliency_ssim", value=1.0, floor=1.0, excess=float("nan"), num_images=4, num_constant=4)
@@ -40,7 +40,7 @@ def why_no_verdict(row: pd.Series) -> str:
 
 
 def counted_images(row: pd.Series) -> str:
-    """Say how many images a row counts, and why not the others.
+    """Say how many images a row counts and why it leaves out the others.
 
     Example:
         >>> row = dict(metric="mege", num_images=167, num_dropped=33, num_wrong=33)
@@ -68,7 +68,7 @@ def counted_images(row: pd.Series) -> str:
 
 
 def number_text(value: float, form: str = ".3f") -> str:
-    """Write a number, or a dash where there is none.
+    """Format a number; a missing number is a dash.
 
     Example:
         >>> number_text(0.25), len(number_text(float("nan")))
@@ -78,7 +78,7 @@ def number_text(value: float, form: str = ".3f") -> str:
 
 
 def interval_text(row: pd.Series) -> str:
-    """Write a row's value with its interval if it has one, or a dash where there is no value.
+    """Format a row's value with its interval, if it has one; a missing value is a dash.
 
     Example:
         >>> interval_text(pd.Series(dict(value=0.5, ci_low=0.25, ci_high=0.75)))

@@ -1,4 +1,4 @@
-"""Accuracy after removal and retraining -> curves and a table."""
+"""Shows accuracies after removal and retraining as curves and as a table."""
 
 from textwrap import fill
 
@@ -17,7 +17,7 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
     Args:
         results: rows with the metric `roar_accuracy` or `kar_accuracy`.
         chance: accuracy of guessing.
-        title: above the panels.
+        title: text above the panels.
 
     Example:
         >>> rows = [dict(method=method, superpixels="pixel", setting=f"percentage={percentage}", value=0.5,
@@ -62,7 +62,7 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
                 lw=1 if control else 1.5,
                 label=label,
             )
-        # Student's intervals of two seeds are wider than all there is to see
+        # Student's intervals of two seeds are wider than the range of all values, so the axis ignores them
         axes.set_ylim(0, min(1.0, 1.15 * float(rows["value"].max())))
         axes.axhline(chance, color="#c1121f", lw=1, label="guessing")
         axes.set_title(method, fontsize=10)

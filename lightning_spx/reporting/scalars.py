@@ -1,4 +1,6 @@
-"""Rows of results -> numbers for a dashboard, by names that group."""
+"""Turns rows of results into numbers for a dashboard, with names that group there."""
+
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
@@ -20,10 +22,28 @@ def scalars_of(results: pd.DataFrame, study: str) -> dict[str, float]:
         >>> scalars_of(pd.DataFrame([row]), "stability")
         {'stability/mege_l2/Gradient/pixel/either/value': 0.5, 'stability/mege_l2/Gradient/pixel/either/floor': 0.25}
     """
-    scalars: dict[str, float] = {}
-    own = without_controls(results[results["pair"] == ALL_PAIRS])
-    for _, row in own.iterrows():
+
+    def prefix(row: pd.Series) -> str:
         setting = f"_{row['setting'].partition('=')[2]}" if row["setting"] else ""
-        prefix = f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
-        scalars |= {f"{prefix}/{name}": float(row[name]) for name in NUMBERS if pd.notna(row[name])}
+        return f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
+
+    return numbers_of(results, prefix, NUMBERS)
+
+
+def numbers_of(results: pd.DataFrame, prefix: Callable[[pd.Series], str], numbers: Sequence[str]) -> dict[str, float]:
+    """Name the numbers of all rows but the controls, over all pairs of models; missing numbers are left out.
+
+    Args:
+        results: rows of `results.csv`.
+        prefix: turns a row into the first part of its numbers' names.
+        numbers: columns; each name ends with its column.
+
+    Example:
+        >>> row = dict(pair="all", superpixels="pixel", metric="mege", value=0.5, floor=float("nan"))
+        >>> numbers_of(pd.DataFrame([row]), lambda row: f"test/{row['metric']}", ["value", "floor"])
+        {'test/mege/value': 0.5}
+    """
+    scalars: dict[str, float] = {}
+    for _, row in without_controls(results[results["pair"] == ALL_PAIRS]).iterrows():
+        scalars |= {f"{prefix(row)}/{name}": float(row[name]) for name in numbers if pd.notna(row[name])}
     return scalars

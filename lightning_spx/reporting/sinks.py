@@ -1,4 +1,4 @@
-"""Numbers, tables and figures -> the loggers that a Trainer has; the run folder holds them in any case."""
+"""Sends numbers, tables and figures to the loggers of a Trainer; the run folder holds the same."""
 
 from collections.abc import Mapping, Sequence
 
@@ -42,7 +42,7 @@ def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float], step: i
 
 @rank_zero_only
 def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: int | None = None) -> None:
-    """Send the numbers at the end of a run: to the summary of W&B, and to every other logger as numbers.
+    """Send the numbers at the end of a run to the summary of W&B, and to every other logger as plain numbers.
 
     Example:
         >>> import tempfile
@@ -62,7 +62,7 @@ def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: in
 
 @rank_zero_only
 def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None:
-    """Send a table to W&B, the only one of Lightning's loggers that shows tables; a missing value is an empty cell.
+    """Send a table to W&B, the only logger of Lightning that shows tables; a missing value is an empty cell.
 
     Example:
         >>> import tempfile
@@ -72,7 +72,7 @@ def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            # NaN is no valid JSON, and in a column of texts it is no text either
+            # NaN is not valid JSON, and a column of texts must not hold a float
             logger.log_table(name, dataframe=table.astype(object).where(table.notna(), None))
 
 
@@ -90,14 +90,14 @@ def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_figure(name, figure)
         elif isinstance(logger, WandbLogger):
-            # only here, where there is such a logger, it is sure to be installed
+            # imported here, because only a WandbLogger guarantees that it is installed
             import wandb
 
             logger.experiment.log({name: wandb.Image(figure)})
 
 
 def finish(loggers: Sequence[Logger]) -> None:
-    """Tell every logger that the run ended well, so that it writes what it still holds.
+    """Tell every logger that the run has ended successfully, so that it writes what it still buffers.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Result rows -> tables for the console."""
+"""Turns rows of results into tables for the console."""
 
 import pandas as pd
 from rich.box import SIMPLE
@@ -11,7 +11,7 @@ from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_r
 
 NO_GAIN = "no gain over smoothing"
 SURVIVES = "SURVIVES randomisation"
-# mean pooling cannot lengthen a difference of two maps, so this number says little of what the maps are worth
+# mean pooling never increases the distance of two maps, so this number says little about the worth of the maps
 CONTRACTION_NOTE = (
     " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall "
     "and MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
@@ -38,12 +38,12 @@ UNLIMITED_WIDTH = 10_000
 
 
 def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
-    """Tabulate one metric: a row for each pixel and S- method, controls summarised by the best of them.
+    """Tabulate one metric with a row for each pixel and S- method, whose best control stands for all.
 
     Args:
         results: rows of `results.csv`.
-        metric: which of its metrics.
-        setting: which of the metric's settings.
+        metric: the metric to show.
+        setting: the setting of the metric.
 
     Raises:
         ValueError: there is no such row.
@@ -57,17 +57,11 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
     """
     own = without_controls(select_rows(results, metric, setting))
     first = own.iloc[0]
-    table = Table(
-        title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),
-        caption=Text(
-            f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
-            f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
-            f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
-        ),
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE,
-        pad_edge=False,
+    table = _empty_table(
+        f"{TITLES.get(metric, metric)} {setting}".strip(),
+        f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
+        f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
     )
     for heading in ("method", "super-pixels", "order"):
         table.add_column(heading, no_wrap=True)
@@ -75,25 +69,33 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for _, row in own.iterrows():
-        # as Text: neither an interval's bracket nor a name from a data set is markup
         table.add_row(*(Text(cell) for cell in _row(row)))
     return table
 
 
 def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
-    """Tabulate cells of text for the console.
+    """Make a table for the console from cells of text.
 
     Args:
         cells: headings and cells.
-        title: above it.
-        caption: below it.
+        title: text above the table.
+        caption: text below the table.
 
     Example:
         >>> text_table(pd.DataFrame({"method": ["Gradient"]}), "one").row_count
         1
     """
-    # as Text: neither an interval's bracket nor a name from a data set is markup
-    table = Table(
+    table = _empty_table(title, caption)
+    for heading in cells.columns:
+        table.add_column(Text(str(heading)), no_wrap=True)
+    for _, row in cells.iterrows():
+        table.add_row(*(Text(str(cell)) for cell in row))
+    return table
+
+
+def _empty_table(title: str, caption: str) -> Table:
+    # Text takes the brackets of an interval or of a data set's names as they are, not as markup
+    return Table(
         title=Text(title),
         caption=Text(caption),
         title_justify="left",
@@ -101,11 +103,6 @@ def text_table(cells: pd.DataFrame, title: str, caption: str = "") -> Table:
         box=SIMPLE,
         pad_edge=False,
     )
-    for heading in cells.columns:
-        table.add_column(Text(str(heading)), no_wrap=True)
-    for _, row in cells.iterrows():
-        table.add_row(*(Text(str(cell)) for cell in row))
-    return table
 
 
 def method_name(row: pd.Series) -> str:
@@ -119,9 +116,9 @@ def method_name(row: pd.Series) -> str:
 
 
 def verdict(row: pd.Series) -> str:
-    """Say whether an S- row beats all of its controls, or a map survives randomisation; nothing for a pixel row.
+    """Say whether an S- row beats all of its controls, or a map survives randomisation; pixel rows have no verdict.
 
-    A row of blank maps, without an image that counts or with a floor of 1 says why it has no verdict instead.
+    A row that cannot have a verdict, such as one of blank maps, gets the reason instead.
 
     Example:
         >>> row = dict(metric="mege", superpixels="Slic", gain_low=0.1, floor=0.2, excess=0.3)
@@ -160,6 +157,6 @@ def _row(row: pd.Series) -> list[str]:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table whole: a log file is told to be 80 columns wide, which would cut the numbers off."""
+    """Print a table in its full width; Rich takes a log file to be 80 columns wide and would cut the numbers off."""
     console.width = max(console.width, Console(width=UNLIMITED_WIDTH).measure(table).maximum)
     console.print(table)

@@ -1,4 +1,4 @@
-"""The folder that a run of a Trainer has for itself."""
+"""Finds the folder that belongs to one run of a Trainer."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from lightning import Trainer
 def trainer_folder(trainer: Trainer) -> Path | None:
     """Return the run's own folder under its first logger, `<save_dir>/<name>/<version>`; None without a logger.
 
-    `Trainer.log_dir` is no such folder for every logger: that of W&B is the current one by default, where a file of the
-    user's may have the name of ours. To be called on the first process.
+    `Trainer.log_dir` is not always such a folder: with W&B it is the current folder by default, where the user's files
+    may have the same names as ours. Call this on the first process.
 
     Example:
         >>> from lightning.pytorch.loggers import CSVLogger
@@ -21,7 +21,7 @@ def trainer_folder(trainer: Trainer) -> Path | None:
         return None
     first = trainer.loggers[0]
     if first.version is None:
-        # W&B knows the name of its run only once the run has begun
+        # W&B does not know the name of its run until the run has begun
         getattr(first, "experiment", None)
     version = first.version if isinstance(first.version, str) else f"version_{first.version}"
     return Path(first.save_dir or trainer.default_root_dir) / str(first.name) / version

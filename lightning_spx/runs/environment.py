@@ -1,4 +1,4 @@
-"""Where a run is made: versions, commit, machine, and the settings that change the rounding."""
+"""The environment in which a run is made: versions, commit, machine, and the settings that change rounding."""
 
 import os
 import platform
@@ -11,12 +11,12 @@ import torch
 
 import lightning_spx
 
-# numba (the extra `fast`) and triton compute segments and SSIM where they are installed, captum its own methods
+# numba (the extra `fast`) and triton compute segments and SSIM if they are installed; captum computes its own methods
 PACKAGES = (
     *("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas", "pyarrow"),
     *("pillow", "numba", "triton", "captum", "timm"),
 )
-# what changes the rounding, or how work is shared out, without a word in the configuration
+# these variables change rounding, or how work is split, and the configuration does not show them
 ENVIRONMENT = (
     *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"),
     *("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "PYTHONHASHSEED"),
@@ -24,9 +24,9 @@ ENVIRONMENT = (
 
 
 def environment() -> dict[str, object]:
-    """Return versions, the source's commit, the machine, and the settings of the process that change the rounding.
+    """Return versions, the source's commit, the machine, and the settings of the process that change rounding.
 
-    To be called after the Trainer is made, which chooses deterministic algorithms.
+    Call it after the Trainer is made, because the Trainer chooses deterministic algorithms.
 
     Example:
         >>> here = environment()
@@ -67,13 +67,13 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Commit of the package's checkout, or None for an installed package or without git."""
+    """Return the commit of the package's checkout; None for an installed package or without git."""
     folder = str(Path(lightning_spx.__file__).parent)
     return _said(["git", "-C", folder, "describe", "--always", "--dirty", "--abbrev=40"])
 
 
 def _cpu_model() -> str:
-    """Name of the processor: Linux knows it better than Python does."""
+    """Return the name of the processor; Linux knows it better than Python does."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text(encoding="utf-8", errors="replace").splitlines() if known.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -93,7 +93,7 @@ def _gpu() -> dict[str, object]:
 
 
 def _said(command: list[str]) -> str | None:
-    """What a program prints, or None if it is not there or fails."""
+    """Return what a program prints; None if it is missing or fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""A few images of a study with their segments and attributions, kept so that pictures can be drawn from files alone."""
+"""A few images of a study with their segments and attributions, so that pictures can be drawn from files alone."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ NUM_EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Examples:
-    """The first images of a study under one method.
+    """Example images of a study with their maps under one method.
 
     Args:
-        images: (n, 3, H, W).
-        segments: (n, H, W) of each segmenter, by name.
-        attributions: (M, n, C, H, W).
+        images: (n, 3, H, W) in [0, 1].
+        segments: (n, H, W) ids of each segmenter, by name.
+        attributions: (M, n, C, H, W) of M models.
     """
 
     images: Tensor
@@ -47,7 +47,7 @@ class Examples:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is damaged; names it.
+            ValueError: the file is damaged; the error names it.
         """
         with refusing_damage(path, "examples of a run"):
             with np.load(path, allow_pickle=False) as file:

@@ -1,4 +1,4 @@
-"""The folder of a run: created or taken up again, never mixed, and every file in it whole or absent."""
+"""The folder of a run: a command creates it or takes it up again, but never mixes two runs in it."""
 
 import hashlib
 import json
@@ -19,18 +19,18 @@ from lightning_spx.runs.settings import flatten, important_settings, is_unimport
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.csv"
-# for the line that says how to go on
+# an interrupted command names this folder when it says how to go on
 last_opened: ContextVar[Path | None] = ContextVar("last_opened", default=None)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder with its complete configuration; made by `open_run_folder`.
+    """A run's folder with its complete configuration; `open_run_folder` makes it.
 
     Args:
         path: the folder.
         config: the complete configuration of the run.
-        lock: keeps other processes out for as long as this object lasts.
+        lock: keeps other processes out as long as this object exists; None on processes that do not write.
     """
 
     path: Path
@@ -38,14 +38,14 @@ class RunFolder:
     lock: RunLock | None = None
 
     def claim(self, name: str, *, wait: bool = False) -> AbstractContextManager[None]:
-        """Keep other processes that share the run off one unit of it, or wait for them; see `RunLock.claim`."""
+        """Keep other processes off one part of a shared run, or wait for the one that has it; see `RunLock.claim`."""
         return nullcontext() if self.lock is None else self.lock.claim(name, wait=wait)
 
     def take_alone(self) -> None:
         """Keep all other processes out of a run that was shared until now.
 
         Raises:
-            BlockingIOError: another process works in the folder; names it.
+            BlockingIOError: another process works in the folder; the error names it.
         """
         if self.lock is not None:
             self.lock.take(shared=False)
@@ -60,7 +60,7 @@ class RunFolder:
 
 
 def default_folder(command: str, dataset: str, config: Mapping[str, Any]) -> Path:
-    """Name a run's folder by its data and settings: the same command comes back to it, a changed one gets another.
+    """Name a run's folder by its data and settings, so that only the same command comes back to it.
 
     Example:
         >>> default_folder("stability", "CIFAR10", {"seed": 0, "out": "x"}).as_posix()
@@ -74,13 +74,13 @@ def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = Fal
     """Make a run's folder, or take up an earlier run with the same settings.
 
     Args:
-        path: the folder; it must be absent, empty, or hold an earlier run of the same settings.
-        config: the complete, plain (YAML) configuration.
-        shared: with other processes that share it too, each with its own units (`RunFolder.claim`).
+        path: the folder; it must be absent, empty, or hold an earlier run with the same settings.
+        config: the complete configuration as plain (YAML) values.
+        shared: whether other processes may work on the run too; each claims its own parts (`RunFolder.claim`).
 
     Raises:
         BlockingIOError: another process works in the folder.
-        ValueError: the folder holds something else, or an earlier run with a different setting (which is named).
+        ValueError: the folder holds something else, or an earlier run with a different setting, which the error names.
         NotADirectoryError: `path` is a file.
 
     Example:
@@ -94,12 +94,12 @@ def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = Fal
     """
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"Expected `out` to be a folder, got the file {path}.")
-    # in this order: another process may be making the run right now
+    # list the folder first and look for the configuration then: another process may be making the run right now
     others = path.exists() and not all(_is_temporary(child) for child in path.iterdir())
     config_file = path / CONFIG_FILE
     if others and not config_file.exists():
         raise ValueError(f"Expected `out` to be a new folder, an empty one or a run's, got {path}, which holds others.")
-    # the other processes of a distributed run are guests of the first, which has the lock before it writes anything
+    # of a distributed run only the first process takes the lock, before it writes anything; the others rely on it
     run = RunFolder(path, config, lock_run(path, shared=shared) if is_writer() else None)
     last_opened.set(path)
     with run.claim(CONFIG_FILE, wait=True):
@@ -115,7 +115,7 @@ def open_run_folder(path: Path, config: Mapping[str, Any], *, shared: bool = Fal
 
 
 def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names the first setting that is not as in the earlier run."""
+    """Raise a ValueError that names the first setting that differs from the earlier run's."""
     earlier, settings = flatten(before), flatten(now)
     for name in sorted(settings.keys() | earlier.keys()):
         if earlier.get(name) != settings.get(name) and not is_unimportant(name):
@@ -127,5 +127,5 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
 
 
 def _is_temporary(path: Path) -> bool:
-    """Whether it is the lock, or a start that was killed left the file before it had a name of its own."""
+    """Whether a file is the lock, or was left by a killed process before it got its final name."""
     return path.name == LOCK_FILE or (path.is_file() and path.name.startswith(".") and ".part" in path.suffixes)

@@ -1,4 +1,8 @@
-"""How the work of a study is spread over independent starts of it: this one alone, a job array, or tasks of Ray."""
+"""How independent starts share the work of a study: one start alone, the jobs of an array, or tasks of Ray.
+
+A *unit* is a share i/n of the work, such as "2/16". Starts with different units do different parts of the same run; the
+start without a unit does what is left and collects the results.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +15,9 @@ from lightning_spx.runs.ray_launch import run_units
 
 Launcher = Literal["local", "ray"]
 T = TypeVar("T")
-# settings that say who does the work and change no number
+# these settings say who does the work; they change no number
 OF_STARTS = ("unit", "launcher", "resources")
-# tasks of a cluster: enough that one that is lost, or slow, matters little
+# of a cluster: so many that a slow task, or one that is lost, costs little
 MOST_TASKS = 64
 
 
@@ -22,10 +26,10 @@ class Launch:
     """One start of a study.
 
     Args:
-        unit: the share of the work that it does, such as "2/16", without collecting; None: all, and collect.
-        launcher: `local` does the work here, `ray` has a cluster do it.
-        resources: of each of Ray's tasks, such as `{"CPU": 4, "GPU": 1}`.
-        again: starts the same study for a unit, elsewhere.
+        unit: the share of the work that this start does without collecting, such as "2/16"; None does all and collects.
+        launcher: `local` does the work here, `ray` on a cluster.
+        resources: what each task of Ray gets, such as `{"CPU": 4, "GPU": 1}`.
+        again: starts the same study for a unit, in a worker of the cluster.
     """
 
     unit: str | None
@@ -34,19 +38,19 @@ class Launch:
     again: Callable[[str], object]
 
     def __post_init__(self) -> None:
-        """Refuse what is no unit before there is a folder."""
+        """Refuse a wrong unit before the run's folder is made."""
         share_of([], self.unit)
         if self.resources and self.launcher != "ray":
             raise ValueError(f"Expected `launcher` ray with `resources` {dict(self.resources)}, got {self.launcher}.")
 
     @property
     def is_driver(self) -> bool:
-        """Whether other starts do the work of this one."""
+        """Whether this start only hands its work to a cluster."""
         return self.launcher == "ray" and self.unit is None
 
     @property
     def collects(self) -> bool:
-        """Whether this start summarises what all of them have done."""
+        """Whether this start summarises what all starts have done."""
         return self.unit is None
 
     @property
@@ -58,14 +62,15 @@ class Launch:
         """Start the processes that a Trainer asks for.
 
         Raises:
-            ValueError: a cluster's tasks start none, or its strategy ends them after each training.
+            ValueError: the study runs on a cluster, whose tasks have one process each, or the Trainer's strategy would
+                start new processes for each training.
         """
         if self.launcher == "local":
             start_processes(trainer)
         elif trainer.world_size > 1:
             raise ValueError(
-                f"Expected one device for each unit of `launcher` ray, got {trainer.world_size}. "
-                "Give `trainer.devices` 1; the units are what is spread."
+                f"Expected one device for each task of `launcher` ray, got {trainer.world_size}. "
+                "Set `trainer.devices` to 1: Ray runs several tasks at a time."
             )
 
     def own(self, work: Sequence[T]) -> list[T]:
@@ -73,7 +78,7 @@ class Launch:
         return [] if self.is_driver else share_of(work, self.unit)
 
     def hand_out(self, work: Sequence[T], is_missing: Callable[[T], bool]) -> None:
-        """Have the cluster do the part of the work that is missing, if this start has one."""
+        """Have the cluster do the missing part of the work, if this start has a cluster."""
         total = min(len(work), MOST_TASKS)
         units = [f"{number + 1}/{total}" for number in range(total)]
         if self.is_driver:
@@ -86,11 +91,11 @@ def share_of(items: Sequence[T], unit: str | None, *others: str) -> list[T]:
 
     Args:
         items: the work.
-        unit: the share; None is all of them.
-        others: further words that the setting may have, for the error.
+        unit: the share; None takes all items.
+        others: other values that the setting may have, for the error.
 
     Raises:
-        ValueError: it is no such share.
+        ValueError: `unit` is no such share.
 
     Example:
         >>> share_of(["a", "b", "c"], "1/2"), share_of(["a", "b", "c"], "2/2"), share_of(["a"], None)

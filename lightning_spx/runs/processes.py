@@ -1,4 +1,4 @@
-"""The processes of a distributed run: started by Lightning's strategy, each with its share of the work."""
+"""The processes of one distributed start: Lightning's strategy starts them, and each has its share of the images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,37 +13,37 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor, distributed
 from torch.utils.data import DistributedSampler, TensorDataset
 
-# between processes whose shares of images take a day longer or shorter than the others'
+# one process may wait for another whose images take days longer
 PATIENCE = timedelta(days=30)
 T = TypeVar("T")
 _alone = ContextVar("_alone", default=False)
 
 
 def start_processes(trainer: Trainer) -> None:
-    """Start the processes that a Trainer asks for, before a study does anything that all of them share.
+    """Start the processes that a Trainer asks for, before the study does anything that they all share.
 
-    With `trainer.devices=2` Lightning runs the same command line once more; under `torchrun` and SLURM the processes
-    are there, and find each other. Later Trainers of the same settings use the same processes.
+    With `trainer.devices=2` Lightning runs the same command line a second time; under `torchrun` and SLURM the
+    processes already exist and find each other. Later Trainers with the same settings use the same processes.
 
     Args:
-        trainer: of the study; one device, or a strategy whose processes last, such as `ddp`.
+        trainer: of the study, with one device or a strategy whose processes last, such as `ddp`.
 
     Raises:
-        ValueError: its strategy starts processes for each training and ends them after it.
+        ValueError: the strategy would start new processes for each training.
     """
     launcher = trainer.strategy.launcher
     if launcher is None or trainer.world_size == 1:
         return
     if isinstance(launcher, _MultiProcessingLauncher):
         raise ValueError(
-            "Expected `trainer.strategy` to have processes that last for the whole study, such as ddp, "
-            f"got one with processes for each training ({type(trainer.strategy).__name__}, spawned or forked)."
+            "Expected `trainer.strategy` to keep its processes for the whole study, such as ddp, "
+            f"got one that spawns or forks new ones for each training ({type(trainer.strategy).__name__})."
         )
     launcher.launch(trainer.strategy.setup_environment, trainer=trainer)
 
 
 def num_processes() -> int:
-    """Number of processes that share the work; 1 where nothing is distributed."""
+    """Return the number of processes that share the work; 1 if the run is not distributed."""
     if _alone.get():
         return 1
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
@@ -51,7 +51,7 @@ def num_processes() -> int:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let this process work for itself for a while, waiting for no other.
+    """Let this process work by itself inside the context, without waiting for any other.
 
     Example:
         >>> with alone():
@@ -66,23 +66,23 @@ def alone() -> Iterator[None]:
 
 
 def process_number() -> int:
-    """Number of this process, 0 to `num_processes() - 1`."""
+    """Return the number of this process, 0 to `num_processes() - 1`."""
     return distributed.get_rank() if num_processes() > 1 else 0
 
 
 def is_writer() -> bool:
-    """Whether this process writes what all share: the first of a distributed run, or the only one."""
+    """Whether this process writes the files that all share: it is the only one, or the first of a distributed run."""
     return process_number() == 0
 
 
 def wait_for_all() -> None:
-    """Return when every process has called this, however long that takes."""
+    """Wait until every process has called this, however long that takes."""
     if num_processes() > 1:
         distributed.barrier(_patient_group(distributed.group.WORLD))
 
 
 def collect(value: T) -> list[T]:
-    """Return the value of every process, in the order of the processes, on each of them.
+    """Return the values of all processes, in the order of the processes; every process gets the same list.
 
     Example:
         >>> collect({"model 0": 0.75})
@@ -96,7 +96,7 @@ def collect(value: T) -> list[T]:
 
 
 def agreed(value: T) -> T:
-    """Return the value of the first process, where each has looked at files that another one may be writing.
+    """Return the first process's value on all, for decisions on files that another process may be writing.
 
     Example:
         >>> agreed(True)
@@ -107,7 +107,7 @@ def agreed(value: T) -> T:
 
 @cache
 def _patient_group(world: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
-    """All processes of a world, over sockets: the strategy's own group gives up after half an hour."""
+    """Return a group of all processes that waits for days; the strategy's own group gives up after half an hour."""
     group = distributed.new_group(backend="gloo", timeout=PATIENCE)
     if not isinstance(group, distributed.ProcessGroup):
         raise TypeError(f"Expected a group of all processes, got {group}.")
@@ -115,10 +115,10 @@ def _patient_group(world: distributed.ProcessGroup | None) -> distributed.Proces
 
 
 def own_share(num_images: int) -> list[int]:
-    """Positions of the images that this process works on.
+    """Return the positions of the images that this process works on.
 
-    As every distributed sampler does, this repeats some images where the processes do not divide their number;
-    `gather_images` removes them again.
+    Like every distributed sampler it repeats some images if their number is no multiple of the number of processes;
+    `gather_images` removes the repetitions.
     """
     if num_processes() == 1:
         return list(range(num_images))
@@ -126,11 +126,11 @@ def own_share(num_images: int) -> list[int]:
 
 
 def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
-    """Collect per-image values of all processes in the order of the images, each image once.
+    """Collect the per-image values of all processes, each image once and in the order of the data set.
 
     Args:
-        values: (n, ...) this process's values; all processes have equally many.
-        positions: of these n images in the data set; a sampler may have repeated some.
+        values: (n, ...) values of this process; all processes have equally many.
+        positions: positions of these n images in the data set; a sampler may have repeated some.
 
     Returns:
         (N, ...) values of all images, the same on every process.
@@ -143,7 +143,7 @@ def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
     if num_processes() > 1:
         all_values = [torch.empty_like(values) for _ in range(num_processes())]
         all_places = [torch.empty_like(place) for _ in range(num_processes())]
-        # the strategy's own group may know devices only
+        # the strategy's own group may not accept tensors on the CPU
         group = _patient_group(distributed.group.WORLD) if values.device.type == "cpu" else None
         distributed.all_gather(all_values, values.contiguous(), group)
         distributed.all_gather(all_places, place, group)
@@ -156,6 +156,6 @@ def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
 
 
 def say(sentence: str) -> None:
-    """Print a sentence once, whatever the number of processes."""
+    """Print a sentence on the first process only."""
     if is_writer():
         print(sentence)

@@ -1,4 +1,4 @@
-"""The units of a study as tasks of a Ray cluster, which places them, and starts those again whose workers die."""
+"""Runs the units of a study as tasks of a Ray cluster, which restarts a task whose worker dies."""
 
 import logging
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-# of a unit that fails, before it is named as failing
+# a unit that fails this often after its first attempt is reported as failed
 RETRIES = 2
-# what Ray takes as options of their own, whatever case the user writes them in
+# Ray has options of their own for these resources; users may write them in any case
 COUNTED = {"cpu": "CPU", "gpu": "GPU"}
 
 
@@ -20,13 +20,13 @@ def run_units(
     """Run units on the cluster that Ray finds (`RAY_ADDRESS`, or one on this machine), or on a new local one.
 
     Args:
-        start: does the work of a unit, such as "2/16"; it is sent to the workers, which must see the same files.
-        units: to run.
-        resources: of each unit, such as `{"CPU": 4, "GPU": 1}`; by default one CPU.
+        start: does the work of a unit, such as "2/16"; Ray sends it to the workers, which must see the same files.
+        units: the units to run.
+        resources: what each unit gets, such as `{"CPU": 4, "GPU": 1}`; by default one CPU.
 
     Raises:
-        ValueError: Ray is not installed, or this machine has not the resources of a single unit.
-        ChildProcessError: units kept failing; names them, after all others are finished.
+        ValueError: Ray is not installed, or this machine lacks the resources of a single unit.
+        ChildProcessError: some units kept failing; raised when all others are finished, and names the failed ones.
     """
     if not units:
         return
@@ -34,14 +34,14 @@ def run_units(
         raise ValueError(
             "Expected Ray for `launcher` ray, found none. Install it: python -m pip install 'lightning_spx[ray]'."
         )
-    import ray  # an extra, and slow to import
+    import ray  # optional, and slow to import
 
     if not ray.is_initialized():
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     needed = {COUNTED.get(name.lower(), name): amount for name, amount in (resources or {"CPU": 1}).items()}
     available = ray.cluster_resources()
     short = {name: available.get(name, 0) for name, amount in needed.items() if amount > available.get(name, 0)}
-    # a cluster elsewhere may grow
+    # a cluster on other machines may still grow
     if short and "RAY_ADDRESS" not in os.environ:
         raise ValueError(f"Expected `resources` of a unit that this machine has, got {needed}: it has {short}.")
     task = ray.remote(_start).options(
@@ -51,7 +51,7 @@ def run_units(
         max_retries=RETRIES,
         retry_exceptions=True,
     )
-    # sent once, whatever the number of units
+    # stored once for all units
     shared = ray.put(start)
     pending = {task.remote(shared, str(Path.cwd()), unit): unit for unit in units}
     failed: dict[str, str] = {}
@@ -71,13 +71,13 @@ def run_units(
 
 
 def _start(start: Callable[[str], object], folder: str, unit: str) -> None:
-    """Do a unit's work in a worker, which has the driver's folder for relative paths."""
+    """Do the work of a unit in a worker, where relative paths start in the driver's folder."""
     os.chdir(folder)
     start(unit)
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line why a unit failed, without the worker's traceback."""
+    """Return one line that says why a unit failed, without the worker's traceback."""
     cause = getattr(error, "cause", None) or error
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
     return f"{type(cause).__name__}: {lines[0] if lines else ''}"[:300]

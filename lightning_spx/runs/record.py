@@ -1,4 +1,4 @@
-"""What `run.json` says of a run: enough to repeat it, and to see what could make a repetition differ."""
+"""The record of a run, `run.json`: enough to repeat the run, and to see why a repetition might differ."""
 
 import hashlib
 import json
@@ -25,30 +25,30 @@ class RunRecord:
 
     Args:
         run: the run's folder.
-        content: what is known so far; plain values.
-        shared: other starts work on the run at the same time; their environments are
-            written down, their seconds are not.
+        content: what is known so far, as plain values.
+        shared: whether other starts work on the run at the same time; the record then names their environments, but
+            counts no seconds.
     """
 
     def __init__(self, run: RunFolder, content: dict[str, Any], shared: bool = False) -> None:
         self.run = run
         self.content = content
         self.shared = shared
-        # where this start runs, whatever the record says of others
+        # of this start; the record may name those of others
         self.environment = environment()
         self._last = time.perf_counter()
 
     @classmethod
     def open(cls, run: RunFolder, identity: Mapping[str, object], shared: bool = False) -> Self:
-        """Start the record, or go on with that of an earlier start.
+        """Begin the record, or continue the one of an earlier start.
 
         Args:
             run: the run's folder.
-            identity: what must be the same at every start, of the data above all; plain values.
-            shared: other starts work on the run at the same time.
+            identity: plain values that must be the same at every start, above all those of the data.
+            shared: whether other starts work on the run at the same time.
 
         Raises:
-            ValueError: the earlier start saw other data.
+            ValueError: an earlier start recorded another identity, such as other data.
         """
         path = run.path / RECORD_FILE
         earlier = read_record(path) if path.is_file() else {}
@@ -57,14 +57,14 @@ class RunRecord:
                 raise ValueError(
                     f"Expected the {name} of the run to be {earlier[name]} as recorded in {path}, got {value}."
                 )
-        # the other processes may be here before the first one has written the file
+        # only the first process reads the settings: the others may get here before it has written them
         settings = settings_hash(run.path) if is_writer() else ""
         if is_writer():
             check_settings(run.path, earlier, settings)
         kept: dict[str, Any] = {name: earlier[name] for name in ("models", "seconds") if name in earlier}
         record = cls(run, {}, shared)
         now = record.environment
-        # a run may be taken up again elsewhere: its numbers then come from more than one environment
+        # a run that is taken up again elsewhere has numbers from more than one environment
         before = {name: earlier[name] for name in now if name in earlier}
         environments = earlier.get("earlier_starts", [])
         record.content = {
@@ -78,29 +78,29 @@ class RunRecord:
         return record
 
     def add_environment(self, here: Mapping[str, object]) -> None:
-        """Name where another start has made some of the numbers, unless that is here or known."""
+        """Add the environment in which another start made some of the numbers, unless it is this one or known."""
         environments = self.content["earlier_starts"]
         if here and here != self.environment and here not in environments:
             self.content["earlier_starts"] = [*environments, dict(here)]
 
     def lap(self, stage: str) -> None:
-        """Add the seconds since the last lap to a stage, summed over the starts of the run, and save."""
+        """Add the seconds since the last lap to a stage, whose seconds add up over all starts, and save the record."""
         self.count(stage)
         self.save()
 
     def count(self, stage: str) -> None:
-        """Do as `lap`, without saving."""
+        """Add the seconds since the last lap to a stage without saving the record."""
         now = time.perf_counter()
         seconds = self.content["seconds"]
         seconds[stage] = round(seconds.get(stage, 0.0) + now - self._last, 3)
         self._last = now
 
     def note_results(self) -> None:
-        """Note the hash of `results.csv`, so that a page is made of no other."""
+        """Record the hash of `results.csv`, so that `spx report` can refuse a changed file."""
         self.content[RESULTS_HASH] = _sha256(self.run.path / RESULTS_FILE)
 
     def save(self) -> None:
-        """Write the record, whole."""
+        """Write the record, whole or not at all, if this process is the one to do so."""
         if is_writer() and not self.shared:
             self.run.write_json(RECORD_FILE, self.content)
 
@@ -110,10 +110,10 @@ def read_record(path: Path, of_study: bool = False) -> dict[str, Any]:
 
     Args:
         path: the file.
-        of_study: whether it has to name a study's seed, which a benchmark has not.
+        of_study: require the seed of a study, which a benchmark does not have.
 
     Raises:
-        ValueError: it is damaged, or something in it is of another kind; names the file.
+        ValueError: the file is damaged, or a part of it has another type; the error names the file.
     """
     record = read_json(path)
     seed = record.get("seed", None if of_study else 0)
@@ -156,7 +156,7 @@ def read_finished(run: Path) -> dict[str, Any]:
 
 
 def _values(record: Mapping[str, Any], name: str, kind: type) -> list[Any]:
-    """What a part of the record holds; the part itself, which is no value of it, if it is of another kind."""
+    """Return the values in a part of the record; if the part has another type, one value that no check accepts."""
     part = record.get(name, kind())
     if isinstance(part, dict) and kind is dict:
         return list(part.values())
@@ -164,18 +164,18 @@ def _values(record: Mapping[str, Any], name: str, kind: type) -> list[Any]:
 
 
 def settings_hash(run: Path) -> str:
-    """Return the SHA-256 of the settings in a run's `config.yaml` that change numbers, wherever the run is."""
+    """Return the SHA-256 of the settings in a run's `config.yaml` that change numbers, wherever the folder is."""
     settings = important_settings(read_config(run / CONFIG_FILE))
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def check_settings(run: Path, record: Mapping[str, Any], found: str) -> None:
-    """Raise a ValueError that names `config.yaml` if it no longer holds the settings that its run was started with.
+    """Raise a ValueError that names `config.yaml` unless it holds the settings that its run was started with.
 
     Args:
         run: folder of the run.
-        record: what `run.json` says.
-        found: the hash of what `config.yaml` says now.
+        record: content of `run.json`.
+        found: hash of the settings that `config.yaml` holds now.
     """
     if record.get(SETTINGS_HASH, found) != found:
         raise ValueError(
@@ -185,7 +185,7 @@ def check_settings(run: Path, record: Mapping[str, Any], found: str) -> None:
 
 
 def check_results(run: Path, record: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names `results.csv` if it is not as the run has written it."""
+    """Raise a ValueError that names `results.csv` unless it is as the run wrote it."""
     if record.get(RESULTS_HASH) not in (None, _sha256(run / RESULTS_FILE)):
         raise ValueError(
             f"Expected {run / RESULTS_FILE} as the run has written it, got another: it is damaged, or was edited. "

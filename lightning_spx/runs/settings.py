@@ -1,4 +1,4 @@
-"""What a user chose, as plain values: nested in `config.yaml`, by dotted names where two runs are compared."""
+"""The settings that a user chose, as plain values: nested in `config.yaml`, with dotted names to compare two runs."""
 
 import re
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import Any
 
 from lightning import LightningDataModule
 
-# settings that change no number, and may differ when a run is taken up again
+# these change no number, so they may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 
 
 def plain(value: object) -> object:
-    """Write an argument as a plain setting.
+    """Turn an argument of a command into a plain value for `config.yaml`.
 
     Example:
         >>> plain([1, "a", 0.5]), plain(len)
@@ -24,7 +24,7 @@ def plain(value: object) -> object:
     if isinstance(value, LightningDataModule):
         settings = {name: item for name, item in vars(value).items() if isinstance(item, bool | int | float | str)}
         return {"class": type(value).__name__, **{name: settings[name] for name in sorted(settings) if name[0] != "_"}}
-    # the address of an object says nothing of its settings and changes with every start
+    # an object's address says nothing about its settings and changes with every start
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
@@ -39,12 +39,12 @@ def important_settings(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def is_unimportant(name: str) -> bool:
-    """Whether a setting, by its dotted name, changes no number of the run."""
+    """Whether a setting, given by its dotted name, changes no number of the run."""
     return any(name == setting or name.startswith(f"{setting}.") for setting in UNIMPORTANT)
 
 
 def flatten(config: object, prefix: str = "") -> dict[str, object]:
-    """Turn a nested configuration into dotted names with plain values, lists by position.
+    """Turn a nested configuration into plain values by dotted names; items of lists are named by position.
 
     Example:
         >>> flatten({"data": {"root": "x"}, "methods": ["Gradient"]})

@@ -125,7 +125,7 @@ def test_a_unit_is_one_process_s_alone(tmp_path: Path) -> None:
         with lock.claim("model2"):
             pass
         with (
-            pytest.raises(BlockingIOError, match=rf"unit model1 of .* at a time, got process {number} on"),
+            pytest.raises(BlockingIOError, match=rf"Expected model1 of .* at a time, got process {number} on"),
             lock.claim("model1"),
         ):
             pass

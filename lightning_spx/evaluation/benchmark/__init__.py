@@ -1,4 +1,4 @@
-"""Time, memory and exactness of methods, segmenters and metrics, beside what a user would pick instead."""
+"""Measures time, memory and exactness of methods, segmenters and metrics beside what a user would pick instead."""
 
 from lightning_spx.evaluation.benchmark.command import bench
 

@@ -1,8 +1,8 @@
-"""Whether the fast way gives the same map: against a plain loop over the same draws, and in bf16 against fp32.
+"""Checks that the fast way gives the same map as a plain loop over the same draws, and bf16 the same as fp32.
 
-A network with rectifiers has gradients that jump: the last bit of a sum decides on which side of zero a unit lies. Two
-correct ways of computing the same gradient in single precision therefore differ by far more than a rounding. How far is
-said by the plain loop itself, once in single and once in double precision.
+The gradients of a network with rectifiers jump: the last bit of a sum decides on which side of zero a neuron lies. Two
+correct ways of computing the same gradient in single precision therefore differ by far more than rounding. The plain
+loop shows how far, once in single and once in double precision.
 """
 
 from copy import deepcopy
@@ -18,7 +18,7 @@ from lightning_spx.attribution.noise import noisy_copies
 from lightning_spx.evaluation.benchmark.cases import Bench
 from lightning_spx.superpixels import Slic, segment_pool
 
-IN_DOUBLE = 2  # images: takes several times as long
+IN_DOUBLE = 2  # images; double precision takes several times as long
 
 
 def map_agreement(bench: Bench) -> pd.DataFrame:
@@ -68,12 +68,12 @@ def plain_smoothgrad(
     """Average the gradient over the method's own draws, one after the other.
 
     Args:
-        bench: for its progress bar.
-        network: of the type `dtype`.
-        inputs: `(N, 3, H, W)`; their type decides on the draws.
-        target: `(N,)` or more.
-        method: says how many draws, and which.
-        dtype: in which gradients are computed.
+        bench: shows the progress.
+        network: with parameters of type `dtype`.
+        inputs: `(N, 3, H, W)`; the draws depend on their type.
+        target: the classes of these images, `(N,)` or longer.
+        method: has the number and the seed of the draws.
+        dtype: precision of the gradients.
 
     Returns:
         `(N, 3, H, W)` float32.

@@ -1,4 +1,4 @@
-"""What is timed: segments, gradients and their floor, pooled maps, metrics; each beside its peers."""
+"""The timed cases: segments, gradients and their floor, pooled maps, and metrics, each beside its peers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,22 +44,22 @@ FLOOR = "forward and backward passes"
 SEGMENTS, GRADIENTS, AFTER, WHOLE = "segments", "gradients", "after the gradients", "S- maps"
 NUM_MODELS = 4  # of MeGe
 MAPS_OF_METRICS = 32
-CHUNK_ON_GPU = 256  # of the passes alone; more gained nothing
+CHUNK_ON_GPU = 256  # for the bare passes; larger chunks were not faster
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What all parts of the table share.
+    """What all sections of the benchmark share.
 
     Args:
         network: in evaluation mode on the device.
         images: (N, 3, H, W) in [0, 1] on the device, as many as the largest batch.
         methods: by their names in tables.
         segmenters: by their names in tables.
-        batch_sizes: numbers of images at a time.
-        repeats: turns of each measurement.
-        max_evaluations: a call that evaluates more gradients is left out.
-        progress: shows how far one is.
+        batch_sizes: numbers of images in a call.
+        repeats: number of turns of each measurement.
+        max_evaluations: a call that needs more gradients is skipped.
+        progress: wraps the numbers of turns or images in a progress bar with a description.
     """
 
     network: nn.Module
@@ -73,11 +73,11 @@ class Bench:
 
     @property
     def device(self) -> torch.device:
-        """Device of images and network."""
+        """The device of images and network."""
         return self.images.device
 
     def target(self, images: Tensor) -> Tensor:
-        """The predicted classes."""
+        """Return the predicted classes, (N,)."""
         with torch.no_grad():
             logits: Tensor = self.network(images)
         return logits.argmax(1)
@@ -85,21 +85,13 @@ class Bench:
     def timed(
         self, section: str, what: str, calls: Mapping[str, Callable[[], object]], images: int, evaluations: int = 0
     ) -> list[Measurement]:
-        """Measure calls in turns."""
-        return measure(
-            section,
-            what,
-            calls,
-            images,
-            repeats=self.repeats,
-            device=self.device,
-            evaluations=evaluations,
-            progress=self.progress,
-        )
+        """Measure calls in turns; see `measure`."""
+        turns = self.progress(range(self.repeats), f"{section}: {what}, {images} images")
+        return measure(section, what, calls, images, turns=turns, device=self.device, evaluations=evaluations)
 
 
 def num_evaluations(method: Attribution) -> int:
-    """Return the gradients that a method evaluates for each image; 0 where it depends on the image.
+    """Return the number of gradients that a method evaluates for each image; 0 if it depends on the image.
 
     Example:
         >>> num_evaluations(SmoothGrad(IntegratedGradients(num_steps=20), num_samples=5))
@@ -118,7 +110,7 @@ def num_evaluations(method: Attribution) -> int:
 
 
 def segments_section(bench: Bench) -> Iterator[Measurement]:
-    """Time every segmenter, and Slic cached and beside scikit-image's."""
+    """Time every segmenter, alone and cached, and Slic beside scikit-image's."""
     for size in bench.batch_sizes:
         images = bench.images[:size]
         for name, segmenter in bench.segmenters.items():
@@ -129,7 +121,7 @@ def segments_section(bench: Bench) -> Iterator[Measurement]:
             with TemporaryDirectory() as folder:
                 cached, index = Cached(segmenter, folder), torch.arange(size)
                 by_pixels, by_place = partial(cached, images), partial(cached.of_index, images, "bench", index)
-                # the two may not share their files' first writing
+                # warm up both, so that neither is timed while it writes the files
                 by_pixels(), by_place()
                 yield from bench.timed(SEGMENTS, f"{name}, cached by pixels", {OWN: by_pixels}, size)
                 yield from bench.timed(SEGMENTS, f"{name}, cached by place", {OWN: by_place}, size)
@@ -148,14 +140,14 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
             peer = peer_of(method, bench.network)
             if peer is not None:
                 calls[peer[0]] = partial(peer[1], images, target)
-            # GradCAM goes back to its layer alone
+            # GradCAM goes back only to its layer, not to the input
             if evaluations and not isinstance(method, GradCAM):
                 calls[FLOOR] = partial(passes, bench.network, images, evaluations, precision_of(method))
             yield from bench.timed(GRADIENTS, name, calls, size, evaluations)
 
 
 def precision_of(method: Attribution) -> Precision:
-    """Return in which precision a method, or the one that it is made of, evaluates gradients.
+    """Return the precision in which a method, or its base method, evaluates gradients.
 
     Example:
         >>> precision_of(SmoothGrad(Gradient(precision="bf16")))
@@ -166,7 +158,7 @@ def precision_of(method: Attribution) -> Precision:
 
 
 def passes(network: nn.Module, images: Tensor, evaluations: int, precision: Precision = "fp32") -> None:
-    """Run the network forward and backward to the input as often as a method has to, and nothing else."""
+    """Run only the forward and backward passes to the input that a method needs, and nothing else."""
     at_once = CHUNK_ON_GPU if images.device.type == "cuda" else largest_chunk(images[0])
     chunk = min(at_once, evaluations * len(images))
     many = images.device.type == "cpu" and chunk * images[0, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
@@ -182,7 +174,7 @@ def passes(network: nn.Module, images: Tensor, evaluations: int, precision: Prec
 
 
 def pooled_section(bench: Bench) -> Iterator[Measurement]:
-    """Time what comes after the gradients, segments, pooling and map, and the whole S- method beside a peer's."""
+    """Time the steps after the gradients (segments, pooling, map) and the whole S- method beside a peer's."""
     for size in bench.batch_sizes:
         images = bench.images[:size]
         target = bench.target(images)
@@ -217,18 +209,18 @@ def s_map(segmenter: Segmenter, images: Tensor, attribution: Tensor) -> Tensor:
 
 
 def s_method(method: Attribution, network: nn.Module, slic: Slic, images: Tensor, target: Tensor) -> Tensor:
-    """Explain, segment, pool and scale."""
+    """Compute a whole S- map: explain, segment, pool and scale."""
     return s_map(slic, images, method.attribute(network, images, target))
 
 
 def peer_map(explain: Callable[[Tensor, Tensor], Tensor], slic: Slic, images: Tensor, target: Tensor) -> object:
-    """Do the same with a peer's attribution, scikit-image's segments and a loop over them."""
+    """Compute the same map from a peer's attribution, scikit-image's segments and a loop over them."""
     attribution = explain(images, target).detach().cpu().numpy()
     return scaled_map(pooling_loop(attribution, scikit_slic(images, slic.n_segments, slic.compactness)))
 
 
 def metrics_section(bench: Bench) -> Iterator[Measurement]:
-    """Time SSIM of pairs and Spearman distances of four models."""
+    """Time the SSIM of pairs and the Spearman distances between four models."""
     size = bench.images.shape[-1]
     generator = torch.Generator().manual_seed(0)
     first, second = torch.rand(2, MAPS_OF_METRICS, size, size, generator=generator).to(bench.device)

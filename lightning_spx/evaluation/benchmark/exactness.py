@@ -1,4 +1,4 @@
-"""Error of cheaper maps against a thousand evaluations, and what antithetic draws are worth."""
+"""Errors of cheaper maps against 1000 evaluations, and the gain from antithetic draws."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,15 +28,15 @@ PHOTOS_AT_A_TIME = 4
 
 
 def path_errors(bench: Bench, num_images: int) -> pd.DataFrame:
-    """Measure integrated gradients with few nodes, with as many as each image needs, and captum's.
+    """Measure the error of integrated gradients with few nodes, with as many as each image needs, and of captum's.
 
     Args:
-        bench: network, images and progress.
-        num_images: images, the first ones.
+        bench: has network, images and progress bar.
+        num_images: number of images; the first ones are taken.
 
     Returns:
-        One row for each image and way: `what`, `evaluations`, `error` (L2 norm of the difference to 1000 Gauss-Legendre
-        nodes divided by that of the map).
+        One row for each image and way: `what`, `evaluations` and `error`, the L2 norm of the difference to the map of
+        1000 Gauss-Legendre nodes, divided by the norm of that map.
     """
     black = torch.zeros(1, device=bench.device)
 
@@ -60,7 +60,7 @@ def path_errors(bench: Bench, num_images: int) -> pd.DataFrame:
 
 
 def noise_errors(bench: Bench, num_images: int) -> pd.DataFrame:
-    """Measure SmoothGrad with few draws, plain and in antithetic pairs, against 1000 draws of another seed."""
+    """Measure SmoothGrad with few draws, independent and antithetic, against 1000 draws of another seed."""
 
     def many(images: Tensor, target: Tensor) -> Tensor:
         return SmoothGrad(num_samples=MANY, seed=1).attribute(bench.network, images, target)
@@ -75,9 +75,10 @@ def noise_errors(bench: Bench, num_images: int) -> pd.DataFrame:
 
 
 def variance_ratios(bench: Bench, num_images: int) -> pd.Series:
-    """Return for each image the variance of the mean of a pair of draws, antithetic over independent.
+    """Return for each image the variance of the mean of two antithetic draws over that of two independent ones.
 
-    Summed over pixels; 1 means that pairs gain nothing, 0.5 that they are worth twice as many draws.
+    Variances are summed over pixels. 1 means that antithetic pairs gain nothing, 0.5 that they are worth twice as many
+    draws.
     """
     ratios = []
     for image in bench.progress(range(num_images), "variance of pairs"):

@@ -1,4 +1,4 @@
-"""How cost grows: with images, draws and segments; memory with steps; a study with segmenters."""
+"""How time grows with images, draws and segments, memory with steps, and a study with segmenters."""
 
 import statistics
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 
 from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.benchmark.cases import Bench, s_map
-from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure, seconds
+from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, seconds
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
@@ -22,7 +22,7 @@ STUDY_SIZES = (50, 75, 100, 150, 200, 300)
 
 
 def growth_section(bench: Bench) -> Iterator[Measurement]:
-    """Time an S-Gradient over images, an S-SmoothGrad over draws and pooled segments over their number, four sizes."""
+    """Time S-Gradient over images, S-SmoothGrad over draws and pooling over segments, at four sizes each."""
     most = len(bench.images)
     for count in sorted({max(1, most // part) for part in (8, 4, 2, 1)}):
         images = bench.images[:count]
@@ -44,21 +44,13 @@ def _explained(bench: Bench, slic: Slic, images: torch.Tensor, target: torch.Ten
 
 
 def _whole(bench: Bench, over: str, count: int, call: partial[torch.Tensor]) -> Iterator[Measurement]:
-    # milliseconds of the whole call, so that a line through the origin is what is hoped for
-    found = measure(
-        f"growth over {over}",
-        str(count),
-        {OWN: call},
-        1,
-        repeats=bench.repeats,
-        device=bench.device,
-        progress=bench.progress,
-    )
+    # counted as one image, so that the time is that of the whole call, which should grow linearly from the origin
+    found = bench.timed(f"growth over {over}", str(count), {OWN: call}, 1)
     yield from (replace(each, batch=len(bench.images)) for each in found)
 
 
 def memory_section(bench: Bench) -> Iterator[Measurement]:
-    """Measure the memory of integrated gradients with few and with many steps, in chunks of equal size."""
+    """Measure the memory of integrated gradients with few and with many steps, in chunks of the same size."""
     image = bench.images[:1]
     target = bench.target(image)
     once = replace(bench, repeats=1)
@@ -69,12 +61,12 @@ def memory_section(bench: Bench) -> Iterator[Measurement]:
 
 
 def study_section(bench: Bench) -> Iterator[Measurement]:
-    """Time a stability study of two models under SmoothGrad with one segmenter and with six, segments warm.
+    """Time a stability study of two models under SmoothGrad with one segmenter and with six, from cached segments.
 
-    The gradients are the same for both and are computed once; what is timed is added to the median of their time.
+    Both studies need the same gradients, which are computed once; their mean time is added to what is timed.
     """
     method = SmoothGrad()
-    # a derangement needs two
+    # a derangement needs two images
     images = bench.images[: max(2, bench.max_evaluations // method.num_samples)]
     target = bench.target(images).cpu()
     explained = []

@@ -1,4 +1,4 @@
-"""Time calls in turns, and find the most memory that one of them holds."""
+"""Times calls in turns and finds their peak memory."""
 
 import ctypes
 import gc
@@ -37,11 +37,11 @@ class Measurement:
     Args:
         section: part of the table.
         what: what is computed, such as a method's name.
-        by: whose it is: ours, a peer's, or the floor below which nothing can be.
-        batch: images at a time.
-        milliseconds: per image, of each repeat.
-        peak_mib: most memory held beyond what was held before, in MiB; None where the system does not tell.
-        evaluations: gradient evaluations for each image.
+        by: whose implementation it is: ours, a peer's, or the floor that no implementation can beat.
+        batch: number of images in a call.
+        milliseconds: per image, one value for each turn.
+        peak_mib: peak memory beyond what was held before, in MiB; None if the system does not tell.
+        evaluations: number of gradient evaluations for each image.
     """
 
     section: str
@@ -76,29 +76,27 @@ def measure(
     calls: Mapping[str, Call],
     images: int,
     *,
-    repeats: int,
+    turns: Iterable[int],
     device: torch.device,
     evaluations: int = 0,
-    progress: Callable[[Iterable[int], str], Iterable[int]],
 ) -> list[Measurement]:
-    """Time several ways of computing the same, in turns, so that a slow moment of the machine meets all of them.
+    """Time several ways of computing the same thing in turns, so that a slow moment of the machine hits all of them.
 
     Args:
         section: part of the table.
         what: what is computed.
-        calls: by whose they are; each is called once to warm up, then in `repeats` turns.
-        images: images that a call works on; times are divided by it.
-        repeats: number of turns.
-        device: waited for before the clock is read.
-        evaluations: gradient evaluations for each image.
-        progress: shows how far it is.
+        calls: by their owners' names; each is called once to warm up, then once in each turn.
+        images: number of images that a call works on; times are divided by it.
+        turns: numbers of the turns; each turn starts with another call.
+        device: finishes its work before the clock is read.
+        evaluations: number of gradient evaluations for each image.
 
     Returns:
         A measurement of each call.
     """
     peaks = {by: peak_mebibytes(call, device) for by, call in calls.items()}
     times: dict[str, list[float]] = {by: [] for by in calls}
-    for turn in progress(range(repeats), f"{section}: {what}, {images} images"):
+    for turn in turns:
         order = list(calls)
         for by in order[turn % len(order) :] + order[: turn % len(order)]:
             times[by].append(seconds(calls[by], device))
@@ -126,7 +124,7 @@ def seconds(call: Call, device: torch.device) -> float:
 
 @contextmanager
 def objects_set_aside() -> Iterator[None]:
-    """Have `peak_mebibytes` look for garbage among objects made from now on: of all, it may take half a second."""
+    """Let `peak_mebibytes` look for garbage only among objects made inside; among all, that may take half a second."""
     gc.collect()
     gc.freeze()
     try:
@@ -136,11 +134,11 @@ def objects_set_aside() -> Iterator[None]:
 
 
 def peak_mebibytes(call: Call, device: torch.device) -> float | None:
-    """Return the most memory that a call holds beyond what was held before, in MiB; it is called once.
+    """Call once and return the peak memory beyond what was held before, in MiB.
 
-    Of a GPU the allocator's count; of the CPU the process's resident memory, which Linux alone can tell.
+    On a GPU this is the allocator's count, on the CPU the resident memory of the process, which only Linux reports.
     """
-    # garbage that is collected, or memory that is found free, during the call would hide as much of what it takes
+    # garbage that is collected, or free memory that is reused, during the call would hide memory that the call takes
     gc.collect()
     release = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if release is not None:
@@ -152,7 +150,7 @@ def peak_mebibytes(call: Call, device: torch.device) -> float | None:
         _wait(device)
         return (torch.cuda.max_memory_allocated(device) - before) / MEBIBYTE
     try:
-        # makes the highest value begin anew
+        # resets the highest value
         Path("/proc/self/clear_refs").write_text("5")
         resident = _status("VmRSS")
         call()

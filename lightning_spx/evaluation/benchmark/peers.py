@@ -1,4 +1,4 @@
-"""What a user would pick instead: captum's methods, scikit-image's SLIC and a loop over segments, their SSIM."""
+"""What a user would pick instead: captum's methods, scikit-image's SLIC and SSIM, and a loop over segments."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,10 +23,10 @@ Explain = Callable[[Tensor, Tensor], Tensor]
 
 
 def peer_of(method: Attribution, network: nn.Module) -> tuple[str, Explain] | None:
-    """Return the name and the counterpart of a method in another library, if there is one and it is installed.
+    """Return the library and the counterpart of a method in it, if there is one and it is installed.
 
-    The counterpart evaluates as many gradients, in chunks of the size that was the fastest. NoiseTunnel has one
-    standard deviation for a whole batch: that of the mean range of its images.
+    The counterpart evaluates as many gradients, in chunks of the size that was fastest. NoiseTunnel takes one standard
+    deviation for a whole batch, here that for the mean range of its images.
     """
     if isinstance(method, GradCAM):
         return (PYTORCH_GRAD_CAM, _grad_cam(network)) if find_spec("pytorch_grad_cam") else None
@@ -60,7 +60,7 @@ def peer_of(method: Attribution, network: nn.Module) -> tuple[str, Explain] | No
 
 
 def _at_once(images: Tensor) -> int:
-    # of 224 px images through a ResNet-50: more gained nothing, and on a CPU nothing does
+    # measured with 224 px images and a ResNet-50: larger chunks were not faster, and on a CPU none were
     return 400 if images.device.type == "cuda" else 8
 
 
@@ -80,13 +80,13 @@ def _grad_cam(network: nn.Module) -> Explain:
 
 
 def scikit_slic(images: Tensor, n_segments: int, compactness: float) -> NDArray[np.int64]:
-    """Segment one image after the other, `(N, 3, H, W)` to `(N, H, W)`."""
+    """Segment images one by one with scikit-image, `(N, 3, H, W)` to `(N, H, W)`."""
     photos = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return np.stack([slic(photo, n_segments, compactness, start_label=0) for photo in photos])
 
 
 def pooling_loop(attribution: NDArray[np.float32], segments: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Replace the values of each segment and channel by their mean, segment after segment.
+    """Replace the values of each segment and channel by their mean, segment by segment.
 
     Args:
         attribution: `(N, C, H, W)`.
@@ -117,7 +117,7 @@ def scaled_map(attribution: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def scikit_ssim(first: Tensor, second: Tensor) -> list[float]:
-    """SSIM of scikit-image with the settings of `saliency_ssim`, map after map."""
+    """Return the SSIM of scikit-image with the settings of `saliency_ssim`, map by map."""
     similarity: Callable[..., float] = metrics.structural_similarity
     pairs = zip(first.cpu().numpy(), second.cpu().numpy(), strict=True)
     return [
@@ -127,13 +127,13 @@ def scikit_ssim(first: Tensor, second: Tensor) -> list[float]:
 
 
 def torchmetrics_ssim(first: Tensor, second: Tensor) -> Tensor:
-    """SSIM of torchmetrics with the same window."""
+    """Return the SSIM of torchmetrics with the same window, `(N,)`."""
     value = structural_similarity_index_measure(first[:, None], second[:, None], data_range=1.0, reduction="none")
     return value[0] if isinstance(value, tuple) else value
 
 
 def spearman_loop(maps: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Spearman distances of every two of `(M, N, H, W)` maps by SciPy, `(pairs, N)`."""
+    """Return SciPy's Spearman distances between every two of M models' maps `(M, N, H, W)`, `(pairs, N)`."""
     pairs = combinations(maps.reshape(*maps.shape[:2], -1), 2)
     rho = [[spearmanr(*maps_of_image).statistic for maps_of_image in zip(*pair, strict=True)] for pair in pairs]
     distances: NDArray[np.float64] = np.sqrt(1 - np.abs(np.array(rho)))

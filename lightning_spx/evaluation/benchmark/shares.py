@@ -1,4 +1,4 @@
-"""What the times say together: what comes after the gradients, and how much of the device the gradients use."""
+"""Compares the times: what is added to the gradients, and how much of the device the gradients use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from lightning_spx.attribution.guards import Precision, explaining
 from lightning_spx.evaluation.benchmark.cases import AFTER, GRADIENTS, Bench, precision_of
 from lightning_spx.evaluation.benchmark.measure import OWN, seconds
 
-MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the product that says what a device can do
+MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the matrix product that shows what a device can do
 TURNS = 5
 ARITHMETIC = ["method", "batch", "precision", "gflop", "tflops", "product_tflops", "share"]
 
 
 def shares(table: pd.DataFrame) -> pd.DataFrame:
-    """Say what segments, pooling and map take on top of the gradients, for every method and batch that was timed.
+    """Return what segments, pooling and map add to the gradients, for every timed method and batch.
 
     Args:
         table: rows of `Measurement.row`.
@@ -43,7 +43,7 @@ def shares(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
-    """Compare the arithmetic of the gradients with a large matrix product of the same precision on the same device.
+    """Compare the speed of the gradients with a large matrix product in the same precision on the same device.
 
     Returns:
         Columns `method`, `batch`, `precision`, `gflop` of one gradient, `tflops` reached, `product_tflops` and `share`.
@@ -51,7 +51,7 @@ def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
     gflop = gflop_of_a_gradient(bench.network, bench.images[:1])
     rows = []
     own = table[(table["by"] == OWN) & (table["section"] == GRADIENTS) & (table["evaluations"] > 0)]
-    # GradCAM goes back to its layer alone
+    # GradCAM goes back only to its layer, not to the input
     own = own[[not isinstance(bench.methods[str(name)], GradCAM) for name in own["what"]]]
     products: dict[Precision, float] = {}
     for row in own.to_dict("records"):
@@ -74,10 +74,10 @@ def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gflop_of_a_gradient(network: nn.Module, image: Tensor) -> float:
-    """Count the multiplications and additions of a forward and a backward pass to the input, in thousands of millions.
+    """Count the multiplications and additions of a forward and a backward pass to the input, in billions.
 
     Args:
-        network: any.
+        network: takes the image.
         image: `(1, C, H, W)`.
 
     Example:
@@ -91,9 +91,9 @@ def gflop_of_a_gradient(network: nn.Module, image: Tensor) -> float:
 
 
 def product_tflops(device: torch.device, precision: Precision) -> float:
-    """Return what the device reaches in a product of two large matrices, in million millions of operations a second.
+    """Return the speed of the device in a product of two large matrices, in trillions of operations per second.
 
-    On a GPU float32 is rounded to TF32 where convolutions round it (`torch.backends.cudnn.allow_tf32`).
+    On a GPU float32 is rounded to TF32 if convolutions round it (`torch.backends.cudnn.allow_tf32`).
     """
     size = MATRIX.get(device.type, 2048)
     matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)

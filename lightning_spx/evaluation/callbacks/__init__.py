@@ -1,1 +1,1 @@
-"""The steps behind `SaliencyEvaluator`: batches -> the same images -> maps -> agreement -> files and loggers."""
+"""Lightning callbacks. `SaliencyEvaluator` goes from batches to chosen images, maps, agreement, files and loggers."""

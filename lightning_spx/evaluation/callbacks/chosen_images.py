@@ -1,4 +1,4 @@
-"""The images that are explained at every evaluation: chosen once, spread over the classes, shared by all processes."""
+"""Chooses the images that every evaluation explains: once, spread over the classes, the same on all processes."""
 
 import hashlib
 from bisect import insort
@@ -20,8 +20,8 @@ class ChosenImages:
     Args:
         images: (N, C, H, W) as the model takes them.
         label: (N,) int64.
-        mask: (N, H, W) bool, or None unless all have one.
-        num_other_sizes: images that were passed over because their size is not the first one's.
+        mask: (N, H, W) bool; None unless all images have one.
+        num_other_sizes: number of images that were skipped because their size differs from the first one's.
     """
 
     images: Tensor
@@ -31,12 +31,13 @@ class ChosenImages:
 
 
 class EvenPlaces:
-    """The first places in a stream of labels, evenly over the classes: all first ones of a class before any second one.
+    """Chooses places in a stream of labels evenly over the classes: the first of every class before any second one.
 
-    The choice is that of one look at the whole stream. It is also that from what was chosen of each of its shares.
+    The choice is the same as if the whole stream were known, and the same if it is made again from the choices of
+    several shares of the stream.
 
     Args:
-        num_places: at most.
+        num_places: number of places to choose at most.
 
     Example:
         >>> even = EvenPlaces(num_places=3)
@@ -50,11 +51,11 @@ class EvenPlaces:
         self._ranks: list[tuple[int, int]] = []  # (how many of its class came first, place), sorted
 
     def offer(self, label: int, place: int) -> bool:
-        """Look at the next label; True if its place is chosen for now, perhaps instead of another.
+        """Look at the next label; return whether its place is chosen for now, perhaps instead of another.
 
         Args:
             label: class.
-            place: larger than that of every label before.
+            place: position in the stream, larger than all before.
         """
         rank = (self._occurrences[label], place)
         self._occurrences[label] += 1
@@ -71,7 +72,7 @@ class EvenPlaces:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """An image on the CPU, (C, H, W), that shares its memory with no other."""
+    """An image on the CPU, (C, H, W), in memory of its own."""
 
     place: int
     label: int
@@ -82,11 +83,12 @@ class _Candidate:
 class ImageChooser:
     """Chooses images from a loader's batches while they pass: the first ones, evenly over the classes.
 
-    The first ones alone would be of one class if the loader is sorted by class. The choice depends neither on the
-    batch size nor, under Lightning's distributed sampler, on the number of processes. It holds `num_images` images.
+    Without regard to classes, a loader that is sorted by class would give images of one class. The choice depends
+    neither on the batch size nor, under Lightning's distributed sampler, on the number of processes. The chooser holds
+    `num_images` images in memory.
 
     Args:
-        num_images: at most.
+        num_images: number of images to choose at most.
 
     Example:
         >>> chooser = ImageChooser(num_images=2)
@@ -107,7 +109,7 @@ class ImageChooser:
         """Look at the next batch.
 
         Raises:
-            ValueError: it has no labels.
+            ValueError: the batch has no labels.
         """
         if batch.label is None:
             raise ValueError(f"Expected a batch with labels, got images {describe(batch.images)} alone. {ADVICE}")
@@ -126,7 +128,7 @@ class ImageChooser:
         for place in self._candidates.keys() - set(places):
             del self._candidates[place]
         rows = [place - start for place in places if place >= start]
-        # one transfer for the batch, then one copy for each image: a view would keep all of the batch alive
+        # one transfer for the batch, then a copy of each image, because a view would keep the whole batch in memory
         images = batch.images[rows].cpu()
         masks = None if batch.mask is None else batch.mask[rows].cpu()
         for position, row in enumerate(rows):
@@ -135,15 +137,16 @@ class ImageChooser:
             self._candidates[candidate.place] = candidate
 
     def chosen(self) -> ChosenImages | None:
-        """Return what was chosen in the order of the loader, of all processes, each picture once; None for none.
+        """Return the images chosen by all processes, in the order of the loader and without repetitions.
 
-        Every process must call this, and all get the same.
+        Every process must call this, and all get the same images; None if there are none.
         """
         own = ([self._candidates[place] for place in sorted(self._candidates)], self.num_other_sizes)
         shares = [own] * num_processes()
         if len(shares) > 1:
             distributed.all_gather_object(shares, own)
-        # distributed samplers deal the images out in turns, so places are turns; the sort leaves processes in order
+        # Distributed samplers give images to the processes in turns, so equal places are of the same turn; a stable
+        # sort keeps the processes in order.
         candidates = sorted((each for share, _ in shares for each in share), key=lambda each: each.place)
         alike = [each for each in candidates if each.image.shape == candidates[0].image.shape]
         distinct = _each_once(alike)
@@ -163,7 +166,7 @@ class ImageChooser:
 
 
 def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:
-    """Drop repeated pictures: a sampler that evens out the processes repeats some; so may a data set."""
+    """Drop repeated pictures; a sampler repeats some to give all processes equally many, and so may a data set."""
     distinct: dict[bytes, _Candidate] = {}
     for candidate in candidates:
         pixels = candidate.image.float().contiguous().numpy()  # NumPy has no bfloat16

@@ -1,4 +1,4 @@
-"""What else is in a Trainer: a second evaluator, and whatever monitors a number of the evaluator's."""
+"""Checks the other parts of a Trainer: a second evaluator, and all that monitor a number of the evaluator's."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from lightning_spx.reporting.rows import PIXEL
 
 AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
 PARTS = ("", "/floor", "/excess")
-STAGES = ("val/", "test/", "")  # the last one for who has forgotten it
+STAGES = ("val/", "test/", "")  # without a stage: the user forgot it
 EPOCHS = 1000  # looked ahead at most
 
 
 def refuse_second(trainer: Trainer, kind: type[Callback]) -> None:
-    """Raise a ValueError if a Trainer has two evaluators, which would log the same names and write the same files."""
+    """Raise a ValueError if a Trainer has two evaluators: they would log the same names and write the same files."""
     count = sum(isinstance(callback, kind) for callback in vars(trainer)["callbacks"])
     if count > 1:
         raise ValueError(
@@ -31,16 +31,16 @@ def refuse_second(trainer: Trainer, kind: type[Callback]) -> None:
 
 @dataclass(frozen=True)
 class Watch:
-    """Somebody who looks at a number every so many epochs.
+    """A callback or scheduler that looks at a number every so many epochs.
 
     Args:
-        who: a class's name.
-        monitor: the number's name.
-        every: epochs between two looks, or None where that is not known.
-        strict: whether a number that is not there is an error to it.
-        remedy: what to set so that it looks when there is a number, with a place for epochs.
-        harm: what comes of an old number that it takes for a new one, with a place for epochs.
-        at_epoch_end: whether it looks after all validations of an epoch, not after each.
+        who: name of its class.
+        monitor: name of the number.
+        every: epochs between two looks; None if unknown.
+        strict: whether it raises an error when the number is missing.
+        remedy: what to set so that it looks only when the number exists; `{}` stands for epochs.
+        harm: what happens when it takes an old number for a new one; `{}` stands for epochs.
+        at_epoch_end: whether it looks once after all validations of an epoch, instead of after each.
     """
 
     who: str
@@ -53,7 +53,7 @@ class Watch:
 
 
 def watches(trainer: Trainer) -> Iterator[Watch]:
-    """List who monitors a number in a fit, callbacks and schedulers of the learning rate; some do not in a dry run."""
+    """List the callbacks and learning-rate schedulers that monitor a number in a fit; a dry run leaves some idle."""
     wet = not getattr(trainer, "fast_dev_run", False)
     for callback in vars(trainer)["callbacks"]:
         monitor, who = getattr(callback, "monitor", None), type(callback).__name__
@@ -82,7 +82,7 @@ def logged_names(settings: Settings, masks: bool) -> list[str]:
 
     Args:
         settings: of the callback.
-        masks: whether batches have a mask, as far as is known.
+        masks: whether batches have a mask; True if that is not known yet.
 
     Example:
         >>> from lightning_spx.evaluation import SaliencyEvaluator
@@ -98,12 +98,12 @@ def logged_names(settings: Settings, masks: bool) -> list[str]:
 
 
 def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
-    """Raise a ValueError if a number is monitored that is named like one of the evaluator's, and is none of them.
+    """Raise a ValueError if a monitored number is named like one of the evaluator's but is none of them.
 
     Args:
         trainer: of the fit, with its optimizers.
         settings: of the callback.
-        masks: whether batches have a mask, as far as is known.
+        masks: whether batches have a mask; True if that is not known yet.
     """
     names = logged_names(settings, masks)
     alike = tuple(f"{stage}{metric}/" for stage in STAGES for metric in (*AGREEMENT, *LOCALIZATION))
@@ -118,23 +118,23 @@ def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
 
 
 def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resumed: bool) -> None:
-    """Refuse who looks at a number before there is one, and warn of who looks at an old one.
+    """Refuse a callback that looks at a number before it has a value, and warn of one that looks at an old value.
 
     Args:
         trainer: of the fit, with its optimizers.
         settings: of the callback.
-        every_n_epochs: between evaluations.
-        resumed: whether there have been evaluations before this fit.
+        every_n_epochs: number of epochs between evaluations.
+        resumed: whether an earlier fit evaluated already.
 
     Raises:
-        ValueError: the number has no value yet at the first look; says what to set.
+        ValueError: the number has no value at the first look; the error says what to set.
     """
     between, last = trainer.check_val_every_n_epoch or 1, trainer.max_epochs
     epochs = range(EPOCHS if last is None or last < 0 else min(last, EPOCHS))
     validated = [(epoch + 1) % between == 0 for epoch in epochs]
     evaluated = [validated[epoch] and (epoch + 1) % every_n_epochs == 0 for epoch in epochs]
     interval = trainer.val_check_interval
-    # how many batches an epoch has is not known yet: two validations of some batches may be in it
+    # the number of batches of an epoch is not known yet, so an interval in batches may mean two validations
     validations = round(1 / interval) if isinstance(interval, float) else 2
     names = logged_names(settings, masks=True)
     for watch in watches(trainer):
@@ -143,7 +143,7 @@ def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resum
         drift = f"/{PREVIOUS}" in watch.monitor or not settings.checkpoints
         least = 2 if drift and watch.monitor.split("/")[1] in AGREEMENT else 1
         looks = [epoch for epoch in epochs if validated[epoch] and (epoch + 1) % watch.every == 0]
-        # the evaluations before each look, in its own epoch the first one or all
+        # evaluations before each look; of the look's own epoch the first one counts, or all at its end
         counts = [
             validations * sum(evaluated[:epoch]) + evaluated[epoch] * (validations if watch.at_epoch_end else 1)
             for epoch in looks

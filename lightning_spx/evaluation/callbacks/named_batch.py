@@ -1,4 +1,4 @@
-"""Batches of any loader -> images, labels and masks under their names."""
+"""A batch of any loader -> its images, labels and masks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ ADVICE = (
     "Set `batch_to_images` of SaliencyEvaluator to a function from a batch to (image, label) or to a dict with "
     "`image`, `label` and, where there is one, `mask`."
 )
-MOST_PARTS = 6  # of a batch that a message describes
+MOST_PARTS = 6  # of a batch, in a message
 
 
 @dataclass(frozen=True)
 class NamedBatch:
-    """A batch of which every part is known.
+    """A batch with a name for each part.
 
     Args:
         images: (N, C, H, W) as the model takes them, normalised if the loader normalises.
-        label: (N,) int64, or None for images to predict.
-        mask: (N, H, W) bool, True on the object, or None.
+        label: (N,) int64; None for images to predict.
+        mask: (N, H, W) bool, True on the object; None without masks.
     """
 
     images: Tensor
@@ -35,13 +35,14 @@ def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> N
     """Recognise the parts of a batch: a dict with `image` and `label`, a pair (image, label, ...), or images alone.
 
     Args:
-        batch: what the loader gives. Images are floating point (N, C, H, W), labels integers (N,) or (N, 1); a mask
-            (N, H, W) or (N, 1, H, W) of any type, the object where it is above 0.5, is known in a dict alone.
-        batch_to_images: turns it into one of these first.
+        batch: what the loader returns. Images are floating point (N, C, H, W), labels integers (N,) or (N, 1). Masks
+            (N, H, W) or (N, 1, H, W) are read from dicts only; the object is where a mask is above 0.5.
+        batch_to_images: turns the batch into one of these forms first.
 
     Raises:
-        TypeError: it is none of these, or a part is not the tensor that it should be; says which argument to set.
-        ValueError: shapes do not fit; says which argument to set.
+        TypeError: the batch has none of these forms, or a part is not the expected tensor; the error says which
+            argument to set.
+        ValueError: shapes do not fit; the error says which argument to set.
 
     Example:
         >>> import torch
@@ -76,7 +77,7 @@ def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> N
 
 
 def describe(parts: object) -> str:
-    """Say in a few words what a batch is made of.
+    """Describe the parts of a batch in a few words.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Outcomes -> files of the result folder, which are the truth, and the loggers, which mirror them."""
+"""Writes outcomes to files of the result folder and mirrors them in the loggers."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,19 +29,22 @@ from lightning_spx.reporting import (
     picture_of,
     stability_table,
 )
-from lightning_spx.reporting.rows import ALL_PAIRS, without_controls
+from lightning_spx.reporting.rows import without_controls
+from lightning_spx.reporting.scalars import numbers_of
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.reporting.trainer_folder import trainer_folder
 from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import file_name, write_atomic, write_table
 
 FOLDER = "saliency"
+# those of a row that a summary logs
+NUMBERS = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")
 
 
 def result_folder(trainer: Trainer, out: str | Path | None) -> Path | None:
-    """Return where files go: `out`, or `saliency` in the run's folder of the first logger; None in a `fast_dev_run`.
+    """Return the folder for files: `out`, or `saliency` in the first logger's folder; None in a `fast_dev_run`.
 
-    Without a logger it is `saliency` under the Trainer's root, or `saliency-v1` and so on where that is taken.
+    Without a logger it is `saliency` under the Trainer's root, or `saliency-v1` and so on if that exists.
     """
     if getattr(trainer, "fast_dev_run", False):
         return None
@@ -56,7 +59,7 @@ def result_folder(trainer: Trainer, out: str | Path | None) -> Path | None:
 
 
 def panels(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, NDArray[np.uint8]]:
-    """Draw a few images for each method: image, segments, this model's maps and those of the first other model."""
+    """Draw a few images for each method, with segments, this model's maps and those of the first other model."""
     chosen = spread_positions(len(explained.images))
     photos = explained.images[chosen]
     outlined = {name: outline_segments(photos, segments[chosen]) for name, segments in explained.segments.items()}
@@ -74,10 +77,10 @@ def panels(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -
 
 
 class Output:
-    """Writes and logs what one run of a Trainer finds; does nothing but on the first process.
+    """Writes and logs the results of one run of a Trainer, on the first process only.
 
     Args:
-        folder: receives the files, or None for none.
+        folder: receives the files; None writes none.
         loggers: of the Trainer.
         settings: of the callback.
     """
@@ -101,7 +104,7 @@ class Output:
             log_picture(self.loggers, f"{stage}/panels/{method}", picture, step)
 
     def segments(self, explained: ExplainedImages, class_of: Sequence[str], stage: str, step: int) -> None:
-        """Log a few images under their segments, which do not change."""
+        """Log a few images with their segments, which stay the same in all evaluations."""
         chosen = spread_positions(len(explained.images))
         segments = {name: segments[chosen] for name, segments in explained.segments.items()}
         captions = [class_of[position] for position in chosen]
@@ -116,15 +119,15 @@ class Output:
         dataset: str,
         weights: str,
     ) -> None:
-        """Write numbers with intervals and gains and the values per image, log them, and print the table of SSIM.
+        """Write and log numbers with intervals and gains and the values per image, and print the table of SSIM.
 
         Args:
             outcome: of the evaluation.
-            per_image: its rows, controls among them.
+            per_image: its rows, controls included.
             explained: the images.
             stage: `val` or `test`.
-            dataset: its name in the table.
-            weights: which ones of the model were explained, in a few words.
+            dataset: name of the data in the table.
+            weights: which weights of the model were explained, in a few words.
         """
         results = summarise(
             per_image,
@@ -139,18 +142,21 @@ class Output:
             write_table(self.folder / f"{stage}_per_image.csv", values)
         log_table(self.loggers, f"{stage}/results", results)
         log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, self.settings.magnitude))
-        log_summary(self.loggers, summary_scalars(results, stage))
+        scalars = numbers_of(
+            results, lambda row: f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}", NUMBERS
+        )
+        log_summary(self.loggers, scalars)
         print_table(Console(), stability_table(results, "saliency_ssim", ""))
 
     def finish(self, name: str) -> None:
-        """Hand the folder to the loggers that keep folders, and say where it is."""
+        """Give the folder to the loggers that store folders, and print its path."""
         if self.folder is not None and self.folder.is_dir():
             log_folder(self.loggers, name, self.folder)
             Console().print(f"saliency: {self.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def image_values(outcome: Outcome, explained: ExplainedImages) -> pd.DataFrame:
-    """Return a row for each image: its classes, the explained class's probability, and its agreement values."""
+    """Return a row for each image: its classes, the probability of the explained class, and its agreement values."""
     table = pd.DataFrame(
         {
             "position": range(len(outcome.maps.preds)),
@@ -168,7 +174,7 @@ def image_values(outcome: Outcome, explained: ExplainedImages) -> pd.DataFrame:
 
 
 def _cells(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, list[NDArray[np.uint8]]]:
-    """Draw every image and each of its maps as a picture of its own."""
+    """Draw every image and each of its maps as separate pictures."""
     cells = {"image": [picture_of(photo) for photo in explained.images]}
     for name, segments in explained.segments.items():
         cells[name] = [picture_of(photo) for photo in outline_segments(explained.images, segments)]
@@ -176,14 +182,3 @@ def _cells(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -
         for name, maps in pooled_maps(attribution, explained, magnitude).items():
             cells[row_name(method, name)] = [picture_of(one) for one in maps]
     return cells
-
-
-def summary_scalars(results: pd.DataFrame, stage: str) -> dict[str, float]:
-    """Name the numbers of a summary: metric, method, and which number it is."""
-    scalars: dict[str, float] = {}
-    own = without_controls(results[results["pair"] == ALL_PAIRS])
-    for _, row in own.iterrows():
-        prefix = f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}"
-        numbers = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")
-        scalars |= {f"{prefix}/{name}": float(row[name]) for name in numbers if pd.notna(row[name])}
-    return scalars

@@ -1,4 +1,4 @@
-"""One set of images through every stage: chosen, restored, segmented, explained, compared."""
+"""The stages of an evaluation: images are chosen, restored, segmented, explained and compared."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,8 +31,8 @@ class Outcome:
     """What one evaluation found.
 
     Args:
-        maps: of the evaluated model.
-        others: of the models that it was compared with, by name.
+        maps: maps of the evaluated model.
+        others: maps of the models that it was compared with, by name.
         per_image: rows of `compare_with`; None if there was nothing to compare with.
         scalars: numbers by name, without the stage.
     """
@@ -45,12 +45,12 @@ class Outcome:
 
 @dataclass
 class EvaluationPipeline:
-    """Evaluations of one module on the same images of one loader; what does not change is computed once.
+    """Evaluates one module on the same images of one loader; segments and references' maps are computed once.
 
     Args:
         settings: of the callback.
-        explained: the chosen images, once they are.
-        check_labels: refuses labels that the module has no logits for, once that is known.
+        explained: the chosen images; None until they are chosen.
+        check_labels: refuses labels without a logit of the module; None while their number is unknown.
     """
 
     settings: Settings
@@ -61,16 +61,16 @@ class EvaluationPipeline:
 
     def __post_init__(self) -> None:
         """Begin without images."""
-        # in every process, also in one that never sees a batch: choosing is something that all do together
+        # every process needs a chooser, even one that never sees a batch, because all processes choose together
         self._chooser = ImageChooser(self.settings.num_images)
 
     def look_at(self, batch: object) -> None:
-        """Choose from the next batch of the first pass through the loader."""
+        """Choose images from the next batch, during the first pass through the loader."""
         if self.explained is None:
             self._chooser.add(name_batch(batch, self.settings.batch_to_images))
 
     def has_images(self) -> bool:
-        """Segment the chosen images, once; False, with a warning, if there are too few of them."""
+        """Segment the chosen images once; return False, with a warning, if there are too few of them."""
         if self.explained is not None:
             return True
         chosen = self._chooser.chosen()
@@ -101,13 +101,13 @@ class EvaluationPipeline:
         number: int,
         state: Mapping[str, Any] | None = None,
     ) -> ModelMaps | None:
-        """Explain the images with a module; None if its outputs or gradients are not finite.
+        """Explain the images with a module; return None if its outputs or gradients are not finite.
 
         Args:
             module: on its device.
             methods: by their names.
-            number: of the explanation; each has noise of its own, after that of the references.
-            state: weights and buffers in place of the module's own.
+            number: number of the explanation; it seeds the noise, after the numbers of the references.
+            state: weights and buffers that replace the module's own.
         """
         return self._explain(module, methods, len(self.settings.checkpoints) + number, state)
 
@@ -144,8 +144,8 @@ class EvaluationPipeline:
             module: on its device.
             methods: by their names.
             number: of the evaluation.
-            previous: maps of the module's previous state, to compare with.
-            controls: whether to compare the controls, too.
+            previous: maps of the module's previous state to compare with.
+            controls: whether to compare the controls too.
 
         Returns:
             The outcome, or None if the module's outputs or gradients are not finite.
@@ -200,7 +200,7 @@ class EvaluationPipeline:
         return Outcome(maps, others, per_image, scalars)
 
     def _explain_references(self, module: LightningModule, methods: Mapping[str, Attribution]) -> dict[str, ModelMaps]:
-        """Return the references' maps under these methods; each is explained once under each method."""
+        """Return the maps of the references; each reference is explained once under each method."""
         for number, (name, checkpoint) in enumerate(self.settings.checkpoints.items()):
             known = self._references.get(name)
             missing = {key: m for key, m in methods.items() if known is None or key not in known.attributions}
@@ -215,7 +215,7 @@ class EvaluationPipeline:
 
 
 def _warn_of_itself(name: str, maps: ModelMaps, other: ModelMaps) -> None:
-    """Say that a reference is the model itself, or differs only in weights that no file holds."""
+    """Warn if a reference is the model itself, or differs only in weights that its file does not hold."""
     common = maps.attributions.keys() & other.attributions.keys()
     blank = not any(bool(maps.attributions[key].any()) for key in common)
     if common and not blank and all(torch.equal(maps.attributions[key], other.attributions[key]) for key in common):

@@ -1,4 +1,4 @@
-"""Maps of predicted classes, beside the predictions and in files."""
+"""Explains predicted classes; the maps go into the predictions and into files."""
 
 from pathlib import Path
 
@@ -23,8 +23,8 @@ class PredictedMaps:
 
     Args:
         settings: of the callback.
-        folder: receives `predictions/batch_<loader>_<batch>_<process>.npz`, or None for no files.
-        weights: which ones of the model are explained, in a few words; written beside the maps unless they are `own`.
+        folder: receives `predictions/batch_<loader>_<batch>_<process>.npz`; None writes no files.
+        weights: which weights of the model are explained, in a few words; the files name them unless they are `own`.
     """
 
     def __init__(self, settings: Settings, folder: Path | None, weights: str = "own") -> None:
@@ -33,16 +33,16 @@ class PredictedMaps:
         self.weights = weights
 
     def add(self, module: LightningModule, outputs: object, batch: object, name: str) -> None:
-        """Explain a batch's predicted classes, put the maps into its predictions and write them.
+        """Explain the predicted classes of a batch, add the maps to its predictions and write them.
 
         Args:
             module: on its device.
             outputs: the module's predictions; a dict receives the maps, (N, H, W) by method, under `saliency`.
-            batch: what the loader gave; needs no labels.
+            batch: what the loader returned; it needs no labels.
             name: of the file.
         """
         parts = batch if self.settings.batch_to_images is None else self.settings.batch_to_images(batch)
-        # what a loader of images to predict has beside them, paths or numbers, is no matter here
+        # a loader for prediction may return more than images, such as paths or numbers, which are ignored
         if isinstance(parts, list | tuple) and parts:
             parts = parts[0]
         images = self.settings.scale.restore(name_batch(parts).images)

@@ -1,4 +1,4 @@
-"""The state that was evaluated last, which the next one is compared with, also after a resume."""
+"""The state of the model at the last evaluation, to compare the next one with it, even after a resume."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class PreviousState:
     """What is known of the last evaluation.
 
     Args:
-        outcome: what it found, or None if this run has had none yet.
-        step: when it was.
-        mark: of the weights that it explained, see `parameter_mark`; None where an older checkpoint does not say.
-        weights: the weights that an earlier run has evaluated last, on the CPU, before they are explained.
+        outcome: what it found; None if this run has not evaluated yet.
+        step: the global step at which it took place.
+        mark: of the weights that it explained, see `parameter_mark`; None if an older checkpoint does not say.
+        weights: the last evaluated weights of an earlier run, on the CPU, until they are explained again.
     """
 
     outcome: Outcome | None = None
@@ -32,17 +32,17 @@ class PreviousState:
     weights: Mapping[str, Tensor] | None = None
 
     def maps(self, step: int, mark: str) -> ModelMaps | None:
-        """Return the maps of the last state that is not this one: the end of a fit evaluates what a validation has."""
+        """Return the maps of the last different state; the end of a fit may evaluate a state that a validation had."""
         if self.outcome is None:
             return None
         same = self.step == step and self.mark == mark
         return self.outcome.others.get(PREVIOUS) if same else self.outcome.maps
 
     def resume(self, module: LightningModule, file: Mapping[str, Any]) -> None:
-        """Find the weights that were evaluated last: the module's, or those of the checkpoint where they are averages.
+        """Find the weights that were evaluated last: the module's, or the checkpoint's if those were averages.
 
         Args:
-            module: with the weights with which training goes on.
+            module: the module with which training continues.
             file: the checkpoint's `state_dict`.
         """
         own = weights_of(module)

@@ -1,4 +1,4 @@
-"""One evaluation after another in a Trainer: explained, compared with the one before, logged and written."""
+"""Runs one evaluation after another in a Trainer: explains, compares with the one before, logs and writes."""
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
@@ -21,20 +21,20 @@ class Rounds:
     def __init__(self, settings: Settings, history: list[dict[str, float | str]]) -> None:
         self.settings = settings
         self.history = history
-        self.evaluation = EvaluationPipeline(settings)
+        self.pipeline = EvaluationPipeline(settings)
         self.previous = PreviousState()
         self.output = Output(None, [], settings)
 
     def validated(self, trainer: Trainer, module: LightningModule) -> None:
-        """Evaluate the module, with the weights that a validation has scored, and log what is found."""
+        """Evaluate the module with the weights that a validation scored, and log the outcome."""
         step, methods, number = trainer.global_step, self.settings.methods, len(self.history)
         mark = parameter_mark(module)
         maps = self.previous.maps(step, mark)
         if self.previous.weights is not None:
-            maps = self.evaluation.explain(module, methods, number - 1, self.previous.weights)
+            maps = self.pipeline.explain(module, methods, number - 1, self.previous.weights)
             self.previous.weights = None
         maps = maps if self.settings.with_previous else None
-        outcome = self.evaluation.evaluate(module, methods, number, maps)
+        outcome = self.pipeline.evaluate(module, methods, number, maps)
         if outcome is None:
             return
         module.log_dict({f"val/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
@@ -47,7 +47,7 @@ class Rounds:
         self.previous = PreviousState(outcome, step, mark)
 
     def fitted(self, trainer: Trainer, module: LightningModule) -> None:
-        """Summarise the weights that a fit has left behind; the module may have been moved to the CPU since."""
+        """Summarise the weights at the end of a fit; the module may be back on the CPU by then."""
         home = module.device
         module.to(trainer.strategy.root_device)
         self._summarise(trainer, module, "val")
@@ -55,7 +55,7 @@ class Rounds:
         self.output.finish("saliency")
 
     def tested(self, trainer: Trainer, module: LightningModule) -> None:
-        """Summarise the module, with the weights that a test has scored, and log what is found."""
+        """Summarise the module with the weights that a test scored, and log the outcome."""
         outcome = self._summarise(trainer, module, "test")
         if outcome is not None:
             module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
@@ -63,12 +63,12 @@ class Rounds:
             self.output.finish("saliency")
 
     def _summarise(self, trainer: Trainer, module: LightningModule, stage: str) -> Outcome | None:
-        evaluation, methods = self.evaluation, self.settings.final_methods
+        pipeline, methods = self.pipeline, self.settings.final_methods
         rank_zero_info(f"SaliencyEvaluator: summary of {', '.join(methods)}")
         previous = self.previous.maps(trainer.global_step, parameter_mark(module))
         previous = previous if self.settings.with_previous else None
-        outcome = evaluation.evaluate(module, methods, len(self.history), previous, controls=True)
-        if outcome is None or evaluation.explained is None:
+        outcome = pipeline.evaluate(module, methods, len(self.history), previous, controls=True)
+        if outcome is None or pipeline.explained is None:
             return None
         if outcome.per_image is None:
             rank_zero_info("SaliencyEvaluator: nothing to compare with, so no agreement; see `references`.")
@@ -76,11 +76,11 @@ class Rounds:
             data = getattr(trainer, "datamodule", None)
             dataset = "the loader's images" if data is None else type(data).__name__
             weights = name_weights(trainer, module, validating=False)
-            self.output.summary(outcome, outcome.per_image, evaluation.explained, stage, dataset, weights)
+            self.output.summary(outcome, outcome.per_image, pipeline.explained, stage, dataset, weights)
         return outcome
 
     def _show(self, outcome: Outcome, stage: str, trainer: Trainer, first: bool) -> None:
-        explained = self.evaluation.explained
+        explained = self.pipeline.explained
         if explained is None or not trainer.is_global_zero:
             return
         # Lightning logs the validation after the n-th step at step n - 1

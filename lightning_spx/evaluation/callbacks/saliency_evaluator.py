@@ -134,8 +134,8 @@ class SaliencyEvaluator(Callback):
         self._is_set_up = self._is_tried = self._has_fitted = False
 
     @property
-    def _evaluation(self) -> EvaluationPipeline:
-        return self._rounds.evaluation
+    def _pipeline(self) -> EvaluationPipeline:
+        return self._rounds.pipeline
 
     @property
     def state_key(self) -> str:
@@ -231,10 +231,10 @@ class SaliencyEvaluator(Callback):
             tried = try_out(self.settings, pl_module, batch, self._methods_to_try(trainer))
             if trainer.state.fn == TrainerFn.FITTING:
                 check_names(trainer, self.settings, tried.masks)
-            self._evaluation.check_labels = tried.check_labels
+            self._pipeline.check_labels = tried.check_labels
             self._is_tried = True
         if not trainer.sanity_checking:
-            self._evaluation.look_at(batch)
+            self._pipeline.look_at(batch)
 
     def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
         """Return the methods that run later in fit and not already in this pass."""
@@ -251,7 +251,7 @@ class SaliencyEvaluator(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate if an evaluation is due, which it never is in the sanity check."""
         with self._scored.in_place(pl_module):
-            if not trainer.sanity_checking and self._evaluation.has_images() and self._is_due(trainer):
+            if not trainer.sanity_checking and self._pipeline.has_images() and self._is_due(trainer):
                 self._rounds.validated(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -260,13 +260,13 @@ class SaliencyEvaluator(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Summarise the final weights, which are known only after the last hook of every other callback in fit."""
-        if stage == "fit" and self._has_fitted and self._evaluation.has_images():
+        if stage == "fit" and self._has_fitted and self._pipeline.has_images():
             self._rounds.fitted(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate and summarise."""
         with self._tested.in_place(pl_module):
-            if self._evaluation.has_images():
+            if self._pipeline.has_images():
                 self._rounds.tested(trainer, pl_module)
 
     def on_predict_batch_end(

@@ -1,4 +1,4 @@
-"""Which weights a pass through a loader scored, where a callback swaps others in for it, as averages of weights are."""
+"""Finds the weights that a pass through a loader scored, in case a callback swaps averages in for the pass."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +15,14 @@ BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by the
 
 
 class ScoredWeights:
-    """Keeps the weights of a pass until its end, if somebody may put others in their place before.
+    """Keeps the weights of a pass until its end, if another callback may replace them before.
 
-    A callback that stands earlier in the Trainer's list and has an end of the epoch of its own may have swapped its
-    weights out by the time that ours comes. Only then is there a copy, on the module's device, for the time of a pass.
-    Swaps leave no trace in a tensor's version, so values are compared.
+    A callback that comes earlier in the Trainer's list and has a hook of its own at the end of the epoch may have
+    swapped its weights out before our hook runs. Only in that case the weights are copied, on the module's device and
+    for the time of a pass. A swap does not change a tensor's version, so values are compared.
 
     Args:
-        hook: the name of the hook at whose turn the weights are asked for.
+        hook: the name of our hook that needs the weights.
 
     Example:
         >>> scored, module = ScoredWeights("on_validation_epoch_end"), LightningModule()
@@ -37,23 +37,23 @@ class ScoredWeights:
         self._copy: dict[str, Tensor] = {}
 
     def note(self, earlier: Sequence[Callback], module: LightningModule) -> None:
-        """Look at the weights after the first batch of a pass; later batches of it change nothing.
+        """Note the weights after the first batch of a pass; later batches of the pass change nothing.
 
         Args:
             earlier: callbacks whose hooks run before ours.
-            module: with the weights that have just scored a batch.
+            module: holds the weights that have just scored a batch.
         """
         if not self._noted and any(_has_own(callback, self.hook) for callback in earlier):
-            # a parameter outside inference mode takes no values made inside
+            # a parameter made outside inference mode cannot hold values made inside
             with torch.inference_mode(False):
                 self._copy = {name: value.detach().clone() for name, value in _tensors(module).items()}
         self._noted = True
 
     @contextmanager
     def in_place(self, module: LightningModule) -> Iterator[None]:
-        """Put the weights that the pass has scored into the module, if it has others by now; then forget them.
+        """Put the weights that the pass scored into the module, if it holds others by now, and forget them.
 
-        No value is written: tensors lend their place to the copies, and get it back.
+        No value is overwritten: inside the context the module's tensors point to the copies.
         """
         copy, self._copy, self._noted = self._copy, {}, False
         now = _tensors(module)
@@ -91,16 +91,16 @@ def earlier_callbacks(trainer: Trainer, own: Callback) -> list[Callback]:
 
 
 def _has_own(callback: Callback, hook: str) -> bool:
-    # a function that was set on the object, as in LambdaCallback, has no `__func__`
+    # a function that is set on the object, as in LambdaCallback, has no `__func__`
     return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
 
 
 def parameter_mark(module: nn.Module, state: Mapping[str, Tensor] | None = None) -> str:
-    """Return a text that is the same for the same values of the parameters, to the bit, on any device.
+    """Return a text that is the same for parameters that are equal bit for bit, on any device.
 
     Args:
-        module: says what the parameters are.
-        state: has other values for them by their names; None for the module's own.
+        module: has the parameters.
+        state: other values for them, by their names; None takes the module's own.
 
     Example:
         >>> module = nn.Linear(2, 1)
@@ -119,7 +119,7 @@ def _sum_of_bits(value: Tensor) -> int:
 
 
 def averaging_callback(trainer: Trainer) -> WeightAveraging | None:
-    """Return Lightning's callback that holds averages of the weights, once it does."""
+    """Return Lightning's callback that averages weights, once it holds averages; else None."""
     for callback in vars(trainer)["callbacks"]:
         if isinstance(callback, WeightAveraging) and _averages(callback) is not None:
             return callback
@@ -131,8 +131,8 @@ def name_weights(trainer: Trainer, module: LightningModule, validating: bool) ->
 
     Args:
         trainer: of the module.
-        module: the one that is explained.
-        validating: whether that is in a validation, for which Lightning swaps averages in.
+        module: the explained module.
+        validating: whether it is explained during validation, for which Lightning swaps averages in.
     """
     averaging = averaging_callback(trainer)
     if averaging is None:
@@ -142,7 +142,7 @@ def name_weights(trainer: Trainer, module: LightningModule, validating: bool) ->
 
 
 def holds_averages(averaging: WeightAveraging, module: LightningModule) -> bool:
-    """Whether the module's parameters are the averages that the callback holds."""
+    """Whether the module's parameters equal the averages that the callback holds."""
     averages = _averages(averaging)
     pairs = () if averages is None else zip(averages.module.parameters(), module.parameters(), strict=False)
     return all(torch.equal(average.to(own.device), own) for average, own in pairs)

@@ -1,4 +1,4 @@
-"""What the callback was asked for, named and checked."""
+"""The settings of the callback, with names for methods, segmenters and references."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,23 +18,23 @@ from lightning_spx.superpixels import Segmenter
 
 @dataclass(frozen=True)
 class Settings:
-    """What the callback was asked for; see `SaliencyEvaluator`.
+    """The settings of the callback; see `SaliencyEvaluator`.
 
     Args:
-        methods: by their names in tables, at every evaluation.
-        final_methods: by their names, at the end of fit and in test only.
+        methods: methods of every evaluation, by their names in tables.
+        final_methods: methods of the end of fit and of test, by their names.
         segmenters: by their names.
-        checkpoints: of the references, by their names.
+        checkpoints: files of the references, by their names.
         with_previous: whether the model is compared with its previous state.
-        num_images: to choose.
+        num_images: number of images to choose.
         scale: how the loader scales images.
-        batch_to_images: reads a batch.
+        batch_to_images: reads a batch; None recognises the usual forms.
         target: explain the label or the prediction.
         magnitude: order of pooling and taking magnitudes.
-        distance: of MeGe.
-        batch_size: images at a time.
-        num_resamples: of the bootstrap at the end.
-        seed: of floors, controls and bootstrap.
+        distance: distance between maps that MeGe uses.
+        batch_size: number of images explained at a time.
+        num_resamples: number of bootstrap resamples at the end.
+        seed: seeds floors, controls and bootstrap.
     """
 
     methods: Mapping[str, Attribution]
@@ -53,7 +53,7 @@ class Settings:
     seed: int
 
     def describe(self) -> dict[str, object]:
-        """Return what the results depend on as plain values, for the run's configuration."""
+        """Return the settings that results depend on as plain values, for the run's configuration."""
         return {
             "methods": [repr(method) for method in self.methods.values()],
             "final_methods": [repr(method) for name, method in self.final_methods.items() if name not in self.methods],
@@ -70,13 +70,13 @@ class Settings:
 
 
 def name_references(references: Sequence[str | Path]) -> dict[str, Path]:
-    """Name the checkpoints among the references by their stems, or by their paths where a stem is taken.
+    """Name the checkpoints among the references by their stems, or by their paths if several share a stem.
 
     Args:
-        references: paths, and `previous`, which is no file.
+        references: paths, and the word `previous`, which names no file.
 
     Raises:
-        ValueError: a checkpoint is named twice.
+        ValueError: the references name a checkpoint twice.
 
     Example:
         >>> sorted(name_references(["a/last.ckpt", "b/last.ckpt", "previous", "part1.ckpt"]))

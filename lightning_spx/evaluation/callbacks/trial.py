@@ -1,4 +1,4 @@
-"""All that an evaluation does, tried on two images of the first batch: what cannot work is refused there."""
+"""A trial of everything that an evaluation does, on two images of the first batch, to refuse early what cannot work."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -26,11 +26,11 @@ NUM_IMAGES = 2  # the fewest that can be compared, each with another
 
 @dataclass(frozen=True)
 class Tried:
-    """What the first batch tells.
+    """What the first batch shows.
 
     Args:
-        masks: whether it has masks.
-        check_labels: refuses labels that the module has no logits for, or None where none are needed.
+        masks: whether the batch has masks.
+        check_labels: refuses labels without a logit of the module; None if no labels are needed.
     """
 
     masks: bool
@@ -38,38 +38,38 @@ class Tried:
 
 
 def try_out(settings: Settings, module: LightningModule, batch: object, methods: Mapping[str, Attribution]) -> Tried:
-    """Segment, predict, explain and compare two images as an evaluation and a summary would; the result is thrown away.
+    """Segment, predict, explain and compare two images as an evaluation and a summary would, and drop the result.
 
-    Every method runs as it is set, however many samples it draws. Nothing that draws random numbers later is disturbed,
-    and no process waits for another.
+    Every method runs as it is set, however many samples it draws. Later random numbers stay the same, and no process
+    waits for another.
 
     Args:
         settings: of the callback.
         module: on its device.
-        batch: what the loader gave.
-        methods: to try, by their names; without any the images themselves are compared as if they were maps.
+        batch: what the loader returned.
+        methods: methods to try, by their names; without any, the images themselves are compared as if they were maps.
 
     Raises:
-        TypeError: a part of the batch, or what the module takes or returns, is not what it should be.
-        ValueError: a value or a shape is not, or a method or a segmenter cannot work on such images.
+        TypeError: a part of the batch, or an input or output of the module, has the wrong type.
+        ValueError: a value or a shape is wrong, or a method or a segmenter cannot work on such images.
     """
     named = name_batch(batch, settings.batch_to_images)
     with isolate_rng(), alone():
         chosen, restored = _two_images(named, settings)
         explained = ExplainedImages.segment(chosen, restored, settings.segmenters, settings.batch_size, settings.seed)
-        evaluation = EvaluationPipeline(settings, explained)
+        pipeline = EvaluationPipeline(settings, explained)
         shape = _try_forward(settings, module, restored.to(module.device))
         check = None
         if shape is not None and settings.target == "label":
             check = partial(check_labels, shape[1] if len(shape) > 1 else None, type(module).__name__)
             check(chosen.label if named.label is None else named.label)
-        maps = None if shape is None else evaluation.explain(module, methods, 0)
+        maps = None if shape is None else pipeline.explain(module, methods, 0)
         if maps is not None and methods:
-            evaluation.compare(module, maps, methods, maps, controls=True)
+            pipeline.compare(module, maps, methods, maps, controls=True)
         elif maps is not None:
             any_method = dict(list(settings.methods.items())[:1])
             stand_in = ModelMaps(maps.preds, maps.probability, dict.fromkeys(any_method, restored))
-            evaluation.compare_with_others({PREVIOUS: stand_in}, stand_in, any_method, controls=True)
+            pipeline.compare_with_others({PREVIOUS: stand_in}, stand_in, any_method, controls=True)
         return Tried(named.mask is not None, check)
 
 
@@ -79,7 +79,7 @@ def _two_images(named: NamedBatch, settings: Settings) -> tuple[ChosenImages, Te
     rows = torch.arange(NUM_IMAGES) % len(restored)
     restored = restored[rows]
     if len(named.images) == 1:
-        # a batch of one image: its mirror image is the other one
+        # the mirror image of a single image serves as the second one
         restored[1] = restored[1].flip(-1)
     label = torch.zeros(NUM_IMAGES, dtype=torch.long) if named.label is None else named.label.cpu()[rows]
     mask = None if named.mask is None else named.mask.cpu()[rows]
@@ -87,13 +87,13 @@ def _two_images(named: NamedBatch, settings: Settings) -> tuple[ChosenImages, Te
 
 
 def _try_forward(settings: Settings, module: LightningModule, images: Tensor) -> torch.Size | None:
-    """Return the shape of the module's logits, or None while they are not finite, which a training may mend."""
+    """Return the shape of the module's logits; None while they are not finite, which training may cure."""
     try:
         return finite_logits(ExplainedModel(module, settings.scale), images).shape
     except NonFiniteError:
         return None
     except (IndexError, KeyError, AttributeError) as error:
-        # what a `forward` runs into that takes its argument for a batch
+        # a `forward` that expects a whole batch fails like this on a tensor of images
         raise TypeError(
             f"Expected {type(module).__name__}.forward to turn images (N, C, H, W) into logits, got "
             f"{type(error).__name__}({' '.join(str(error).split())})."
@@ -101,10 +101,10 @@ def _try_forward(settings: Settings, module: LightningModule, images: Tensor) ->
 
 
 def check_labels(num_logits: int | None, name: str, label: Tensor) -> None:
-    """Raise a ValueError if there is a label without a logit.
+    """Raise a ValueError if a label has no logit.
 
     Args:
-        num_logits: K of logits (N, K); None for logits (N,), which are those of class 1 of two.
+        num_logits: K of logits (N, K); None for logits (N,) of class 1 out of two.
         name: of the module.
         label: (N,) int64.
 

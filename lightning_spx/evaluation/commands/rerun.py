@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lightning_spx.evaluation.commands.run_differences import file_differences, record_differences
-from lightning_spx.reporting.tables import print_table
+from lightning_spx.reporting.tables import print_table, text_table
 from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import read_config
 from lightning_spx.runs.record import RECORD_FILE, read_finished, read_record
@@ -81,25 +80,17 @@ def words_of(run: Path, out: Path) -> list[str]:
 
 def _say(files: Mapping[str, str], causes: Mapping[str, tuple[str, str]], first: Path, second: Path) -> None:
     console = Console()
-    table = _table("Numbers, first run and second", ["file", "difference"])
-    for name, difference in files.items():
-        table.add_row(Text(name), Text(difference or "equal bit for bit"))
-    print_table(console, table)
+    rows = [(name, difference or "equal bit for bit") for name, difference in files.items()]
+    numbers = pd.DataFrame(rows, columns=["file", "difference"])
+    print_table(console, text_table(numbers, "Numbers, first run and second"))
     if causes:
-        table = _table("What could make numbers differ", ["of the run", str(first), str(second)])
-        for name, values in causes.items():
-            table.add_row(Text(name), *map(Text, values))
-        print_table(console, table)
+        recorded = pd.DataFrame(
+            [(name, *values) for name, values in causes.items()], columns=["of the run", str(first), str(second)]
+        )
+        print_table(console, text_table(recorded, "What could make numbers differ"))
     differing = sum(map(bool, files.values()))
     same = f"All {len(files)} files of numbers are equal bit for bit"
     sentences = [f"{same}." if not differing else f"{differing} of {len(files)} files of numbers differ."]
     if not causes:
         sentences.append("The records of both runs name the same versions, machine, settings and data.")
     print(*sentences)
-
-
-def _table(title: str, headings: list[str]) -> Table:
-    table = Table(title=Text(title))
-    for heading in headings:
-        table.add_column(Text(heading), overflow="fold")
-    return table

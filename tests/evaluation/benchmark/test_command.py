@@ -68,14 +68,14 @@ class Counted(nn.Module):
 def test_calls_are_timed_in_turns_and_divided_by_the_images() -> None:
     order: list[str] = []
     calls = {name: lambda name=name: order.append(name) for name in ("a", "b")}
-    found = measure("metrics", "it", calls, 4, repeats=3, device=CPU, progress=silent)
+    found = measure("metrics", "it", calls, 4, turns=range(3), device=CPU)
     assert order == ["a", "b", "a", "b", "b", "a", "a", "b"]
     assert [each.by for each in found] == ["a", "b"]
     assert all(len(each.milliseconds) == 3 for each in found)
 
 
 def test_a_row_holds_median_and_quartiles() -> None:
-    (found,) = measure("metrics", "it", {OWN: lambda: None}, 1, repeats=1, device=CPU, progress=silent)
+    (found,) = measure("metrics", "it", {OWN: lambda: None}, 1, turns=range(1), device=CPU)
     row = type(found)("s", "w", OWN, 1, (1.0, 9.0, 2.0, 3.0, 4.0), None, 5).row()
     assert (row["milliseconds"], row["quartile_low"], row["quartile_high"], row["repeats"]) == (3.0, 2.0, 4.0, 5)
 

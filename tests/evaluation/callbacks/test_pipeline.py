@@ -64,7 +64,7 @@ def test_images_of_other_sizes_are_passed_over_with_a_warning() -> None:
     one = SaliencyEvaluator(superpixels=[Grid(9)], num_images=8)
     with pytest.warns(UserWarning, match=r"images of one size, \(12, 12\) as the first one's: 4 of other sizes"):
         Trainer(**{**QUIET, "callbacks": [one]}).validate(Stranger(), DataLoader(Sizes()), verbose=False)
-    explained = one._evaluation.explained
+    explained = one._pipeline.explained
     assert explained is not None
     assert len(explained.images) == 4
 
@@ -72,7 +72,7 @@ def test_images_of_other_sizes_are_passed_over_with_a_warning() -> None:
 def test_a_loader_with_fewer_images_gives_all_it_has_and_one_image_is_too_few() -> None:
     one = evaluator(num_images=64)
     Trainer(**{**QUIET, "callbacks": [one]}).validate(Stranger(), loader(5), verbose=False)
-    explained = one._evaluation.explained
+    explained = one._pipeline.explained
     assert explained is not None
     assert len(explained.images) == 5
     with pytest.warns(UserWarning, match="needs at least 2 images and its loader gave 1"):

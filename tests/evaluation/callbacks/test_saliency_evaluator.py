@@ -124,7 +124,7 @@ def test_drift_is_agreement_with_the_weights_of_the_epoch_before(tmp_path: Path)
     one = evaluator(references=["previous"])
     fit([one, keep], settings={"enable_checkpointing": True})
     # the loader shuffles: which images were chosen is known from the callback
-    chosen = one._evaluation.explained
+    chosen = one._pipeline.explained
     assert chosen is not None
     modules = [other_module(str(tmp_path / f"epoch={epoch}.ckpt")) for epoch in (0, 1)]
     first, second = (saliency_map(as_if_explained(each, chosen.images, chosen.label)) for each in modules)
@@ -213,7 +213,7 @@ def test_fit_then_test_keeps_the_images_of_each_apart() -> None:
     one = evaluator(references=["previous"])
     module, trainer = fit([one])
     trainer.test(module, loader(15), verbose=False)
-    explained = one._evaluation.explained
+    explained = one._pipeline.explained
     assert explained is not None
     assert torch.allclose(explained.images, pictures(15)[0][:12], atol=1e-5)
 

@@ -252,7 +252,7 @@ def test_averages_that_only_fit_leaves_behind_are_compared_with_what_was_validat
     judge, one = Judge(), evaluator()
     averages = StochasticWeightAveraging(0.5, swa_epoch_start=1, annealing_epochs=1)
     module, _ = fit([judge, averages, one], Smooth(), settings={"max_epochs": 4})
-    explained = one._evaluation.explained
+    explained = one._pipeline.explained
     assert explained is not None
     maps = []
     for state in (state_of(module), judge.states[-1]):

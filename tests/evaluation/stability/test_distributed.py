@@ -68,7 +68,7 @@ def test_processes_give_the_results_of_one(finished: Path, alone: Path, tmp_path
 
 def test_a_strategy_that_ends_its_processes_after_each_training_is_refused() -> None:
     trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False, barebones=True)
-    with pytest.raises(ValueError, match=r"Expected `trainer.strategy` to have processes that last"):
+    with pytest.raises(ValueError, match=r"Expected `trainer.strategy` to keep its processes for the whole study"):
         start_processes(trainer)
 
 
