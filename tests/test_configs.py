@@ -119,7 +119,8 @@ def test_a_fit_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pyt
     data = smaller_data(config, tmp_path, monkeypatch)
     if content(config)["model"]["class_path"] == "CycleGAN":
         data += SMALL_CYCLEGAN
-    main(["fit", f"--config={config}", *data, *QUIET, "--trainer.fast_dev_run=true"])
+    # bf16 is slow on a CPU
+    main(["fit", f"--config={config}", *data, "--data.batch_size=2", *QUIET, "--trainer.fast_dev_run=true"])
 
 
 @pytest.mark.parametrize("image_size", [64, pytest.param(256, marks=pytest.mark.soak)])
@@ -160,7 +161,7 @@ def test_imagenet_on_eight_architectures_is_explained(
     small = {"class_path": "SmallResNet", "init_args": {"num_classes": 4, "width": 4}}
     models = [{**each, "network": small, "weights": None} for each in content(config)["models"]]
     words += [f"--models={json.dumps(models)}", "--num_images=4", "--num_resamples=20", "--data.image_size=32"]
-    main([*words, cheaper_methods(config), "--out=run"])
+    main([*words, cheaper_methods(config), "--magnitudes=[after]", "--out=run"])
     results = pd.read_csv("run/results.csv")
     assert results["pair"].nunique() == 1 + 28
     assert list(results["method"].unique()) == [method["class_path"] for method in content(config)["methods"]]
@@ -196,6 +197,7 @@ def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     settings = content(config)
     words = ["--num_images=8", "--batch_size=8", "--num_resamples=20", "--num_steps=2", "--fractions=[0.5]"]
+    words += ["--magnitudes=[after]", "--substrates=[blur]"]
     if "images" in settings:
         make_folders(tmp_path, num_classes=8)
         small = {"class_path": "SmallResNet", "init_args": {"width": 4}}
