@@ -8,6 +8,7 @@ from torch import distributed
 
 # a fork has no threads of autograd for a GPU, and PyTorch refuses gradients there
 COPIES = multiprocessing.get_context("forkserver" if torch.cuda.is_available() else "fork")
+STRATEGY = "ddp_spawn" if torch.cuda.is_available() else "ddp_fork"  # of a Trainer
 
 
 def _joined(work: Callable[..., None], rank: int, world_size: int, folder: str, *more: object) -> None:
