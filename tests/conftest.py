@@ -1,6 +1,7 @@
 """What every test shares: a windowless backend, offline trackers, one finished study, and the folder of real images."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ from hypothesis import settings
 from lightning import Trainer
 
 from lightning_spx.evaluation.stability import summary
+from tests.pictures import blank, drawn
 from tests.small_study import NUM_MODELS, PASSES, PASSES_PER_MODEL, study
 
 matplotlib.use("Agg")
@@ -32,11 +34,19 @@ def real_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def blank_pictures() -> Iterator[None]:
+    """Leave pictures blank but within `drawn`."""
+    with blank():
+        yield
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models on disjoint parts, two methods, one segmenter."""
     PASSES.clear()
-    folder = study(tmp_path_factory.mktemp("studies") / "run")
+    with drawn():
+        folder = study(tmp_path_factory.mktemp("studies") / "run")
     assert sorted(PASSES) == sorted(list(range(NUM_MODELS)) * PASSES_PER_MODEL)
     return folder
 

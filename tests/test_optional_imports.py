@@ -1,4 +1,4 @@
-"""The library works where wandb and jsonargparse are not installed; only the command line needs the latter."""
+"""The library works where optional packages are not installed; only the command line needs one, jsonargparse."""
 
 import json
 import os
@@ -16,13 +16,14 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
 )
 CLI = "lightning_spx.cli"
+COMPILED = ("lightning_spx.metrics.ssim_compiled", "lightning_spx.superpixels.compiled")  # asked for where numba is
 
 # Started with the modules to import as its words, the reporting room first; prints the error of each.
 PROGRAM = """
 import importlib, json, sys
 from importlib.machinery import PathFinder
 
-ABSENT = ("wandb", "jsonargparse")
+ABSENT = ("wandb", "jsonargparse", "timm", "captum", "safetensors", "numba")
 
 class Finder(PathFinder):
     @classmethod
@@ -54,13 +55,19 @@ log_scalars([logger], {"stability/value": 0.25})
 log_table([logger], "stability/results", pandas.DataFrame({"value": [0.25]}))
 log_figure([logger], "stability/bars", Figure())
 finish([logger])
-print(json.dumps({"errors": errors, "metrics": open(logger.experiment.metrics_file_path).read()}))
+
+import torch
+from lightning_spx.superpixels import Slic
+
+segments = Slic(4)(torch.zeros(1, 3, 2, 2)).flatten().tolist()
+metrics = open(logger.experiment.metrics_file_path).read()
+print(json.dumps({"errors": errors, "metrics": metrics, "segments": segments}))
 """
 
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a fresh interpreter without the two packages says of every module."""
+    """What a fresh interpreter without the packages says of every module."""
     words = ["lightning_spx.reporting", *MODULES]
     paths = os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -82,24 +89,28 @@ def errors_of(outcome: dict[str, object]) -> dict[str, str]:
     return errors
 
 
-def test_the_two_packages_are_absent_indeed(outcome: dict[str, object]) -> None:
-    errors = errors_of(outcome)
-    assert errors["wandb"] == "No module named 'wandb'"
-    assert errors["jsonargparse"] == "No module named 'jsonargparse'"
+@pytest.mark.parametrize("package", ["wandb", "jsonargparse", "timm", "captum", "safetensors", "numba"])
+def test_the_packages_are_absent_indeed(package: str, outcome: dict[str, object]) -> None:
+    assert errors_of(outcome)[package] == f"No module named '{package}'"
 
 
 def test_reporting_is_imported_without_wandb(outcome: dict[str, object]) -> None:
     assert errors_of(outcome)["lightning_spx.reporting"] == ""
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != CLI])
-def test_every_module_but_the_command_line_is_imported_without_them(module: str, outcome: dict[str, object]) -> None:
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith((CLI, *COMPILED))])
+def test_every_other_module_is_imported_without_them(module: str, outcome: dict[str, object]) -> None:
     assert errors_of(outcome)[module] == ""
 
 
-def test_the_command_line_names_the_package_that_it_needs(outcome: dict[str, object]) -> None:
-    assert "jsonargparse" in errors_of(outcome)[CLI]
+@pytest.mark.parametrize(("module", "package"), [(CLI, "jsonargparse"), *((module, "numba") for module in COMPILED)])
+def test_what_needs_a_package_names_it(module: str, package: str, outcome: dict[str, object]) -> None:
+    assert package in errors_of(outcome)[module]
 
 
 def test_numbers_reach_a_logger_without_wandb(outcome: dict[str, object]) -> None:
     assert outcome["metrics"] == "stability/value,step\n0.25,0\n"
+
+
+def test_superpixels_are_found_without_numba(outcome: dict[str, object]) -> None:
+    assert outcome["segments"] == [0, 1, 2, 3]

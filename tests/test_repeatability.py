@@ -37,8 +37,10 @@ OTHERS = [name for name in PLACES if name != "stability"]
 PROGRAM = """
 import json, sys
 from lightning_spx.cli import main
-for words in json.loads(sys.argv[1]):
-    main(words)
+from tests.pictures import blank
+with blank():
+    for words in json.loads(sys.argv[1]):
+        main(words)
 """
 
 

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from lightning_spx.attribution import Gradient
 from lightning_spx.cli import main
 from tests.faults.random_model import RandomModel, assert_same
+from tests.pictures import blank
 
 STAGES = ("train", "explain", "write", "report")
 SETTINGS: dict[str, Any] = {
@@ -126,7 +127,7 @@ def _run(words: list[str], log: Path, events: Events) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    with watched(events):
+    with blank(), watched(events):
         main(words)
 
 

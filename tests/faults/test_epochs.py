@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,6 +18,7 @@ from lightning_spx.evaluation.training.epochs import save_checkpoint
 from lightning_spx.models import CycleGAN
 from tests.data.test_unpaired import make_domains
 from tests.faults.random_model import EpochsSeen, RandomModel, StopAt, Stopped, assert_same, few_birds, logged, start
+from tests.processes import run_together
 
 # settings of the Trainer, schedule of the model, further callbacks, processes that load images
 CASES: dict[str, tuple[dict[str, Any], str, Callable[[], list[Callback]], int]] = {
@@ -196,37 +194,19 @@ def test_a_restarted_cyclegan_is_an_undisturbed_one(tmp_path: Path, moment: tupl
     assert_same(translation(tmp_path / "run", StopAt("never", 0)), undisturbed)
 
 
+def stop_and_go_on(rank: int, folder: str) -> None:
+    os.environ["LOCAL_RANK"] = str(rank)  # Lightning finds its processes started
+    root = Path(folder)
+    undisturbed = translation(root / "undisturbed", devices=2)
+    with pytest.raises(Stopped):
+        translation(root / "run", StopAt("on_train_batch_end", 1, 2), devices=2)
+    assert (root / "run" / "model.epoch").is_file()
+    assert_same(translation(root / "run", devices=2), undisturbed)
+    (root / f"same{rank}").touch()
+
+
 def test_two_processes_go_on_together(tmp_path: Path) -> None:
     make_domains(tmp_path / "photos")
-    script = tmp_path / "restart.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import os, sys
-            from pathlib import Path
-            from tests.faults.random_model import StopAt, Stopped, assert_same
-            from tests.faults.test_epochs import translation
-
-            root = Path(sys.argv[1])
-            undisturbed = translation(root / "undisturbed", devices=2)
-            try:
-                translation(root / "run", StopAt("on_train_batch_end", 1, 2), devices=2)
-            except Stopped:
-                assert (root / "run" / "model.epoch").is_file()
-                assert_same(translation(root / "run", devices=2), undisturbed)
-                (root / f"same{os.environ.get('LOCAL_RANK', '0')}").touch()
-            """
-        )
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_together(stop_and_go_on, str(tmp_path))
     assert {path.name for path in tmp_path.glob("same*")} == {"same0", "same1"}
     assert len(torch.load(tmp_path / "run" / "model.epoch", weights_only=True)["pools"]) == 2

@@ -30,7 +30,7 @@ from lightning_spx.metrics import (
     saliency_ssim,
     topk_overlap,
 )
-from tests.metrics.two_processes import run_in_two_processes
+from tests.processes import run_together
 
 Inputs = tuple[Tensor, ...]
 
@@ -249,7 +249,7 @@ def worker(rank: int, folder: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 def test_two_processes_with_uneven_shares_equal_one(tmp_path: Path) -> None:
-    run_in_two_processes(worker, tmp_path)
+    run_together(worker, str(tmp_path))
     for rank in range(2):
         values = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert len(values) == 3 * len(CASES)

@@ -9,7 +9,7 @@ from torchmetrics import MetricCollection
 from lightning_spx.metrics import IROF, ROAD, Deletion, FidelityError, Insertion
 from tests.metrics.collection_cases import BUILD, FIRST, LATER, alone, drawn
 from tests.metrics.removal_cases import HEIGHT, WIDTH, TinyNet, draw
-from tests.metrics.two_processes import run_in_two_processes
+from tests.processes import run_together
 
 SEGMENTS = torch.arange(HEIGHT * WIDTH).view(1, HEIGHT, WIDTH) // 5
 
@@ -56,7 +56,7 @@ def worker(rank: int, folder: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning")
 def test_two_processes_with_uneven_shares_equal_one(tmp_path: Path) -> None:
-    run_in_two_processes(worker, tmp_path)
+    run_together(worker, str(tmp_path))
     expected = measured(slice(0, 7))
     for first, (here, there) in OF_PROCESSES.items():
         expected |= {f"{first}, {name}": value for name, value in alone(*here, *there).items()}

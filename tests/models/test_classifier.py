@@ -2,8 +2,6 @@ import functools
 import math
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier, SmallResNet
+from tests.processes import STRATEGY
 
 
 class Shades(Dataset[dict[str, Tensor]]):
@@ -199,7 +198,7 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
         max_epochs=1,
         accelerator="cpu",
         devices=2,
-        strategy="ddp_spawn",
+        strategy=STRATEGY,
         logger=False,
         default_root_dir=tmp_path,
         enable_progress_bar=False,
@@ -218,9 +217,3 @@ def test_a_classifier_with_its_defaults_can_be_pickled() -> None:
     classifier = ImageClassifier(SmallResNet(width=4)).eval()
     images = torch.rand(1, 3, 8, 8)
     torch.testing.assert_close(pickle.loads(pickle.dumps(classifier))(images), classifier(images))
-
-
-def test_the_rooms_import_without_optional_packages() -> None:
-    block = "import sys; sys.modules.update(jsonargparse=None, wandb=None, timm=None, captum=None, safetensors=None)"
-    program = f"{block}; import lightning_spx.models, lightning_spx.data"
-    subprocess.run([sys.executable, "-c", program], check=True)

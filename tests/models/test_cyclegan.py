@@ -21,6 +21,7 @@ from lightning_spx.models import CycleGAN, PatchDiscriminator, PatchScore, ResNe
 from lightning_spx.models.image_pool import ImagePool
 from lightning_spx.models.schedule import linear_decay
 from tests.data.test_unpaired import make_domains
+from tests.processes import STRATEGY
 
 
 def tiny(**settings: object) -> CycleGAN:
@@ -202,7 +203,7 @@ def test_two_processes_train_alike_and_have_pools_of_their_own(tmp_path: Path) -
     seed_everything(0, verbose=False)
     trainer = quiet(
         max_epochs=2,
-        strategy="ddp_spawn",
+        strategy=STRATEGY,
         devices=2,
         callbacks=[ModelCheckpoint(tmp_path / "kept", filename="last")],
         enable_checkpointing=True,

@@ -18,6 +18,7 @@ from lightning_spx.reporting import map_panel, mege_table, partitions_figure, re
 from lightning_spx.superpixels import Cached, Precomputed, ScikitSlic, Segmenter, Slic, num_segments, segment_pool
 from tests.attribution.cases import METHODS
 from tests.metrics.test_contract import CASES
+from tests.pictures import drawn
 from tests.reporting.cases import row, table
 from tests.reporting.test_page import page
 from tests.superpixels.conftest import draw
@@ -91,7 +92,8 @@ FIGURES: tuple[Callable[[], Figure], ...] = (bars, numbers, panel, partitions)
 
 def show(number: int) -> None:
     """Write one of the figures as a picture, a page of results, and what one of the metrics draws itself."""
-    FIGURES[number % len(FIGURES)]().savefig(io.BytesIO(), dpi=50)
+    with drawn():
+        FIGURES[number % len(FIGURES)]().savefig(io.BytesIO(), dpi=50)
     render_page(page())
     case = list(CASES.values())[number % len(CASES)]
     metric = case.build()

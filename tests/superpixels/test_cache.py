@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from torch.utils.data import DataLoader
 from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, WithSegments, check_segments
 from lightning_spx.superpixels.cache_entry import entry, read_entry
 from lightning_spx.superpixels.image_key import eight_bit
+from tests.processes import COPIES
 
 SLIC = Slic(n_segments=20)
 calls: list[int] = []
@@ -121,8 +121,7 @@ def test_two_threads_that_write_the_same_files_agree(images: Tensor, tmp_path: P
 
 
 def test_two_processes_that_write_the_same_files_agree(images: Tensor, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context) as pool:
+    with ProcessPoolExecutor(2, mp_context=COPIES) as pool:
         results = list(pool.map(segment_in_process, [images, images.flip(0)], [tmp_path, tmp_path]))
     assert torch.equal(results[0], results[1].flip(0))
     assert len(files(tmp_path)) == 4

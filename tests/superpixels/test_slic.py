@@ -1,7 +1,5 @@
 """Slic against slow loops and scikit-image, and its three ways of computing against each other."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -110,17 +108,6 @@ def test_it_can_be_traced_as_a_whole(images: Tensor) -> None:
     pixels = eight_bit(images)
     whole = torch.compile(Slic(n_segments=20, max_num_iter=3).segment, fullgraph=True, backend="eager")
     assert torch.equal(whole(pixels), Slic(n_segments=20, max_num_iter=3)(images))
-
-
-def test_it_works_without_numba(images: Tensor) -> None:
-    program = (
-        "import sys, torch; sys.modules['numba'] = None\n"
-        "from lightning_spx.superpixels import Slic\n"
-        "print(Slic(4)(torch.zeros(1, 3, 2, 2)).flatten().tolist())"
-    )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == (
-        "[0, 1, 2, 3]\n"
-    )
 
 
 def test_constant_images_keep_the_grid() -> None:

@@ -45,6 +45,7 @@ from lightning_spx.evaluation.benchmark.shares import gflop_of_a_gradient
 from lightning_spx.metrics import pair_distances, saliency_ssim
 from lightning_spx.superpixels import ScikitSlic, Slic, segment_pool
 from tests.attribution.cases import Net, Notes, images, relative, targets
+from tests.pictures import drawn
 
 CPU = torch.device("cpu")
 
@@ -211,7 +212,8 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
         "--device=cpu",
         f"--out={tmp_path}/run",
     )
-    run(*words)
+    with drawn():
+        run(*words)
     table = pd.read_csv(tmp_path / "run" / "benchmark.csv")
     timed = {"segments", "gradients", "after the gradients", "S- maps", "metrics", "study", "memory"}
     assert set(table["section"]) == timed | {f"growth over {what}" for what in ("images", "draws", "segments")}

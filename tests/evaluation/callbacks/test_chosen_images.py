@@ -1,6 +1,5 @@
 """Which images are chosen: the same in any batches and on any number of processes, spread over the classes."""
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch.utils.data import DistributedSampler, TensorDataset
 from lightning_spx.evaluation.callbacks import chosen_images
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages, EvenPlaces, ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import NamedBatch
+from tests.processes import run_together
 
 SORTED = torch.arange(10).repeat_interleave(50)
 
@@ -273,25 +273,17 @@ def test_other_sizes_of_all_processes_are_counted(monkeypatch: pytest.MonkeyPatc
         assert chosen.num_other_sizes == 4
 
 
-def run_process(rank: int, folder: str) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def choose_together(rank: int, folder: str) -> None:
     chooser = ImageChooser(6)
     here = share_of(rank, 15)
     pass_by(chooser, numbered(15)[here], (torch.arange(15) // 5)[here], 4)
     chosen = chooser.chosen()
     assert chosen is not None
     torch.save({"images": chosen.images, "label": chosen.label}, f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
 
 
 def test_two_real_processes_get_the_same_images(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=run_process, args=(rank, str(tmp_path)), daemon=True) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
+    run_together(choose_together, str(tmp_path))
     for rank in range(2):
         result = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert result["images"][:, 0, 0, 0].tolist() == [0, 1, 5, 6, 10, 11]

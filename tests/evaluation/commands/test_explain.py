@@ -20,6 +20,7 @@ from lightning_spx.superpixels import Grid, Slic, num_segments, segment_pool
 from tests.command_line import Captured, refusal
 from tests.data.test_photos import photo
 from tests.evaluation.training.test_named_networks import of_python
+from tests.pictures import drawn
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +40,9 @@ def network() -> SmallResNet:
 
 
 def test_the_arrays_are_those_of_the_library(photos: list[str]) -> None:
-    folder = explain_images(
-        photos, [Gradient(), InputXGradient()], [Grid(9)], network=network(), image_size=16, batch_size=2
-    )
+    methods = [Gradient(), InputXGradient()]
+    with drawn():
+        folder = explain_images(photos, methods, [Grid(9)], network=network(), image_size=16, batch_size=2)
     module = ImageClassifier(network()).eval()
     images = torch.stack([torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255 for path in photos])
     with torch.no_grad():
@@ -120,13 +121,13 @@ def test_the_same_command_writes_to_the_same_place_and_another_does_not(photos: 
 
 @pytest.mark.parametrize(("layout", "names"), [("methods", ["methods_SmallResNet"]), ("models", ["models_Gradient"])])
 def test_layouts_draw_pages_of_five_photos(layout: str, names: list[str], photos: list[str]) -> None:
-    main(
-        [
-            *("explain", *photos, "--network=SmallResNet", "--network.num_classes=3", "--network.width=4"),
-            *("--image_size=16", "--methods=[Gradient]", "--superpixels=[Grid]", f"--layout={layout}", "--out=out"),
-            "--formats=[png,pdf,svg]",
-        ]
-    )
+    words = [
+        *("explain", *photos, "--network=SmallResNet", "--network.num_classes=3", "--network.width=4"),
+        *("--image_size=16", "--methods=[Gradient]", "--superpixels=[Grid]", f"--layout={layout}", "--out=out"),
+        "--formats=[png,pdf,svg]",
+    ]
+    with drawn():
+        main(words)
     pictures = sorted(path.stem for path in Path("out").glob("*.png"))
     assert pictures == [f"{name}_page{page:02d}" for name in names for page in (1, 2)]
     assert len(list(Path("out").glob("*.pdf"))) == len(list(Path("out").glob("*.svg"))) == 2
@@ -157,7 +158,9 @@ def test_several_models_have_files_of_their_own(photos: list[str]) -> None:
 def test_hostile_names_are_drawn_as_text_and_name_plain_files() -> None:
     path = photo(Path("photos") / "$x_1$ <script>.png", (16, 16))
     Path("names.txt").write_text("$\\frac$\n<b>\n%s\n")
-    folder = explain_images([str(path)], [Gradient()], [Grid(9)], network=network(), classes="names.txt", image_size=16)
+    settings: dict[str, Any] = {"network": network(), "classes": "names.txt", "image_size": 16}
+    with drawn():
+        folder = explain_images([str(path)], [Gradient()], [Grid(9)], **settings)
     (picture,) = folder.glob("*.png")
     assert picture.stem.startswith("_x_1___script_")
 
@@ -176,7 +179,8 @@ def test_bad_words_end_with_one_line(capsys: Captured, photos: list[str]) -> Non
 
 
 def test_partitions_are_drawn_with_their_counts_and_kept(photos: list[str]) -> None:
-    folder = segment_photos(photos, [Slic(9), Grid(16)], image_size=16, repeats=1, formats=["png", "pdf"])
+    with drawn():
+        folder = segment_photos(photos, [Slic(9), Grid(16)], image_size=16, repeats=1, formats=["png", "pdf"])
     images = torch.stack([torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255 for path in photos])
     kept = np.load(folder / "segments.npz")
     lines = (folder / "segments.csv").read_text().splitlines()

@@ -1,15 +1,15 @@
 """Sharing work over processes, and what a model that fails does."""
 
-import multiprocessing
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.evaluation.maps.attributions import explain_together, predict
 from lightning_spx.runs.processes import gather_images, own_share
+from tests.processes import run_together
 
 NUM_IMAGES = 7  # odd: the sampler of two processes repeats an image
 
@@ -30,8 +30,7 @@ def explain_all(method: Attribution) -> Tensor:
     )
 
 
-def run_process(rank: int, folder: str) -> None:
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+def work_together(rank: int, folder: str) -> None:
     share = own_share(NUM_IMAGES)
     result = {
         "share": share,
@@ -39,17 +38,10 @@ def run_process(rank: int, folder: str) -> None:
         "preds": predict(network(), images(), 2, torch.device("cpu")),
     }
     torch.save(result, f"{folder}/{rank}.pt")
-    distributed.destroy_process_group()
 
 
 def test_two_processes_count_each_of_an_odd_number_of_images_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=run_process, args=(rank, str(tmp_path))) for rank in range(2)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    run_together(work_together, str(tmp_path))
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert len(first["share"]) + len(second["share"]) == NUM_IMAGES + 1  # one image was worked on twice
     for result in (first, second):

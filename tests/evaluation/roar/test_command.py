@@ -23,6 +23,7 @@ from lightning_spx.metrics import removal_ranks
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.launch import share_of
 from lightning_spx.superpixels import Grid, segment_pool
+from tests.pictures import drawn
 from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
 NUM_TEST, NUM_POOL = 24, 60
@@ -49,7 +50,8 @@ def run(
 
 @pytest.fixture(scope="module")
 def done(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run(tmp_path_factory.mktemp("roar") / "run", checkpoint=checkpoints_of(finished)[0])
+    with drawn():
+        return run(tmp_path_factory.mktemp("roar") / "run", checkpoint=checkpoints_of(finished)[0])
 
 
 def test_every_order_percentage_and_seed_is_a_unit(done: Path) -> None:

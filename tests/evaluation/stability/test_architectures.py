@@ -19,6 +19,7 @@ from lightning_spx.models import SmallResNet
 from lightning_spx.models.at_size import AtSize
 from lightning_spx.superpixels import Grid
 from tests.command_line import Captured, refusal
+from tests.pictures import drawn
 from tests.small_study import birds, classifier, quiet_trainer
 
 SIZES = (16, 24, 32)
@@ -70,7 +71,8 @@ def study(networks: list[NamedNetwork], photos: list[str] | None, out: str = "ru
 
 
 def test_each_pair_has_its_rows_and_the_values_are_those_of_a_loop(photos: list[str]) -> None:
-    folder = study(named(), photos)
+    with drawn():
+        folder = study(named(), photos)
     results = pd.read_csv(folder / "results.csv")
     examples = np.load(folder / "examples" / "Gradient.npz")
     images = torch.from_numpy(examples["images"])

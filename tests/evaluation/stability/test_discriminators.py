@@ -13,7 +13,7 @@ from lightning_spx.attribution import input_gradient, saliency_map
 from lightning_spx.cli import main
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import CycleGAN, separation_auc
-from tests.command_line import Captured, refusal
+from tests.command_line import BIRDS, Captured, refusal
 from tests.models.test_cyclegan import quiet, tiny
 from tests.models.test_original_cyclegan import discriminator, generator
 
@@ -190,5 +190,5 @@ def test_bad_words_are_refused_in_a_line(domains: str, capsys: Captured) -> None
     assert "checkpoint of CycleGAN" in refusal(capsys, [*explain, "--ckpt=text.ckpt", "--part=discriminator_a"])
     words = [*STUDY, f"--data.root={domains}", f"--checkpoints=[{path},{path}]"]
     assert "at most 5, the images of discriminator_a, got 6" in refusal(capsys, [*words, "--part=discriminator_a"])
-    others = ["stability", "--part=discriminator_a", "--methods=[Gradient]", "--out=other"]
+    others = ["stability", *BIRDS, "--part=discriminator_a", "--methods=[Gradient]", "--out=other"]
     assert "`data` to be UnpairedDataModule" in refusal(capsys, others)

@@ -1,6 +1,5 @@
 """A study by several processes: the numbers of one process, every image once, whatever the processes are."""
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from lightning import Trainer
 from torch import distributed
 
@@ -17,6 +15,7 @@ from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.cli import main
 from lightning_spx.runs.launch import Launch
 from lightning_spx.runs.processes import collect, start_processes
+from tests.processes import run_together
 from tests.small_study import NUM_IMAGES, checkpoints_of, results_of, study
 
 METHODS = [Gradient(), SmoothGrad(num_samples=2)]
@@ -24,12 +23,9 @@ SHARD_SIZE = 2
 NUM_SHARDS = 5  # which neither 2 nor 4 processes divide
 
 
-def explain_together(rank: int, world_size: int, folder: str, checkpoints: list[Path]) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
-    assert collect(rank) == list(range(world_size))
+def explain_together(rank: int, folder: str, checkpoints: list[Path]) -> None:
+    assert collect(rank) == list(range(distributed.get_world_size()))
     study(Path(folder) / "run", methods=METHODS, checkpoints=checkpoints, shard_size=SHARD_SIZE)
-    distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +36,7 @@ def alone(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_processes_give_the_results_of_one(finished: Path, alone: Path, tmp_path: Path, world_size: int) -> None:
-    forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["tests.evaluation.stability.test_distributed"])
-    processes = [
-        forkserver.Process(target=explain_together, args=(rank, world_size, str(tmp_path), checkpoints_of(finished)))
-        for rank in range(world_size)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=300)
-        assert process.exitcode == 0
+    run_together(explain_together, str(tmp_path), checkpoints_of(finished), world_size=world_size)
     folder = tmp_path / "run"
     blocks = sorted(path.name for path in (alone / "per_image").iterdir())
     assert len(blocks) == NUM_SHARDS * len(METHODS)

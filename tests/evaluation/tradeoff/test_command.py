@@ -29,6 +29,7 @@ from lightning_spx.evaluation.training.named_networks import NamedNetwork, weigh
 from lightning_spx.metrics import ROAD, deletion
 from lightning_spx.models import SmallResNet
 from lightning_spx.superpixels import Felzenszwalb, Grid, Slic, Watershed, segment_pool
+from tests.pictures import drawn
 from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
 CALLS: list[int] = []
@@ -67,7 +68,8 @@ def run(out: Path, checkpoints: list[Path], seed: int = 0) -> Path:
 @pytest.fixture(scope="module")
 def done(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     CALLS.clear()
-    folder = run(tmp_path_factory.mktemp("tradeoffs") / "run", checkpoints_of(finished))
+    with drawn():
+        folder = run(tmp_path_factory.mktemp("tradeoffs") / "run", checkpoints_of(finished))
     # three segmenters, three sizes and two orders: one gradient for each model and image
     assert CALLS == [NUM_IMAGES] * 3
     return folder

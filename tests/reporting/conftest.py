@@ -1,0 +1,13 @@
+"""The tests of this room look at the pictures that the others leave blank."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pictures import drawn
+
+
+@pytest.fixture(autouse=True)
+def pictures() -> Iterator[None]:
+    with drawn():
+        yield
