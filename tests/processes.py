@@ -1,13 +1,13 @@
 """Processes beside that of the tests, copies of it: importing PyTorch and Lightning again takes seconds."""
 
-import multiprocessing
 from collections.abc import Callable
+from multiprocessing.context import ForkContext, ForkServerContext
 
 import torch
 from torch import distributed
 
 # a fork has no threads of autograd for a GPU, and PyTorch refuses gradients there
-COPIES = multiprocessing.get_context("forkserver" if torch.cuda.is_available() else "fork")
+COPIES: ForkContext | ForkServerContext = ForkServerContext() if torch.cuda.is_available() else ForkContext()
 STRATEGY = "ddp_spawn" if torch.cuda.is_available() else "ddp_fork"  # of a Trainer
 
 
