@@ -55,9 +55,9 @@ class PredictedMaps:
         for key, method in self.settings.methods.items():
             attribution = method.attribute(model, images, target)
             maps[row_name(key, PIXEL)] = saliency_map(attribution)
-            for name, cells in segments.items():
-                pooled = Pooling(name, "segments", cells).pool(attribution, self.settings.magnitude)
-                maps[row_name(key, name)] = saliency_map(pooled)
+            for superpixels, cells in segments.items():
+                pooled = Pooling(superpixels, "segments", cells).pool(attribution, self.settings.magnitude)
+                maps[row_name(key, superpixels)] = saliency_map(pooled)
         if isinstance(outputs, dict):
             outputs["saliency"] = maps
         if self.folder is not None:
