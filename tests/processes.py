@@ -2,12 +2,15 @@
 
 import multiprocessing
 from collections.abc import Callable
+from multiprocessing.context import ForkContext, ForkServerContext
 
 import torch
 from torch import distributed
 
 # a fork has no threads of autograd for a GPU, and PyTorch refuses gradients there
-COPIES = multiprocessing.get_context("forkserver" if torch.cuda.is_available() else "fork")
+COPIES: ForkContext | ForkServerContext = (
+    multiprocessing.get_context("forkserver") if torch.cuda.is_available() else multiprocessing.get_context("fork")
+)
 STRATEGY = "ddp_spawn" if torch.cuda.is_available() else "ddp_fork"  # of a Trainer
 
 
