@@ -1,4 +1,4 @@
-"""The console command `spx`: Lightning's fit, validate, test and predict, and the studies of this package."""
+"""The command `spx` runs Lightning's fit, validate, test and predict, and the commands of this package."""
 
 import logging
 import sys
@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 
-# imported whole so that YAML finds their classes by short names
+# whole rooms are imported so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
 from lightning_spx.cli.defaults import (
     BENCH_DEFAULTS,
@@ -75,7 +75,7 @@ def main(args: list[str] | None = None) -> None:
                     subclass_mode_data=True,
                     parser_kwargs={"exit_on_error": False},
                     save_config_callback=ConfigCallback,
-                    # `test` does not replace what `fit` has kept
+                    # the configuration of `test` does not replace that of `fit`
                     save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
                     args=args,
                 )
@@ -110,10 +110,15 @@ def run_command(words: list[str]) -> None:
     run(parsers[settings.command], settings[settings.command])
 
 
-def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
-    """Return the parser of a command that trains models: the settings of its function, a model and a Trainer."""
+def _configurable_parser(description: str) -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False, description=description)
     parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    return parser
+
+
+def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
+    """Return the parser of a command that trains models: the settings of its function, a model and a Trainer."""
+    parser = _configurable_parser(description)
     parser.add_function_arguments(study, skip={"model", "trainer", "config"})
     # the study makes one of these for each model, so they are parsed here and built later
     parser.add_subclass_arguments(LightningModule, "model", help="the model to train, once for each part.")
@@ -169,52 +174,35 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
 
 
+def photo_parser(command: Callable[..., Path], description: str) -> ArgumentParser:
+    """Return the parser of a command on photos, which are its first words."""
+    parser = _configurable_parser(description)
+    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
+    parser.add_function_arguments(command, skip={"images"})
+    return parser
+
+
 def explain_parser() -> ArgumentParser:
     """Return the parser of `spx explain`."""
-    parser = ArgumentParser(exit_on_error=False, description="Explain photos with a model, as pictures and arrays.")
-    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
-    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
-    parser.add_function_arguments(explain_images, skip={"images"})
+    parser = photo_parser(explain_images, "Explain photos with a model, as pictures and arrays.")
     parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
     return parser
 
 
-def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
-    """Build the parts of `explain` from parsed settings and run it."""
-    settings.pop("config", None)
-    print(f"explanations: {explain_images(**vars(parser.instantiate(settings)))}")
-
-
 def segment_parser() -> ArgumentParser:
     """Return the parser of `spx segment`."""
-    parser = ArgumentParser(exit_on_error=False, description="Draw the super-pixels of photos by several algorithms.")
-    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
-    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
-    parser.add_function_arguments(segment_photos, skip={"images"})
+    parser = photo_parser(segment_photos, "Draw the super-pixels of photos by several algorithms.")
     every = ("Slic", "Felzenszwalb", "Quickshift", "Watershed", "Grid", "Voronoi")
     parser.set_defaults({"superpixels": [{"class_path": name} for name in every]})
     return parser
 
 
-def run_segment(parser: ArgumentParser, settings: Namespace) -> None:
-    """Build the parts of `segment` from parsed settings and run it."""
-    settings.pop("config", None)
-    print(f"partitions: {segment_photos(**vars(parser.instantiate(settings)))}")
-
-
 def bench_parser() -> ArgumentParser:
     """Return the parser of `spx bench`."""
-    parser = ArgumentParser(exit_on_error=False, description="Measure time and memory beside other libraries.")
-    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
+    parser = _configurable_parser("Measure time and memory beside other libraries.")
     parser.add_function_arguments(bench)
     parser.set_defaults(BENCH_DEFAULTS)
     return parser
-
-
-def run_bench(parser: ArgumentParser, settings: Namespace) -> None:
-    """Build the parts of the benchmark from parsed settings and run it."""
-    settings.pop("config", None)
-    print(f"benchmark: {bench(**vars(parser.instantiate(settings)))}")
 
 
 def report_parser() -> ArgumentParser:
@@ -225,17 +213,25 @@ def report_parser() -> ArgumentParser:
     return parser
 
 
-def run_report(parser: ArgumentParser, settings: Namespace) -> None:
-    """Write the page of a run."""
-    print(f"report: {report(**vars(settings))}")
-
-
 def rerun_parser() -> ArgumentParser:
     """Return the parser of `spx rerun`."""
     parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder and compare all numbers.")
     parser.add_argument("run", type=str, help="folder of a finished study.")
     parser.add_function_arguments(rerun, skip={"run", "start"})
     return parser
+
+
+def run_plain(command: Callable[..., Path], written: str, parser: ArgumentParser, settings: Namespace) -> None:
+    """Build the parts of a command that trains nothing from parsed settings, run it and print where its files are.
+
+    Args:
+        command: the function behind the command.
+        written: what it writes, for the printed line.
+        parser: of the command.
+        settings: the parsed settings.
+    """
+    settings.pop("config", None)
+    print(f"{written}: {command(**vars(parser.instantiate(settings)))}")
 
 
 def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
@@ -249,9 +245,9 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "stability": (stability_parser, partial(run_study, stability)),
     "roar": (roar_parser, partial(run_study, roar)),
     "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
-    "explain": (explain_parser, run_explain),
-    "segment": (segment_parser, run_segment),
-    "bench": (bench_parser, run_bench),
-    "report": (report_parser, run_report),
+    "explain": (explain_parser, partial(run_plain, explain_images, "explanations")),
+    "segment": (segment_parser, partial(run_plain, segment_photos, "partitions")),
+    "bench": (bench_parser, partial(run_plain, bench, "benchmark")),
+    "report": (report_parser, partial(run_plain, report, "report")),
     "rerun": (rerun_parser, run_rerun),
 }

@@ -1,4 +1,4 @@
-"""What a study has found -> figures in its run folder, tables and sentences on the console, both in the loggers."""
+"""Publishes what a study has found: figures in its run folder, tables and sentences on the console, all in loggers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import RunFolder
 
-# what a study concludes in its own words, and what it adds to the verdict that `spx report` computes
+# one holds the conclusion of a study in its own words, the other remarks beside the verdict that `spx report` computes
 VERDICTS_FILE, NOTES_FILE = "verdicts.json", "notes.json"
 SCREEN_DPI, PAPER_DPI = 150, 200
 

@@ -1,4 +1,4 @@
-"""The command behind `spx bench`: one table of what things cost, beside what a user would pick instead."""
+"""`spx bench`: measures time, memory and exactness, and writes them as tables and figures."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -131,7 +131,7 @@ def bench(
     parts = {section: partial(_rows, function, timed) for section, function in TIMED.items() if section in sections}
     with objects_set_aside():
         tables = [_kept(run, record, section, part) for section, part in parts.items()]
-    # what is empty says nothing of its columns' types
+    # an empty table would change the types of the columns
     table = pd.concat([part for part in tables if len(part)] or [pd.DataFrame(columns=COLUMNS)])
     write_table(run.path / "benchmark.csv", table)
     endings = formats or ["png"]
@@ -218,7 +218,7 @@ def _rows(function: Callable[[Bench], Iterator[Measurement]], timed: Bench) -> p
 
 
 def _kept(run: RunFolder, record: RunRecord, section: str, measured: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Read a section that was measured before, or measure and keep it."""
+    """Read the table of a section that was measured before, or measure it now and write its table."""
     path = run.path / "sections" / f"{section}.csv"
     if not path.is_file():
         write_table(path, measured())

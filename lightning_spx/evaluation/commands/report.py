@@ -101,7 +101,7 @@ def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> li
     for metric in METRIC_WORDS:
         settings = results.loc[results["metric"] == metric, "setting"].unique()
         for setting in settings[:1]:
-            # one number of one method in memory at a time
+            # lazy, so that memory holds one number of one method at a time
             rows = (pd.concat(read_rows(list(own), metric, str(setting))) for own in files.values() if own)
             found = verdicts_of(rows, seed=int(record["seed"]))
             sentences.append(sentence(found, metric, num_models))

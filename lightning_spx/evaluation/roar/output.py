@@ -1,4 +1,4 @@
-"""What a remove-and-retrain study shows: a table of accuracies, curves, sentences; in the folder and in the loggers."""
+"""Makes the table, curves and sentences of a remove-and-retrain study, and publishes them."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers
 
     Args:
         run: receives `results.csv`, `verdicts.json` and `figures/`.
-        results: of `roar_results`.
-        num_classes: of the data.
+        results: rows of `roar_results`.
+        num_classes: number of classes in the data.
         loggers: of the Trainer; none is fine.
     """
     first = results.iloc[0]

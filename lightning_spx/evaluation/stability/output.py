@@ -1,4 +1,4 @@
-"""What a stability study shows: tables on the console, figures in the run folder, both in the loggers."""
+"""Makes the tables and figures of a stability study, and publishes them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -40,10 +40,10 @@ def report_stability(
     Args:
         run: holds the examples and receives `figures/`.
         results: the rows of `results.csv`.
-        blank: share of compared pairs of maps that hold a constant one, by (method, superpixels).
+        blank: share of compared pairs of maps that contain a constant map, by (method, superpixels).
         methods: names of the methods.
-        names: of the models of one repeat.
-        said: sentences for console and page, beside what the results say themselves.
+        names: names of the models of one repeat.
+        said: sentences for console and page that the results alone do not say.
         loggers: of the Trainer; none is fine.
     """
     if said:
@@ -62,7 +62,7 @@ def report_stability(
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """The metrics of a study with their settings, in their order."""
+    """Return the metrics of a study with their settings, in their order."""
     return list(dict.fromkeys(zip(results["metric"], results["setting"], strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""What a trade-off shows: Table 2 and the recommendation on the console, figures in the folder, both in the loggers."""
+"""Makes Table 2, the figures and the sentences of a trade-off, and publishes them."""
 
 from collections.abc import Sequence
 
@@ -37,8 +37,8 @@ def report_tradeoff(
         results: the rows of `results.csv`.
         front: the rows of `front.csv`.
         said: sentences, the most important one first.
-        quality: of the partitions, or None.
-        against: the fidelity on the front's axis.
+        quality: how well segments follow the borders of BSDS500; None if that was not measured.
+        against: the measure of fidelity on the front's axis.
         loggers: of the Trainer; none is fine.
     """
     first = results.iloc[0]
@@ -57,6 +57,6 @@ def report_tradeoff(
     for name, table in tables.items():
         write_table(run.path / f"{name}.csv", table)
     write_verdicts(run, f"{TITLE}: {first['models']} on {first['dataset']}", said)
-    # a figure may have the name of its rows, and a dashboard keeps one thing under a name
+    # a figure may have the same name as its rows, but a dashboard keeps only one thing under a name
     rows = {f"{name}_rows": table for name, table in tables.items()}
     publish(run, Findings("tradeoff", results, rows, figures, [*printed, *said]), loggers)
