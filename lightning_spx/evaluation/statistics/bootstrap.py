@@ -1,11 +1,10 @@
-"""Statistics of a study with their intervals: the bootstrap, excess over the floor, gain over controls.
+"""Statistics of a study over repeats and images, with the intervals that the bootstrap gives them.
 
 Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N images. The first resample has unit
 weights, so index 0 of any result is the number itself and the others are its bootstrap draws, all from one formula.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +71,7 @@ def weighted_mean(values: Array, weights: Array) -> Array:
     counts = ~np.isnan(values)
     flat = weights.reshape(len(weights), -1)
     total = flat @ np.where(counts, values, 0.0).sum(1).ravel()
-    return _ratio(total, flat @ counts.sum(1).ravel().astype(np.float64))
+    return ratio(total, flat @ counts.sum(1).ravel().astype(np.float64))
 
 
 def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
@@ -115,58 +114,16 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
     for start in range(0, len(weights), rows):
         item = weights[start : start + rows, repeat, image][:, order]
         same, other = np.where(in_agree, item, 0.0).cumsum(1), np.where(in_agree, 0.0, item).cumsum(1)
-        lead = _ratio(same, same[:, -1:]) - _ratio(other, other[:, -1:])
+        lead = ratio(same, same[:, -1:]) - ratio(other, other[:, -1:])
         result[start : start + rows] = np.maximum(lead[:, last_of_tie].max(1), 0.0)
     return result
 
 
-def _ratio(numerator: Array, denominator: Array) -> Array:
+def ratio(numerator: Array, denominator: Array) -> Array:
     """Divide, with NaN where the denominator is not positive."""
     full = np.broadcast_to(denominator, numerator.shape)
     ratio: Array = np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
     return ratio
-
-
-@dataclass(frozen=True)
-class Draws:
-    """A statistic of one row and its two null versions, each (B,) with the number itself first.
-
-    Args:
-        value: of the maps as they are.
-        permuted: of maps whose values were permuted over the pixels.
-        mismatched: of maps of two different images.
-    """
-
-    value: Array
-    permuted: Array
-    mismatched: Array
-
-    @property
-    def floor(self) -> Array:
-        """The larger null value, in each resample."""
-        return np.fmax(self.permuted, self.mismatched)
-
-    @property
-    def excess(self) -> Array:
-        """How far above the floor, as a share of the way to the perfect value 1; NaN where the floor is 1."""
-        return _ratio(self.value - self.floor, 1 - self.floor)
-
-
-@dataclass(frozen=True)
-class Gain:
-    """Excess above the best control, with the intersection-union interval.
-
-    Args:
-        best_control: the control with the largest excess.
-        gain: excess minus that control's.
-        low: the smallest of the lower limits over the controls.
-        high: the smallest of the upper limits over the controls.
-    """
-
-    best_control: str
-    gain: float
-    low: float
-    high: float
 
 
 def interval(draws: Array) -> tuple[float, float]:
@@ -177,31 +134,3 @@ def interval(draws: Array) -> tuple[float, float]:
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(finite, [tail, 100 - tail])
     return float(low), float(high)
-
-
-def gain_over(row: Draws, controls: Mapping[str, Draws]) -> Gain:
-    """Compare a row's excess with every control's, resample by resample.
-
-    The lower limit that must be above zero is the smallest over the controls: "better than each of them" is an
-    intersection-union test, which needs no correction for the number of controls (Berger 1982).
-
-    Args:
-        row: the row's draws.
-        controls: the controls' draws over the same resamples, by name; not empty.
-
-    Example:
-        >>> level = lambda value: Draws(np.full(3, value), np.zeros(3), np.zeros(3))
-        >>> gain_over(level(0.5), {"grid": level(0.25), "blur": level(0.375)})
-        Gain(best_control='blur', gain=0.125, low=0.125, high=0.125)
-    """
-    excess = {name: control.excess for name, control in controls.items()}
-    limits = [interval(row.excess - other) for other in excess.values()]
-    if np.isnan([row.excess[0], *(other[0] for other in excess.values())]).any():
-        return Gain("", float("nan"), float("nan"), float("nan"))
-    best = max(excess, key=lambda name: float(excess[name][0]))
-    return Gain(
-        best_control=best,
-        gain=float(row.excess[0] - excess[best][0]),
-        low=min(low for low, _ in limits),
-        high=min(high for _, high in limits),
-    )

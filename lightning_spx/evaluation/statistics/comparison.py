@@ -16,6 +16,7 @@ from torch import Tensor
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
+from lightning_spx.evaluation.statistics.floors import with_nulls
 from lightning_spx.metrics import Distance, pair_distances, pair_sets
 from lightning_spx.metrics.overlap import pairwise_overlap
 from lightning_spx.metrics.ssim import pairwise_ssim
@@ -184,22 +185,10 @@ def each_pooling(
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
     for start in range(0, num_images, chunk):
         here = slice(start, min(start + chunk, num_images))
-        nulls = _with_nulls(attributions, here, images, settings)
+        nulls = with_nulls(attributions, here, images.index, images.permutation, settings.seed, settings.model_offset)
         for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
             of_variant = {name: _maps(pooling, order, part, here) for name, part in nulls.items()}
             yield PooledMaps(here, pooling, order, of_variant)
-
-
-def _with_nulls(
-    attributions: Tensor, here: slice, images: ImageFacts, settings: ComparisonSettings
-) -> dict[str, Tensor]:
-    """Return the images' attributions as they are, with permuted pixels, and of the images they are mismatched with."""
-    index = images.index[here].tolist()
-    own = attributions[:, here]
-    first, seed = settings.model_offset, settings.seed
-    permuted = [permute_pixels(each, index, first + model, seed) for model, each in enumerate(own)]
-    mismatched = attributions[:, torch.from_numpy(images.permutation[here])]
-    return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 
 
 def _maps(pooling: Pooling, order: str, attributions: Tensor, here: slice) -> Maps:
@@ -237,25 +226,3 @@ def _pair_values(maps: PooledMaps, distances: Sequence[Distance]) -> dict[tuple[
 
 def _distances(maps: Tensor, others: Tensor | None, distance: Distance, segments: Tensor | None) -> Tensor:
     return pair_distances(maps, distance, segments, others)
-
-
-def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
-    """Permute each attribution's values over the pixels: no signal is left, and no smoothness.
-
-    Args:
-        attribution: (N, C, H, W); the channels of a pixel stay together.
-        index: each image's number, so that the permutation does not depend on the batch.
-        model: number of the model: two models' permutations are independent.
-        seed: of the study.
-
-    Returns:
-        (N, C, H, W).
-
-    Example:
-        >>> permute_pixels(torch.arange(4.0).view(1, 1, 2, 2), index=[7], model=0, seed=0).flatten().sort().values
-        tensor([0., 1., 2., 3.])
-    """
-    num_pixels = attribution[0, 0].numel()
-    orders = np.stack([np.random.default_rng([seed, model, image]).permutation(num_pixels) for image in index])
-    order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
-    return attribution.flatten(2).gather(2, order).view_as(attribution)

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from lightning_spx.evaluation.statistics.bootstrap import (
     MIN_REPEATS,
     Array,
-    Draws,
     Flags,
-    gain_over,
     interval,
     weight_slabs,
     weighted_mean,
     weighted_mege,
     weighted_reco,
 )
+from lightning_spx.evaluation.statistics.floors import Draws
+from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of
 from lightning_spx.runs.blocks import VARIANTS
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, Flags, gain_over, weight_slabs
+from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, Flags, weight_slabs
+from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import (
     OVER_IMAGES,
     OVER_REPEATS,

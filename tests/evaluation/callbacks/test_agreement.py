@@ -23,7 +23,7 @@ from lightning_spx.evaluation.callbacks.agreement import (
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import permute_pixels
+from lightning_spx.evaluation.statistics.floors import permute_pixels
 from lightning_spx.metrics import Distance
 from lightning_spx.superpixels import Slic
 from tests.evaluation.callbacks.agreement_cases import (

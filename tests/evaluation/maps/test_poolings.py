@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lightning_spx.evaluation.maps.poolings import (
     Pooling,
@@ -17,41 +13,10 @@ from lightning_spx.evaluation.maps.poolings import (
     with_controls,
 )
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import permute_pixels
 from lightning_spx.reporting.rows import is_control_of
 from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool
 
 CPU = torch.device("cpu")
-
-
-@given(st.integers(2, 300), st.integers(0, 2**31))
-def test_a_derangement_leaves_no_image_in_its_place(num_images: int, seed: int) -> None:
-    permutation = derangement(num_images, seed)
-    assert sorted(permutation) == list(range(num_images))
-    assert (permutation != np.arange(num_images)).all()
-
-
-def test_a_single_image_cannot_be_mismatched() -> None:
-    with pytest.raises(ValueError, match="at least 2"):
-        derangement(1, 0)
-
-
-def test_permuted_pixels_keep_their_values_and_channels_together() -> None:
-    attribution = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
-    permuted = permute_pixels(attribution, [3, 9], model=0, seed=0)
-    for before, after in zip(attribution.flatten(2), permuted.flatten(2), strict=True):
-        pixels = {tuple(pixel) for pixel in before.T.tolist()}
-        assert {tuple(pixel) for pixel in after.T.tolist()} == pixels
-    assert not torch.equal(permuted, attribution)
-
-
-def test_a_permutation_depends_on_image_and_model_and_not_on_the_batch() -> None:
-    attribution = torch.rand(1, 3, 8, 8).expand(3, -1, -1, -1)
-    together = permute_pixels(attribution, [3, 9, 3], model=0, seed=0)
-    assert torch.equal(together[0], together[2])
-    assert not torch.equal(together[0], together[1])
-    assert torch.equal(together[1:2], permute_pixels(attribution[:1], [9], model=0, seed=0))
-    assert not torch.equal(together[1:2], permute_pixels(attribution[:1], [9], model=1, seed=0))
 
 
 def test_every_control_has_the_images_own_number_of_segments() -> None:

@@ -12,7 +12,7 @@ import torch
 from lightning_spx.attribution import Gradient, SmoothGrad, magnitude
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation.maps.sampled_images import draw_images
-from lightning_spx.evaluation.statistics.comparison import permute_pixels
+from lightning_spx.evaluation.statistics.floors import permute_pixels
 from lightning_spx.metrics import mege
 from lightning_spx.models.checkpoint_file import load_checkpoint
 from lightning_spx.superpixels import Grid, Slic, Voronoi

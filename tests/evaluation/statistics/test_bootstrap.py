@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from lightning_spx.evaluation.statistics.bootstrap import (
     Array,
-    Draws,
     bootstrap_weights,
-    gain_over,
     interval,
     weighted_mean,
     weighted_mege,
@@ -102,32 +100,3 @@ def test_separated_sets_have_reco_one_and_an_empty_set_none() -> None:
     assert weighted_reco(distances, agree, ~agree, ones(1, 4))[0] == 1
     assert weighted_reco(distances, ~agree, agree, ones(1, 4))[0] == 0
     assert np.isnan(weighted_reco(distances, np.ones_like(agree), np.zeros_like(agree), ones(1, 4))[0])
-
-
-def level(*values: float) -> Draws:
-    draws = np.array(values)
-    return Draws(draws, np.zeros_like(draws), np.zeros_like(draws))
-
-
-def test_excess_is_zero_at_the_floor_and_one_at_the_perfect_value() -> None:
-    draws = Draws(np.array([0.4, 1.0, 0.7]), np.array([0.1, 0.4, 0.4]), np.array([0.4, 0.2, 0.0]))
-    assert draws.floor.tolist() == [0.4, 0.4, 0.4]
-    assert draws.excess == pytest.approx([0.0, 1.0, 0.5])
-
-
-def test_excess_over_a_perfect_floor_is_undefined() -> None:
-    assert np.isnan(Draws(np.array([1.0]), np.array([1.0]), np.array([0.5])).excess[0])
-
-
-def test_gain_takes_the_worst_limits_over_the_controls() -> None:
-    generator = np.random.default_rng(0)
-    row, near, far = (generator.normal(size=1001) * 0.01 + centre for centre in (0.5, 0.45, 0.2))
-    gain = gain_over(level(*row), {"near": level(*near), "far": level(*far)})
-    assert gain.best_control == "near"
-    assert gain.gain == pytest.approx(row[0] - near[0])
-    assert (gain.low, gain.high) == pytest.approx(tuple(np.percentile((row - near)[1:], [2.5, 97.5])))
-
-
-def test_gain_against_an_undefined_control_is_undefined() -> None:
-    undefined = Draws(np.ones(3), np.ones(3), np.ones(3))
-    assert np.isnan(gain_over(level(0.5, 0.5, 0.5), {"blank": undefined}).low)

@@ -1,0 +1,86 @@
+"""What agreement chance alone gives: the null maps beside a study's own, and the floor of a number.
+
+Every value of a study has two null values, and the larger of the two is its floor: the value of maps whose pixels were
+permuted, which have no signal left, and the value of maps of two different images, which share only what all images do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightning_spx.evaluation.statistics.bootstrap import Array, ratio
+
+
+def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
+    """Permute each attribution's values over the pixels: no signal is left, and no smoothness.
+
+    Args:
+        attribution: (N, C, H, W); the channels of a pixel stay together.
+        index: each image's number, so that the permutation does not depend on the batch.
+        model: number of the model: two models' permutations are independent.
+        seed: of the study.
+
+    Returns:
+        (N, C, H, W).
+
+    Example:
+        >>> permute_pixels(torch.arange(4.0).view(1, 1, 2, 2), index=[7], model=0, seed=0).flatten().sort().values
+        tensor([0., 1., 2., 3.])
+    """
+    num_pixels = attribution[0, 0].numel()
+    orders = np.stack([np.random.default_rng([seed, model, image]).permutation(num_pixels) for image in index])
+    order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
+    return attribution.flatten(2).gather(2, order).view_as(attribution)
+
+
+def with_nulls(
+    attributions: Tensor, here: slice, index: Tensor, permutation: NDArray[np.int64], seed: int, model_offset: int
+) -> dict[str, Tensor]:
+    """Return the attributions of some images and their two nulls.
+
+    Args:
+        attributions: (M, N, C, H, W) of all images.
+        here: which of the images.
+        index: (N,) each image's number, which seeds its permutation.
+        permutation: (N,) a derangement: image n is mismatched with image permutation[n].
+        seed: of the study.
+        model_offset: number of the first model in the whole study.
+
+    Returns:
+        (M, n, C, H, W) by the names of `VARIANTS`: as they are, with permuted pixels, and of the images that these are
+        mismatched with.
+    """
+    own = attributions[:, here]
+    numbers = index[here].tolist()
+    permuted = [permute_pixels(each, numbers, model_offset + model, seed) for model, each in enumerate(own)]
+    mismatched = attributions[:, torch.from_numpy(permutation[here])]
+    return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """A statistic of one row and its two null versions, each (B,) with the number itself first.
+
+    Args:
+        value: of the maps as they are.
+        permuted: of maps whose values were permuted over the pixels.
+        mismatched: of maps of two different images.
+    """
+
+    value: Array
+    permuted: Array
+    mismatched: Array
+
+    @property
+    def floor(self) -> Array:
+        """The larger null value, in each resample."""
+        return np.fmax(self.permuted, self.mismatched)
+
+    @property
+    def excess(self) -> Array:
+        """How far above the floor, as a share of the way to the perfect value 1; NaN where the floor is 1."""
+        return ratio(self.value - self.floor, 1 - self.floor)
