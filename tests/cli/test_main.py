@@ -102,8 +102,8 @@ def test_help_lists_every_command(capsys: Captured) -> None:
 
 def test_the_help_of_a_study_explains_its_settings(capsys: Captured) -> None:
     text = " ".join(printed(capsys, ["stability", "--help"]).split())
-    assert "independent splits and seeds; with three or more the intervals cover them" in text
-    assert "the model that is trained, once for each part" in text
+    assert "independent splits and seeds; with three or more, the intervals cover them" in text
+    assert "the model to train, once for each part" in text
 
 
 @pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
