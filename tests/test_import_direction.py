@@ -4,7 +4,7 @@ Outer walls: cli -> evaluation -> the ground rooms -> the guard below them. No g
 evaluate or look into a user's model do so through the guard.
 
 Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps, and all of them -> training and
-publish. None imports its neighbour.
+publish. None imports its neighbor.
 """
 
 import ast

@@ -88,7 +88,7 @@ def test_pointing_at_a_map_reads_the_segments_value_of_both_models(browser: "Chr
 def test_the_keyboard_reads_values_too(browser: "Chrome", tmp_path: Path) -> None:
     load(browser, tmp_path)
     choose(browser, "partition", "pixel")
-    browser.find_elements("css selector", "#maps canvas")[1].send_keys("\ue014")  # the right arrow, from the centre
+    browser.find_elements("css selector", "#maps canvas")[1].send_keys("\ue014")  # the right arrow, from the center
     value = SHOWN.maps["IG"].pixel[0, 0, 8, 9]
     assert browser.find_element("id", "readout").text.startswith(f"one pixel: model 0 {round(value * 255) / 255:.2f}")
 
@@ -106,18 +106,18 @@ def test_switching_photo_model_and_partition_paints_the_map(browser: "Chrome", t
 
     from lightning_spx.reporting.panels import picture_of
 
-    def colour(value: float) -> list[int]:
+    def color(value: float) -> list[int]:
         return [int(channel) for channel in picture_of(torch.tensor([[value]]))[0, 0]]
 
     for photo in (0, 1):
         browser.find_elements("css selector", "#thumbnails button")[photo].click()
         choose(browser, "partition", "Slic")
-        assert np.allclose(corner(2), colour(float(SHOWN.maps["IG"].pooled["Slic", "after"][1, photo, 0, 0])), atol=3)
+        assert np.allclose(corner(2), color(float(SHOWN.maps["IG"].pooled["Slic", "after"][1, photo, 0, 0])), atol=3)
         choose(browser, "partition", "pixel")
-        assert np.allclose(corner(2), colour(float(SHOWN.maps["IG"].pixel[1, photo, 0, 0])), atol=3)
+        assert np.allclose(corner(2), color(float(SHOWN.maps["IG"].pixel[1, photo, 0, 0])), atol=3)
         choose(browser, "model", "model 1")
         assert len(browser.find_elements("css selector", "#maps canvas")) == 2
-        assert np.allclose(corner(1), colour(float(SHOWN.maps["IG"].pixel[1, photo, 0, 0])), atol=3)
+        assert np.allclose(corner(1), color(float(SHOWN.maps["IG"].pixel[1, photo, 0, 0])), atol=3)
         choose(browser, "model", "all models")
 
 

@@ -106,7 +106,7 @@ def adaptive_integrated_gradients(
         new = slice(None) if steps == FEWEST else slice(None, None, 2)
         points = path_points(start, distance, active, nodes[new])
         gradients = gradients_at(
-            "AdaptiveIntegratedGradients", model, points, target, precision, chunk_size, neighbours=steps == FEWEST
+            "AdaptiveIntegratedGradients", model, points, target, precision, chunk_size, neighbors=steps == FEWEST
         )
         total += weighted_sums(gradients, inputs, weights[new])
         before, after = attribution[active], (distance[active] * total[active] / sum(weights)).float()

@@ -35,8 +35,8 @@ class _Doubt:
     largest: Tensor
 
 
-class Neighbours:
-    """Checks once in a stream of chunks whether the logit of an image depends on its neighbours in the batch.
+class Neighbors:
+    """Checks once in a stream of chunks whether the logit of an image depends on its neighbors in the batch.
 
     One image of the first chunk is evaluated alone, or among copies of itself if the model takes no batch of one. If
     its logit differs by more than rounding, the gradient decides: the gradient of an image's logit with respect to
@@ -49,7 +49,7 @@ class Neighbours:
 
     Example:
         >>> images, model = torch.eye(2).view(2, 1, 1, 2), lambda x: (x - x.mean(0)).flatten(1)
-        >>> Neighbours(model, "fp32", at_once=True).look(images, torch.tensor([0, 1]), torch.tensor([0.5, 0.5]))
+        >>> Neighbors(model, "fp32", at_once=True).look(images, torch.tensor([0, 1]), torch.tensor([0.5, 0.5]))
         Traceback (most recent call last):
         ...
         ValueError: Expected <lambda> to answer each image by itself, got logits 0.5 apart ...

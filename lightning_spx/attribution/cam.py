@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
-from lightning_spx.attribution.alone import REFUSALS, Neighbours
+from lightning_spx.attribution.alone import REFUSALS, Neighbors
 from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.feature_maps import channel_axis, corners_changed
@@ -152,7 +152,7 @@ class GradCAM(Attribution):
         """
         inputs, target = checked(inputs, target)
         seen: tuple[str, int] | None = None
-        alone = Neighbours(model, self.precision, at_once=True)
+        alone = Neighbors(model, self.precision, at_once=True)
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
             nonlocal seen

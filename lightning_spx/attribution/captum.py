@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
-from lightning_spx.attribution.alone import Neighbours
+from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.conservation import NONSENSE, TOLERANCE_IN_LOW_PRECISION, broken_promise
 from lightning_spx.attribution.finite import require_finite
@@ -70,7 +70,7 @@ class FromCaptum(Attribution):
                 the cause.
         """
         inputs, target = checked(inputs, target)
-        alone = Neighbours(model, self.precision, at_once=True)
+        alone = Neighbors(model, self.precision, at_once=True)
         first = True
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:

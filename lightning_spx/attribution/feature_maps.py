@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-# The centre of change moves from one corner to the other: by more than MOVES of a side in a feature map, by less than
+# The center of change moves from one corner to the other: by more than MOVES of a side in a feature map, by less than
 # STILL if every region of the image reaches every place
 MOVES, STILL = 0.02, 0.05
 # both sides of a feature map move by at least this fraction of the largest movement along any axis
@@ -73,7 +73,7 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
 
 
 def _movements(output: Tensor) -> list[float]:
-    """Return how far the centre of change moves along each axis but the first, from the second row to the third."""
+    """Return how far the center of change moves along each axis but the first, from the second row to the third."""
     changes = (output[1:] - output[:1]).double().square()
     changes = changes / changes.flatten(1).sum(1).clamp(min=torch.finfo(torch.float64).tiny).view(2, 1, 1, 1)
     result = []

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution.alone import REFUSALS, Neighbours
+from lightning_spx.attribution.alone import REFUSALS, Neighbors
 from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import Check, FiniteCheck, require_finite
-from lightning_spx.attribution.folding import NormalisationFolding
+from lightning_spx.attribution.folding import NormalizationFolding
 from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled, module_of
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
@@ -88,12 +88,12 @@ def gradients_at(
     target: Tensor | None,
     precision: Precision = "fp32",
     chunk_size: int | None = None,
-    neighbours: bool = True,
+    neighbors: bool = True,
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    If there are several chunks, batch normalisations are folded into the convolutions before them, after the model was
-    observed on two of the points. Large chunks on a CPU, and bfloat16 on a GPU if every normalisation is folded, use
+    If there are several chunks, batch normalizations are folded into the convolutions before them, after the model was
+    observed on two of the points. Large chunks on a CPU, and bfloat16 on a GPU if every normalization is folded, use
     the layout `torch.channels_last`, in which convolutions are faster. Both change a gradient by no more than rounding
     does. A model that cannot cope with them (`view` on a feature map) is evaluated without. Nothing waits for the
     device between two chunks.
@@ -105,7 +105,7 @@ def gradients_at(
         target: Class indices of the batch, `(N,)` int64; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
         chunk_size: Points evaluated at once; None chooses by their size and the free memory.
-        neighbours: Whether to check in the first chunk that the model evaluates each point independently.
+        neighbors: Whether to check in the first chunk that the model evaluates each point independently.
 
     Yields:
         The position and gradients `(k, C, H, W)`, detached, float32, in the order of `points`, as many at a time as
@@ -133,9 +133,9 @@ def gradients_at(
         yield from stream
         ended = True
 
-    folding: NormalisationFolding | None = None
+    folding: NormalizationFolding | None = None
     refused = False
-    alone = Neighbours(model, precision, at_once=check.at_once) if neighbours else None
+    alone = Neighbors(model, precision, at_once=check.at_once) if neighbors else None
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
         gradient, logits = differentiated(inputs, chosen)
@@ -147,7 +147,7 @@ def gradients_at(
         nonlocal folding, refused
         if folding is None:
             # for a single chunk, observing would cost more than it saves
-            folding = NormalisationFolding() if ended else _observed(model, inputs[:POINTS_OBSERVED], precision)
+            folding = NormalizationFolding() if ended else _observed(model, inputs[:POINTS_OBSERVED], precision)
         if not refused:
             layout = _fastest_layout(inputs, precision, folding)
             try:
@@ -164,28 +164,28 @@ def gradients_at(
         alone.finish()
 
 
-def _observed(model: Model, images: Tensor, precision: Precision) -> NormalisationFolding:
+def _observed(model: Model, images: Tensor, precision: Precision) -> NormalizationFolding:
     if is_compiled(model):
         # observing the calls of a compiled model would break its graph
-        return NormalisationFolding()
+        return NormalizationFolding()
     module = module_of(model)
     if module is not None and not any(isinstance(part, NORMALISATIONS) for part in module.modules()):
-        return NormalisationFolding(num_left=0)
+        return NormalizationFolding(num_left=0)
     try:
         with explaining(model, images.device, precision) as network:
-            return NormalisationFolding.observed(network, images)
+            return NormalizationFolding.observed(network, images)
     except REFUSALS as error:
         if is_out_of_memory(error):
             raise
         # if something is wrong with the model, its evaluation will raise
-        return NormalisationFolding()
+        return NormalizationFolding()
 
 
-def _fastest_layout(inputs: Tensor, precision: Precision, folding: NormalisationFolding) -> torch.memory_format:
+def _fastest_layout(inputs: Tensor, precision: Precision, folding: NormalizationFolding) -> torch.memory_format:
     if inputs.device.type == "cpu":
         gains = inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
     else:
-        # on a GPU, normalisation is slow in this layout
+        # on a GPU, normalization is slow in this layout
         gains = precision == "bf16" and folding.num_left == 0
     return torch.channels_last if gains else torch.contiguous_format
 

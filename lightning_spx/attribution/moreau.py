@@ -14,9 +14,9 @@ from lightning_spx.attribution.noise import image_generators, normal_draws
 
 @dataclass(frozen=True)
 class MoreauGrad(Attribution):
-    """The gradient of the Moreau envelope of the logit, `-delta / smoothing` at its minimiser delta.
+    """The gradient of the Moreau envelope of the logit, `-delta / smoothing` at its minimizer delta.
 
-    delta minimises the mean over noise z of `f(x + z + delta)`, plus `|delta|^2 / (2 smoothing)`, plus a sparse term.
+    delta minimizes the mean over noise z of `f(x + z + delta)`, plus `|delta|^2 / (2 smoothing)`, plus a sparse term.
     The sparse term is `sparsity * |delta|_1`, or with `segments`, `sparsity` times the sum over segments of the root of
     the segment's size times its L2 norm; whole super-pixels are then explained or left out. Each step follows the
     gradient at fresh noise and then takes the exact proximal step of the other terms; the result is the average of the
@@ -96,7 +96,7 @@ class MoreauGrad(Attribution):
             copies = self._noisy(inputs + delta, inputs, generators)
             settings = self.base.precision, self.base.chunk_size
             # checked in the first step only: a model that is independent there is so in every step
-            for image, rows in gradients_at("MoreauGrad", model, copies, target, *settings, neighbours=step == 0):
+            for image, rows in gradients_at("MoreauGrad", model, copies, target, *settings, neighbors=step == 0):
                 gradient[image] += rows.sum(0) / self.num_samples
             delta = self._sparse(delta - length * gradient, length * self.sparsity, segments)
             delta = delta / (1 + length / self.smoothing)

@@ -1,4 +1,4 @@
-"""Methods that explain noisy copies of an image and summarise the results."""
+"""Methods that explain noisy copies of an image and summarize the results."""
 
 import hashlib
 from collections.abc import Iterable, Iterator

@@ -21,21 +21,21 @@ HARMLESS = {Tensor.dim, Tensor.size, *(getattr_static(Tensor, name).__get__ for 
 
 
 class Pair(NamedTuple):
-    """A convolution whose result is used only by the normalisation after it.
+    """A convolution whose result is used only by the normalization after it.
 
     Args:
         convolution: Arguments of `torch.conv2d` except the input.
-        normalisation: Arguments of `batch_norm` except the input.
+        normalization: Arguments of `batch_norm` except the input.
         dtype: The type in which the convolution computes.
     """
 
     convolution: Arguments
-    normalisation: Arguments
+    normalization: Arguments
     dtype: torch.dtype
 
 
 def observed_pairs(model: Callable[[Tensor], Tensor], images: Tensor) -> tuple[list[Pair], int]:
-    """Evaluate a model and find the convolutions whose only use is one normalisation by constants.
+    """Evaluate a model and find the convolutions whose only use is one normalization by constants.
 
     Two sources must agree: the calls that Python sees, and the graph of the gradient, which also contains the calls
     that Python does not see.
@@ -45,7 +45,7 @@ def observed_pairs(model: Callable[[Tensor], Tensor], images: Tensor) -> tuple[l
         images: `(N, C, H, W)`.
 
     Returns:
-        The pairs, and the number of normalisations by constants that belong to no pair.
+        The pairs, and the number of normalizations by constants that belong to no pair.
 
     Example:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).eval()
@@ -56,7 +56,7 @@ def observed_pairs(model: Callable[[Tensor], Tensor], images: Tensor) -> tuple[l
     observation = _Observation()
     observation.look(model, images.detach().clone().requires_grad_())
     pairs = observation.pairs()
-    return pairs, observation.num_normalisations - len(pairs)
+    return pairs, observation.num_normalizations - len(pairs)
 
 
 @dataclass
@@ -66,8 +66,8 @@ class _Output:
     arguments: Arguments
     dtype: torch.dtype
     uses: int = 0
-    normalisation: Arguments | None = None
-    normalised: Node | None = None
+    normalization: Arguments | None = None
+    normalized: Node | None = None
     alone: bool = False
 
 
@@ -77,21 +77,21 @@ class _Observation(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._outputs: dict[int, _Output] = {}
-        self.num_normalisations = 0
+        self.num_normalizations = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Arguments | None = None
     ) -> object:
         kwargs = kwargs or {}
-        normalisation = by_constants(func, args, kwargs)
-        self.num_normalisations += normalisation is not None
+        normalization = by_constants(func, args, kwargs)
+        self.num_normalizations += normalization is not None
         seen = [] if func in HARMLESS else [self._outputs.get(id(each)) for each in tensors((*args, *kwargs.values()))]
         result = func(*args, **kwargs)
         for output in seen:
             if output is not None:
                 output.uses += 1
-                output.normalisation = normalisation
-                output.normalised = result.grad_fn if normalisation is not None else None
+                output.normalization = normalization
+                output.normalized = result.grad_fn if normalization is not None else None
         if func is torch.conv2d and isinstance(result, Tensor):
             arguments = named(CONVOLUTION, args, kwargs)
             del arguments["input"]
@@ -100,7 +100,7 @@ class _Observation(TorchFunctionMode):
         return result
 
     def look(self, model: Callable[[Tensor], Tensor], variable: Tensor) -> None:
-        """Evaluate the model; record which results the gradient reaches only through their normalisation."""
+        """Evaluate the model; record which results the gradient reaches only through their normalization."""
         with torch.enable_grad(), self:
             # a copy, because a model may write to its input, which autograd forbids for a leaf
             result = model(variable.clone())
@@ -108,16 +108,16 @@ class _Observation(TorchFunctionMode):
         for output in self._outputs.values():
             tensor = output.tensor
             if tensor is not None and tensor.grad_fn is not None and tensor._version == 0:
-                output.alone = entered[tensor.grad_fn] == 1 and output.normalised in reached
-            output.tensor = output.normalised = None
+                output.alone = entered[tensor.grad_fn] == 1 and output.normalized in reached
+            output.tensor = output.normalized = None
 
     def pairs(self) -> list[Pair]:
         """Return the pairs; call it when nobody but the model itself can still hold a result."""
         calls = Counter(id(output.arguments["weight"]) for output in self._outputs.values())
         return [
-            Pair(output.arguments, output.normalisation, output.dtype)
+            Pair(output.arguments, output.normalization, output.dtype)
             for output in self._outputs.values()
-            if output.normalisation is not None
+            if output.normalization is not None
             and output.uses == 1
             and output.alone
             and output.kept() is None
@@ -142,7 +142,7 @@ def _edges(root: Node | None) -> tuple[Counter[Node], set[Node]]:
 
 
 def by_constants(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Arguments) -> Arguments | None:
-    """Return all arguments but the first of a call that normalises by constants; None for any other call."""
+    """Return all arguments but the first of a call that normalizes by constants; None for any other call."""
     if func is not batch_norm:
         return None
     given = named(NORMALISATION, args, kwargs)

@@ -12,7 +12,7 @@ Magnitude = Literal["after", "before"]
 
 
 def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
-    """Return absolute values, reduced over channels and not normalised.
+    """Return absolute values, reduced over channels and not normalized.
 
     Args:
         attribution: Signed values, `(N, C, H, W)`.

@@ -1,4 +1,4 @@
-"""Lightning data modules of labelled images, and index arithmetic for the parts that models train on."""
+"""Lightning data modules of labeled images, and index arithmetic for the parts that models train on."""
 
 from lightning_spx.data.bird_images import Background, read_mask, replace_background
 from lightning_spx.data.birds import BirdsDataModule

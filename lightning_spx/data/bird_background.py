@@ -1,4 +1,4 @@
-"""Draws the background of a bird: smooth noise, stripes or a gradient of two colours, and some leaves."""
+"""Draws the background of a bird: smooth noise, stripes or a gradient of two colors, and some leaves."""
 
 import colorsys
 
@@ -16,27 +16,27 @@ def background(size: int, generator: np.random.Generator) -> NDArray[np.float32]
 
     Args:
         size: side in pixels.
-        generator: decides kind, colours and leaves.
+        generator: decides kind, colors and leaves.
 
     Example:
         >>> background(32, np.random.default_rng(0)).shape
         (32, 32, 3)
     """
     texture = (_noise, _stripes, _gradient)[generator.integers(3)](size, generator)
-    first, second = _colour(generator), _colour(generator)
+    first, second = _color(generator), _color(generator)
     picture = first + texture[..., None] * (second - first)
     picture += 0.12 * (_noise(size, generator, cells=8)[..., None] - 0.5)
     line = ((np.arange(size, dtype=np.float32) + 0.5) / size) * 2 - 1
     x, y = np.meshgrid(line, line)
     for _ in range(generator.integers(NUM_LEAVES + 1)):
-        centre_x, centre_y = generator.uniform(-1, 1, 2)
+        center_x, center_y = generator.uniform(-1, 1, 2)
         radius, angle = generator.uniform(0.08, 0.22), generator.uniform(0, np.pi)
-        leaf = ellipse(x, y, (centre_x, centre_y), (radius, 0.45 * radius), angle)
-        picture += np.clip(0.5 - leaf * size / 2, 0, 1)[..., None] * (_colour(generator) - picture)
+        leaf = ellipse(x, y, (center_x, center_y), (radius, 0.45 * radius), angle)
+        picture += np.clip(0.5 - leaf * size / 2, 0, 1)[..., None] * (_color(generator) - picture)
     return np.clip(picture, 0, 1)
 
 
-def _colour(generator: np.random.Generator) -> NDArray[np.float32]:
+def _color(generator: np.random.Generator) -> NDArray[np.float32]:
     hue, saturation, value = generator.uniform((0, 0.05, 0.3), (1, 0.6, 0.95))
     return np.asarray(colorsys.hsv_to_rgb(hue, saturation, value), np.float32)
 

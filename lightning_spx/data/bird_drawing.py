@@ -1,4 +1,4 @@
-"""Draws one picture of a bird: its parts, their colours and the background."""
+"""Draws one picture of a bird: its parts, their colors and the background."""
 
 import colorsys
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lightning_spx.data.bird_background import background
 from lightning_spx.data.bird_parts import Plane, Point, ellipse, limb
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Anatomy:
     Args:
         body: radii of the body.
         tilt: angle of the body in radians; a negative angle lifts the breast.
-        head: centre and radius of the head.
+        head: center and radius of the head.
         neck: radii of the neck at the breast and at the head.
         beak: length and half width of the beak.
         legs: length and half width of the legs.
@@ -67,13 +67,13 @@ HUES = {"red": 0.99, "blue": 0.60, "yellow": 0.14, "green": 0.36, "purple": 0.80
 
 
 def draw_bird(
-    shape: str, colour: str, size: int, generator: np.random.Generator
+    shape: str, color: str, size: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return a picture `(size, size, 3)` uint8 and the mask `(size, size)` of its bird.
 
     Args:
         shape: a key of `SHAPES`.
-        colour: a key of `HUES`.
+        color: a key of `HUES`.
         size: side in pixels.
         generator: decides pose, shade, light and background.
 
@@ -86,7 +86,7 @@ def draw_bird(
     x, y, pixel = _bird_coordinates(anatomy, size, generator)
     picture = background(size, generator)
     mask = np.zeros((size, size), np.float32)
-    for distance, paint in _parts(anatomy, x, y, _palette(colour, generator)):
+    for distance, paint in _parts(anatomy, x, y, _palette(color, generator)):
         cover = np.clip(0.5 - distance / pixel, 0, 1)
         picture += cover[..., None] * (paint - picture)
         mask = np.maximum(mask, cover)
@@ -100,23 +100,23 @@ def _bird_coordinates(anatomy: Anatomy, size: int, generator: np.random.Generato
     """Return the bird's own coordinates of every pixel, and the width of a pixel in them."""
     scale = generator.uniform(0.5, 0.78) / anatomy.spread
     room = 1 - scale * anatomy.spread
-    centre_x, centre_y = generator.uniform(-room, room, 2)
+    center_x, center_y = generator.uniform(-room, room, 2)
     angle = generator.uniform(-0.3, 0.3)
     facing = generator.choice((-1, 1))
     line = ((np.arange(size, dtype=np.float32) + 0.5) / size) * 2 - 1
-    right, down = np.meshgrid((line - centre_x) * facing / scale, (line - centre_y) / scale)
+    right, down = np.meshgrid((line - center_x) * facing / scale, (line - center_y) / scale)
     cos, sin = np.cos(angle), np.sin(angle)
     x = right * cos + down * sin + anatomy.middle[0]
     y = down * cos - right * sin + anatomy.middle[1]
     return x.astype(np.float32), y.astype(np.float32), 2 / (size * scale)
 
 
-def _palette(colour: str, generator: np.random.Generator) -> dict[str, Colour]:
-    """Return the colours of the parts: shades of one jittered hue, and other colours for bill and legs."""
-    hue = (HUES[colour] + generator.normal(0, 0.025)) % 1
+def _palette(color: str, generator: np.random.Generator) -> dict[str, Color]:
+    """Return the colors of the parts: shades of one jittered hue, and other colors for bill and legs."""
+    hue = (HUES[color] + generator.normal(0, 0.025)) % 1
     saturation, value = generator.uniform(0.45, 0.95), generator.uniform(0.5, 0.95)
 
-    def shade(more_saturation: float, more_value: float) -> Colour:
+    def shade(more_saturation: float, more_value: float) -> Color:
         return colorsys.hsv_to_rgb(hue, min(1, saturation * more_saturation), min(1, value * more_value))
 
     bill = colorsys.hsv_to_rgb(generator.uniform(0.05, 0.13), generator.uniform(0.2, 0.9), generator.uniform(0.3, 0.9))
@@ -132,8 +132,8 @@ def _palette(colour: str, generator: np.random.Generator) -> dict[str, Colour]:
     }
 
 
-def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Colour]) -> list[tuple[Plane, Plane]]:
-    """Return distance and colour of each part, from the back to the front."""
+def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Color]) -> list[tuple[Plane, Plane]]:
+    """Return distance and color of each part, from the back to the front."""
     length, height = anatomy.body
     head_x, head_y, head_radius = anatomy.head
     tail_x, tail_y, tail_width = anatomy.tail

@@ -21,7 +21,7 @@ Masks = Literal["none", "files", "files_or_boxes"]
 
 
 def replace_background(image: Tensor, mask: Tensor, colour: Tensor) -> Tensor:
-    """Return an image `(..., 3, H, W)` that has a colour `(3,)` where the mask `(..., H, W)` is False.
+    """Return an image `(..., 3, H, W)` that has a color `(3,)` where the mask `(..., H, W)` is False.
 
     Example:
         >>> replace_background(torch.ones(3, 1, 2), torch.tensor([[True, False]]), torch.zeros(3))[0]
@@ -127,7 +127,7 @@ class BirdImages(LabelledImages):
         self.image_size = image_size
         self.masks = masks
         self.background = background
-        self.colour = torch.zeros(3)
+        self.color = torch.zeros(3)
         self.kept: list[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]] = []
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
@@ -147,7 +147,7 @@ class BirdImages(LabelledImages):
         """Replace the background after all geometric changes, so that it ends where the mask does."""
         if self.background == "keep":
             return sample
-        return {**sample, "image": replace_background(sample["image"], sample["mask"], self.colour)}
+        return {**sample, "image": replace_background(sample["image"], sample["mask"], self.color)}
 
     def pixels(self, index: int) -> Tensor:
         """Read a photo in its original size, `(3, H, W)` uint8."""

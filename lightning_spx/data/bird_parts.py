@@ -7,17 +7,17 @@ Plane = NDArray[np.floating]
 Point = tuple[float, float]
 
 
-def ellipse(x: Plane, y: Plane, centre: Point, radii: Point, angle: float = 0.0) -> Plane:
+def ellipse(x: Plane, y: Plane, center: Point, radii: Point, angle: float = 0.0) -> Plane:
     """Return the distance to an ellipse rotated by `angle` radians (to first order: exact on the edge).
 
     Example:
         >>> x = np.array([0.0, 2.0, 3.0], np.float32)
-        >>> ellipse(x, 0 * x, centre=(0.0, 0.0), radii=(2.0, 1.0)).tolist()
+        >>> ellipse(x, 0 * x, center=(0.0, 0.0), radii=(2.0, 1.0)).tolist()
         [-1.0, 0.0, 1.0]
     """
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
-    across = (x - centre[0]) * cos + (y - centre[1]) * sin
-    along = (y - centre[1]) * cos - (x - centre[0]) * sin
+    across = (x - center[0]) * cos + (y - center[1]) * sin
+    along = (y - center[1]) * cos - (x - center[0]) * sin
     radius = np.hypot(across / radii[0], along / radii[1])
     steepness = np.hypot(across / radii[0] ** 2, along / radii[1] ** 2)
     inside = np.float32(-min(radii))

@@ -30,7 +30,7 @@ class BirdsDataModule(ImageDataModule):
 
     Args:
         root: folder of the data set.
-        background: what to show outside the mask: `keep`, `black`, or the `mean` colour of the training photos.
+        background: what to show outside the mask: `keep`, `black`, or the `mean` color of the training photos.
         classes: species by name (`Indigo_Bunting`, `014.Indigo_Bunting`) or number; None takes all with photos.
         boxes_as_masks: use the bounding box of a photo that has no mask.
         rotation: largest angle of the random rotation in training, in degrees, 0 to 45.
@@ -109,8 +109,8 @@ class BirdsDataModule(ImageDataModule):
         images = self._load(training=False)
         pool = self.pool()
         if isinstance(pool, BirdImages):
-            # the mean colour of the training photos
-            images.colour = pool.colour
+            # the mean color of the training photos
+            images.color = pool.color
         return images
 
     def fingerprint(self) -> str:
@@ -208,5 +208,5 @@ class BirdsDataModule(ImageDataModule):
         images = BirdImages([photos[i] for i in good], labels[good], self.root, self.image_size, masks, self.background)
         images.kept = kept
         if self.background == "mean":
-            images.colour = (total / len(good) / 255).float()
+            images.color = (total / len(good) / 255).float()
         return images

@@ -41,7 +41,7 @@ def numbers_of(image: Image.Image) -> Numbers:
     """
     # 32-bit values have no range, and Pillow's conversion of CIELAB changes from version to version
     if image.mode in ("F", "LAB") or (image.mode == "I" and image.format != "PPM"):
-        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colours nor grey of 8 or 16 bits.")
+        raise ValueError(f"it holds values of Pillow's mode {image.mode}, neither colors nor gray of 8 or 16 bits.")
     white_is_zero = False
     if isinstance(image, TiffImageFile):
         tags = image.tag_v2
@@ -67,7 +67,7 @@ def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
     """Return a decoded image with 8 bits: the upper eight if it has more.
 
     Args:
-        image: decoded by Pillow, whose own conversion would turn every grey above 255 white.
+        image: decoded by Pillow, whose own conversion would turn every gray above 255 white.
         numbers: what its header says.
 
     Raises:
@@ -80,11 +80,11 @@ def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
         [[0, 128]]
     """
     if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        _check_range(int(grey.max()), numbers)
+        gray = np.asarray(image)
+        _check_range(int(gray.max()), numbers)
         # Pillow scales 12 bits to 16 for PNM but not for TIFF
         shift = 4 if numbers.highest == 4095 and image.mode != "I" else 8
-        levels = (grey >> shift).astype(np.uint8)
+        levels = (gray >> shift).astype(np.uint8)
         return Image.fromarray(255 - levels if numbers.white_is_zero else levels)
     if numbers.highest == 65_535 and image.mode.startswith("RGB"):
         # Pillow kept only the upper eight bits
@@ -93,7 +93,7 @@ def eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
 
 
 def check_black(image: Image.Image, numbers: Numbers) -> None:
-    """Refuse 16-bit colours that Pillow turns black, because it drops the lower eight bits.
+    """Refuse 16-bit colors that Pillow turns black, because it drops the lower eight bits.
 
     Args:
         image: the image, opened again and not decoded.

@@ -25,7 +25,7 @@ def read_image(path: Path, image_size: int) -> Tensor:
 
     Args:
         path: an image file.
-        image_size: side of the result in pixels; other sizes are resized and cropped to the centre.
+        image_size: side of the result in pixels; other sizes are resized and cropped to the center.
 
     Raises:
         ValueError: if the file cannot be read, or is too large to be decoded.

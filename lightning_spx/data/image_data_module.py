@@ -1,4 +1,4 @@
-"""The common part of all data modules of labelled images: parts of the training images, and loaders."""
+"""The common part of all data modules of labeled images: parts of the training images, and loaders."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from lightning_spx.data.training_loader import EpochSampler, TrainingImages
 
 
 class ImageDataModule(LightningDataModule, ABC):
-    """Labelled images in [0, 1] for one of several models, each with its own part of the training images.
+    """Labeled images in [0, 1] for one of several models, each with its own part of the training images.
 
     A batch is a dict: `image` `(N, 3, S, S)` float32, `label` `(N,)`, `index` `(N,)` (the position among all training
     or test images), and for data with masks `mask` `(N, S, S)` bool. Only training batches are augmented.
@@ -187,7 +187,7 @@ class ImageDataModule(LightningDataModule, ABC):
             images,
             batch_size=self.batch_size,
             sampler=EpochSampler(images, order_seed, num_processes, rank, epoch),
-            # batch normalisation fails on a last batch of one image
+            # batch normalization fails on a last batch of one image
             drop_last=indices.size >= self.batch_size * num_processes,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from lightning_spx.data.eight_bits import check_black, eight_bits, numbers_of
 
-# recognised by content, whatever the name; other formats of Pillow may run programs or read other files
+# recognized by content, whatever the name; other formats of Pillow may run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # what Pillow raises on damaged files of these formats and on files large enough to exhaust memory, found by fuzzing
 UNREADABLE = (
@@ -29,7 +29,7 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
     """Return the first frame of an image file with 8 bits, rotated as its EXIF data says.
 
     Of 12 or 16 bits the upper eight are kept; 16-bit images that use at most a quarter of their range are refused.
-    Colour profiles and gamma are ignored, and Pillow converts other colour spaces (CMYK). A file is refused before it
+    Color profiles and gamma are ignored, and Pillow converts other color spaces (CMYK). A file is refused before it
     is decoded if it has more than 20,000 px a side or 178,956,970 px in all, or an aspect ratio above 100.
 
     Args:
@@ -46,7 +46,7 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "grey.png"
+        ...     path = Path(folder) / "gray.png"
         ...     Image.fromarray(np.array([[0, 0x80FF]], np.uint16)).save(path)
         ...     decode(path)[..., 0]
         array([[  0, 128]], dtype=uint8)
@@ -59,8 +59,8 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
             _check_size(*image.size)
             numbers = numbers_of(image)
             pixels = np.array(eight_bits(ImageOps.exif_transpose(image), numbers).convert(mode))
-            deep_colours = numbers.highest == 65_535 and image.mode.startswith("RGB")
-        if deep_colours and not pixels[..., :3].any():
+            deep_colors = numbers.highest == 65_535 and image.mode.startswith("RGB")
+        if deep_colors and not pixels[..., :3].any():
             with Image.open(path, formats=FORMATS) as image:
                 check_black(image, numbers)
         return pixels

@@ -15,12 +15,12 @@ class ImageFolderDataModule(ImageDataModule):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
     Images are rotated as their EXIF data says, converted to 8-bit RGB (the first frame of an animated image, the stored
-    colours of transparent pixels), and resized and cropped to a central square if their size differs. An image with
+    colors of transparent pixels), and resized and cropped to a central square if their size differs. An image with
     more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100, counts as unreadable. All
     images are read once at the start, so that no split contains an unreadable one; sets that fit in 1 GiB stay in
     memory.
 
-    Images are recognised by their endings or, without one, by content. One warning counts the files that are skipped,
+    Images are recognized by their endings or, without one, by content. One warning counts the files that are skipped,
     such as images in folders inside a class folder.
 
     Args:

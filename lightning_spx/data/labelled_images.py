@@ -24,10 +24,10 @@ class LabelledImages(Dataset[Sample], ABC):
         labels: class of each image, `(n,)` integers.
 
     Example:
-        >>> class Greys(LabelledImages):
+        >>> class Grays(LabelledImages):
         ...     def read(self, index):
         ...         return torch.full((3, 8, 8), index / 10), None
-        >>> sample = Greys(np.array([1, 0]))[1]
+        >>> sample = Grays(np.array([1, 0]))[1]
         >>> round(sample["image"].mean().item(), 4), sample["label"].item(), sample["index"].item()
         (0.1, 0, 1)
     """

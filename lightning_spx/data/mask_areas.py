@@ -60,7 +60,7 @@ def has_numbers(levels: Levels, values: NDArray[np.int64], *, is_lossy: bool = F
 
 
 def _is_smooth(levels: Levels, values: NDArray[np.int64], numbered: Flags) -> bool:
-    """Return whether most areas change into their neighbours by a step or two of the existing levels."""
+    """Return whether most areas change into their neighbors by a step or two of the existing levels."""
     places = np.searchsorted(values, levels).astype(np.int16)
     steps = (maximum_filter(places, size=5) - minimum_filter(places, size=5))[numbered]
     return bool((steps > 2).sum() <= SHARE_OF_OBJECT * (steps > 0).sum())
@@ -88,7 +88,7 @@ def _are_side_by_side(levels: Levels, values: NDArray[np.int64], inside: Flags) 
 
 
 def _are_nested(levels: Levels, values: NDArray[np.int64]) -> bool:
-    """Return whether nine of ten neighbours that differ have consecutive levels."""
+    """Return whether nine of ten neighbors that differ have consecutive levels."""
     places = np.searchsorted(values, levels)
     steps = np.abs(np.concatenate([np.diff(places, axis=axis).ravel() for axis in (0, 1)]))
     return bool((steps == 1).sum() >= 0.9 * (steps > 0).sum())

@@ -10,16 +10,16 @@ from lightning_spx.data.mask_areas import NEAR, has_numbers
 
 Levels = NDArray[np.uint8]
 HALF = 128
-# how far JPEG may move the channels of grey apart
+# how far JPEG may move the channels of gray apart
 ALMOST_GREY = 16
-ADVICE = "save it as grey of 8 bits, 255 on the object and 0 elsewhere."
+ADVICE = "save it as gray of 8 bits, 255 on the object and 0 elsewhere."
 
 
 def mask_levels(path: Path) -> Levels:
     """Return how much of each pixel is object, `(H, W)` from 0 to 255, with the image upright.
 
-    Grey levels are used unchanged, but a single value of at least 128 beside 0 is the object. So is a single colour on
-    black. Opaque pixels are the object if all pixels have one colour or if the opaque ones are the bright ones. Zeros
+    Gray levels are used unchanged, but a single value of at least 128 beside 0 is the object. So is a single color on
+    black. Opaque pixels are the object if all pixels have one color or if the opaque ones are the bright ones. Zeros
     alone, or what JPEG and WebP make of them, mean that there is no object. Values near 0 and 255 count as 0 and 255.
 
     Args:
@@ -27,7 +27,7 @@ def mask_levels(path: Path) -> Levels:
 
     Raises:
         ValueError: the file cannot be read, or holds something else: only values below 128, like numbers of classes or
-            annotators; numbers of classes beside 255; several colours; grey and opacity that differ.
+            annotators; numbers of classes beside 255; several colors; gray and opacity that differ.
 
     Example:
         >>> import tempfile
@@ -39,14 +39,14 @@ def mask_levels(path: Path) -> Levels:
         array([[255, 255]], dtype=uint8)
     """
     pixels = decode(path, "RGBA")
-    levels = _of_colours(path, pixels[..., :3])
+    levels = _of_colors(path, pixels[..., :3])
     opacity = pixels[..., 3]
     if opacity.min() < 255:
         if (pixels[..., :3] == pixels[0, 0, :3]).all():
             levels = opacity
         elif ((levels >= HALF) != (opacity >= HALF)).any():
             raise ValueError(
-                f"Expected the mask {path} to be grey or transparent, got both, and not on the same pixels: {ADVICE}"
+                f"Expected the mask {path} to be gray or transparent, got both, and not on the same pixels: {ADVICE}"
             )
     values = np.flatnonzero(np.bincount(levels.ravel(), minlength=256))
     largest = int(values[-1])
@@ -67,17 +67,17 @@ def mask_levels(path: Path) -> Levels:
     return levels
 
 
-def _of_colours(path: Path, colours: Levels) -> Levels:
-    """Return the grey levels, or those of the single colour beside black."""
-    red, green, blue = colours.transpose(2, 0, 1)
+def _of_colors(path: Path, colors: Levels) -> Levels:
+    """Return the gray levels, or those of the single color beside black."""
+    red, green, blue = colors.transpose(2, 0, 1)
     brightest: Levels = np.maximum(np.maximum(red, green), blue)
     if (brightest - np.minimum(np.minimum(red, green), blue)).max() <= ALMOST_GREY:
         return brightest
-    seen = colours[brightest > 0].astype(np.int32) @ (2**16, 2**8, 1)
+    seen = colors[brightest > 0].astype(np.int32) @ (2**16, 2**8, 1)
     others = np.unique(seen)
     if len(others) > 1:
-        some = ", ".join(f"#{colour:06x}" for colour in others[:2].tolist())
-        raise ValueError(f"Expected the mask {path} to be grey, got {len(others)} colours such as {some}: {ADVICE}")
+        some = ", ".join(f"#{color:06x}" for color in others[:2].tolist())
+        raise ValueError(f"Expected the mask {path} to be gray, got {len(others)} colors such as {some}: {ADVICE}")
     return brightest
 
 

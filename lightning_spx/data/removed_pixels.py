@@ -1,4 +1,4 @@
-"""Images in which some pixels are replaced by one colour, in an order that is given for each image."""
+"""Images in which some pixels are replaced by one color, in an order that is given for each image."""
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ class RemovedPixels(LabelledImages):
         positions: positions of the images that this data set contains, `(n,)`.
         ranks: rank of each image's pixels, 0 first, `(n, H, W)` integers; may be memory-mapped.
         count: number of pixels to replace.
-        colour: colour of replaced pixels, one value in [0, 1] per channel.
+        colour: color of replaced pixels, one value in [0, 1] per channel.
         keep: replace the last `count` pixels of the order instead of the first.
 
     Raises:

@@ -15,9 +15,9 @@ DRAWING_VERSION = 1
 
 
 class SyntheticBirdsDataModule(ImageDataModule):
-    """Birds of two shapes and five colours on textured backgrounds, with the exact mask of each bird.
+    """Birds of two shapes and five colors on textured backgrounds, with the exact mask of each bird.
 
-    A class is a colour and a shape: `red songbird`, `red wader`, `blue songbird`, ... Each image depends only on
+    A class is a color and a shape: `red songbird`, `red wader`, `blue songbird`, ... Each image depends only on
     `data_seed` and its own number.
 
     Args:
@@ -83,8 +83,8 @@ class SyntheticBirdsDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> list[str]:
-        """Return the colour and shape of each class."""
-        return [f"{colour} {shape}" for colour, shape in self._kinds()]
+        """Return the color and shape of each class."""
+        return [f"{color} {shape}" for color, shape in self._kinds()]
 
     def load_pool(self) -> LabelledImages:
         """Return the training images."""
@@ -100,7 +100,7 @@ class SyntheticBirdsDataModule(ImageDataModule):
         return hashlib.sha256(json.dumps([self.name, *settings]).encode()).hexdigest()
 
     def _kinds(self) -> list[tuple[str, str]]:
-        return [(colour, shape) for colour in HUES for shape in SHAPES][: self._num_classes]
+        return [(color, shape) for color in HUES for shape in SHAPES][: self._num_classes]
 
     def _draw(self, stage: int, num_images: int) -> LabelledImages:
         kinds = self._kinds()
@@ -108,7 +108,7 @@ class SyntheticBirdsDataModule(ImageDataModule):
         images = np.empty((num_images, self.image_size, self.image_size, 3), np.uint8)
         masks = np.empty((num_images, self.image_size, self.image_size), np.bool_)
         for index, label in enumerate(labels):
-            colour, shape = kinds[label]
+            color, shape = kinds[label]
             generator = np.random.default_rng((self.data_seed, stage, index))
-            images[index], masks[index] = draw_bird(shape, colour, self.image_size, generator)
+            images[index], masks[index] = draw_bird(shape, color, self.image_size, generator)
         return ArrayImages(images, labels, masks)

@@ -17,7 +17,7 @@ def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.
 
     Up to 64 px, the image is padded by reflection by an eighth on each side and a crop of its size is taken (He et al.
     2016, section 4.2). Above, the crop covers 35 to 100 % of the image with an aspect ratio of 3/4 to 4/3 and is
-    resized (Szegedy et al. 2015). The rotation comes first, about the centre, and pads by reflection.
+    resized (Szegedy et al. 2015). The rotation comes first, about the center, and pads by reflection.
 
     Args:
         sample: `image` `(3, S, S)` and, if present, `mask` `(S, S)`; other entries do not change.
@@ -61,7 +61,7 @@ def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.
 
 
 def _rotated(pixels: Tensor, angle: float) -> Tensor:
-    """Rotate `(C, S, S)` about the centre; reflection fills the corners."""
+    """Rotate `(C, S, S)` about the center; reflection fills the corners."""
     size = pixels.shape[-1]
     # half of the diagonal minus half of the side, and a pixel for the interpolation
     margin = math.ceil(size * (math.sqrt(2) - 1) / 2) + 1

@@ -101,7 +101,7 @@ class KeptState:
         """Keep the state of one more module from now on; skip a module that is already kept.
 
         Raises:
-            ValueError: it is not initialised.
+            ValueError: it is not initialized.
         """
         small: list[Tensor] = []
         waiting = [module]
@@ -179,7 +179,7 @@ class KeptState:
                 continue
             if is_lazy(value):
                 raise ValueError(
-                    f"Expected an initialised model, got a {type(part).__name__} whose `{name}` has no shape yet: "
+                    f"Expected an initialized model, got a {type(part).__name__} whose `{name}` has no shape yet: "
                     "evaluate it once before it is explained."
                 )
             stand_in = self._tensor(value, f"{type(part).__name__}.{name}", most)

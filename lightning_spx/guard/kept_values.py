@@ -47,7 +47,7 @@ class KeptTensor:
         if self.copy is None:
             return not changed
         if self.tensor.shape != self.copy.shape or self.tensor.dtype != self.copy.dtype:
-            # observers of quantisation change the shape of their ranges in place
+            # observers of quantization change the shape of their ranges in place
             self.tensor.data = self.copy
         elif changed or not _equal(self.tensor, self.copy):
             with torch.inference_mode(False), torch.no_grad():

@@ -34,7 +34,7 @@ def unchanged(model: object, device: torch.device, parameters: bool = False) -> 
         The kept state; its `modules` are those of the model.
 
     Raises:
-        ValueError: a module changes its own parameters in place, or is not initialised.
+        ValueError: a module changes its own parameters in place, or is not initialized.
 
     Example:
         >>> network = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
@@ -64,7 +64,7 @@ def _is_compiled(part: nn.Module) -> bool:
 
 
 def _stop_observers(modules: Iterable[nn.Module]) -> None:
-    """Freeze the ranges of fake quantisation, or the range of its neighbours would round an image."""
+    """Freeze the ranges of fake quantization, or the range of its neighbors would round an image."""
     for part in modules:
         enabled = None if isinstance(part, torch.jit.ScriptModule) else part._buffers.get("observer_enabled")
         if enabled is not None:

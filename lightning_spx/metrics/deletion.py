@@ -32,7 +32,7 @@ def deletion(
         target: classes whose probability is measured, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W).
         num_steps: number of removals; if it exceeds the number of pixels or segments, they are removed one by one.
-        substrate: what replaces removed pixels: "black", "blur" or a colour.
+        substrate: what replaces removed pixels: "black", "blur" or a color.
         segments: shape (N,H,W) int64, or None to remove pixels.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
@@ -162,7 +162,7 @@ class Deletion(_Area):
 
     Args:
         num_steps: number of removals.
-        substrate: what replaces missing pixels: "black", "blur" or a colour.
+        substrate: what replaces missing pixels: "black", "blur" or a color.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 
@@ -183,7 +183,7 @@ class Insertion(_Area):
 
     Args:
         num_steps: number of insertions.
-        substrate: what replaces missing pixels: "black", "blur" or a colour.
+        substrate: what replaces missing pixels: "black", "blur" or a color.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 

@@ -11,7 +11,7 @@ def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
     """Return the L2 distance between a map and the plain map of the same method, both scaled to unit L2 norm.
 
     Args:
-        saliency: non-negative magnitudes, not normalised, shape (N,H,W).
+        saliency: non-negative magnitudes, not normalized, shape (N,H,W).
         reference: magnitudes of the plain map, of the same shape.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Linear imputation of removed pixels: each becomes the weighted mean of its eight neighbours, solved jointly.
+"""Linear imputation of removed pixels: each becomes the weighted mean of its eight neighbors, solved jointly.
 
 The weighted graph Laplacian of the removed pixels is symmetric and positive definite. On the CPU, SuperLU factors each
-image with a symmetric ordering, in threads (the factorisation releases the interpreter lock); this is faster than
+image with a symmetric ordering, in threads (the factorization releases the interpreter lock); this is faster than
 conjugate gradients there. On any other device, conjugate gradients in float64 solve all images at once.
 """
 
@@ -14,7 +14,7 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-# half of the eight neighbours (dy, dx) with their weights; the other half mirrors them
+# half of the eight neighbors (dy, dx) with their weights; the other half mirrors them
 NEIGHBOURS = ((0, 1, 1 / 6), (1, 0, 1 / 6), (1, 1, 1 / 12), (1, -1, 1 / 12))
 # residual of conjugate gradients relative to the right-hand side; pixels exact to 1e-4 need about 1e-7
 TOLERANCE = 1e-9
@@ -22,9 +22,9 @@ MAX_ITERATIONS = 5000
 
 
 def impute(images: Tensor, removed: Tensor) -> Tensor:
-    """Replace removed pixels by the weighted mean of their neighbours (edges 1/6, corners 1/12), solved jointly.
+    """Replace removed pixels by the weighted mean of their neighbors (edges 1/6, corners 1/12), solved jointly.
 
-    Neighbours outside the image are left out of the mean. An image that is removed completely becomes its mean colour.
+    Neighbors outside the image are left out of the mean. An image that is removed completely becomes its mean color.
     (Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022, without its noise.)
 
     Args:
@@ -59,7 +59,7 @@ def impute(images: Tensor, removed: Tensor) -> Tensor:
 
 
 def solve_directly(images: Tensor, removed: Tensor) -> Tensor:
-    """Solve each image with a sparse factorisation, in as many threads as torch uses; (N,C,H,W) float64 on the CPU."""
+    """Solve each image with a sparse factorization, in as many threads as torch uses; (N,C,H,W) float64 on the CPU."""
     pairs = list(zip(images.numpy(), removed.numpy(), strict=True))
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
         solved = list(pool.map(lambda pair: _solve_image(*pair), pairs))
@@ -110,9 +110,9 @@ def solve_iteratively(images: Tensor, removed: Tensor) -> Tensor:
     """
     height, width = removed.shape[1:]
     unknown = removed[:, None].to(images.dtype)
-    diagonal = _neighbour_sum(images.new_ones(1, 1, height, width))
+    diagonal = _neighbor_sum(images.new_ones(1, 1, height, width))
     solution = torch.zeros_like(images)
-    residual = unknown * _neighbour_sum(images * (1 - unknown))
+    residual = unknown * _neighbor_sum(images * (1 - unknown))
     # relative to the right-hand side of each image and channel; with `<=`, an image without removed pixels is done
     enough = TOLERANCE * residual.flatten(2).norm(dim=2)
     direction = residual / diagonal
@@ -121,7 +121,7 @@ def solve_iteratively(images: Tensor, removed: Tensor) -> Tensor:
         # reading a number waits for the device, so not in every iteration
         if iteration % 16 == 0 and bool((residual.flatten(2).norm(dim=2) <= enough).all()):
             break
-        product = unknown * (diagonal * direction - _neighbour_sum(direction))
+        product = unknown * (diagonal * direction - _neighbor_sum(direction))
         curvature = (direction * product).sum((2, 3), keepdim=True)
         step = torch.where(curvature > 0, energy / curvature, 0.0)
         solution = solution + step * direction
@@ -138,8 +138,8 @@ def solve_iteratively(images: Tensor, removed: Tensor) -> Tensor:
     return torch.where(removed[:, None], solution, images)
 
 
-def _neighbour_sum(values: Tensor) -> Tensor:
-    """Return the weighted sum over the eight neighbours of each pixel, without those outside the image; (..., H, W)."""
+def _neighbor_sum(values: Tensor) -> Tensor:
+    """Return the weighted sum over the eight neighbors of each pixel, without those outside the image; (..., H, W)."""
     total = torch.zeros_like(values)
     for dy, dx, weight in NEIGHBOURS:
         one, other = _shifted(values.shape[-2], values.shape[-1], dy, dx)
@@ -149,7 +149,7 @@ def _neighbour_sum(values: Tensor) -> Tensor:
 
 
 def _shifted(height: int, width: int, dy: int, dx: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return the slices of the pixels that have a neighbour at (dy, dx), and of these neighbours."""
+    """Return the slices of the pixels that have a neighbor at (dy, dx), and of these neighbors."""
     one = (slice(0, height - dy), slice(max(0, -dx), width - max(0, dx)))
     other = (slice(dy, height), slice(max(0, dx), width + min(0, dx)))
     return one, other

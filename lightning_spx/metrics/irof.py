@@ -21,7 +21,7 @@ def irof(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Return the area over the target's probability while segments become one colour, the most salient first.
+    """Return the area over the target's probability while segments become one color, the most salient first.
 
     The probability is relative to the untouched image's, and the axis is the fraction of removed segments (Rieger and
     Hansen, IROF, 2020). High is good.
@@ -32,7 +32,7 @@ def irof(
         target: target classes, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W); a segment's saliency is the mean over its pixels.
         segments: ids `0..S-1` without gaps, shape (N,H,W) int64.
-        mean: colour of removed segments: the mean colour of the data set.
+        mean: color of removed segments: the mean color of the data set.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 
@@ -80,7 +80,7 @@ class IROF(ImageMean):
     """Mean over images of `irof`; images without a value are skipped and counted in `num_dropped`.
 
     Args:
-        mean: colour of removed segments: the mean colour of the data set.
+        mean: color of removed segments: the mean color of the data set.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_spx.guard import are_probabilities, between_zero_and_one, unchanged
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
-from lightning_spx.metrics.neighbours import check_neighbours
+from lightning_spx.metrics.neighbors import check_neighbors
 
 Model = Callable[[Tensor], Tensor]
 
@@ -55,7 +55,7 @@ def target_probabilities(model: Model, batches: Iterable[tuple[Tensor, Tensor]],
     """
     answers, looked_at = [], False
     for images, target in batches:
-        # identical images, such as empty substrates, cannot show an influence of neighbours
+        # identical images, such as empty substrates, cannot show an influence of neighbors
         differ = not looked_at and bool((images != images[:1]).any())
         answers.append(_answers(model, images, target, batch_size, looked_at=differ))
         looked_at = looked_at or differ
@@ -105,7 +105,7 @@ def _answers(
             logits = model(images[here].clone())
             parts.append(_answer(logits, target[here], start))
             if looked_at and start == 0:
-                check_neighbours(model, images[here], logits)
+                check_neighbors(model, images[here], logits)
     if not parts:
         none = torch.zeros(0, device=images.device)
         return none, none, torch.zeros(0, 2, device=images.device)

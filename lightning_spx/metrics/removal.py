@@ -81,7 +81,7 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
 
     Args:
         images: the images, shape (N,C,H,W).
-        substrate: "black"; "blur", the image blurred by a Gaussian of a sixteenth of its shorter side; or a colour,
+        substrate: "black"; "blur", the image blurred by a Gaussian of a sixteenth of its shorter side; or a color,
             such as the data set's mean.
 
     Raises:
@@ -101,7 +101,7 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
         blurred: Tensor = functional.gaussian_blur(images, [2 * radius + 1] * 2, [sigma] * 2)
         return blurred
     if isinstance(substrate, str) or len(substrate) != images.shape[1]:
-        raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a colour, got {substrate!r}.")
+        raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a color, got {substrate!r}.")
     return images.new_tensor(substrate)[None, :, None, None].expand_as(images)
 
 

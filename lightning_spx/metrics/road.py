@@ -1,4 +1,4 @@
-"""ROAD: the target's probability after pixels are removed and filled in from their neighbours."""
+"""ROAD: the target's probability after pixels are removed and filled in from their neighbors."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -29,7 +29,7 @@ def road(
     """Return the target's probability after a fraction of the pixels is replaced by noisy linear imputation.
 
     Exactly `round(fraction * H * W)` pixels are removed; ties are broken at random (seeded). Each of them becomes the
-    weighted mean of its neighbours, solved jointly, plus Gaussian noise (Rong et al., ICML 2022).
+    weighted mean of its neighbors, solved jointly, plus Gaussian noise (Rong et al., ICML 2022).
 
     Args:
         model: maps images (n,C,H,W) to logits (n,K).

@@ -77,7 +77,7 @@ def check_resumable(checkpoint: Path, *, training: bool) -> None:
 
     Args:
         checkpoint: a file saved by `fit`.
-        training: whether training resumes, which needs the states of the optimisers.
+        training: whether training resumes, which needs the states of the optimizers.
 
     Raises:
         FileNotFoundError: the file does not exist.

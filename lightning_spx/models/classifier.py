@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
-from lightning_spx.models.said_normalisation import normalised_as_trained, warn_of_another
+from lightning_spx.models.said_normalization import normalized_as_trained, warn_of_another
 from lightning_spx.models.schedule import warmup_cosine
 from lightning_spx.models.weights import load_weights, own_state
 
@@ -39,13 +39,13 @@ class ImageClassifier(LightningModule):
     `val/loss`, `val/accuracy`, `test/loss` and `test/accuracy` over all processes; `predict` returns `logits`.
 
     If the command line builds it, all settings are in the checkpoint and `load_from_checkpoint(path)` works. If Python
-    code builds it, network, optimiser and scheduler are objects, which the checkpoint does not contain: use
+    code builds it, network, optimizer and scheduler are objects, which the checkpoint does not contain: use
     `load_from_checkpoint(path, network=...)`.
 
     Args:
-        network: maps normalised images `(N, 3, H, W)` to logits `(N, K)`.
-        optimizer: makes the optimiser from the parameters; None uses AdamW with torch's defaults.
-        scheduler: makes a schedule from the optimiser, stepped once per epoch. With None, the learning rate rises
+        network: maps normalized images `(N, 3, H, W)` to logits `(N, K)`.
+        optimizer: makes the optimizer from the parameters; None uses AdamW with torch's defaults.
+        scheduler: makes a schedule from the optimizer, stepped once per epoch. With None, the learning rate rises
             linearly over `warmup_fraction` of the steps of the run, then falls to zero as half a cosine; it changes
             with every batch.
         warmup_fraction: fraction of the steps with a rising learning rate, in [0, 1); only without `scheduler`.
@@ -58,7 +58,7 @@ class ImageClassifier(LightningModule):
         ValueError: if a number is out of its range.
 
     Warns:
-        UserWarning: `mean` and `std` differ from the normalisation that the network says its weights were trained with.
+        UserWarning: `mean` and `std` differ from the normalization that the network says its weights were trained with.
 
     Example:
         >>> from lightning_spx.models import SmallResNet
@@ -130,7 +130,7 @@ class ImageClassifier(LightningModule):
         return {"logits": self(batch["image"] if isinstance(batch, Mapping) else batch[0])}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Return the optimiser and its schedule."""
+        """Return the optimizer and its schedule."""
         optimizer = (self.optimizer or torch.optim.AdamW)(self.parameters())
         if self.scheduler is not None:
             return {"optimizer": optimizer, "lr_scheduler": self.scheduler(optimizer)}
@@ -165,7 +165,7 @@ class ImageClassifier(LightningModule):
                 architecture.
         """
         try:
-            with normalised_as_trained():
+            with normalized_as_trained():
                 return super().load_from_checkpoint(
                     checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
                 )

@@ -31,7 +31,7 @@ class CycleGAN(LightningModule):
     discriminator's AUC of real against translated images with its 95 % interval (`val/discriminator_a_auc`, `..._low`,
     `..._high`); for test images the same under `test/`.
 
-    Two optimisers step manually after one backward pass. A discriminator's loss does not depend on the generators'
+    Two optimizers step manually after one backward pass. A discriminator's loss does not depend on the generators'
     step, because its images were translated before; so this equals the published alternation, and works under `ddp`.
 
     Args:
@@ -42,7 +42,7 @@ class CycleGAN(LightningModule):
         cycle_weight: weight of the cycle loss, not negative.
         identity_weight: weight of the identity loss as a fraction of `cycle_weight`, not negative.
         pool_size: number of translated images that are kept for each discriminator.
-        optimizer: makes an optimiser from parameters, once for the generators and once for the discriminators; None
+        optimizer: makes an optimizer from parameters, once for the generators and once for the discriminators; None
             uses Adam with learning rate 2e-4 and beta_1 0.5.
         decay_start: fraction of the epochs after which the learning rate falls linearly to zero, in [0, 1].
         seed: seeds the draws from the pools.
@@ -212,7 +212,7 @@ class CycleGAN(LightningModule):
         return {name: generator(batch[source]) for name, (source, generator) in found.items() if source in batch}
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[Any]]:
-        """Return the optimiser of the generators and the one of the discriminators."""
+        """Return the optimizer of the generators and the one of the discriminators."""
         make = self.optimizer or PUBLISHED_OPTIMIZER
         groups = ((self.generator_ab, self.generator_ba), (self.discriminator_a, self.discriminator_b))
         return [make([p for network in group for p in network.parameters()]) for group in groups], []

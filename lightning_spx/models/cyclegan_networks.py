@@ -7,7 +7,7 @@ from lightning_spx.models.memory_format import in_training_format
 
 
 class ResNetGenerator(nn.Module):
-    """Translates images with strided convolutions, residual blocks and transposed convolutions, instance-normalised.
+    """Translates images with strided convolutions, residual blocks and transposed convolutions, instance-normalized.
 
     With 9 blocks and 64 channels it is the published generator of 11.378 M parameters for 256 px, with 6 blocks the one
     for 128 px (Zhu et al., ICCV 2017, appendix 7.2; Johnson et al., ECCV 2016). Weights start at N(0, 0.02).
@@ -33,17 +33,17 @@ class ResNetGenerator(nn.Module):
         wide = 4 * channels
         self.layers = nn.Sequential(
             ReflectionPad(3),
-            *_normalised(nn.Conv2d(3, channels, 7)),
-            *_normalised(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)),
-            *_normalised(nn.Conv2d(2 * channels, wide, 3, stride=2, padding=1)),
+            *_normalized(nn.Conv2d(3, channels, 7)),
+            *_normalized(nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)),
+            *_normalized(nn.Conv2d(2 * channels, wide, 3, stride=2, padding=1)),
             *(ResidualBlock(wide) for _ in range(num_blocks)),
-            *_normalised(nn.ConvTranspose2d(wide, 2 * channels, 3, stride=2, padding=1, output_padding=1)),
-            *_normalised(nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)),
+            *_normalized(nn.ConvTranspose2d(wide, 2 * channels, 3, stride=2, padding=1, output_padding=1)),
+            *_normalized(nn.ConvTranspose2d(2 * channels, channels, 3, stride=2, padding=1, output_padding=1)),
             ReflectionPad(3),
             nn.Conv2d(channels, 3, 7),
             nn.Tanh(),
         )
-        initialise(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return translated images `(N, 3, H, W)` in [0, 1], H and W divisible by 4.
@@ -98,7 +98,7 @@ def reflected(features: Tensor, width: int) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Adds two instance-normalised 3 x 3 convolutions of the features to the features.
+    """Adds two instance-normalized 3 x 3 convolutions of the features to the features.
 
     Args:
         channels: number of channels of the features.
@@ -113,7 +113,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             ReflectionPad(1),
-            *_normalised(nn.Conv2d(channels, channels, 3)),
+            *_normalized(nn.Conv2d(channels, channels, 3)),
             ReflectionPad(1),
             nn.Conv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
@@ -157,7 +157,7 @@ class PatchDiscriminator(nn.Module):
             width = wider
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 1, 4, padding=1))
         self.num_layers = num_layers
-        initialise(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return patch scores `(N, 1, h, w)` for images `(N, 3, H, W)` in [0, 1].
@@ -175,7 +175,7 @@ class PatchDiscriminator(nn.Module):
         return scores
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Draw all convolution weights from N(0, 0.02) and set biases to zero, as published."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -184,7 +184,7 @@ def initialise(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def _normalised(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
+def _normalized(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
     # not in place, because attribution methods read a layer's output
     return convolution, nn.InstanceNorm2d(convolution.out_channels), nn.ReLU()
 

@@ -17,12 +17,12 @@ FEWEST, LIMIT = 64, 0.5
 TRIES = 10
 # iterations of the power method from the old weights' vectors, until the spectral norm fits the new weights
 POWER_ITERATIONS = 30
-# buffers with these names hold what a normalisation learnt, even a frozen one without parameters
+# buffers with these names hold what a normalization learnt, even a frozen one without parameters
 NAMES_OF_LEARNT_BUFFERS = ("weight", "bias", "running_")
 
 
 def learnt(layer: nn.Module) -> dict[str, Tensor]:
-    """Return what a layer learnt, by name: its own parameters, also parametrised ones, and some of its buffers.
+    """Return what a layer learnt, by name: its own parameters, also parametrized ones, and some of its buffers.
 
     These buffers are running statistics, and the weights that a frozen layer keeps as buffers.
 
@@ -31,7 +31,7 @@ def learnt(layer: nn.Module) -> dict[str, Tensor]:
         (['weight', 'bias', 'running_mean', 'running_var'], [])
     """
     found = dict(layer.named_parameters(recurse=False))
-    found |= {f"parametrizations.{name}": each for name, each in _parametrised(layer).named_parameters()}
+    found |= {f"parametrizations.{name}": each for name, each in _parametrized(layer).named_parameters()}
     # if there is a parameter of that name, they belong to a helper, such as the vectors of a spectral norm
     buffers = {
         name: buffer
@@ -89,7 +89,7 @@ def forget(layer: nn.Module, name: str) -> None:
     for key, value in (now | {key: getattr(layer, key) for key in used}).items():
         if key in old and not _is_constant(old[key]) and remembers(old[key], value):
             raise ValueError(
-                f"Expected layer {name!r} to be one that can be randomised, got the trained `{key}` again."
+                f"Expected layer {name!r} to be one that can be randomized, got the trained `{key}` again."
             )
 
 
@@ -107,11 +107,11 @@ def remembers(old: Tensor, new: Tensor) -> bool:
         return True
     if old.numel() < FEWEST:
         return False
-    first, second = (_centred(each) for each in (old, new))
+    first, second = (_centerd(each) for each in (old, new))
     return bool(nn.functional.cosine_similarity(first, second, dim=0).abs() > LIMIT)
 
 
-def _centred(weight: Tensor) -> Tensor:
+def _centerd(weight: Tensor) -> Tensor:
     flat = (torch.view_as_real(weight) if weight.is_complex() else weight).detach().float().flatten()
     return flat - flat.mean()
 
@@ -148,8 +148,8 @@ def _hooks(layer: nn.Module) -> list[WeightNorm | SpectralNorm | BasePruningMeth
     return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm | BasePruningMethod)]
 
 
-def _parametrised(layer: nn.Module) -> nn.ModuleDict:
-    """Return the parametrisations of a layer, by the name of the weight that they compute."""
+def _parametrized(layer: nn.Module) -> nn.ModuleDict:
+    """Return the parametrizations of a layer, by the name of the weight that they compute."""
     found = layer.parametrizations if parametrize.is_parametrized(layer) else None
     return found if isinstance(found, nn.ModuleDict) else nn.ModuleDict()
 
@@ -166,7 +166,7 @@ def _masks(layer: nn.Module) -> list[Tensor]:
 
 def _computed(layer: nn.Module) -> list[str]:
     """Name the weights of a forward pass that are computed from parameters."""
-    names = list(_parametrised(layer))
+    names = list(_parametrized(layer))
     for hook in _hooks(layer):
         name = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
         names.append(str(name))
@@ -174,8 +174,8 @@ def _computed(layer: nn.Module) -> list[str]:
 
 
 def _assign(layer: nn.Module) -> None:
-    """Assign other values to parametrised weights through their right inverse, if they have one."""
-    for name, steps in _parametrised(layer).items():
+    """Assign other values to parametrized weights through their right inverse, if they have one."""
+    for name, steps in _parametrized(layer).items():
         value = getattr(layer, name).detach().clone()
         if _is_constant(value) or not all(hasattr(step, "right_inverse") for step in steps.children()):
             continue
@@ -200,8 +200,8 @@ def _compute(layer: nn.Module) -> None:
 
 @contextmanager
 def _training(layer: nn.Module) -> Iterator[None]:
-    """Set the training flag of only a layer and its parametrisations, whose vectors change only in training."""
-    parts = {part: part.training for part in (layer, *_parametrised(layer).modules())}
+    """Set the training flag of only a layer and its parametrizations, whose vectors change only in training."""
+    parts = {part: part.training for part in (layer, *_parametrized(layer).modules())}
     try:
         for part in parts:
             part.training = True

@@ -8,7 +8,7 @@ from lightning_spx.models.patch_score import PatchScore
 
 
 def network_name(model: nn.Module) -> str:
-    """Return the name of the user's class inside our wrappers (normalisation, resizing, mean of patches).
+    """Return the name of the user's class inside our wrappers (normalization, resizing, mean of patches).
 
     Example:
         >>> from lightning_spx.models import ImageClassifier, SmallResNet

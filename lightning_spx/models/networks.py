@@ -13,7 +13,7 @@ from lightning_spx.models.weights import load_weights
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation and a shortcut (He et al. 2016, figure 5 left).
+    """Two 3x3 convolutions with batch normalization and a shortcut (He et al. 2016, figure 5 left).
 
     Args:
         in_channels: channels of the input.

@@ -1,4 +1,4 @@
-"""Normalisation as a layer, so that images, gradients and segments all refer to images in [0, 1]."""
+"""Normalization as a layer, so that images, gradients and segments all refer to images in [0, 1]."""
 
 from collections.abc import Sequence
 
@@ -37,5 +37,5 @@ class Normalize(nn.Module):
         self.register_buffer("std", torch.tensor(std).reshape(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return normalised images of the same shape, `(N, C, H, W)`."""
+        """Return normalized images of the same shape, `(N, C, H, W)`."""
         return (images - self.mean) / self.std

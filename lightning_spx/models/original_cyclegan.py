@@ -16,7 +16,7 @@ from lightning_spx.models.weights import state_mismatch
 PREFIXES = ("module.", "_orig_mod.")
 CONVOLUTION = re.compile(r"model\.(\d+)\.weight")
 BLOCK = re.compile(r"model\.\d+\.conv_block\.")
-# instance normalisation of torch 0.3 saved these without using them; the original code drops them too
+# instance normalization of torch 0.3 saved these without using them; the original code drops them too
 UNUSED = ("running_mean", "running_var", "num_batches_tracked")
 ORIGINAL = "the original CycleGAN code"
 
@@ -48,7 +48,7 @@ def original_state(content: object) -> dict[str, Tensor] | None:
 
 
 def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
-    """Build a discriminator from a state of the original `NLayerDiscriminator` with instance normalisation.
+    """Build a discriminator from a state of the original `NLayerDiscriminator` with instance normalization.
 
     Args:
         state: the state with the names of the original code, as `original_state` returns it.
@@ -71,7 +71,7 @@ def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
         raise ValueError(f"it is a discriminator of single pixels of {ORIGINAL}, not of patches")
     weights = {int(match[1]): value for name, value in state.items() if (match := CONVOLUTION.fullmatch(name))}
     if any(value.ndim != 4 for value in weights.values()):
-        raise ValueError(f"it is a discriminator of {ORIGINAL} with batch normalisation, not instance normalisation")
+        raise ValueError(f"it is a discriminator of {ORIGINAL} with batch normalization, not instance normalization")
     if len(weights) < 3:
         raise ValueError(f"it is no discriminator of {ORIGINAL}, which has at least 3 convolutions")
     first = weights[min(weights)]
@@ -83,7 +83,7 @@ def original_discriminator(state: Mapping[str, Tensor]) -> PatchDiscriminator:
 
 
 def original_generator(state: Mapping[str, Tensor]) -> ResNetGenerator:
-    """Build a generator from a state of the original `ResnetGenerator` with instance normalisation.
+    """Build a generator from a state of the original `ResnetGenerator` with instance normalization.
 
     Args:
         state: the state with the names of the original code, as `original_state` returns it.

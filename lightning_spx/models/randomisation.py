@@ -18,7 +18,7 @@ FROZEN_WEIGHT = re.compile(r": \w*(Float|Double|Half|BFloat16|Tensor)\b.* = prim
 
 
 def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) -> Iterator[tuple[float, nn.Module]]:
-    """Yield copies of a model with more and more layers randomised, from the last to the first.
+    """Yield copies of a model with more and more layers randomized, from the last to the first.
 
     A layer is a module with its own parameters or running statistics. Layers are ordered by definition, which in most
     networks is the order of the forward pass. `reset_parameters` draws a layer again and resets its running statistics;
@@ -29,16 +29,16 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
 
     Args:
         model: a trained model; not changed.
-        num_stages: number of copies; in stage s of n, the last s / n of the layers are randomised.
+        num_stages: number of copies; in stage s of n, the last s / n of the layers are randomized.
         seed: seeds the new parameters.
 
     Yields:
-        The fraction of randomised layers, and the model; the last fraction is 1. A warning names large buffers that do
+        The fraction of randomized layers, and the model; the last fraction is 1. A warning names large buffers that do
         not change, because they may be constants of the architecture or learnt.
 
     Raises:
-        ValueError: if `num_stages` is below 1, the model has no parameters, or a layer cannot be randomised, such as a
-            quantised or a frozen one.
+        ValueError: if `num_stages` is below 1, the model has no parameters, or a layer cannot be randomized, such as a
+            quantized or a frozen one.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
@@ -53,17 +53,17 @@ def cascading_randomisation(model: nn.Module, num_stages: int, seed: int = 0) ->
         raise ValueError(f"Expected a model with parameters, got {type(model).__name__} without any.")
     for stage in range(1, num_stages + 1):
         count = max(1, round(len(names) * stage / num_stages))
-        randomised = _copy(model)
+        randomized = _copy(model)
         # by default this forks the generators of all devices
         with torch.random.fork_rng(), torch.no_grad():
             for position, name in enumerate(reversed(names[-count:])):
                 # one seed per layer, so that a layer is the same in all stages
                 torch.manual_seed(seed * len(names) + position)
-                forget(randomised.get_submodule(name), name)
+                forget(randomized.get_submodule(name), name)
         if stage == num_stages:
-            _warn_of_buffers(model, randomised)
+            _warn_of_buffers(model, randomized)
             _warn_of_hidden(model)
-        yield count / len(names), randomised
+        yield count / len(names), randomized
 
 
 def _warn_of_hidden(model: nn.Module) -> None:
@@ -71,13 +71,13 @@ def _warn_of_hidden(model: nn.Module) -> None:
     if hidden:
         warnings.warn(
             f"{type(model).__name__} holds layers outside of its modules, in a list or an object, such as a "
-            f"{type(hidden[0]).__name__}: they stay trained, and the share of randomised layers does not count them.",
+            f"{type(hidden[0]).__name__}: they stay trained, and the share of randomized layers does not count them.",
             stacklevel=3,
         )
 
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield modules with names; the modules of a parametrisation belong to the layer whose weight they compute."""
+    """Yield modules with names; the modules of a parametrization belong to the layer whose weight they compute."""
     inner: set[nn.Module] = set()
     for name, part in model.named_modules():
         if parametrize.is_parametrized(part):
@@ -87,7 +87,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _check_layers(model: nn.Module) -> None:
-    """Refuse layers whose weights are neither parameters nor buffers: quantised ones, and frozen TorchScript."""
+    """Refuse layers whose weights are neither parameters nor buffers: quantized ones, and frozen TorchScript."""
     saved = {name for name in model.state_dict() if not name.endswith("_extra_state")}
     known = {
         name for names in (model.named_parameters, model.named_buffers) for name, _ in names(remove_duplicate=False)
@@ -98,7 +98,7 @@ def _check_layers(model: nn.Module) -> None:
         while owner not in parts:
             owner = owner.rpartition(".")[0]
         if not isinstance(parts[owner], Metric):
-            raise ValueError(f"Expected layers whose weights are parameters, got {key!r}, which cannot be randomised.")
+            raise ValueError(f"Expected layers whose weights are parameters, got {key!r}, which cannot be randomized.")
     for name, part in parts.items():
         frozen = isinstance(part, torch.jit.ScriptModule) and next(part.parameters(), None) is None
         if frozen and FROZEN_WEIGHT.search(str(part.graph)):
@@ -116,9 +116,9 @@ def _copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
 
 
-def _warn_of_buffers(model: nn.Module, randomised: nn.Module) -> None:
+def _warn_of_buffers(model: nn.Module, randomized: nn.Module) -> None:
     """Warn of large saved buffers that did not change, because learnt ones, such as a codebook, would survive."""
-    saved, after = model.state_dict(), dict(randomised.named_buffers())
+    saved, after = model.state_dict(), dict(randomized.named_buffers())
     known = {id(value) for _, part in _layers(model) for value in learnt(part).values()}
     same = [
         name
@@ -132,7 +132,7 @@ def _warn_of_buffers(model: nn.Module, randomised: nn.Module) -> None:
     if same:
         more = f" and {len(same) - 1} more" if len(same) > 1 else ""
         warnings.warn(
-            f"The buffer {same[0]!r}{more} stays as it is in the randomised model: if it was learnt, maps may still "
+            f"The buffer {same[0]!r}{more} stays as it is in the randomized model: if it was learnt, maps may still "
             "show that.",
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Recognises weights split into several files, as distributed training saves them, and says how to join them."""
+"""Recognizes weights split into several files, as distributed training saves them, and says how to join them."""
 
 from pathlib import Path
 from shlex import quote

@@ -86,7 +86,7 @@ def versions_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def with_versions(values: Mapping[str, Any], versions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return values as a state with version numbers, from which modules recognise older formats."""
+    """Return values as a state with version numbers, from which modules recognize older formats."""
     state = OrderedDict(values)
     if versions:
         vars(state)["_metadata"] = OrderedDict(versions)
@@ -134,7 +134,7 @@ def cast_values(module: nn.Module, state: Mapping[str, object]) -> str:
         if own.is_complex():
             is_cast = False
         elif own.is_floating_point():
-            # whole numbers are exact in a buffer; as weights they come from a quantised network and lack its scale
+            # whole numbers are exact in a buffer; as weights they come from a quantized network and lack its scale
             is_cast = value.is_complex() or (name in parameters and not value.is_floating_point())
         else:
             is_cast = value.is_complex() or (value.is_floating_point() and not bool((value == value.round()).all()))

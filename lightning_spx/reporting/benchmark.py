@@ -69,7 +69,7 @@ def times_figure(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(9, 1.2 + 0.26 * len(rows)), layout="constrained")
     axes = figure.subplots()
     peers = [by for by in rows["by"].unique() if by not in COLOURS]
-    colours = COLOURS | {by: PEER_COLOURS[place % len(PEER_COLOURS)] for place, by in enumerate(peers)}
+    colors = COLOURS | {by: PEER_COLOURS[place % len(PEER_COLOURS)] for place, by in enumerate(peers)}
     named: set[str] = set()
     for (section, what), group in rows.groupby(["section", "what"], sort=False):
         batch = int(group["batch"].iloc[0])
@@ -77,7 +77,7 @@ def times_figure(table: pd.DataFrame) -> Figure:
         places.append(position + (len(group) - 1) / 2)
         for row in group.to_dict("records"):
             by, value = str(row["by"]), float(row["milliseconds"])
-            axes.barh(position, value, 0.85, color=colours[by], label=None if by in named else by)
+            axes.barh(position, value, 0.85, color=colors[by], label=None if by in named else by)
             axes.hlines(position, row["quartile_low"], row["quartile_high"], color="black", linewidth=1.2)
             axes.annotate(f" {_short(value)}", (max(value, row["quartile_high"]), position), va="center", fontsize=7)
             named.add(by)

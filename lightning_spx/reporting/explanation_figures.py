@@ -64,7 +64,7 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
         >>> ids = np.zeros((8, 8), np.int64)
         >>> maps = PhotoMaps("a", image, "owl", 0.5, {"Slic": ids}, {"Gradient": one}, {"Gradient": {"Slic": one}})
-        >>> len(photo_figure(maps).axes)  # five cells and the colour bar
+        >>> len(photo_figure(maps).axes)  # five cells and the color bar
         6
     """
     grid = CellGrid(
@@ -104,7 +104,7 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
         >>> ids = np.zeros((8, 8), np.int64)
         >>> maps = PhotoMaps("a", image, "owl", 0.5, {"Slic": ids}, {"Gradient": one}, {"Gradient": {"Slic": one}})
         >>> figure = maps_grid({"net": [maps]}, {"net": "Gradient"}, "Gradient")
-        >>> len(figure.axes)  # photo, borders, pixel map, S- map, colour bar
+        >>> len(figure.axes)  # photo, borders, pixel map, S- map, color bar
         5
     """
     if not columns or not all(columns.values()):

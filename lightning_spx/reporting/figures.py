@@ -50,20 +50,20 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     for column, superpixels in enumerate(partitions):
         bars = own[own["superpixels"] == superpixels]
         values = bars["value"].to_numpy()
-        centres = np.array([methods.index(method) for method in bars["method"]], dtype=float)
-        centres += (column - (len(partitions) - 1) / 2) * width
+        centers = np.array([methods.index(method) for method in bars["method"]], dtype=float)
+        centers += (column - (len(partitions) - 1) / 2) * width
         pixel = superpixels == PIXEL
-        colour = PIXEL_COLOUR if pixel else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
-        axes.bar(centres, values, width * 0.92, color=colour, label=PIXEL if pixel else f"S-, {superpixels}")
+        color = PIXEL_COLOUR if pixel else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
+        axes.bar(centers, values, width * 0.92, color=color, label=PIXEL if pixel else f"S-, {superpixels}")
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
-        axes.errorbar(centres, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
-        axes.hlines(bars["floor"], centres - width * 0.46, centres + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
-        for centre, method, name in zip(centres, bars["method"], bars["best_control"], strict=True):
+        axes.errorbar(centers, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
+        axes.hlines(bars["floor"], centers - width * 0.46, centers + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
+        for center, method, name in zip(centers, bars["method"], bars["best_control"], strict=True):
             control = rows[(rows["method"] == method) & (rows["superpixels"] == name)]
             for panel, column_name in ((axes, "value"), (below, "excess")):
-                panel.plot([centre] * len(control), control[column_name], **BEST_CONTROL)
+                panel.plot([center] * len(control), control[column_name], **BEST_CONTROL)
         # values with different floors cannot be compared, but their excess can
-        below.bar(centres, bars["excess"], width * 0.92, color=colour)
+        below.bar(centers, bars["excess"], width * 0.92, color=color)
     below.set_xticks(range(len(methods)), methods)
     below.set_ylabel("excess over the floor")
     below.axhline(0, color=FLOOR_COLOUR, linewidth=1)

@@ -67,7 +67,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
 def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
     controls = rows[rows["superpixels"].str.startswith(CONTROL)]
     many = colormaps["turbo"](np.linspace(0.04, 0.96, len(own)))
-    colours = dict(zip(own, POOLED_COLOURS if len(own) <= len(POOLED_COLOURS) else map(to_hex, many), strict=False))
+    colors = dict(zip(own, POOLED_COLOURS if len(own) <= len(POOLED_COLOURS) else map(to_hex, many), strict=False))
     axes.plot(controls["excess"], controls["fidelity"], "x", color=CONTROL_COLOUR, ms=4, label="controls")
     for order, marker in MARKERS.items():
         for superpixels in [PIXEL, *own]:
@@ -75,7 +75,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
             if points.empty:
                 continue
             pixel = superpixels == PIXEL
-            colour = PIXEL_COLOUR if pixel else colours[superpixels]
+            color = PIXEL_COLOUR if pixel else colors[superpixels]
             label = PIXEL if pixel else f"S-, {superpixels}, {order}"
             axes.errorbar(
                 points["excess"],
@@ -84,16 +84,16 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 yerr=_reach(points, "fidelity"),
                 fmt="*" if pixel else marker,
                 ms=11 if pixel else 6,
-                color=colour,
+                color=color,
                 # filled markers are on the front
-                markerfacecolor=colour if bool(points["on_front"].iloc[0]) else "white",
+                markerfacecolor=color if bool(points["on_front"].iloc[0]) else "white",
                 elinewidth=0.8,
                 label=label,
             )
             if not pixel:
                 count = f"{points['mean_segments'].iloc[0]:.0f}"
                 place = (points["excess"].iloc[0], points["fidelity"].iloc[0])
-                axes.annotate(count, place, textcoords="offset points", xytext=(5, 4), fontsize=6.5, color=colour)
+                axes.annotate(count, place, textcoords="offset points", xytext=(5, 4), fontsize=6.5, color=color)
     front = rows[rows["on_front"]].sort_values("excess")
     axes.plot(front["excess"], front["fidelity"], color="black", lw=0.9, ls=":", label="front (filled)", zorder=1)
     axes.spines[["top", "right"]].set_visible(False)

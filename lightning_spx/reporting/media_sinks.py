@@ -105,14 +105,14 @@ def mask_classes(segments: NDArray[np.int64]) -> NDArray[np.uint8]:
         np.stack([first.ravel(), second.ravel()])
         for first, second in ((segments[:, 1:], segments[:, :-1]), (segments[1:], segments[:-1]))
     ]
-    neighbours: dict[int, set[int]] = {}
+    neighbors: dict[int, set[int]] = {}
     for first, second in np.unique(np.concatenate(sides, axis=1), axis=1).T.tolist():
         if first != second:
-            neighbours.setdefault(first, set()).add(second)
-            neighbours.setdefault(second, set()).add(first)
+            neighbors.setdefault(first, set()).add(second)
+            neighbors.setdefault(second, set()).add(first)
     chosen = np.zeros(segments.max() + 1, dtype=np.uint8)
     for segment in range(len(chosen)):
-        taken = {int(chosen[other]) for other in neighbours.get(segment, ())}
+        taken = {int(chosen[other]) for other in neighbors.get(segment, ())}
         preferred = segment % NUM_MASK_CLASSES + 1
         chosen[segment] = next(
             (number for number in (preferred, *range(1, NUM_MASK_CLASSES + 1)) if number not in taken), preferred

@@ -70,7 +70,7 @@ def render_page(page: Page) -> str:
         tables=[_table(page.results, metric, setting) for metric, setting in _numbers(page.results)],
         figures={caption: data_uri(png) for caption, png in page.figures.items()},
         gallery=gallery,
-        colours=[mpl.colors.to_hex(colour) for colour in mpl.colormaps["inferno"](np.linspace(0, 1, 256))],
+        colors=[mpl.colors.to_hex(color) for color in mpl.colormaps["inferno"](np.linspace(0, 1, 256))],
         # only these two files of ours: the page's content policy lets no other style or script run
         css=Markup(sources["css"]),
         js=Markup(sources["js"]),

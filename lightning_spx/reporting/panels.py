@@ -78,7 +78,7 @@ def picture_of(values: Tensor) -> NDArray[np.uint8]:
     if levels.ndim == 3:
         photo: NDArray[np.uint8] = np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0).copy()
         return photo
-    picture: NDArray[np.uint8] = _colours()[levels]
+    picture: NDArray[np.uint8] = _colors()[levels]
     return picture
 
 
@@ -102,9 +102,9 @@ def outline_segments(images: Tensor, segments: Tensor) -> Tensor:
     large = photos.repeat_interleave(factor, 2).repeat_interleave(factor, 3).clone()
     ids = segments.cpu().repeat_interleave(factor, 1).repeat_interleave(factor, 2).numpy()
     borders: Callable[..., NDArray[np.bool_]] = find_boundaries
-    colour = torch.tensor(BORDER_COLOUR)[:, None]
+    color = torch.tensor(BORDER_COLOUR)[:, None]
     for photo, labels in zip(large, ids, strict=True):
-        photo[:, torch.from_numpy(borders(labels, mode="inner"))] = colour
+        photo[:, torch.from_numpy(borders(labels, mode="inner"))] = color
     return large
 
 
@@ -116,7 +116,7 @@ def _cell_size(height: int, width: int) -> tuple[int, int]:
     return height * factor, width * factor
 
 
-def _colours() -> NDArray[np.uint8]:
+def _colors() -> NDArray[np.uint8]:
     table: NDArray[np.uint8] = (mpl.colormaps["inferno"](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
     return table
 

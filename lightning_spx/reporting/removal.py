@@ -31,7 +31,7 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
     figure = Figure(figsize=(5.0 * max(1, len(methods)) + 0.8, 4.6), layout="constrained")
     panels = figure.subplots(1, max(1, len(methods)), squeeze=False, sharey=True)[0]
     for axes, method in zip(panels, methods or [""], strict=True):
-        shown = [(name, PIXEL, colour, ":") for name, colour in BASELINES.items()]
+        shown = [(name, PIXEL, color, ":") for name, color in BASELINES.items()]
         own = rows[rows["method"] == method]
         names = list(own["superpixels"].unique())
         pooled = [name for name in names if name != PIXEL and not is_control(name)]
@@ -40,21 +40,21 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
                 shown.append((method, name, "#c3c9cf", "-"))
         shown += [(method, name, POOLED_COLOURS[pooled.index(name) % len(POOLED_COLOURS)], "-") for name in pooled]
         shown += [(method, PIXEL, PIXEL_COLOUR, "-")] if method else []
-        labelled = False
-        for source, name, colour, style in shown:
+        labeled = False
+        for source, name, color, style in shown:
             line = rows[(rows["method"] == source) & (rows["superpixels"] == name)]
             line = pd.concat([clean, line]).sort_values("percentage")
             control = is_control(name)
             label = source if source in BASELINES else PIXEL if name == PIXEL else f"S-, {name}"
             if control:
-                label, labelled = ("_" if labelled else "controls"), True
+                label, labeled = ("_" if labeled else "controls"), True
             reach = [line["value"] - line["ci_low"], line["ci_high"] - line["value"]]
             missing = line["ci_low"].isna().any() or control
             axes.errorbar(
                 line["percentage"],
                 line["value"],
                 yerr=None if missing else reach,
-                color=colour,
+                color=color,
                 ls=style,
                 marker="" if control else "o",
                 ms=3.5,

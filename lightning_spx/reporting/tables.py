@@ -19,7 +19,7 @@ CONTRACTION_NOTE = (
 TITLES = {
     "saliency_ssim": "SSIM of saliency maps between models",
     "topk_overlap": "Overlap of the top pixels between models",
-    "mege": "MeGe, generalisability between models",
+    "mege": "MeGe, generalizability between models",
     "reco": "ReCo, consistency between models",
     "deletion": "Deletion, area under the curve (low is good)",
     "insertion": "Insertion, area under the curve (high is good)",
@@ -30,7 +30,7 @@ TITLES = {
     "mass_accuracy": "Mass of the map inside the mask",
     "pointing_game": "Pointing game, the most salient pixels inside the mask",
     "mask_auc": "AUC of the map as a detector of the mask",
-    "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomised (chance is good)",
+    "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
 }
 
 

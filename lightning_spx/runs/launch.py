@@ -50,7 +50,7 @@ class Launch:
 
     @property
     def collects(self) -> bool:
-        """Whether this start summarises what all starts have done."""
+        """Whether this start summarizes what all starts have done."""
         return self.unit is None
 
     @property

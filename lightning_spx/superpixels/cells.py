@@ -1,4 +1,4 @@
-"""The local k-means of SLIC on tensors: every pixel compares the centres of the 3x3 cells around it."""
+"""The local k-means of SLIC on tensors: every pixel compares the centers of the 3x3 cells around it."""
 
 import math
 from typing import NamedTuple
@@ -33,19 +33,19 @@ class CellGrid(NamedTuple):
 
 
 def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
-    """Assign each pixel to the nearest centre in colour and place among the 3x3 cells around it.
+    """Assign each pixel to the nearest center in color and place among the 3x3 cells around it.
 
-    The first iteration is the grid itself; each further one moves the centres to the means of their pixels and assigns
-    again. A centre without pixels stays where it is, and the first of equally near centres wins. Sums add whole numbers
+    The first iteration is the grid itself; each further one moves the centers to the means of their pixels and assigns
+    again. A center without pixels stays where it is, and the first of equally near centers wins. Sums add whole numbers
     in float64, which is exact in any order, so the result is the same on every device and in every batch.
 
     On a CPU it stops as soon as nothing changes. On other devices it never waits for the device, and its shapes depend
     only on the shapes of the arguments.
 
     Args:
-        lab: `(N, 3, H, W)` int32, colours.
+        lab: `(N, 3, H, W)` int32, colors.
         grid: The cells.
-        weight: Factor of the squared distance in pixels against the squared distance in colour.
+        weight: Factor of the squared distance in pixels against the squared distance in color.
         max_num_iter: Number of iterations.
 
     Returns:
@@ -62,23 +62,23 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
     y, inside_y, cell_y, offset_y = _blocks(height, grid.rows, lab.device)
     x, inside_x, cell_x, offset_x = _blocks(width, grid.columns, lab.device)
     # one block of pixels for each cell, so that a cell's values are broadcast instead of looked up
-    colour = lab[:, :, y[:, None, :, None], x[None, :, None, :]].float()
+    color = lab[:, :, y[:, None, :, None], x[None, :, None, :]].float()
     place_y, place_x = y.float()[:, None, :, None], x.float()[None, :, None, :]
     inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
-    # the values whose mean is a centre, and the number of pixels; cells smaller than the largest are padded with zeros
-    moments = torch.stack([*colour.unbind(1), *(p.expand_as(colour[:, 0]) for p in (place_y, place_x))], dim=-1)
+    # the values whose mean is a center, and the number of pixels; cells smaller than the largest are padded with zeros
+    moments = torch.stack([*color.unbind(1), *(p.expand_as(color[:, 0]) for p in (place_y, place_x))], dim=-1)
     moments = torch.cat([moments, torch.ones_like(moments[..., :1])], dim=-1).double() * inside[..., None]
     moments = moments.flatten(3, 4)
-    neighbour = torch.arange(9, device=lab.device)
-    nearest = torch.full_like(colour[:, 0], 4, dtype=torch.int64)
-    centre = centres(moments.sum(3), torch.zeros(1, device=lab.device))
+    neighbor = torch.arange(9, device=lab.device)
+    nearest = torch.full_like(color[:, 0], 4, dtype=torch.int64)
+    center = centers(moments.sum(3), torch.zeros(1, device=lab.device))
     for _ in range(max_num_iter - 1):
-        found = _nearest(colour, place_y, place_x, centre, weight)
+        found = _nearest(color, place_y, place_x, center, weight)
         if lab.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(found, nearest):
             break
         nearest = found
-        chosen = (nearest.flatten(3)[:, :, :, None, :] == neighbour[:, None]).double()
-        centre = centres(_gathered(chosen @ moments), centre)
+        chosen = (nearest.flatten(3)[:, :, :, None, :] == neighbor[:, None]).double()
+        center = centers(_gathered(chosen @ moments), center)
     own = nearest[:, cell_y[:, None], cell_x, offset_y[:, None], offset_x]
     return (cell_y[:, None] + own // 3 - 1) * grid.columns + cell_x + own % 3 - 1
 
@@ -92,17 +92,17 @@ def _blocks(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tens
     return places.clamp(max=length - 1), places < start[1:, None], cell, position - start[cell]
 
 
-def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float) -> Tensor:
-    """Return the number of the nearest of nine centres, (N, rows, columns, h, w); `centre` is (N, rows, columns, 5)."""
-    rows, columns = centre.shape[1:3]
-    # there is no centre beyond the border: infinitely far
-    around = pad(centre.movedim(-1, 1), (1, 1, 1, 1), value=torch.inf)[..., None, None]
-    best = torch.full_like(colour[:, 0], torch.inf)
+def _nearest(color: Tensor, y: Tensor, x: Tensor, center: Tensor, weight: float) -> Tensor:
+    """Return the number of the nearest of nine centers, (N, rows, columns, h, w); `center` is (N, rows, columns, 5)."""
+    rows, columns = center.shape[1:3]
+    # there is no center beyond the border: infinitely far
+    around = pad(center.movedim(-1, 1), (1, 1, 1, 1), value=torch.inf)[..., None, None]
+    best = torch.full_like(color[:, 0], torch.inf)
     nearest = torch.zeros_like(best, dtype=torch.int64)
     for number in range(9):
         down, right = divmod(number, 3)
         candidate = around[:, :, down : down + rows, right : right + columns]
-        light, green_red, blue_yellow = (colour - candidate[:, :3]).square().unbind(1)
+        light, green_red, blue_yellow = (color - candidate[:, :3]).square().unbind(1)
         # separate products and sums, so that every device and the compiled version round alike
         place = (y - candidate[:, 3]).square() * weight + (x - candidate[:, 4]).square() * weight
         distance = light + green_red + blue_yellow + place
@@ -113,7 +113,7 @@ def _nearest(colour: Tensor, y: Tensor, x: Tensor, centre: Tensor, weight: float
 
 
 def _gathered(sums: Tensor) -> Tensor:
-    """Add up the sums that each cell's neighbours hold for it, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
+    """Add up the sums that each cell's neighbors hold for it, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
     rows, columns = sums.shape[1:3]
     total = sums.new_zeros(len(sums), rows + 2, columns + 2, sums.shape[-1])
     for number in range(9):
@@ -122,18 +122,18 @@ def _gathered(sums: Tensor) -> Tensor:
     return total[:, 1:-1, 1:-1]
 
 
-def centres(sums: Tensor, before: Tensor) -> Tensor:
-    """Return the means of colour and place; a centre without pixels stays where it was.
+def centers(sums: Tensor, before: Tensor) -> Tensor:
+    """Return the means of color and place; a center without pixels stays where it was.
 
     Args:
         sums: `(..., 6)` float64, whole numbers: the five sums, then the number of pixels.
-        before: `(..., 5)` float32, the previous centres.
+        before: `(..., 5)` float32, the previous centers.
 
     Returns:
         `(..., 5)` float32.
 
     Example:
-        >>> centres(torch.tensor([[2.0, 4, 6, 8, 10, 2], [0, 0, 0, 0, 0, 0]]), torch.full((2, 5), 9.0))
+        >>> centers(torch.tensor([[2.0, 4, 6, 8, 10, 2], [0, 0, 0, 0, 0, 0]]), torch.full((2, 5), 9.0))
         tensor([[1., 2., 3., 4., 5.],
                 [9., 9., 9., 9., 9.]])
     """

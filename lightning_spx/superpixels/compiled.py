@@ -87,7 +87,7 @@ def _cells(
     _, height, width = lab.shape
     cell_x = np.arange(width) * columns // width
     labels = np.empty((height, width), np.int32)
-    centre = np.zeros((rows * columns, 5), np.float32)
+    center = np.zeros((rows * columns, 5), np.float32)
     sums = np.zeros((rows * columns, 6), np.int64)
     for y in range(height):
         for x in range(width):
@@ -109,8 +109,8 @@ def _cells(
                             column = cell_x[x] + right
                             if 0 <= down < rows and 0 <= column < columns:
                                 for value in range(4):
-                                    candidates[number, value, x] = centre[down * columns + column, value]
-                                across = np.float32(x) - centre[down * columns + column, 4]
+                                    candidates[number, value, x] = center[down * columns + column, value]
+                                across = np.float32(x) - center[down * columns + column, 4]
                                 candidates[number, 4, x] = across * across * weight
                             else:
                                 candidates[number, :, x] = INFINITY
@@ -128,7 +128,7 @@ def _cells(
         for cell in range(rows * columns):
             if sums[cell, 5] > 0:
                 for value in range(5):
-                    centre[cell, value] = np.float32(sums[cell, value] / sums[cell, 5])
+                    center[cell, value] = np.float32(sums[cell, value] / sums[cell, 5])
     return labels
 
 
@@ -170,7 +170,7 @@ numbered = compiled(_numbered)
 
 
 def _choices(ids: NDArray[np.int64], width: int, size: NDArray[np.int64], min_size: int) -> NDArray[np.int64]:
-    # for each piece that is too small, its largest neighbour (the first of equal ones); -1 for other pieces
+    # for each piece that is too small, its largest neighbor (the first of equal ones); -1 for other pieces
     best = np.full(len(size), -1, np.int64)
     for pixel in range(len(ids)):
         for side in range(2):
@@ -232,7 +232,7 @@ def slic_labels(
         columns: Number of columns of cells.
         weight: Factor of the squared distance in pixels.
         max_num_iter: Number of iterations.
-        min_size: Number of pixels below which a piece joins a neighbour.
+        min_size: Number of pixels below which a piece joins a neighbor.
 
     Returns:
         `(H, W)` int64, ids `0..S-1` without gaps.

@@ -1,14 +1,14 @@
-"""Turns label maps into connected segments, on tensors: fragments join a neighbour, ids have no gaps."""
+"""Turns label maps into connected segments, on tensors: fragments join a neighbor, ids have no gaps."""
 
 import torch
 from torch import Tensor
 
 
 def connected(labels: Tensor, min_size: int) -> Tensor:
-    """Make every segment one 4-connected piece, and let pieces below a size join their largest neighbour.
+    """Make every segment one 4-connected piece, and let pieces below a size join their largest neighbor.
 
     Separate pieces with the same label become segments of their own. In each round all pieces that are too small join
-    the neighbour with the most pixels (of equal ones, the one whose first pixel comes first), until none is left.
+    the neighbor with the most pixels (of equal ones, the one whose first pixel comes first), until none is left.
 
     The function never waits for the device and no shape depends on values: in each round every unfinished piece joins
     another, so their number at least halves, and log2 of the number of pixels rounds suffice (Boruvka's argument). On a
@@ -16,7 +16,7 @@ def connected(labels: Tensor, min_size: int) -> Tensor:
 
     Args:
         labels: `(N, H, W)` int64.
-        min_size: Number of pixels below which a piece joins a neighbour.
+        min_size: Number of pixels below which a piece joins a neighbor.
 
     Returns:
         `(N, H, W)` int64, ids `0..S-1` without gaps in each image, in the order of their first pixels.
@@ -104,10 +104,10 @@ def _settled(after: Tensor, before: Tensor) -> bool:
 def _join(
     piece: Tensor, sides: list[tuple[Tensor, Tensor, Tensor | None]], size: Tensor | None, min_size: int, digits: int
 ) -> Tensor:
-    """Let each piece below `min_size` join its largest neighbour; without `size`, each piece joins its first one."""
+    """Let each piece below `min_size` join its largest neighbor; without `size`, each piece joins its first one."""
     total = piece.numel()
     number = torch.arange(total, device=piece.device)
-    # prefer larger, then earlier neighbours: both in one whole number
+    # prefer larger, then earlier neighbors: both in one whole number
     rank = total - 1 - number if size is None else size * total + (total - 1 - number)
     best = torch.full_like(rank, -1)
     for one, other, allowed in sides:

@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from lightning_spx.superpixels.cells import CellGrid, centres
+from lightning_spx.superpixels.cells import CellGrid, centers
 from lightning_spx.superpixels.connectivity import numbered, runs
 
 kernel: Callable[[Callable[..., Any]], Any] = triton.jit
@@ -21,10 +21,10 @@ def slic_segments(lab: Tensor, grid: CellGrid, weight: float, min_size: int, max
     """Segment images with the steps and arguments of `cells.nearest_cells` and `connectivity.connected`.
 
     Args:
-        lab: `(N, 3, H, W)` int32, colours.
+        lab: `(N, 3, H, W)` int32, colors.
         grid: The cells.
         weight: Factor of the squared distance in pixels.
-        min_size: Number of pixels below which a piece joins a neighbour.
+        min_size: Number of pixels below which a piece joins a neighbor.
         max_num_iter: Number of iterations.
 
     Returns:
@@ -36,7 +36,7 @@ def slic_segments(lab: Tensor, grid: CellGrid, weight: float, min_size: int, max
 
 
 def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
-    """Assign each pixel to the nearest centre, with arguments and result of `cells.nearest_cells`.
+    """Assign each pixel to the nearest center, with arguments and result of `cells.nearest_cells`.
 
     Each program handles the pixels of one cell and adds to the sums of the cells around it.
 
@@ -47,13 +47,13 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
     cells = grid.rows * grid.columns
     block = min(BLOCK, triton.next_power_of_2(-(-height // grid.rows) * -(-width // grid.columns)))
     labels = torch.empty((number, height, width), dtype=torch.int32, device=lab.device)
-    centre = torch.zeros((number, cells, 5), device=lab.device)
+    center = torch.zeros((number, cells, 5), device=lab.device)
     for iteration in range(max_num_iter):
         last = iteration == max_num_iter - 1
         sums = torch.zeros((number, cells, 6), dtype=torch.int64, device=lab.device)
         assign[(cells, number)](
             lab,
-            centre,
+            center,
             sums,
             labels,
             height,
@@ -69,14 +69,14 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
             enable_fp_fusion=False,
         )
         if not last:
-            centre = centres(sums.double(), centre)
+            center = centers(sums.double(), center)
     return labels
 
 
 @kernel
 def assign(
     lab: tl.tensor,
-    centre: tl.tensor,
+    center: tl.tensor,
     sums: tl.tensor,
     labels: tl.tensor,
     height: tl.tensor,
@@ -88,7 +88,7 @@ def assign(
     LAST: tl.constexpr,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Find the nearest of nine centres for the pixels of a cell; add them up or, the last time, store the result."""
+    """Find the nearest of nine centers for the pixels of a cell; add them up or, the last time, store the result."""
     row, column = tl.program_id(0) // columns, tl.program_id(0) % columns
     image = tl.program_id(1).to(tl.int64)
     top, bottom = (row * height + rows - 1) // rows, ((row + 1) * height + rows - 1) // rows
@@ -109,7 +109,7 @@ def assign(
             for number in tl.static_range(9):
                 down, across = row + number // 3 - 1, column + number % 3 - 1
                 there = (down >= 0) & (down < rows) & (across >= 0) & (across < columns)
-                at = centre + (image * rows * columns + down * columns + across) * 5
+                at = center + (image * rows * columns + down * columns + across) * 5
                 infinity = float("inf")
                 d_light = light.to(tl.float32) - tl.load(at, mask=there, other=infinity)
                 d_green_red = green_red.to(tl.float32) - tl.load(at + 1, mask=there, other=infinity)
@@ -128,7 +128,7 @@ def assign(
                 down, across = row + number // 3 - 1, column + number % 3 - 1
                 chosen = inside & (nearest == number)
                 total = tl.sum(chosen.to(tl.int32), 0)
-                # skip centres that no pixel chose; beyond the border there is none
+                # skip centers that no pixel chose; beyond the border there is none
                 at = sums + (image * rows * columns + down * columns + across) * 6
                 if total > 0:
                     tl.atomic_add(at, tl.sum(tl.where(chosen, light, 0), 0).to(tl.int64), sem="relaxed")
@@ -148,7 +148,7 @@ def connected(labels: Tensor, min_size: int) -> Tensor:
 
     Args:
         labels: `(N, H, W)` int32.
-        min_size: Number of pixels below which a piece joins a neighbour.
+        min_size: Number of pixels below which a piece joins a neighbor.
     """
     height, width = labels.shape[-2:]
     total = labels.numel()
@@ -245,7 +245,7 @@ def prefer(
     min_size: tl.tensor,
     valid: tl.tensor,
 ) -> None:
-    """Offer each pixel's neighbours to pieces that are too small; larger neighbours win, then earlier ones."""
+    """Offer each pixel's neighbors to pieces that are too small; larger neighbors win, then earlier ones."""
     wanted = valid & (tl.load(size + small, mask=valid, other=0) < min_size)
     offered = tl.load(size + large, mask=wanted, other=0).to(tl.int64) * total + (total - 1 - large)
     tl.atomic_max(best + small, offered, mask=wanted, sem="relaxed")
@@ -263,7 +263,7 @@ def choose(
     min_size: tl.tensor,
     BLOCK: tl.constexpr,
 ) -> None:
-    """Find the largest neighbour of each piece that is too small."""
+    """Find the largest neighbor of each piece that is too small."""
     if tl.load(joined) > 0:
         pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
         valid = pixel < total

@@ -16,7 +16,7 @@ UNREADABLE = (
     *(EOFError, OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error, Image.DecompressionBombError),
     *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, MemoryError, RuntimeError),
 )
-# grey and palette pictures, whose values are ids
+# gray and palette pictures, whose values are ids
 MODES = ("L", "P", "I", "I;16", "I;16B")
 
 

@@ -20,7 +20,7 @@ SUFFIXES = (".npz", ".npy", ".png")
 class Precomputed(Segmenter):
     """Reads each image's segments from a file named after the image.
 
-    The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (grey or
+    The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (gray or
     palette, rotated as its EXIF data says), searched in this order. It holds an `(H, W)` map of any integer ids, which
     are renumbered without gaps. The key identifies the image as it reaches the segmenter, after resizing and cropping,
     so make the maps from the batches of the data module and store them with `write`.

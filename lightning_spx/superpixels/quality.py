@@ -119,8 +119,8 @@ def compactness(segments: Tensor) -> Tensor:
         # pad with an extra id, so that the image's border counts
         around = torch.nn.functional.pad(ids[None, None].double(), (1, 1, 1, 1), value=-1)[0, 0].long()
         for rows, columns in ((0, 1), (2, 1), (1, 0), (1, 2)):
-            neighbour = around[rows : rows + ids.shape[0], columns : columns + ids.shape[1]]
-            perimeter += torch.bincount(ids[neighbour != ids], minlength=len(area))
+            neighbor = around[rows : rows + ids.shape[0], columns : columns + ids.shape[1]]
+            perimeter += torch.bincount(ids[neighbor != ids], minlength=len(area))
         values.append((area * 4 * math.pi * area / perimeter.square()).sum() / area.sum())
     return torch.stack(values).float() if values else torch.zeros(0)
 

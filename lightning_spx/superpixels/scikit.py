@@ -18,7 +18,7 @@ from lightning_spx.superpixels.setting import check_at_least, check_positive
 
 @dataclass(frozen=True)
 class Felzenszwalb(Segmenter):
-    """Graph-based segments: neighbours merge while their difference is small against the differences inside them.
+    """Graph-based segments: neighbors merge while their difference is small against the differences inside them.
 
     Source: Felzenszwalb and Huttenlocher, "Efficient Graph-Based Image Segmentation", IJCV 2004, with the settings
     and meanings of `skimage.segmentation.felzenszwalb`. Segments are 8-connected. Sizes vary widely within an image,
@@ -27,7 +27,7 @@ class Felzenszwalb(Segmenter):
     Args:
         scale: Larger gives fewer, larger segments; nothing else sets their number.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first.
-        min_size: Smallest segment in pixels; smaller ones are merged with a neighbour.
+        min_size: Smallest segment in pixels; smaller ones are merged with a neighbor.
 
     Raises:
         ValueError: If `scale` or `sigma` is negative or `min_size` below 1.
@@ -70,13 +70,13 @@ class Felzenszwalb(Segmenter):
 
 @dataclass(frozen=True)
 class Quickshift(Segmenter):
-    """Mode-seeking segments: each pixel joins the nearest one of higher density in colour (CIELAB) and place.
+    """Mode-seeking segments: each pixel joins the nearest one of higher density in color (CIELAB) and place.
 
     Source: Vedaldi and Soatto, "Quick Shift and Kernel Methods for Mode Seeking", ECCV 2008, with the settings and
     meanings of `skimage.segmentation.quickshift`. Segments need not be connected.
 
     Args:
-        ratio: Weight of colour against place, in [0, 1].
+        ratio: Weight of color against place, in [0, 1].
         kernel_size: Width in pixels of the Gaussian that estimates the density: larger gives fewer segments.
         max_dist: Largest distance over which a pixel joins another: larger gives fewer segments.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
@@ -134,7 +134,7 @@ class Quickshift(Segmenter):
 
 @dataclass(frozen=True)
 class Watershed(Segmenter):
-    """Compact watershed: the gradient of the grey image, flooded from a regular grid; segments are 4-connected.
+    """Compact watershed: the gradient of the gray image, flooded from a regular grid; segments are 4-connected.
 
     Source: Neubert and Protzel, "Compact Watershed and Preemptive SLIC", ICPR 2014, with the settings and meanings of
     `skimage.segmentation.watershed` on the Sobel magnitude of `skimage.color.rgb2gray`.
@@ -187,10 +187,10 @@ class ScikitSlic(Segmenter):
 
     Args:
         n_segments: Number of segments requested; the result has about as many, rarely exactly.
-        compactness: Weight of place against colour: larger gives squarer segments.
+        compactness: Weight of place against color: larger gives squarer segments.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
         max_num_iter: Number of iterations of k-means.
-        min_size_factor: Fragments below this fraction of a segment's expected size join a neighbour.
+        min_size_factor: Fragments below this fraction of a segment's expected size join a neighbor.
 
     Raises:
         ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive, or `sigma` or

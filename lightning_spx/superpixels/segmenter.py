@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-# Resizing filters overshoot by rounding errors; a normalised image exceeds [0, 1] by far more
+# Resizing filters overshoot by rounding errors; a normalized image exceeds [0, 1] by far more
 RANGE_TOLERANCE = 1e-3
 
 
@@ -50,12 +50,12 @@ def check_images(images: Tensor) -> None:
         >>> check_images(torch.rand(2, 3, 8, 8))
         >>> check_images(torch.randn(2, 1, 8, 8))
         Traceback (most recent call last):
-        ValueError: Expected `images` to have shape (N, 3, H, W), got (2, 1, 8, 8). Repeat a grey channel three times.
+        ValueError: Expected `images` to have shape (N, 3, H, W), got (2, 1, 8, 8). Repeat a gray channel three times.
     """
     if not images.is_floating_point():
         raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
-        advice = " Repeat a grey channel three times." if images.ndim == 4 and images.shape[1] == 1 else ""
+        advice = " Repeat a gray channel three times." if images.ndim == 4 and images.shape[1] == 1 else ""
         raise ValueError(f"Expected `images` to have shape (N, 3, H, W), got {tuple(images.shape)}.{advice}")
     if len(images) == 0:
         return
@@ -64,7 +64,7 @@ def check_images(images: Tensor) -> None:
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ValueError(
             f"Expected `images` to be RGB in [0, 1], got values from {low:.4g} to {high:.4g}. "
-            "Normalisation by mean and standard deviation belongs inside the model, as its first layer."
+            "Normalization by mean and standard deviation belongs inside the model, as its first layer."
         )
 
 

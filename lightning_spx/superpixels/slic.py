@@ -25,11 +25,11 @@ PIXELS_AT_ONCE = 2**22
 
 @dataclass(frozen=True)
 class Slic(Segmenter):
-    """SLIC: k-means of colour (CIELAB) and place, started on a regular grid; every segment is 4-connected.
+    """SLIC: k-means of color (CIELAB) and place, started on a regular grid; every segment is 4-connected.
 
     Settings mean the same as in `skimage.segmentation.slic` (`ScikitSlic` here), with two differences: a pixel compares
-    the centres of the 3x3 grid cells around it, instead of each centre searching a window, and a fragment joins its
-    largest neighbour instead of the previous one. The image is rounded to 8 bits first.
+    the centers of the 3x3 grid cells around it, instead of each center searching a window, and a fragment joins its
+    largest neighbor instead of the previous one. The image is rounded to 8 bits first.
 
     It runs on the images' device for all images at once: on a GPU with kernels if `triton` is installed (it comes with
     torch on Linux), on a CPU compiled if the optional package `numba` is installed (`pip install lightning_spx[fast]`),
@@ -41,10 +41,10 @@ class Slic(Segmenter):
     Args:
         n_segments: Number of segments requested. The result has about as many, rarely exactly, and far fewer on noise
             or with a small `compactness`: `num_segments` counts those of an image.
-        compactness: Weight of place against colour: larger gives squarer segments. Common values: 0.1 to 100.
+        compactness: Weight of place against color: larger gives squarer segments. Common values: 0.1 to 100.
         sigma: Standard deviation in pixels of the Gaussian that smooths the image first; 0 for none.
         max_num_iter: Largest number of k-means iterations; fewer run only if nothing changes any more.
-        min_size_factor: Fragments below this fraction of a cell's pixels join a neighbour.
+        min_size_factor: Fragments below this fraction of a cell's pixels join a neighbor.
 
     Raises:
         ValueError: If `n_segments` or `max_num_iter` is below 1, `compactness` not positive, or `sigma` or

@@ -62,7 +62,7 @@ def test_a_function_that_mixes_images_is_refused() -> None:
         InputXGradient().attribute(lambda x: network(x - x.mean(0)), images(), targets())
 
 
-def test_one_image_has_no_neighbours() -> None:
+def test_one_image_has_no_neighbors() -> None:
     for way in MIXINGS:
         network = Mixing(way)
         assert Gradient().attribute(network, images(1), targets(1)).isfinite().all()

@@ -96,7 +96,7 @@ def test_blocks_are_cut_where_a_chunk_ends(chunk_size: int) -> None:
 def test_chunks_are_halved_when_memory_runs_out_and_stay_so(error: RuntimeError) -> None:
     model = Limited(2, error)
     result = Gradient(chunk_size=8).attribute(model, images(11), targets(11))
-    # two are looked at first, to see which normalisations can be folded, and one after the first chunk by itself
+    # two are looked at first, to see which normalizations can be folded, and one after the first chunk by itself
     assert model.notes.taken == [2, 8, 4, 2, 1, 2, 2, 2, 2, 1]
     assert relative(result, Gradient().attribute(Net(), images(11), targets(11))) < 1e-6
 

@@ -86,7 +86,7 @@ def test_a_layer_that_deeplift_does_not_see_is_said() -> None:
         ),
         FromCaptum(captum.attr.Saliency),
     ],
-    ids=["DeepLift", "grey", "bf16", "Shap", "IG", "GradientShap", "local", "tunnel", "Saliency"],
+    ids=["DeepLift", "gray", "bf16", "Shap", "IG", "GradientShap", "local", "tunnel", "Saliency"],
 )
 def test_right_uses_are_left_in_peace(method: FromCaptum, network: nn.Module) -> None:
     assert method.attribute(network, images(), targets()).any()

@@ -1,4 +1,4 @@
-"""Normalisations folded into convolutions: the same gradients, and nothing that is only like what was observed."""
+"""Normalizations folded into convolutions: the same gradients, and nothing that is only like what was observed."""
 
 from collections.abc import Callable
 
@@ -10,23 +10,23 @@ from torch.nn import functional
 
 from lightning_spx.attribution import Gradient, SmoothGrad, VarGrad, input_gradient
 from lightning_spx.attribution.chunks import collected, one_each
-from lightning_spx.attribution.folding import FoldingRefusedError, NormalisationFolding
+from lightning_spx.attribution.folding import FoldingRefusedError, NormalizationFolding
 from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import explaining
 from tests.attribution.cases import Net, Notes, images, relative, residual_network, targets
 
 
-def observed(network: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[NormalisationFolding, Tensor]:
+def observed(network: Callable[[Tensor], Tensor], inputs: Tensor) -> tuple[NormalizationFolding, Tensor]:
     """Observe a model, as constant as it is while it is explained, then call it with what was seen folded."""
     with explaining(network, inputs.device, "fp32") as model:
-        folding = NormalisationFolding.observed(model, inputs)
+        folding = NormalizationFolding.observed(model, inputs)
     with torch.no_grad(), folding.evaluation():
         result = network(inputs)
     return folding, result
 
 
 def unsettled(channels: int) -> nn.BatchNorm2d:
-    """A normalisation that has seen images."""
+    """A normalization that has seen images."""
     generator = torch.Generator().manual_seed(channels)
     norm = nn.BatchNorm2d(channels).eval()
     norm.running_mean = torch.randn(channels, generator=generator)
@@ -84,7 +84,7 @@ def test_functional_calls_are_folded_too() -> None:
 
 
 class Odd(nn.Module):
-    """Uses the result of a convolution in one more way than its normalisation."""
+    """Uses the result of a convolution in one more way than its normalization."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ class Unseen(torch.autograd.Function):
     """As a kernel of somebody's own: what it does to its arguments Python does not see."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, features: Tensor, normalised: Tensor) -> Tensor:
-        return 2 * features + normalised
+    def forward(ctx: FunctionCtx, features: Tensor, normalized: Tensor) -> Tensor:
+        return 2 * features + normalized
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,9 +143,9 @@ class Hidden(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         features = self.conv(inputs)
-        normalised = self.norm(features)
+        normalized = self.norm(features)
         with torch._C.DisableTorchFunction():
-            result: Tensor = features.exp() if self.way == "alone" else Unseen.apply(features, normalised)
+            result: Tensor = features.exp() if self.way == "alone" else Unseen.apply(features, normalized)
             return result
 
 
@@ -158,7 +158,7 @@ def test_what_python_does_not_see_is_not_folded(way: str) -> None:
 
 
 class Redrawn(nn.Module):
-    """A network whose normalisation or convolution takes something from the images."""
+    """A network whose normalization or convolution takes something from the images."""
 
     def __init__(self, way: str) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ def test_what_each_call_brings_along_is_not_frozen(way: str) -> None:
     expected = torch.cat([input_gradient(network, image[None], torch.tensor([1])) for image in inputs])
     # the whole batch it may well take something from, as each is one image
     gradients = gradients_at(
-        "Gradient", network, one_each(inputs), torch.ones(3, dtype=torch.int64), chunk_size=1, neighbours=False
+        "Gradient", network, one_each(inputs), torch.ones(3, dtype=torch.int64), chunk_size=1, neighbors=False
     )
     assert relative(collected(gradients, inputs), expected) < 1e-6
 
@@ -254,13 +254,13 @@ def test_what_was_compiled_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), unsettled(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     compiled = torch.compile(network, backend="eager")
     looked_at = []
-    look = NormalisationFolding.observed
+    look = NormalizationFolding.observed
 
-    def noted(model: Callable[[Tensor], Tensor], inputs: Tensor) -> NormalisationFolding:
+    def noted(model: Callable[[Tensor], Tensor], inputs: Tensor) -> NormalizationFolding:
         looked_at.append(model)
         return look(model, inputs)
 
-    monkeypatch.setattr(NormalisationFolding, "observed", noted)
+    monkeypatch.setattr(NormalizationFolding, "observed", noted)
     result = Gradient(chunk_size=2).attribute(compiled, images(), targets() % 4)
     assert not looked_at
     assert relative(result, Gradient(chunk_size=2).attribute(network, images(), targets() % 4)) < 1e-5

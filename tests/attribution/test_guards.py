@@ -207,7 +207,7 @@ def test_a_distributed_model_gives_the_same_and_trains_on(method: Attribution) -
     wrapped(images()).sum().backward()
     wrapped.module.load_state_dict(network.state_dict())
     seen = Notes()
-    handle = wrapped.register_forward_pre_hook(lambda *_: seen.append("synchronised"))
+    handle = wrapped.register_forward_pre_hook(lambda *_: seen.append("synchronized"))
     assert torch.equal(method.attribute(wrapped, images(), targets()), method.attribute(network, images(), targets()))
     assert not seen.taken
     handle.remove()

@@ -66,7 +66,7 @@ def test_a_gradient_that_float16_cannot_hold_is_scaled_down() -> None:
 
 
 def test_an_image_is_scaled_by_itself() -> None:
-    """The neighbour of this image overflows, and is tried again with less."""
+    """The neighbor of this image overflows, and is tried again with less."""
     network = Scaled().eval()
 
     def model(inputs: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def quadratic(x: Tensor) -> Tensor:
 
 
 def exact(inputs: Tensor, smoothing: float) -> Tensor:
-    """delta minimises (x + d)'A(x + d)/2 + d'd/(2 l), so -d/l = (I + l A)^-1 A x."""
+    """delta minimizes (x + d)'A(x + d)/2 + d'd/(2 l), so -d/l = (I + l A)^-1 A x."""
     system = torch.eye(12) + smoothing * MATRIX
     solved: Tensor = torch.linalg.solve(system, inputs.flatten(1) @ MATRIX, left=False)
     return solved.view_as(inputs)
@@ -53,7 +53,7 @@ def test_sparse_is_the_soft_threshold_of_a_linear_functions_gradient() -> None:
     weights = torch.tensor([3.0, -0.5, 1.5, 0.2])
     method = MoreauGrad(sparsity=1.0, stdev=0.0, num_samples=1, num_steps=60)
     found = method.attribute(lambda x: (x.flatten(1) * weights).sum(1), torch.zeros(1, 1, 2, 2), None)
-    # minimise w d + d^2/2 + |d|: d = -(|w| - 1)+ sign(w)
+    # minimize w d + d^2/2 + |d|: d = -(|w| - 1)+ sign(w)
     torch.testing.assert_close(found.flatten(), torch.tensor([2.0, 0.0, 0.5, 0.0]), atol=1e-5, rtol=0)
 
 

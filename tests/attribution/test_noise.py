@@ -148,8 +148,8 @@ def test_sparsified_smoothgrad_by_hand(gradient: list[float], expected: list[flo
 
 
 def test_a_constant_image_has_no_noise() -> None:
-    grey = torch.full((1, 3, 4, 4), 0.5)
-    assert not VarGrad(num_samples=3).attribute(lambda x: (x**2).sum((1, 2, 3)), grey, None).any()
+    gray = torch.full((1, 3, 4, 4), 0.5)
+    assert not VarGrad(num_samples=3).attribute(lambda x: (x**2).sum((1, 2, 3)), gray, None).any()
 
 
 @pytest.mark.parametrize("kind", [SmoothGrad, VarGrad, SparsifiedSmoothGrad])

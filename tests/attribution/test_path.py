@@ -57,9 +57,9 @@ def test_the_default_baseline_is_black_and_one_value_serves_all_channels() -> No
     network, inputs, target = Net(), images(), targets()
     black = integrated_gradients(network, inputs, target, torch.zeros(3, 10, 10), 5)
     assert torch.equal(IntegratedGradients(5).attribute(network, inputs, target), black)
-    grey = IntegratedGradients(5, (0.5,)).attribute(network, inputs, target)
-    assert torch.equal(IntegratedGradients(5, (0.5, 0.5, 0.5)).attribute(network, inputs, target), grey)
-    assert relative(grey, black) > 0.1
+    gray = IntegratedGradients(5, (0.5,)).attribute(network, inputs, target)
+    assert torch.equal(IntegratedGradients(5, (0.5, 0.5, 0.5)).attribute(network, inputs, target), gray)
+    assert relative(gray, black) > 0.1
 
 
 def test_an_image_equal_to_its_baseline_has_no_attribution() -> None:

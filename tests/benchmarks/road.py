@@ -41,12 +41,12 @@ def solve(image: np.ndarray, removed: np.ndarray) -> np.ndarray:
     for dy, dx in ((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)):
         weight = 1 / 6 if 0 in (dy, dx) else 1 / 12
         y, x = places[:, 0] + 1 + dy, places[:, 1] + 1 + dx
-        neighbour = number[y, x]
-        diagonal += weight * (neighbour > -2)
-        right += weight * (neighbour == -1)[:, None] * padded[:, y, x].T
-        unknown = np.flatnonzero(neighbour >= 0)
+        neighbor = number[y, x]
+        diagonal += weight * (neighbor > -2)
+        right += weight * (neighbor == -1)[:, None] * padded[:, y, x].T
+        unknown = np.flatnonzero(neighbor >= 0)
         rows.append(unknown)
-        columns.append(neighbour[unknown])
+        columns.append(neighbor[unknown])
         values.append(np.full(len(unknown), -weight))
     rows.append(np.arange(len(places)))
     columns.append(np.arange(len(places)))

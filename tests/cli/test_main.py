@@ -31,7 +31,7 @@ def test_a_study_prints_its_tables_and_names_its_folder_at_the_end(capsys: Captu
     assert Path(folder).parent == Path("runs")
     assert (Path(folder) / "results.csv").is_file()
     assert "SSIM of saliency maps between models" in first
-    assert "MeGe, generalisability between models distance=l2" in first
+    assert "MeGe, generalizability between models distance=l2" in first
     assert "S-Gradient" in first
     assert "over images, for these models" in first
     # the same command comes back to its folder, a changed one does not

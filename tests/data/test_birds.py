@@ -51,14 +51,14 @@ def test_photo_and_mask_are_those_of_the_files(root: Path) -> None:
 def test_the_background_is_replaced_everywhere(root: Path, background: Background, loader: str) -> None:
     data = birds(root, background=background, classes=["1", "2"], rotation=30, image_size=96)
     kept = birds(root, background="keep", classes=["1", "2"], image_size=96)
-    colour = torch.zeros(3)
+    color = torch.zeros(3)
     if background == "mean":
-        colour = torch.stack([kept.pool()[number]["image"].mean((1, 2)) for number in range(8)]).mean(0)
+        color = torch.stack([kept.pool()[number]["image"].mean((1, 2)) for number in range(8)]).mean(0)
     for batch in getattr(data, loader)():
         outside = ~batch["mask"]
         assert 0.1 < outside.float().mean() < 0.9
         values = batch["image"].permute(0, 2, 3, 1)[outside]
-        assert torch.allclose(values, colour.expand_as(values), atol=2e-3)
+        assert torch.allclose(values, color.expand_as(values), atol=2e-3)
         assert batch["image"].permute(0, 2, 3, 1)[batch["mask"]].std() > 0.1
 
 
@@ -99,9 +99,9 @@ def test_parts_share_no_photo_and_folds_are_a_partition(root: Path) -> None:
     assert sorted(held.tolist()) == list(range(8))
 
 
-def test_grey_and_rgba_photos_become_rgb(root: Path) -> None:
-    grey, rgba = root / "images/001.Jay/1.jpg", root / "images/001.Jay/2.jpg"
-    Image.fromarray(np.full(SIZE, 51, np.uint8)).save(grey)
+def test_gray_and_rgba_photos_become_rgb(root: Path) -> None:
+    gray, rgba = root / "images/001.Jay/1.jpg", root / "images/001.Jay/2.jpg"
+    Image.fromarray(np.full(SIZE, 51, np.uint8)).save(gray)
     Image.fromarray(np.full((*SIZE, 4), (51, 102, 153, 255), np.uint8), "RGBA").save(rgba, format="PNG")
     pool = birds(root, background="keep", classes=["Jay"]).pool()
     assert torch.allclose(pool[0]["image"], torch.tensor(0.2), atol=0.01)

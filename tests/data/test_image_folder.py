@@ -163,7 +163,7 @@ def test_orientation_is_honoured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "shape"), [("L", (16, 16)), ("RGBA", (16, 16, 4)), ("CMYK", (16, 16, 4))])
-def test_other_colour_spaces_become_rgb(tmp_path: Path, mode: str, shape: tuple[int, ...]) -> None:
+def test_other_color_spaces_become_rgb(tmp_path: Path, mode: str, shape: tuple[int, ...]) -> None:
     source = Image.fromarray(picture(1, shape), mode if mode == "CMYK" else None)
     source.save(tmp_path / "image.tiff")
     expected = torch.from_numpy(np.array(source.convert("RGB"))).permute(2, 0, 1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lightning_spx.data.folder_images import read_pixels
 
-# 6 rows of 8: brightness in [0, 1], of which each colour has its own
+# 6 rows of 8: brightness in [0, 1], of which each color has its own
 RAMP = np.linspace(0, 1, 48).reshape(6, 8)
 COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1] / 2], axis=2)
 
@@ -43,14 +43,14 @@ def tiff(data: bytes, bits: int, order: str = "<", **others: int) -> bytes:
     return header + data + struct.pack(order + "H", len(tags)) + entries + bytes(4) + beyond
 
 
-def png(numbers: NDArray[np.float64], colours: int) -> bytes:
+def png(numbers: NDArray[np.float64], colors: int) -> bytes:
     """A PNG file of 16 bits."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in numbers)
-    header = struct.pack(">IIBBBBB", 8, 6, 16, colours, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 8, 6, 16, colors, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
@@ -59,8 +59,8 @@ def of(largest: int, values: NDArray[np.float64] = RAMP) -> NDArray[np.float64]:
     return np.round(values * largest)
 
 
-def opaque(colours: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([colours, np.full((6, 8, 1), 65_535)], axis=2)
+def opaque(colors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([colors, np.full((6, 8, 1), 65_535)], axis=2)
 
 
 def deep(largest: int, order: str = "<", values: NDArray[np.float64] = RAMP) -> bytes:
@@ -105,12 +105,12 @@ REFUSED = {
         f"{name} of at most {largest}": (content, "16-bit numbers of at most")
         for largest in (255, 1023, 4095, 16_383)
         for name, content in {
-            "a PNG of grey": png(of(largest), 0),
-            "a PNG of colours": png(of(largest, COLOURS), 2),
-            "a PNG of opaque colours": png(opaque(of(largest, COLOURS)), 6),
+            "a PNG of gray": png(of(largest), 0),
+            "a PNG of colors": png(of(largest, COLOURS), 2),
+            "a PNG of opaque colors": png(opaque(of(largest, COLOURS)), 6),
             "a TIFF": tiff(deep(largest), 16),
             "a TIFF where white is zero": tiff(deep(largest), 16, photometric=WHITE_IS_ZERO),
-            "a TIFF of colours": tiff(deep(largest, values=COLOURS), 16, samples=3, photometric=2),
+            "a TIFF of colors": tiff(deep(largest, values=COLOURS), 16, samples=3, photometric=2),
             "a PGM": b"P5 8 6 65535\n" + deep(largest, ">"),
             "a PPM": b"P6 8 6 65535\n" + deep(largest, ">", COLOURS),
         }.items()
@@ -119,13 +119,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", AS_BRIGHT)
-def test_grey_is_as_bright_as_its_numbers_say(name: str, tmp_path: Path) -> None:
+def test_gray_is_as_bright_as_its_numbers_say(name: str, tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(AS_BRIGHT[name])
     assert np.abs(read_pixels(tmp_path / "photo").numpy() - 255 * RAMP).max() <= 1
 
 
 @pytest.mark.parametrize("name", IN_COLOUR)
-def test_colours_are_as_bright_as_their_numbers_say(name: str, tmp_path: Path) -> None:
+def test_colors_are_as_bright_as_their_numbers_say(name: str, tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(IN_COLOUR[name])
     assert np.abs(read_pixels(tmp_path / "photo").permute(1, 2, 0).numpy() - 255 * COLOURS).max() <= 1
 
@@ -145,9 +145,7 @@ def test_a_black_photo_and_a_dark_one_with_a_bright_pixel_are_read(tmp_path: Pat
 
 
 @pytest.mark.parametrize("lowest", [0, 1])
-def test_black_colours_of_16_bits_are_read_and_numbers_that_only_look_black_are_not(
-    lowest: int, tmp_path: Path
-) -> None:
+def test_black_colors_of_16_bits_are_read_and_numbers_that_only_look_black_are_not(lowest: int, tmp_path: Path) -> None:
     numbers = np.zeros((6, 8, 3))
     numbers[2, 3, 1] = lowest
     files = {

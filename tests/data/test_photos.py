@@ -39,7 +39,7 @@ def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
     assert torch.equal(images[0], torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255)
 
 
-def test_a_long_photo_is_cropped_to_its_centre(tmp_path: Path) -> None:
+def test_a_long_photo_is_cropped_to_its_center(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.png", (8, 24))
     whole = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255
     assert torch.equal(read_images([path], 8).images[0], whole[..., 8:16])

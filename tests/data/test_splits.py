@@ -76,7 +76,7 @@ def test_remainders_of_a_draw_go_to_the_largest() -> None:
     assert class_counts(labels, stratified_draw(labels, 7)).tolist() == [4, 2, 1]
 
 
-def test_equal_remainders_do_not_always_favour_the_same_class() -> None:
+def test_equal_remainders_do_not_always_favor_the_same_class() -> None:
     labels = np.repeat(np.arange(4), 10)
     winners = {int(class_counts(labels, stratified_draw(labels, 1, seed)).argmax()) for seed in range(40)}
     assert winners == {0, 1, 2, 3}

@@ -69,8 +69,8 @@ def test_the_mask_is_one_bird_of_sensible_size(shape: str, size: int, share: flo
         assert 0.02 < mask.mean() < 0.5
 
 
-def test_the_mask_is_exactly_where_the_colour_matters() -> None:
-    # the same bird and background in another colour: what changes lies inside the mask, up to its soft edge
+def test_the_mask_is_exactly_where_the_color_matters() -> None:
+    # the same bird and background in another color: what changes lies inside the mask, up to its soft edge
     for seed in range(10):
         red, mask = draw_bird("songbird", "red", 64, np.random.default_rng(seed))
         blue, blue_mask = draw_bird("songbird", "blue", 64, np.random.default_rng(seed))
@@ -85,13 +85,13 @@ def test_the_mask_is_exactly_where_the_colour_matters() -> None:
         assert changed[mask].mean() > 0.5
 
 
-@pytest.mark.parametrize("colour", HUES)
-def test_the_bird_has_the_hue_of_its_class(colour: str) -> None:
-    # mean of the plumage over many birds: the strongest channel(s) are those of the colour's name
-    strongest = {"red": "r", "blue": "b", "yellow": "rg", "green": "g", "purple": "rb"}[colour]
+@pytest.mark.parametrize("color", HUES)
+def test_the_bird_has_the_hue_of_its_class(color: str) -> None:
+    # mean of the plumage over many birds: the strongest channel(s) are those of the color's name
+    strongest = {"red": "r", "blue": "b", "yellow": "rg", "green": "g", "purple": "rb"}[color]
     pixels = [
         image[mask].mean(axis=0)
-        for image, mask in (draw_bird("songbird", colour, 32, np.random.default_rng(seed)) for seed in range(20))
+        for image, mask in (draw_bird("songbird", color, 32, np.random.default_rng(seed)) for seed in range(20))
     ]
     means = dict(zip("rgb", np.mean(pixels, axis=0), strict=True))
     assert min(means[name] for name in strongest) > max(means[name] for name in "rgb" if name not in strongest)
@@ -131,7 +131,7 @@ def test_backgrounds_are_in_range_and_differ() -> None:
 
 def test_the_distance_to_a_circle_is_exact() -> None:
     x, y = np.random.default_rng(0).uniform(-3, 3, (2, 100))
-    distance = ellipse(x, y, centre=(0.5, -1.0), radii=(1.5, 1.5), angle=0.7)
+    distance = ellipse(x, y, center=(0.5, -1.0), radii=(1.5, 1.5), angle=0.7)
     np.testing.assert_allclose(distance, np.hypot(x - 0.5, y + 1) - 1.5, atol=1e-9)
 
 

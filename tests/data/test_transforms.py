@@ -66,7 +66,7 @@ def test_augmentation_leaves_the_sample_as_it_was() -> None:
     torch.testing.assert_close(sample["image"], position_sample(32)["image"])
 
 
-def test_resizing_keeps_the_shape_of_things_and_the_centre() -> None:
+def test_resizing_keeps_the_shape_of_things_and_the_center() -> None:
     image = torch.zeros(3, 40, 80)
     image[:, 10:30, 30:50] = 1.0
     result = resize_and_crop(image, 20)

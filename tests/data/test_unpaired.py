@@ -15,7 +15,7 @@ from lightning_spx.data.unpaired import Pairs
 
 
 def make_domains(root: Path, size: int = 16, counts: dict[str, int] | None = None) -> Path:
-    """Write images, each of one grey level that is its own."""
+    """Write images, each of one gray level that is its own."""
     for number, (name, count) in enumerate(
         (counts or {"trainA": 6, "trainB": 4, "testA": 3, "testB": 2}).items(), start=1
     ):

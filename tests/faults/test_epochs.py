@@ -45,7 +45,7 @@ MOMENTS = [
 
 
 def states(folder: Path, module: LightningModule, trainer: Trainer) -> dict[str, object]:
-    """Weights, optimisers, schedulers, steps, callbacks, and the table of what was logged."""
+    """Weights, optimizers, schedulers, steps, callbacks, and the table of what was logged."""
     return {
         "weights": dict(module.state_dict()),
         "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],

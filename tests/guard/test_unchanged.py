@@ -173,7 +173,7 @@ def test_hooks_that_count_count_nothing(use: Callable[[nn.Module, Tensor], Tenso
 
 
 @every_use
-def test_observers_of_quantisation_learn_nothing(use: Callable[[nn.Module, Tensor], Tensor]) -> None:
+def test_observers_of_quantization_learn_nothing(use: Callable[[nn.Module, Tensor], Tensor]) -> None:
     rest = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
     network = nn.Sequential(OrderedDict(convolution=nn.Conv2d(3, 4, 3), rest=rest))
     vars(network.train())["qconfig"] = get_default_qat_qconfig("fbgemm")

@@ -170,7 +170,7 @@ NOT_RESUMABLE: dict[str, bytes] = {
         f"{name} is a word": with_part(name, "many")
         for name in ("epoch", "global_step", "optimizer_states", "lr_schedulers", "loops", "callbacks")
     },
-    "a number for an optimiser": with_part("optimizer_states", [5]),
+    "a number for an optimizer": with_part("optimizer_states", [5]),
     "a number for a loop": with_part("loops", {**content()["loops"], "fit_loop": 3}),
     "a loop less": with_part("loops", {"fit_loop": {}}),
 }

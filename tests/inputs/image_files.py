@@ -29,7 +29,7 @@ def saved(pixels: NDArray[np.generic], file_format: str, **settings: object) -> 
 
 
 def of_mode(mode: str) -> bytes:
-    """A TIFF file whose numbers are colours of another kind."""
+    """A TIFF file whose numbers are colors of another kind."""
     stream = io.BytesIO()
     numbers = INKS if mode == "CMYK" else PIXELS
     Image.frombytes(mode, (9, 6), numbers.tobytes()).save(stream, "TIFF")
@@ -41,9 +41,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(width: int, height: int, content: bytes = b"", depth: int = 8, colours: int = 2, extra: bytes = b"") -> bytes:
+def png(width: int, height: int, content: bytes = b"", depth: int = 8, colors: int = 2, extra: bytes = b"") -> bytes:
     """A PNG file that says how large it is, and holds what it holds."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + extra + chunk(b"IDAT", zlib.compress(content)) + chunk(b"IEND", b"")
 
 
@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a large PNG": (png(BOMB, BOMB), "decompression bomb"),
     "a huge PNG": (png(2**31 - 1, 2**31 - 1), "decompression bomb"),
     "a PNG where Pillow refuses": (png(13_378, 13_377), "decompression bomb"),
-    "16-bit grey that would be black": (saved(np.array([[0, 255]], np.uint16), "PNG"), "at most 255"),
+    "16-bit gray that would be black": (saved(np.array([[0, 255]], np.uint16), "PNG"), "at most 255"),
     "a long strip": (png(909, 9), "909 x 9"),
     "a high strip": (png(1, 101), "1 x 101"),
     "a wide JPEG": (jpeg(BOMB, 1000), "30000 x 1000"),
@@ -106,7 +106,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a PNG without width": (png(0, 6), ""),
     "a PNG without pixels": (png(9, 6), ""),
     "a PNG of 3 bits": (png(9, 6, depth=3), ""),
-    "a PNG of colour 5": (png(9, 6, colours=5), ""),
+    "a PNG of color 5": (png(9, 6, colors=5), ""),
     "a PNG of noise": (png(9, 6, b"\x09" * 168), ""),
     "a PNG with a wrong checksum": (WHOLE["PNG"].replace(b"IDAT", b"IDAT\x00", 1)[:-1], ""),
     "a PNG with a text that unpacks for ever": (
@@ -117,12 +117,12 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a PPM of no levels": (b"P6 9 6 0\n" + PIXELS.tobytes(), ""),
     "32-bit integers": (saved(np.array([[0, 70_000]], np.int32), "TIFF"), "mode I"),
     "32-bit numbers": (saved(np.array([[0.0, 0.5, 300.0]], np.float32), "TIFF"), "mode F"),
-    "colours of CIELAB": (of_mode("LAB"), "mode LAB"),
+    "colors of CIELAB": (of_mode("LAB"), "mode LAB"),
 }
 
 
-def as_rgb(grey: NDArray[np.generic]) -> Pixels:
-    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+def as_rgb(gray: NDArray[np.generic]) -> Pixels:
+    return np.repeat(gray.astype(np.uint8)[..., None], 3, axis=2)
 
 
 def cmyk_as_rgb(cmyk: Pixels) -> Pixels:
@@ -154,7 +154,7 @@ def moving(file_format: str, **settings: object) -> bytes:
     return saved(PIXELS, file_format, save_all=True, append_images=frames, **settings)
 
 
-def deep_colours() -> bytes:
+def deep_colors() -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in DEEP_COLOURS)
     return png(4, 2, rows, depth=16)
 
@@ -164,11 +164,11 @@ DEEP_COLOURS = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1]], axis=2)
 
 def palette() -> tuple[bytes, Pixels]:
     image = Image.fromarray(GREY % 4).convert("P")
-    colours = [[10, 20, 30], [40, 50, 60], [70, 80, 90], [100, 110, 120]]
-    image.putpalette([level for colour in colours for level in colour])
+    colors = [[10, 20, 30], [40, 50, 60], [70, 80, 90], [100, 110, 120]]
+    image.putpalette([level for color in colors for level in color])
     stream = io.BytesIO()
     image.save(stream, "PNG", transparency=1)
-    return stream.getvalue(), np.array(colours, np.uint8)[GREY % 4]
+    return stream.getvalue(), np.array(colors, np.uint8)[GREY % 4]
 
 
 # name of the file, its bytes, and its pixels as they must come out
@@ -179,13 +179,13 @@ DEFINED: dict[str, tuple[str, bytes, Pixels]] = {
     "a PNG and more": ("a.png", WHOLE["PNG"] + b"more", PIXELS),
     "one pixel": ("a.png", saved(PIXELS[:1, :1], "PNG"), PIXELS[:1, :1]),
     "the longest strip": ("a.png", saved(np.full((1, 100, 3), 7, np.uint8), "PNG"), np.full((1, 100, 3), 7, np.uint8)),
-    "16 bits of grey in a PNG": ("a.png", saved(DEEP, "PNG"), as_rgb(DEEP >> 8)),
-    "16 bits of grey in a TIFF": ("a.tiff", saved(DEEP, "TIFF"), as_rgb(DEEP >> 8)),
-    "16 bits of grey in a PGM": ("a.pgm", b"P5 4 2 65535\n" + DEEP.astype(">u2").tobytes(), as_rgb(DEEP >> 8)),
-    "16 bits of colour": ("a.png", deep_colours(), (DEEP_COLOURS >> 8).astype(np.uint8)),
+    "16 bits of gray in a PNG": ("a.png", saved(DEEP, "PNG"), as_rgb(DEEP >> 8)),
+    "16 bits of gray in a TIFF": ("a.tiff", saved(DEEP, "TIFF"), as_rgb(DEEP >> 8)),
+    "16 bits of gray in a PGM": ("a.pgm", b"P5 4 2 65535\n" + DEEP.astype(">u2").tobytes(), as_rgb(DEEP >> 8)),
+    "16 bits of color": ("a.png", deep_colors(), (DEEP_COLOURS >> 8).astype(np.uint8)),
     "inks": ("a.tiff", of_mode("CMYK"), cmyk_as_rgb(INKS)),
     "two levels": ("a.png", saved(GREY > 99, "PNG"), as_rgb(255 * (GREY > 99))),
-    "a palette with a transparent colour": ("a.png", *palette()),
+    "a palette with a transparent color": ("a.png", *palette()),
     "a transparent image": ("a.png", saved(INKS, "PNG"), INKS[..., :3]),
     "a moving GIF": ("a.gif", moving("GIF"), np.asarray(Image.open(io.BytesIO(WHOLE["GIF"])).convert("RGB"))),
     "a moving PNG": ("a.png", moving("PNG"), PIXELS),

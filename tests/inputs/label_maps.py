@@ -86,14 +86,14 @@ REFUSED_MAPS: dict[str, tuple[str, bytes]] = {
     "a folder inside": (".npz", archive(("labels/", b""))),
     "a small picture": (".png", picture(LABELS[:3].astype(np.uint8))),
     "a turned picture": (".png", picture(LABELS.T.astype(np.uint8))),
-    "a picture in colours": (".png", picture(np.zeros((*SHAPE, 3), np.uint8))),
+    "a picture in colors": (".png", picture(np.zeros((*SHAPE, 3), np.uint8))),
     "a transparent picture": (".png", picture(np.zeros((*SHAPE, 4), np.uint8))),
     "a picture of two levels": (".png", picture(LABELS > 3)),
     "a JPEG, which blurs ids": (".png", picture(LABELS.astype(np.uint8), "JPEG")),
     "a picture of another format": (".png", picture(LABELS.astype(np.uint8), "TIFF")),
-    "a picture that is a bomb": (".png", png(30_000, 30_000, colours=0)),
-    "a wide picture": (".png", png(30_000, 1000, colours=0)),
-    "a picture without pixels": (".png", png(5, 4, colours=0)),
+    "a picture that is a bomb": (".png", png(30_000, 30_000, colors=0)),
+    "a wide picture": (".png", png(30_000, 1000, colors=0)),
+    "a picture without pixels": (".png", png(5, 4, colors=0)),
     "a picture with a long text": (".png", REFUSED["a PNG with a text that unpacks for ever"][0]),
 }
 
@@ -126,6 +126,6 @@ DEFINED_MAPS: dict[str, tuple[str, bytes]] = {
     "stored as it is": (".npz", archive(("x", array(LABELS)), compression=zipfile.ZIP_STORED)),
     "another compression": (".npz", archive(("x", array(LABELS)), compression=zipfile.ZIP_LZMA)),
     "16 bits": (".png", picture((LABELS * 9000).astype(np.uint16))),
-    "a palette of equal colours": (".png", palette_picture()),
+    "a palette of equal colors": (".png", palette_picture()),
     "a turned map": (".png", turned_picture()),
 }

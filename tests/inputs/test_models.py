@@ -193,7 +193,7 @@ def judge(answer: Answer, out: Path) -> None:
     evaluator = SaliencyEvaluator(superpixels=[Grid(4)], num_images=6, num_resamples=20, out=out)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        Trainer(**QUIET, callbacks=[evaluator]).test(Judged(answer), loader(normalise=False), verbose=False)
+        Trainer(**QUIET, callbacks=[evaluator]).test(Judged(answer), loader(normalize=False), verbose=False)
 
 
 @pytest.mark.parametrize("name", ["none", "a row less", "another axis", "whole numbers"])

@@ -109,17 +109,17 @@ def test_irof_is_the_area_over_the_curve_of_relative_probabilities() -> None:
     images, target, _ = draw(1)
     segments = torch.arange(PIXELS).view(1, HEIGHT, WIDTH) // 5
     saliency = torch.tensor([0.1, 0.4, 0.3, 0.2])[segments]
-    mean_colour = (0.4, 0.5, 0.6)
+    mean_color = (0.4, 0.5, 0.6)
     net, changed = TinyNet(), images[0].clone()
     values = [1.0]
     for row in (1, 2, 3, 0):
-        changed[:, row] = torch.tensor(mean_colour)[:, None]
+        changed[:, row] = torch.tensor(mean_color)[:, None]
         values.append(probability(net, changed, int(target)) / probability(net, images[0], int(target)))
     expected = 1 - sum((a + b) / 2 / 4 for a, b in pairwise(values))
-    assert irof(net, images, target, saliency, segments, mean_colour).item() == pytest.approx(expected, rel=1e-5)
+    assert irof(net, images, target, saliency, segments, mean_color).item() == pytest.approx(expected, rel=1e-5)
     torch.testing.assert_close(
-        irof(net, images, target, saliency, segments, mean_colour, batch_size=2),
-        irof(net, images, target, saliency, segments, mean_colour),
+        irof(net, images, target, saliency, segments, mean_color, batch_size=2),
+        irof(net, images, target, saliency, segments, mean_color),
     )
 
 
@@ -137,5 +137,5 @@ def test_bad_input_is_named() -> None:
         deletion(TinyNet(), images, target, saliency, 0)
     with pytest.raises(ValueError, match="`segments` of shape"):
         deletion(TinyNet(), images, target, saliency, segments=torch.zeros(7, 2, 2, dtype=torch.int64))
-    with pytest.raises(ValueError, match="`substrate` to be 'black', 'blur' or a colour"):
+    with pytest.raises(ValueError, match="`substrate` to be 'black', 'blur' or a color"):
         substrate_of(images[:, :2], (0.5, 0.5, 0.5))

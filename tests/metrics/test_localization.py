@@ -1,4 +1,4 @@
-"""Localisation: against SciPy, loops, and cases solved by hand."""
+"""Localization: against SciPy, loops, and cases solved by hand."""
 
 from collections.abc import Callable
 

@@ -115,7 +115,7 @@ def test_logits_with_the_sum_1_by_chance_are_no_probabilities_in_any_batch() -> 
 
 @pytest.mark.parametrize("use", ["deletion", "insertion", "irof"])
 def test_all_steps_of_a_removal_are_read_in_the_same_way(use: str) -> None:
-    # an image of one colour has logits that could be probabilities
+    # an image of one color has logits that could be probabilities
     def network(images: Tensor) -> Tensor:
         spread = (images - images.mean((2, 3), keepdim=True)).flatten(1)
         return torch.tensor([0.75, 0.25, 0.0]) + logits(spread.view_as(images))

@@ -229,7 +229,7 @@ def test_wrong_arguments_are_refused() -> None:
         saliency_ssim(maps, 2 * maps)
     with pytest.raises(ValueError, match=r"Expected `saliency` to lie in \[0, 1\]"):
         saliency_ssim(-maps, maps)
-    unknown = cast(Preset, "grey")
+    unknown = cast(Preset, "gray")
     for call in (lambda: saliency_ssim(maps, maps, unknown), lambda: SaliencySSIM(unknown)):
         with pytest.raises(ValueError, match="Expected `preset` to be one of"):
             call()

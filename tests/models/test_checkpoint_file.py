@@ -122,7 +122,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path, zipped: bool) -> 
 
 
 def test_a_class_that_is_not_plain_is_named(tmp_path: Path) -> None:
-    """Such are the hyperparameters of a module that keeps an optimiser's partial among them."""
+    """Such are the hyperparameters of a module that keeps an optimizer's partial among them."""
     content = small_checkpoint() | {"hyper_parameters": {"optimizer": functools.partial(torch.optim.SGD, lr=1.0)}}
     torch.save(content, tmp_path / "own.ckpt")
     with pytest.raises(ValueError, match=rf"{NO_CHECKPOINT}own\.ckpt: .*Unsupported global: GLOBAL functools\.partial"):

@@ -74,7 +74,7 @@ def test_loss_and_accuracy_are_those_over_all_images_whatever_the_batches() -> N
         assert results["test/loss"] == pytest.approx(nn.functional.cross_entropy(logits, label).item(), rel=1e-5)
 
 
-def test_images_are_normalised_inside_the_model() -> None:
+def test_images_are_normalized_inside_the_model() -> None:
     network = linear_network()
     classifier = ImageClassifier(network, mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
     images = torch.rand(2, 3, 8, 8)
@@ -91,14 +91,14 @@ def test_a_batch_may_be_a_pair() -> None:
 
 
 def test_prediction_returns_logits_and_needs_no_labels() -> None:
-    class Unlabelled(Shades):
+    class Unlabeled(Shades):
         def __getitem__(self, index: int) -> dict[str, Tensor]:
             return {"image": super().__getitem__(index)["image"]}
 
     classifier = ImageClassifier(linear_network()).eval()
-    logits = cpu_trainer().predict(classifier, DataLoader(Unlabelled(), batch_size=5))
+    logits = cpu_trainer().predict(classifier, DataLoader(Unlabeled(), batch_size=5))
     assert logits is not None
-    images = torch.stack([Unlabelled()[index]["image"] for index in range(32)])
+    images = torch.stack([Unlabeled()[index]["image"] for index in range(32)])
     found = torch.cat([part["logits"] for part in logits if isinstance(part, dict)])
     torch.testing.assert_close(found, classifier(images))
 

@@ -58,7 +58,7 @@ def test_the_published_architecture() -> None:
 def test_a_patch_sees_70_pixels() -> None:
     images = torch.rand(1, 3, 256, 256, requires_grad=True)
     discriminator = PatchDiscriminator(channels=2)
-    # instance normalisation looks at the whole image: without it the patch is what its convolutions reach
+    # instance normalization looks at the whole image: without it the patch is what its convolutions reach
     kept = [layer for layer in discriminator.layers if not isinstance(layer, torch.nn.InstanceNorm2d)]
     score = PatchScore(torch.nn.Sequential(*kept), region=(15, 15, 15, 15))(images)
     torch.autograd.backward(score.sum())
@@ -213,7 +213,7 @@ def test_two_processes_train_alike_and_have_pools_of_their_own(tmp_path: Path) -
     first, second = content["pools"]
     assert not torch.equal(torch.stack(first["a"]["images"]), torch.stack(second["a"]["images"]))
     assert all(bool(value.isfinite().all()) for value in content["state_dict"].values())
-    # 3 pairs each of 6, 2 at a time: 2 steps an epoch by 2 optimisers
+    # 3 pairs each of 6, 2 at a time: 2 steps an epoch by 2 optimizers
     assert content["global_step"] == 8
 
 

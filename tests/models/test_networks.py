@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional
 from lightning_spx.models import Normalize, SmallResNet, cifar_resnet18, pretrained
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator, ResNetGenerator
 from lightning_spx.models.memory_format import in_training_format
-from lightning_spx.models.said_normalisation import chosen_normalisation
+from lightning_spx.models.said_normalization import chosen_normalization
 from lightning_spx.models.schedule import warmup_cosine
 from lightning_spx.models.weights import state_mismatch
 
@@ -105,17 +105,17 @@ def test_the_large_network_keeps_the_resolution_of_small_images() -> None:
     assert shapes == [(32, 32), (4, 4)]
 
 
-def test_normalisation_is_that_of_torchvision() -> None:
+def test_normalization_is_that_of_torchvision() -> None:
     images = torch.rand(2, 3, 4, 4)
     expected = functional.normalize(images, [0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
     torch.testing.assert_close(Normalize((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))(images), expected)
 
 
-def test_normalisation_does_not_learn() -> None:
+def test_normalization_does_not_learn() -> None:
     assert list(Normalize().parameters()) == []
 
 
-def test_a_wrong_normalisation_is_refused() -> None:
+def test_a_wrong_normalization_is_refused() -> None:
     with pytest.raises(ValueError, match="`mean` and `std` to be of equal length, got 3 and 1"):
         Normalize((0.5, 0.5, 0.5), (1.0,))
     with pytest.raises(ValueError, match=r"`std` to be positive, got \(1.0, 0.0\)"):
@@ -209,13 +209,13 @@ def test_what_is_no_file_of_torch_is_called_so(tmp_path: Path, content: bytes) -
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1, 1), (1, 3, 1, 1)])
-def test_a_network_with_a_mean_and_a_std_of_its_own_is_not_normalised_in_silence(shape: tuple[int, ...]) -> None:
+def test_a_network_with_a_mean_and_a_std_of_its_own_is_not_normalized_in_silence(shape: tuple[int, ...]) -> None:
     network = nn.Sequential(nn.Conv2d(3, 2, 1))
     network[0].register_buffer("pixel_mean", torch.zeros(shape))
     network[0].register_buffer("pixel_std", torch.ones(shape))
     with pytest.warns(UserWarning, match=r"has the buffers `0\.pixel_mean` and `0\.pixel_std`.* give `mean`"):
-        chosen_normalisation(network)
+        chosen_normalization(network)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        chosen_normalisation(network, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-        chosen_normalisation(nn.BatchNorm2d(3))
+        chosen_normalization(network, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        chosen_normalization(nn.BatchNorm2d(3))

@@ -87,7 +87,7 @@ def test_a_generator_translates_as_the_original_does(dropout: bool) -> None:
 
 
 @torch.no_grad()
-def test_wrappers_and_what_old_instance_normalisation_saved_do_not_count() -> None:
+def test_wrappers_and_what_old_instance_normalization_saved_do_not_count() -> None:
     original = discriminator(3, 4)
     old: OrderedDict[str, Tensor] = OrderedDict(original.state_dict())
     for layer, width in ((3, 8), (6, 16), (9, 32)):
@@ -105,10 +105,10 @@ def test_other_networks_are_refused_with_the_reason() -> None:
     for state, reason in (
         (state_of(generator(2, 1, False)), "it is a generator"),
         (unet, "it is a generator"),
-        (state_of(discriminator(3, 2, batch_norm=True)), "batch normalisation"),
+        (state_of(discriminator(3, 2, batch_norm=True)), "batch normalization"),
         (state_of(discriminator(3, 2, channels=6)), "images of 6 channels, not of 3"),
         (pixels, "single pixels"),
-        (state_of(Original(nn.Linear(2, 2))), "batch normalisation"),
+        (state_of(Original(nn.Linear(2, 2))), "batch normalization"),
         ({**state_of(discriminator(3, 2)), "model.5.weight": torch.rand(9, 9, 4, 4)}, "layers.5.weight of shape"),
     ):
         with pytest.raises(ValueError, match=reason):

@@ -28,7 +28,7 @@ class OwnParameter(nn.Module):
         return x * self.scale
 
 
-def test_layers_are_randomised_from_the_last_to_the_first() -> None:
+def test_layers_are_randomized_from_the_last_to_the_first() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.Linear(4, 50), OwnParameter())
     stages = list(cascading_randomisation(model, num_stages=4))
     assert [share for share, _ in stages] == [0.25, 0.5, 0.75, 1.0]
@@ -86,7 +86,7 @@ class HalfReset(NoReset):
 
 
 class Symmetric(nn.Module):
-    """A parametrisation without a right inverse."""
+    """A parametrization without a right inverse."""
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight.triu() + weight.triu(1).T
@@ -106,7 +106,7 @@ def pruned(layer: nn.Module, amount: float) -> nn.Module:
     return prune_weights(layer, "weight", amount)
 
 
-def parametrised(layer: nn.Module) -> nn.Module:
+def parametrized(layer: nn.Module) -> nn.Module:
     parametrize.register_parametrization(layer, "weight", Symmetric())
     return layer
 
@@ -123,10 +123,10 @@ WRAPPED: dict[str, Callable[[nn.Linear], nn.Module]] = {
     "spectral norm": utils.spectral_norm,
     "pruned": lambda layer: pruned(layer, 0.3),
     "pruned twice": lambda layer: pruned(pruned(layer, 0.3), 0.3),
-    "parametrised weight norm": parametrizations.weight_norm,
-    "parametrised spectral norm": parametrizations.spectral_norm,
+    "parametrized weight norm": parametrizations.weight_norm,
+    "parametrized spectral norm": parametrizations.spectral_norm,
     "orthogonal": parametrizations.orthogonal,
-    "no right inverse": parametrised,
+    "no right inverse": parametrized,
     "a user's hook": computed_by_a_hook_of_a_user,
     "scripted": torch.jit.script,
     "no reset": lambda _: NoReset(24, 24),
@@ -149,10 +149,10 @@ def test_the_weight_that_a_forward_pass_uses_has_nothing_to_do_with_the_trained_
     trained = weight(net, "1").detach().clone()
     stages = list(cascading_randomisation(net, 3))
     assert [share for share, _ in stages] == [1 / 3, 2 / 3, 1.0]
-    for stage, (_, randomised) in enumerate(stages):
+    for stage, (_, randomized) in enumerate(stages):
         with torch.no_grad():
-            assert randomised(images).isfinite().all()
-        found = weight(randomised, "1")
+            assert randomized(images).isfinite().all()
+        found = weight(randomized, "1")
         # three standard deviations of a correlation by chance
         assert abs(correlation(found, trained)) < 3 / 24 or stage == 0
         assert stage != 0 or torch.allclose(found, trained)
@@ -163,8 +163,8 @@ def test_the_weight_that_a_forward_pass_uses_has_nothing_to_do_with_the_trained_
 
 def test_a_pruning_mask_is_forgotten_and_its_sparsity_kept() -> None:
     net = nn.Sequential(pruned(nn.Linear(24, 24), 0.5))
-    (_, randomised) = next(cascading_randomisation(net, 1))
-    old, new = (each.get_buffer("0.weight_mask") for each in (net, randomised))
+    (_, randomized) = next(cascading_randomisation(net, 1))
+    old, new = (each.get_buffer("0.weight_mask") for each in (net, randomized))
     assert abs(correlation(old, new)) < 3 / 24
     assert old.sum() == new.sum() == 288
 
@@ -173,8 +173,8 @@ def test_a_pruning_mask_is_forgotten_and_its_sparsity_kept() -> None:
 def test_a_constant_that_permutes_to_itself_is_drawn_near_by(value: Tensor) -> None:
     layer = OwnParameter()
     layer.scale = nn.Parameter(value.clone())
-    (_, randomised) = next(cascading_randomisation(layer, 1))
-    found = randomised.get_parameter("scale").detach()
+    (_, randomized) = next(cascading_randomisation(layer, 1))
+    found = randomized.get_parameter("scale").detach()
     assert bool((found != value).all())
     low, high = (value / 2, value * 1.5) if bool((value > 0).all()) else (value - 0.1, value + 0.1)
     assert bool(((found >= low) & (found <= high)).all())
@@ -188,8 +188,8 @@ def test_every_parameter_of_layers_with_many_is_forgotten(layer: nn.Module) -> N
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    (_, randomised) = next(cascading_randomisation(trained, 1))
-    for (name, old), new in zip(trained.named_parameters(), randomised.parameters(), strict=True):
+    (_, randomized) = next(cascading_randomisation(trained, 1))
+    for (name, old), new in zip(trained.named_parameters(), randomized.parameters(), strict=True):
         assert not torch.equal(old, new), name
         assert old.numel() < 64 or abs(correlation(old.detach(), new.detach())) < 0.4, name
 
@@ -197,21 +197,21 @@ def test_every_parameter_of_layers_with_many_is_forgotten(layer: nn.Module) -> N
 def test_complex_weights_are_forgotten() -> None:
     layer = OwnParameter()
     layer.scale = nn.Parameter(torch.randn(100, dtype=torch.cfloat, generator=torch.Generator().manual_seed(0)))
-    (_, randomised) = next(cascading_randomisation(layer, 1))
-    old, new = (torch.view_as_real(each.get_parameter("scale").detach()) for each in (layer, randomised))
+    (_, randomized) = next(cascading_randomisation(layer, 1))
+    old, new = (torch.view_as_real(each.get_parameter("scale").detach()) for each in (layer, randomized))
     assert abs(correlation(old, new)) < 0.3
 
 
 @pytest.mark.parametrize("norm", [FrozenBatchNorm2d(16), nn.BatchNorm2d(16, affine=False)])
-def test_what_a_normalisation_without_parameters_has_learnt_is_forgotten(norm: nn.Module) -> None:
+def test_what_a_normalization_without_parameters_has_learnt_is_forgotten(norm: nn.Module) -> None:
     for name, buffer in norm.named_buffers():
         if buffer.is_floating_point():
             buffer.copy_(torch.rand(16, generator=torch.Generator().manual_seed(len(name))))
     net = nn.Sequential(norm, nn.Conv2d(16, 2, 1))
-    (half, first), (_, randomised) = cascading_randomisation(net, 2)
+    (half, first), (_, randomized) = cascading_randomisation(net, 2)
     assert half == 0.5
     for (name, old), kept, new in zip(
-        norm.named_buffers(), first.get_submodule("0").buffers(), randomised.get_submodule("0").buffers(), strict=True
+        norm.named_buffers(), first.get_submodule("0").buffers(), randomized.get_submodule("0").buffers(), strict=True
     ):
         if old.is_floating_point():
             assert not torch.equal(old, new), name
@@ -229,12 +229,12 @@ class Codebook(nn.Module):
 
 def test_a_saved_buffer_that_stays_is_named_once() -> None:
     net = nn.Sequential(nn.Linear(2, 2), Codebook())
-    with pytest.warns(UserWarning, match=r"^The buffer '1.words' stays as it is in the randomised model: .*$") as said:
+    with pytest.warns(UserWarning, match=r"^The buffer '1.words' stays as it is in the randomized model: .*$") as said:
         list(cascading_randomisation(net, 2))
     assert len(said) == 1
 
 
-def test_networks_of_ordinary_layers_are_randomised_without_a_word() -> None:
+def test_networks_of_ordinary_layers_are_randomized_without_a_word() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         list(cascading_randomisation(SmallResNet(width=4), 2))
@@ -242,10 +242,10 @@ def test_networks_of_ordinary_layers_are_randomised_without_a_word() -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_weights_that_are_out_of_reach_are_refused_by_name() -> None:
-    quantise: Callable[..., nn.Module] = torch.ao.quantization.quantize_dynamic
-    quantised = quantise(nn.Sequential(nn.Linear(8, 8)), {nn.Linear}, torch.qint8)
+    quantize: Callable[..., nn.Module] = torch.ao.quantization.quantize_dynamic
+    quantized = quantize(nn.Sequential(nn.Linear(8, 8)), {nn.Linear}, torch.qint8)
     frozen = torch.jit.freeze(torch.jit.script(nn.Linear(8, 8).eval()))
-    for layer, name in ((quantised, r"1\.0\._packed"), (frozen, "'1'")):
+    for layer, name in ((quantized, r"1\.0\._packed"), (frozen, "'1'")):
         with pytest.raises(ValueError, match=f"^Expected layers whose weights are parameters, got '?{name}.*$"):
             next(cascading_randomisation(nn.Sequential(nn.Linear(8, 8), layer), 1))
     with pytest.raises(ValueError, match=r"^Expected a trained model, got one whose layer '0' has no `weight` yet\.$"):
@@ -255,6 +255,6 @@ def test_weights_that_are_out_of_reach_are_refused_by_name() -> None:
 def test_tied_weights_stay_tied_and_are_forgotten() -> None:
     first, last = nn.Linear(16, 16), nn.Linear(16, 16)
     last.weight = first.weight
-    (_, randomised) = next(cascading_randomisation(nn.Sequential(first, nn.ReLU(), last), 1))
-    assert weight(randomised, "0") is weight(randomised, "2")
-    assert abs(correlation(first.weight.detach(), weight(randomised, "0").detach())) < 0.25
+    (_, randomized) = next(cascading_randomisation(nn.Sequential(first, nn.ReLU(), last), 1))
+    assert weight(randomized, "0") is weight(randomized, "2")
+    assert abs(correlation(first.weight.detach(), weight(randomized, "0").detach())) < 0.25

@@ -54,9 +54,9 @@ def test_bars_are_those_of_the_largest_batch_section_by_section() -> None:
     assert widths == pytest.approx([2.0, 3000.0, 20.0, 50.0])
     assert [text.get_text().strip() for text in axes.texts] == ["2", "3,000", "20", "50"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["lightning_spx", "scikit-image", "captum"]
-    colours = [bar.get_facecolor() for bar in axes.patches]
-    assert colours[0] == colours[2]
-    assert len(set(colours)) == 3
+    colors = [bar.get_facecolor() for bar in axes.patches]
+    assert colors[0] == colors[2]
+    assert len(set(colors)) == 3
 
 
 def test_growth_is_drawn_beside_a_line_through_the_origin() -> None:

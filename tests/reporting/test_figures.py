@@ -112,9 +112,9 @@ def test_the_lower_panel_compares_excess_with_that_of_the_best_control() -> None
     assert [value for value in drawn if value] == [[0.25]]
 
 
-def test_pixel_bars_have_their_own_colour() -> None:
-    colours = [same_color(bar.get_facecolor(), PIXEL_COLOUR) for bar in bars(stability_bars(STUDY, "saliency_ssim"))]
-    assert colours == [True, False, False, True, False]
+def test_pixel_bars_have_their_own_color() -> None:
+    colors = [same_color(bar.get_facecolor(), PIXEL_COLOUR) for bar in bars(stability_bars(STUDY, "saliency_ssim"))]
+    assert colors == [True, False, False, True, False]
 
 
 def test_order_after_is_drawn_where_both_orders_are_there_with_the_control_of_that_order() -> None:

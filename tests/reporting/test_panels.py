@@ -16,7 +16,7 @@ def test_a_photo_is_shown_as_it_is() -> None:
     assert np.array_equal(picture_of(photo), (photo * 255).round().byte().permute(1, 2, 0).numpy())
 
 
-def test_a_grey_photo_is_shown_grey() -> None:
+def test_a_gray_photo_is_shown_gray() -> None:
     photo = torch.rand(1, 5, 6)
     assert np.array_equal(picture_of(photo), picture_of(photo.expand(3, -1, -1)))
 

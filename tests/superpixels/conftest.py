@@ -17,9 +17,9 @@ def draw(num_images: int, height: int, width: int) -> Tensor:
     images = 0.1 * torch.rand(num_images, 3, height, width, generator=generator)
     for image in images:
         for _ in range(4):
-            x, y, radius, *colour = torch.rand(6, generator=generator)
+            x, y, radius, *color = torch.rand(6, generator=generator)
             inside = (rows - 2 * y + 1) ** 2 + (columns - 2 * x + 1) ** 2 < (0.2 + radius / 2) ** 2
-            image[:, inside] += 0.7 * torch.stack(colour)[:, None]
+            image[:, inside] += 0.7 * torch.stack(color)[:, None]
     return images.clamp(0, 1)
 
 

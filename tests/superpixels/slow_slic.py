@@ -19,25 +19,25 @@ def slow_cells(
     home = {(y, x): (y * rows // height, x * columns // width) for y, x in np.ndindex(height, width)}
     place_weight = (compactness / max(height / rows, width / columns)) ** 2
     member = dict(home)
-    centre: dict[Place, NDArray[np.float64]] = {}
+    center: dict[Place, NDArray[np.float64]] = {}
     for iteration in range(max_num_iter):
         if iteration:
             for place, (row, column) in home.items():
                 around = [(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
                 values = np.array([*lab[place], *place])
                 weights = np.array([1, 1, 1, place_weight, place_weight])
-                distances = {cell: weights @ (values - centre[cell]) ** 2 for cell in around if cell in centre}
+                distances = {cell: weights @ (values - center[cell]) ** 2 for cell in around if cell in center}
                 member[place] = min(distances, key=lambda cell: distances[cell])
         for cell in set(member.values()):
             places = [place for place in member if member[place] == cell]
-            centre[cell] = np.mean([[*lab[place], *place] for place in places], axis=0)
+            center[cell] = np.mean([[*lab[place], *place] for place in places], axis=0)
     labels = np.zeros((height, width), dtype=np.int64)
     for place, (row, column) in member.items():
         labels[place] = row * columns + column
     return labels, rows * columns
 
 
-def neighbours(labels: NDArray[np.int64], place: Place) -> list[Place]:
+def neighbors(labels: NDArray[np.int64], place: Place) -> list[Place]:
     height, width = labels.shape
     y, x = place
     around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
@@ -45,7 +45,7 @@ def neighbours(labels: NDArray[np.int64], place: Place) -> list[Place]:
 
 
 def slow_connected(labels: NDArray[np.int64], min_size: int) -> NDArray[np.int64]:
-    """Flood the pieces of each label, then let those that are too small join their largest neighbour, all at once."""
+    """Flood the pieces of each label, then let those that are too small join their largest neighbor, all at once."""
     pieces = np.full(labels.shape, -1, dtype=np.int64)
     for number, start in enumerate(np.ndindex(labels.shape)):
         if pieces[start] >= 0:
@@ -53,7 +53,7 @@ def slow_connected(labels: NDArray[np.int64], min_size: int) -> NDArray[np.int64
         pieces[start], border = number, [start]
         while border:
             place = border.pop()
-            for other in neighbours(labels, place):
+            for other in neighbors(labels, place):
                 if pieces[other] < 0 and labels[other] == labels[place]:
                     pieces[other] = number
                     border.append(other)
@@ -67,7 +67,7 @@ def slow_connected(labels: NDArray[np.int64], min_size: int) -> NDArray[np.int64
             touching = {
                 int(pieces[other])
                 for place in zip(*np.nonzero(pieces == piece), strict=True)
-                for other in neighbours(pieces, place)
+                for other in neighbors(pieces, place)
             } - {piece}
             joins.append({piece, max(touching, key=lambda other: (sizes[other], -other))})
         groups: list[set[int]] = []

@@ -76,14 +76,14 @@ def test_the_number_of_threads_changes_nothing(segmenter: Segmenter, images: Ten
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 13), (13, 1), (2, 2), (7, 11)])
-@pytest.mark.parametrize("kind", ["constant", "black", "white", "grey", "noise"])
+@pytest.mark.parametrize("kind", ["constant", "black", "white", "gray", "noise"])
 def test_every_size_and_kind_of_image_is_segmented(segmenter: Segmenter, size: tuple[int, int], kind: str) -> None:
     noise = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
     image = {
         "constant": torch.full_like(noise, 0.4),
         "black": torch.zeros_like(noise),
         "white": torch.ones_like(noise),
-        "grey": noise[:, :1].expand_as(noise),
+        "gray": noise[:, :1].expand_as(noise),
         "noise": noise,
     }[kind]
     segments = segmenter(image)
@@ -130,7 +130,7 @@ def test_segments_are_four_connected(segmenter: Segmenter, images: Tensor) -> No
         (torch.full((1, 3, 4, 4), -0.1), "got values from -0.1"),
         (torch.full((1, 3, 4, 4), torch.nan), "got values from nan"),
         (torch.full((1, 3, 4, 4), torch.inf), "to inf"),
-        (torch.zeros(1, 1, 4, 4), r"got \(1, 1, 4, 4\). Repeat a grey channel"),
+        (torch.zeros(1, 1, 4, 4), r"got \(1, 1, 4, 4\). Repeat a gray channel"),
         (torch.zeros(3, 4, 4), r"shape \(N, 3, H, W\), got \(3, 4, 4\)\.$"),
         (torch.zeros(1, 3, 0, 4), r"got \(1, 3, 0, 4\)"),
     ],

@@ -53,7 +53,7 @@ def test_other_png_kinds_keep_their_ids(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "map.png"
     if mode == "palette":
         picture = Image.fromarray(LABELS.astype(np.uint8)).convert("P")
-        picture.putpalette([7] * 768)  # equal colours: only the ids tell the segments apart
+        picture.putpalette([7] * 768)  # equal colors: only the ids tell the segments apart
         picture.save(path)
     else:
         Image.fromarray((LABELS * 300).astype(np.uint16)).save(path)
@@ -72,7 +72,7 @@ def test_a_map_of_another_size_is_refused(image: Tensor, tmp_path: Path) -> None
         Precomputed(tmp_path)(image)
 
 
-def test_a_colour_picture_is_refused(image: Tensor, tmp_path: Path) -> None:
+def test_a_color_picture_is_refused(image: Tensor, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 3, 3), dtype=np.uint8)).save(tmp_path / f"{image_key(image[0])}.png")
     with pytest.raises(ValueError, match=r"of shape \(2, 3\), in .*\.png: it is a picture of 2 x 3 values of mode RGB"):
         Precomputed(tmp_path)(image)

@@ -17,7 +17,7 @@ SEGMENTS = Voronoi(n_segments=12, seed=1)(torch.zeros(2, 3, 15, 18))
 TRUTH = Voronoi(n_segments=5, seed=2)(torch.zeros(2, 3, 15, 18))
 
 
-def neighbours(labels: np.ndarray, y: int, x: int) -> list[tuple[int, int]]:
+def neighbors(labels: np.ndarray, y: int, x: int) -> list[tuple[int, int]]:
     height, width = labels.shape
     around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
     return [(v, u) for v, u in around if 0 <= v < height and 0 <= u < width]
@@ -25,7 +25,7 @@ def neighbours(labels: np.ndarray, y: int, x: int) -> list[tuple[int, int]]:
 
 def border_pixels(labels: np.ndarray) -> set[tuple[int, int]]:
     places = np.ndindex(*labels.shape)
-    return {(y, x) for y, x in places if any(labels[place] != labels[y, x] for place in neighbours(labels, y, x))}
+    return {(y, x) for y, x in places if any(labels[place] != labels[y, x] for place in neighbors(labels, y, x))}
 
 
 @pytest.mark.parametrize("tolerance", [0, 1, 2])

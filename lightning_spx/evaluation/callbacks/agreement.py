@@ -16,7 +16,7 @@ from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
-from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, without_controls
 from lightning_spx.superpixels import Segmenter
@@ -46,7 +46,7 @@ class ExplainedImages:
     def segment(
         cls, chosen: ChosenImages, images: Tensor, segmenters: Mapping[str, Segmenter], batch_size: int, seed: int
     ) -> "ExplainedImages":
-        """Segment the restored images; grey ones as if they were RGB.
+        """Segment the restored images; gray ones as if they were RGB.
 
         Args:
             chosen: the images with their labels and masks.
@@ -58,8 +58,8 @@ class ExplainedImages:
         Raises:
             ValueError: they have neither one channel nor three.
         """
-        coloured = as_colours(images)
-        segments = segment_images(segmenters, coloured, batch_size, coloured.device)
+        colored = as_colors(images)
+        segments = segment_images(segmenters, colored, batch_size, colored.device)
         return cls(images, chosen.label, chosen.mask, segments, seed)
 
     def poolings(self, controls: bool) -> list[Pooling]:
@@ -72,8 +72,8 @@ class ExplainedImages:
         return [pixel_pooling(first), *own]
 
 
-def as_colours(images: Tensor) -> Tensor:
-    """Return images as segmenters take them, (N, 3, H, W): grey ones as if they were RGB.
+def as_colors(images: Tensor) -> Tensor:
+    """Return images as segmenters take them, (N, 3, H, W): gray ones as if they were RGB.
 
     Args:
         images: (N, C, H, W).
@@ -143,7 +143,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
     for ending, rows in kinds.items():
         if rows.empty:
             continue
-        results = summarise(rows, dataset="", models="", num_resamples=0)
+        results = summarize(rows, dataset="", models="", num_resamples=0)
         for _, row in results[results["pair"] == ALL_PAIRS].iterrows():
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue

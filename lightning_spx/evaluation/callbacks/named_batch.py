@@ -21,7 +21,7 @@ class NamedBatch:
     """A batch with a name for each part.
 
     Args:
-        images: (N, C, H, W) as the model takes them, normalised if the loader normalises.
+        images: (N, C, H, W) as the model takes them, normalized if the loader normalizes.
         label: (N,) int64; None for images to predict.
         mask: (N, H, W) bool, True on the object; None without masks.
     """
@@ -32,7 +32,7 @@ class NamedBatch:
 
 
 def name_batch(batch: object, batch_to_images: BatchToImages | None = None) -> NamedBatch:
-    """Recognise the parts of a batch: a dict with `image` and `label`, a pair (image, label, ...), or images alone.
+    """Recognize the parts of a batch: a dict with `image` and `label`, a pair (image, label, ...), or images alone.
 
     Args:
         batch: what the loader returns. Images are floating point (N, C, H, W), labels integers (N,) or (N, 1). Masks

@@ -16,7 +16,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import ExplainedImages, pooled_maps, row_name
 from lightning_spx.evaluation.callbacks.pipeline import Outcome
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.reporting import (
     log_folder,
     log_map_table,
@@ -129,7 +129,7 @@ class Output:
             dataset: name of the data in the table.
             weights: which weights of the model were explained, in a few words.
         """
-        results = summarise(
+        results = summarize(
             per_image,
             dataset=dataset,
             models=f"this model and {', '.join(outcome.others)}",

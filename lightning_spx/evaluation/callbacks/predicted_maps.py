@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.callbacks.agreement import as_colours, row_name
+from lightning_spx.evaluation.callbacks.agreement import as_colors, row_name
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.explained_model import ExplainedModel
@@ -49,8 +49,8 @@ class PredictedMaps:
         model = ExplainedModel(module, self.settings.scale)
         logits = finite_logits(model, images)
         target = None if logits.ndim == 1 else logits.argmax(1)
-        coloured = as_colours(images)
-        segments = {key: segmenter(coloured) for key, segmenter in self.settings.segmenters.items()}
+        colored = as_colors(images)
+        segments = {key: segmenter(colored) for key, segmenter in self.settings.segmenters.items()}
         maps: dict[str, Tensor] = {}
         for key, method in self.settings.methods.items():
             attribution = method.attribute(model, images, target)

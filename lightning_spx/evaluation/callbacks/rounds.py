@@ -47,22 +47,22 @@ class Rounds:
         self.previous = PreviousState(outcome, step, mark)
 
     def fitted(self, trainer: Trainer, module: LightningModule) -> None:
-        """Summarise the weights at the end of a fit; the module may be back on the CPU by then."""
+        """Summarize the weights at the end of a fit; the module may be back on the CPU by then."""
         home = module.device
         module.to(trainer.strategy.root_device)
-        self._summarise(trainer, module, "val")
+        self._summarize(trainer, module, "val")
         module.to(home)
         self.output.finish("saliency")
 
     def tested(self, trainer: Trainer, module: LightningModule) -> None:
-        """Summarise the module with the weights that a test scored, and log the outcome."""
-        outcome = self._summarise(trainer, module, "test")
+        """Summarize the module with the weights that a test scored, and log the outcome."""
+        outcome = self._summarize(trainer, module, "test")
         if outcome is not None:
             module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
             self._show(outcome, "test", trainer, first=True)
             self.output.finish("saliency")
 
-    def _summarise(self, trainer: Trainer, module: LightningModule, stage: str) -> Outcome | None:
+    def _summarize(self, trainer: Trainer, module: LightningModule, stage: str) -> Outcome | None:
         pipeline, methods = self.pipeline, self.settings.final_methods
         rank_zero_info(f"SaliencyEvaluator: summary of {', '.join(methods)}")
         previous = self.previous.maps(trainer.global_step, parameter_mark(module))

@@ -56,8 +56,8 @@ class SaliencyEvaluator(Callback):
             evaluation; None is `["previous"]`.
         every_n_epochs: number of epochs between evaluations.
         num_images: number of images to explain: the loader's first ones, spread over its classes; 2 or more.
-        mean: channel means of the loader's normalisation; None if it does not normalise.
-        std: channel standard deviations of the loader's normalisation.
+        mean: channel means of the loader's normalization; None if it does not normalize.
+        std: channel standard deviations of the loader's normalization.
         batch_to_images: turns a batch into (image, label) or a dict with `image`, `label` and perhaps `mask`; None
             expects batches of this form.
         final_methods: expensive methods that run only at the end of fit and in test.
@@ -259,12 +259,12 @@ class SaliencyEvaluator(Callback):
         self._has_fitted = trainer.enable_validation
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Summarise the final weights, which are known only after the last hook of every other callback in fit."""
+        """Summarize the final weights, which are known only after the last hook of every other callback in fit."""
         if stage == "fit" and self._has_fitted and self._pipeline.has_images():
             self._rounds.fitted(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate and summarise."""
+        """Evaluate and summarize."""
         with self._tested.in_place(pl_module):
             if self._pipeline.has_images():
                 self._rounds.tested(trainer, pl_module)

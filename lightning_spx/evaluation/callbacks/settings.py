@@ -28,7 +28,7 @@ class Settings:
         with_previous: whether the model is compared with its previous state.
         num_images: number of images to choose.
         scale: how the loader scales images.
-        batch_to_images: reads a batch; None recognises the usual forms.
+        batch_to_images: reads a batch; None recognizes the usual forms.
         target: explain the label or the prediction.
         magnitude: order of pooling and taking magnitudes.
         distance: distance between maps that MeGe uses.

@@ -28,7 +28,7 @@ from lightning_spx.evaluation.training.named_networks import (
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.judge import load_judge
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
-from lightning_spx.models.said_normalisation import chosen_normalisation
+from lightning_spx.models.said_normalization import chosen_normalization
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import file_name, write_atomic
@@ -77,9 +77,9 @@ def explain_images(
         network: network for checkpoints that do not name theirs; with `weights`, the model itself. Such as
             torchvision.models.resnet50 or timm.create_model.
         weights: weights of `network`: a file of `torch.save(network.state_dict(), ...)`, or .safetensors.
-        mean: channel means of the normalisation that `network` expects. By default what the network itself says (as
+        mean: channel means of the normalization that `network` expects. By default what the network itself says (as
             timm's do), else ImageNet's; checkpoints of this package contain their own.
-        std: channel standard deviations of that normalisation.
+        std: channel standard deviations of that normalization.
         networks: more networks with their weights, for `layout` models.
         part: for a CycleGAN checkpoint, the discriminator whose mean patch score is explained. Files of the original
             code, such as latest_net_D_A.pth, work too; its D_A judges images of B, so it is `discriminator_b` here.
@@ -88,7 +88,7 @@ def explain_images(
         translated_from: files, folders and patterns of the other set. They are translated first and shown after the
             real `images`.
         masks: folder with the masks of objects, as `<masks>/<folder of the photo>/<name>.png` or `<masks>/<name>.png`.
-        background: what the model sees outside the masks: `keep`, `black`, or the `mean` colour of the photos.
+        background: what the model sees outside the masks: `keep`, `black`, or the `mean` color of the photos.
         paint_outside: paint maps black outside the masks, whatever the model saw there.
         target: the class to explain, by index or by name in `classes`; by default each photo's prediction. For a
             network with a single output z, class 0 is explained as -z.
@@ -117,7 +117,7 @@ def explain_images(
         raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalisation(network, mean, std)
+    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalization(network, mean, std)
     networks = [each.decided() for each in networks] if networks else networks
     arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
     settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}

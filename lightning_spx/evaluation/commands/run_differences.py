@@ -81,7 +81,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 return {name: file[name] for name in file.files}
         if path.suffix == ".npy":
             return {path.stem: np.load(path, allow_pickle=False)}
-        # pandas' default engine may round two neighbouring numbers to the same value
+        # pandas' default engine may round two neighboring numbers to the same value
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, engine="pyarrow")
     return {str(name): column.to_numpy() for name, column in table.items()}
 

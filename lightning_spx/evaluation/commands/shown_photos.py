@@ -40,7 +40,7 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
         photos: the photos as read.
         masks: folder with the same layout as the photos' folder: the mask of `birds/jay/1.jpg` is `<masks>/jay/1.png`
             or `<masks>/1.png`, or an image of that name in another format; None for no masks.
-        background: what the models see outside the masks; `mean` is the mean colour of these photos.
+        background: what the models see outside the masks; `mean` is the mean color of these photos.
         paint_outside: whether maps are painted black outside the masks.
 
     Raises:
@@ -64,9 +64,9 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
     survey.warn()
     mask = torch.stack(found)
     if background != "keep":
-        colour = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(3)
-        photos = replace(photos, images=replace_background(photos.images, mask, colour))
-    backgrounds = {"keep": "whole photos", "black": "a black background", "mean": "a background of the mean colour"}
+        color = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(3)
+        photos = replace(photos, images=replace_background(photos.images, mask, color))
+    backgrounds = {"keep": "whole photos", "black": "a black background", "mean": "a background of the mean color"}
     drawn = "maps painted black outside of the mask" if paint_outside else "maps as they are"
     return ShownPhotos(photos, mask, [], f"the model sees {backgrounds[background]}; {drawn}")
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lightning_spx.evaluation.maps.placed_weights import PlacedWeights
 from lightning_spx.guard import Prepared
 
-# images that were normalised and restored differ by rounding; images that are not restored leave [0, 1] by far more
+# images that were normalized and restored differ by rounding; images that are not restored leave [0, 1] by far more
 TOLERANCE = 1e-2
 
 
@@ -19,7 +19,7 @@ class ImageScale:
     """How a loader scales its images: restores them to [0, 1], and scales them again for the model.
 
     Args:
-        mean: subtracted by the loader, one number for each channel; None if it does not normalise.
+        mean: subtracted by the loader, one number for each channel; None if it does not normalize.
         std: divided by afterwards.
 
     Raises:
@@ -61,7 +61,7 @@ class ImageScale:
             images = images * self.std.to(images.device) + self.mean.to(images.device)
         low, high = float(images.min()), float(images.max())
         if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # a NaN is neither
-            advice = "those of the loader's normalisation" if self.mean is None else "other ones"
+            advice = "those of the loader's normalization" if self.mean is None else "other ones"
             raise ValueError(
                 f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. Set `mean` and `std` of SaliencyEvaluator to "
                 f"{advice}, so that the images can be restored."
@@ -80,7 +80,7 @@ def _for_channels(values: list[float]) -> Tensor:
 
 
 class ExplainedModel(Prepared):
-    """A classifying module behind the loader's normalisation, with its own weights or others in their place.
+    """A classifying module behind the loader's normalization, with its own weights or others in their place.
 
     Other weights are in place for as long as the model is explained, forward and backward, so the module is neither
     copied nor changed. What a module keeps beside weights and buffers (`get_extra_state`) stays its own.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.attribution.alone import Neighbours
+from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.attribution.reseed import reseed
@@ -187,7 +187,7 @@ def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
     """
     target = None if logits.ndim == 1 else logits.argmax(1)
     chosen = logits if target is None else logits.gather(1, target[:, None])[:, 0]
-    Neighbours(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
+    Neighbors(model, "fp32", at_once=True).look(images, None if target is None else target.cpu(), chosen)
 
 
 def _all_processes(good: bool, device: torch.device) -> bool:

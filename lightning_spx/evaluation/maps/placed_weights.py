@@ -28,14 +28,14 @@ class PlacedWeights:
 
     The module itself loads the state once, into stand-ins, so that all that torch can load is placed as it would be.
     In the context each Parameter and buffer is the very object that it is outside, with other values: who refers to it
-    from anywhere sees these. What loading puts elsewhere (packed weights of quantised layers) is placed as well.
+    from anywhere sees these. What loading puts elsewhere (packed weights of quantized layers) is placed as well.
 
     Args:
         module: not changed.
         state: weights and buffers, of `weights_of`.
 
     Raises:
-        ValueError: the state does not fit the module, or the module is not initialised.
+        ValueError: the state does not fit the module, or the module is not initialized.
 
     Example:
         >>> layer = nn.Linear(1, 1, bias=False)

@@ -158,7 +158,7 @@ def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
     images = torch.stack([item["image"] for item in items])
     if not (images.min() >= 0 and images.max() <= 1):  # a NaN is neither
         raise ValueError(
-            f"Expected images in [0, 1], got {images.min():.3g} to {images.max():.3g}: normalise inside the model."
+            f"Expected images in [0, 1], got {images.min():.3g} to {images.max():.3g}: normalize inside the model."
         )
     masks = [item["mask"] for item in items if "mask" in item]
     return images, torch.stack(masks) if len(masks) == len(items) else None

@@ -10,7 +10,7 @@ from rich.progress import track
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_colour, rank_images
+from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_color, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
 from lightning_spx.evaluation.roar.retraining import Removal, list_retrainings, retrain
 from lightning_spx.evaluation.roar.summary import roar_results
@@ -56,9 +56,9 @@ def roar(
     """Remove and retrain (ROAR): the accuracy of networks that never saw the pixels a method calls important.
 
     One network is trained (or given) and explained on training and test images. For every order of pixels, percentage
-    and seed, a new network is then trained and tested on images in which those pixels have the mean colour of the
+    and seed, a new network is then trained and tested on images in which those pixels have the mean color of the
     training images. The lower its accuracy, the better the order. The baselines are a random order and Sobel edges.
-    Every S- map has its four controls, because this test favours smooth maps whatever they know (Hooker et al.,
+    Every S- map has its four controls, because this test favors smooth maps whatever they know (Hooker et al.,
     NeurIPS 2019; arXiv 2304.13836).
 
     Args:
@@ -133,13 +133,13 @@ def roar(
         settings = RankingSettings(named_methods, segmenters, batch_size, seed)
         with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, orders, settings)
-            colour = mean_colour(run, data, pool)
+            color = mean_color(run, data, pool)
         record.lap("rank pixels")
         wait_for_all()  # until who writes has written
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
             with run.claim(each.name):
                 if not each.path(run).is_file():
-                    retrain(each, run, recipe, Removal(images, colour, keep=removal == "kar"))
+                    retrain(each, run, recipe, Removal(images, color, keep=removal == "kar"))
                     record.lap("retrain")
     wait_for_all()
     if shared:

@@ -182,7 +182,7 @@ def _baselines(photos: Tensor) -> dict[Order, Tensor]:
 
 
 def sobel(photos: Tensor) -> Tensor:
-    """Return the strength of edges in the grey image, (N, H, W).
+    """Return the strength of edges in the gray image, (N, H, W).
 
     Example:
         >>> step = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 4, 4)
@@ -190,8 +190,8 @@ def sobel(photos: Tensor) -> Tensor:
         tensor([0., 4., 4., 0.])
     """
     across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-    grey = pad(photos.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-    edges: Tensor = conv2d(grey, torch.stack([across, across.T])[:, None])
+    gray = pad(photos.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    edges: Tensor = conv2d(gray, torch.stack([across, across.T])[:, None])
     return edges.square().sum(1).sqrt()
 
 
@@ -227,12 +227,12 @@ def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
     return cast("NDArray[np.integer]", ranks)
 
 
-def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
+def mean_color(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return the mean of the training images, computed once and kept in the run folder."""
     path = run.path / "ranks" / "mean.npy"
     if not path.is_file() and is_writer():
         total = torch.zeros(3, dtype=torch.float64)
-        for index in track(pool.tolist(), "mean colour", transient=True):
+        for index in track(pool.tolist(), "mean color", transient=True):
             total += data.pool()[index]["image"].double().mean((1, 2))
         mean = (total / len(pool)).numpy()
 
@@ -243,6 +243,6 @@ def mean_colour(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) 
     wait_for_all()
     found = read_array(path)
     if found.shape != (3,) or found.dtype != np.float64:
-        raise ValueError(f"Expected a mean colour in {path}, got {found.dtype} of shape {found.shape}. {ADVICE}")
+        raise ValueError(f"Expected a mean color in {path}, got {found.dtype} of shape {found.shape}. {ADVICE}")
     red, green, blue = found.tolist()
     return red, green, blue

@@ -76,12 +76,12 @@ class Removal:
 
     Args:
         images: which are modified.
-        colour: of removed pixels.
+        color: of removed pixels.
         keep: keep the first pixels of an order and remove the last (KAR).
     """
 
     images: ModifiedImages
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     keep: bool
 
 
@@ -102,7 +102,7 @@ def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, remo
     count = round(retraining.percentage / 100 * ranks.shape[1] * ranks.shape[2])
     data, images = recipe.data, removal.images
     kept = len(images.pool)
-    how = (count, removal.colour, removal.keep)
+    how = (count, removal.color, removal.keep)
     # the same images whatever the seed, which a part drawn with another seed would not be
     own = data.with_images(
         RemovedPixels(data.pool(), images.pool, ranks[:kept], *how),

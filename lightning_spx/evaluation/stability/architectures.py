@@ -17,7 +17,7 @@ from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
-    normalisation,
+    normalization,
     output_of,
     weights_hash,
 )
@@ -87,7 +87,7 @@ def architectures(
     side = first.shape[-1]
     for (title, model), each in zip(models.items(), networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
-        record.content["models"][title] = {**facts, **normalisation(model)}
+        record.content["models"][title] = {**facts, **normalization(model)}
     record.content["names"] = list(models)
     record.lap("models and predictions")
     if start.explain(study):

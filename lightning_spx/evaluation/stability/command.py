@@ -83,7 +83,7 @@ def stability(
             `label` means the class with the highest mean probability over the models.
         noise: random methods draw `own` noise for each model, or `shared` noise for all; shared noise by itself raises
             agreement.
-        sanity_stages: randomise each model from its last layer down in this many stages, and measure whether its maps
+        sanity_stages: randomize each model from its last layer down in this many stages, and measure whether its maps
             change (rows with the metric `sanity_ssim`); 0 skips this check. Each stage costs as much as explaining.
         num_resamples: number of bootstrap resamples.
         batch_size: number of images explained at a time.

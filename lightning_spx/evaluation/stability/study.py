@@ -111,7 +111,7 @@ class Study:
         settings: of the study.
         target: explain the label, each model's prediction, or the one output that each model has.
         threshold: between the two predictions of models with one output.
-        localisation_setting: what rows of localisation have as their setting.
+        localization_setting: what rows of localisation have as their setting.
     """
 
     run: RunFolder
@@ -122,7 +122,7 @@ class Study:
     settings: StudySettings
     target: Literal["label", "prediction", "output"]
     threshold: float = 0.0
-    localisation_setting: str = ""
+    localization_setting: str = ""
     _latest: dict[int, ShardImages] = field(default_factory=dict)
 
     def blocks(self) -> list[Block]:
@@ -228,7 +228,7 @@ class Study:
             block.write(self.run, "sanity", sanity, study, environment)
             self.record.count(f"sanity {block.method}")
         if here.mask is not None:
-            setting = self.localisation_setting
+            setting = self.localization_setting
             localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
             block.write(self.run, "localisation", localized, study, environment)
         if block.repeat == 0 and block.shard == 0:

@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.stability.output import report_stability
 from lightning_spx.evaluation.stability.study import Study
-from lightning_spx.evaluation.statistics.results import Layout, results_table, summarise_metric
+from lightning_spx.evaluation.statistics.results import Layout, results_table, summarize_metric
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
@@ -23,7 +23,7 @@ def conclude(
     loggers: Sequence[Logger],
     said: Sequence[str] = (),
 ) -> None:
-    """Summarise what a study has measured, by whichever starts.
+    """Summarize what a study has measured, by whichever starts.
 
     Args:
         study: all of whose blocks are on disk.
@@ -46,7 +46,7 @@ def conclude(
     for kind in kinds:
         for block in blocks:
             study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
-    rows = chain.from_iterable(_summarised(study, kind, blocks) for kind in kinds)
+    rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
     results = without_gain(results_table(rows, dataset, models))
     write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
     study.record.note_results()
@@ -57,8 +57,8 @@ def conclude(
     study.record.save()
 
 
-def _summarised(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
-    """Summarise method by method, metric by metric, reading the blocks of the method for each."""
+def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
+    """Summarize method by method, metric by metric, reading the blocks of the method for each."""
     index = np.sort(study.drawn.index.numpy())
     repeats = np.unique([block.repeat for block in blocks])
     for method in study.settings.methods:
@@ -67,7 +67,7 @@ def _summarised(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         first = next(read_rows(paths[:1]))
         layout = Layout(repeats, sorted(first["pair"].unique()), index)
         for metric, setting in first[["metric", "setting"]].drop_duplicates().itertuples(index=False):
-            yield from summarise_metric(
+            yield from summarize_metric(
                 read_rows(paths, metric, setting),
                 layout,
                 method,

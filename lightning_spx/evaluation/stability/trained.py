@@ -104,7 +104,7 @@ def trained(
         settings=settings,
         target="output" if part else start.target,
         threshold=REAL_ABOVE,
-        localisation_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
+        localization_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
     )
     if start.explain(study):
         network = record.content["models"][models[0].name]["network"]

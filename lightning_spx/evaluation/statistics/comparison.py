@@ -23,7 +23,7 @@ from lightning_spx.metrics.ssim import pairwise_ssim
 from lightning_spx.runs.blocks import VARIANTS
 
 TOP_K = 0.1
-# distances between un-normalised magnitudes; the others compare saliency maps
+# distances between un-normalized magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
 CHUNK_ELEMENTS = 2**24  # of attribution values of all models at a time: bounds memory at a few hundred MiB
 
@@ -49,7 +49,7 @@ class Maps(NamedTuple):
     """The maps of M models on n images, pooled in the same way.
 
     Args:
-        magnitude: (M, n, H, W), not normalised.
+        magnitude: (M, n, H, W), not normalized.
         saliency: (M, n, H, W) in [0, 1].
     """
 

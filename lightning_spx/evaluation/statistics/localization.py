@@ -27,7 +27,7 @@ def localization_values(
     """Measure how much of every map lies in the mask of its image.
 
     The nulls are those of `compare`: a map whose values were permuted over the pixels, and the map of another image,
-    pooled with this image's segments, which keeps the centre bias that photos of objects have.
+    pooled with this image's segments, which keeps the center bias that photos of objects have.
 
     Args:
         attributions: (M, N, C, H, W) of one method.

@@ -74,10 +74,10 @@ class Layout:
         return cls(np.sort(rows["repeat"].unique()), sorted(rows["pair"].unique()), np.sort(rows["index"].unique()))
 
 
-def summarise(
+def summarize(
     per_image: pd.DataFrame, *, dataset: str, models: str, num_resamples: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
-    """Summarise the per-image values of a study.
+    """Summarize the per-image values of a study.
 
     Args:
         per_image: the rows of `compare` for all methods, with the columns `method` and `repeat`.
@@ -93,14 +93,14 @@ def summarise(
     rows = [
         row
         for (method, metric, setting), group in per_image.groupby(["method", "metric", "setting"], sort=False)
-        for row in summarise_metric(
+        for row in summarize_metric(
             [group], layout, str(method), str(metric), str(setting), num_resamples=num_resamples, seed=seed
         )
     ]
     return results_table(rows, dataset, models)
 
 
-def summarise_metric(
+def summarize_metric(
     frames: Iterable[pd.DataFrame],
     layout: Layout,
     method: str,
@@ -110,7 +110,7 @@ def summarise_metric(
     num_resamples: int,
     seed: int,
 ) -> Iterator[dict[str, object]]:
-    """Summarise the per-image values of one metric of one method.
+    """Summarize the per-image values of one metric of one method.
 
     Args:
         frames: their rows, some images at a time.
@@ -147,7 +147,7 @@ def summarise_metric(
 
 
 def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: str) -> pd.DataFrame:
-    """Make the table of `results.csv` from the rows of `summarise_metric`."""
+    """Make the table of `results.csv` from the rows of `summarize_metric`."""
     return pd.DataFrame([{"dataset": dataset, "models": models, **row} for row in rows], columns=[*KEYS, *VALUES])
 
 

@@ -29,7 +29,7 @@ def sanity_values(
     num_stages: int,
     explain: Callable[[int, nn.Module], Tensor],
 ) -> pd.DataFrame:
-    """Compare each network's maps with those of the same network with ever more layers randomised.
+    """Compare each network's maps with those of the same network with ever more layers randomized.
 
     Args:
         networks: the models, by their numbers in the whole study.
@@ -42,14 +42,14 @@ def sanity_values(
 
     Returns:
         Rows as `compare` gives them, of the metric `sanity_ssim`, with the model's number as the pair and the share of
-        randomised layers as the setting.
+        randomized layers as the setting.
     """
     frames = []
     for position, (number, network) in enumerate(networks.items()):
         own = ImageFacts(known.index, known.label, known.preds[[position, position]], None, known.permutation)
-        for share, randomised in cascading_randomisation(network, num_stages, settings.seed + number):
+        for share, randomized in cascading_randomisation(network, num_stages, settings.seed + number):
             values = compare(
-                torch.stack([attributions[position], explain(position, randomised.eval())]),
+                torch.stack([attributions[position], explain(position, randomized.eval())]),
                 poolings,
                 own,
                 replace(settings, model_offset=2 * number),

@@ -13,7 +13,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.sampled_images import sample_images
-from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.output import report_tradeoff
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
@@ -25,7 +25,7 @@ from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
-    normalisation,
+    normalization,
     output_of,
     weights_hash,
 )
@@ -160,7 +160,7 @@ def tradeoff(
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):
-        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__, **normalisation(each)}
+        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__, **normalization(each)}
         if known.label is not None:
             accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
@@ -191,7 +191,7 @@ def tradeoff(
         described = f"{len(models)} x {record.content['models'][next(iter(models))]['network']}"
         results = pd.concat(
             [
-                summarise(stability, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
+                summarize(stability, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
                 fidelity_rows(fidelity, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
             ],
             ignore_index=True,

@@ -52,7 +52,7 @@ def fidelity_of(
 ) -> pd.DataFrame:
     """Measure every pooling of a model's attributions by what removing pixels does to the model.
 
-    Pixels are ordered by un-normalised magnitudes, ties by chance.
+    Pixels are ordered by un-normalized magnitudes, ties by chance.
 
     Args:
         model: in evaluation mode, on its device.

@@ -56,7 +56,7 @@ def stability_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
 
 
 def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resamples: int, seed: int) -> pd.DataFrame:
-    """Summarise the per-image fidelity of a study, with the gain over controls in the better direction.
+    """Summarize the per-image fidelity of a study, with the gain over controls in the better direction.
 
     Args:
         fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.

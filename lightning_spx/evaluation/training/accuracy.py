@@ -9,7 +9,7 @@ from torch import nn
 
 @torch.no_grad()
 def accuracy(model: nn.Module, batches: Iterable[dict[str, Any]], device: torch.device) -> float:
-    """Return the share of labelled images that a classifier, in evaluation mode, classifies as labelled.
+    """Return the share of labeled images that a classifier, in evaluation mode, classifies as labeled.
 
     Args:
         model: maps (n, 3, H, W) to (n, K) logits.

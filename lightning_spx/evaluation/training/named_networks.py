@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.at_size import AtSize
 from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
-from lightning_spx.models.said_normalisation import chosen_normalisation, normalised_as_trained
+from lightning_spx.models.said_normalization import chosen_normalization, normalized_as_trained
 from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import one_line, read_config
 
@@ -34,12 +34,12 @@ class NamedNetwork:
     """A network with weights from a file, and a name for pictures.
 
     Args:
-        network: any network that maps normalised images to logits, such as `torchvision.models.resnet50`.
+        network: any network that maps normalized images to logits, such as `torchvision.models.resnet50`.
         weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None keeps the network's weights.
         name: name in pictures; empty takes the name of the network's class.
-        mean: channel means of the normalisation that the network expects. None takes what the network itself says (as
+        mean: channel means of the normalization that the network expects. None takes what the network itself says (as
             timm's do), or ImageNet's if it says nothing.
-        std: channel standard deviations of that normalisation.
+        std: channel standard deviations of that normalization.
         image_size: side of the images that the network expects; None keeps the size of the images.
     """
 
@@ -51,22 +51,22 @@ class NamedNetwork:
     image_size: int | None = None
 
     def decided(self) -> "NamedNetwork":
-        """Return the same with the normalisation that is used.
+        """Return the same with the normalization that is used.
 
         Raises:
             ValueError: parts of the network say different things of it.
         """
-        mean, std = chosen_normalisation(self.network, self.mean, self.std)
+        mean, std = chosen_normalization(self.network, self.mean, self.std)
         return replace(self, mean=mean, std=std)
 
     def build(self) -> ImageClassifier:
-        """Return the network behind its normalisation, and behind a resizing where it takes a size of its own.
+        """Return the network behind its normalization, and behind a resizing where it takes a size of its own.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the weights are another network's, or in several files.
         """
-        mean, std = chosen_normalisation(self.network, self.mean, self.std)
+        mean, std = chosen_normalization(self.network, self.mean, self.std)
         network = self.network
         if self.weights is not None:
             network = pretrained(network, Path(self.weights))
@@ -75,8 +75,8 @@ class NamedNetwork:
         return ImageClassifier(network, mean=mean, std=std)
 
 
-def normalisation(model: nn.Module) -> dict[str, list[float]]:
-    """Say by what a classifier normalises images, for the record of a run; nothing for other models."""
+def normalization(model: nn.Module) -> dict[str, list[float]]:
+    """Say by what a classifier normalizes images, for the record of a run; nothing for other models."""
     if not isinstance(model, ImageClassifier):
         return {}
     layer = model.normalize
@@ -100,11 +100,11 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
         model = read_config(config).get("model")
         if isinstance(model, dict) and "class_path" in model:
             # a run's checkpoints do not repeat what its configuration says
-            with normalised_as_trained():
+            with normalized_as_trained():
                 return load_checkpoint(checkpoint, lambda: _build(model))
     if network is not None:
         # a copy, for the network may be that of several checkpoints
-        with normalised_as_trained():
+        with normalized_as_trained():
             return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
     state = read_state(checkpoint)
     try:

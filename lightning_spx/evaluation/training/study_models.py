@@ -166,7 +166,7 @@ def _training_record(model: StudyModel, run: RunFolder) -> dict[str, Any]:
 def classifier_facts(
     model: StudyModel, run: RunFolder, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, object]:
-    """Say which classifier it is and what share of all test images it classifies as labelled, as plain values."""
+    """Say which classifier it is and what share of all test images it classifies as labeled, as plain values."""
     module = load_checkpoint(checkpoint_file(model, run), recipe.model).to(device)
     recipe.data.setup("test")
     batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)

@@ -71,13 +71,13 @@ def pictures(num_images: int = 24, channels: int = 3, seed: int = 0) -> tuple[Te
     return images, labels
 
 
-def normalised(images: Tensor) -> Tensor:
+def normalized(images: Tensor) -> Tensor:
     return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 
-def loader(num_images: int = 24, shuffle: bool = False, batch_size: int = 6, normalise: bool = True) -> DataLoader[Any]:
+def loader(num_images: int = 24, shuffle: bool = False, batch_size: int = 6, normalize: bool = True) -> DataLoader[Any]:
     images, labels = pictures(num_images)
-    return DataLoader(TensorDataset(normalised(images) if normalise else images, labels), batch_size, shuffle=shuffle)
+    return DataLoader(TensorDataset(normalized(images) if normalize else images, labels), batch_size, shuffle=shuffle)
 
 
 def fit(

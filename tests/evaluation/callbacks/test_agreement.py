@@ -213,12 +213,12 @@ def test_rows_name_the_other_model_and_count_the_images() -> None:
     pd.testing.assert_frame_equal(rows, rows.drop_duplicates())
 
 
-def test_grey_images_are_segmented_as_if_they_were_coloured() -> None:
-    grey = torch.rand(NUM_IMAGES, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+def test_gray_images_are_segmented_as_if_they_were_colored() -> None:
+    gray = torch.rand(NUM_IMAGES, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
     slic = {"Slic": Slic(n_segments=16)}
-    own = ExplainedImages.segment(ChosenImages(grey, LABEL, None), grey, slic, 4, SEED)
-    torch.testing.assert_close(own.segments["Slic"], slic["Slic"](grey.expand(-1, 3, -1, -1)))
-    assert own.images.shape == grey.shape
+    own = ExplainedImages.segment(ChosenImages(gray, LABEL, None), gray, slic, 4, SEED)
+    torch.testing.assert_close(own.segments["Slic"], slic["Slic"](gray.expand(-1, 3, -1, -1)))
+    assert own.images.shape == gray.shape
     scalars = scalars_of({"a": model(1, channels=1)}, model(0, channels=1), images=explained(channels=1))
     assert 0 < scalars["saliency_ssim/Gradient/excess"] < 1
 
@@ -251,7 +251,7 @@ def box() -> Tensor:
 
 
 @pytest.mark.parametrize("magnitude", ["after", "before"])
-def test_localisation_equals_a_loop_over_images(magnitude: Magnitude) -> None:
+def test_localization_equals_a_loop_over_images(magnitude: Magnitude) -> None:
     mask = box()
     own = model(0)
     scalars = localization(own, ["Gradient"], explained(mask=mask), magnitude)
@@ -273,7 +273,7 @@ def test_localisation_equals_a_loop_over_images(magnitude: Magnitude) -> None:
     assert len(scalars) == 9
 
 
-def test_an_image_without_an_object_is_left_out_of_localisation() -> None:
+def test_an_image_without_an_object_is_left_out_of_localization() -> None:
     mask = box()
     mask[0] = False
     others = torch.arange(1, NUM_IMAGES)
@@ -287,7 +287,7 @@ def test_an_image_without_an_object_is_left_out_of_localisation() -> None:
     assert localization(own, list(METHODS), whole, "after") == pytest.approx(expected_scalars, abs=1e-6)
 
 
-def test_what_no_image_has_is_left_out_of_localisation() -> None:
+def test_what_no_image_has_is_left_out_of_localization() -> None:
     everywhere = torch.ones(NUM_IMAGES, SIZE, SIZE, dtype=torch.bool)
     scalars = localization(model(0), ["Gradient"], explained(mask=everywhere), "after")
     assert {name.split("/")[0] for name in scalars} == {"mass_accuracy", "pointing_game"}
@@ -295,5 +295,5 @@ def test_what_no_image_has_is_left_out_of_localisation() -> None:
     assert localization(model(0), ["Gradient"], explained(mask=~everywhere), "after") == {}
 
 
-def test_without_masks_there_is_no_localisation() -> None:
+def test_without_masks_there_is_no_localization() -> None:
     assert localization(model(0), ["Gradient"], explained(), "after") == {}

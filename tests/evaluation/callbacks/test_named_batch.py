@@ -1,4 +1,4 @@
-"""Which batches are recognised, which are refused, and that a refusal says what to set."""
+"""Which batches are recognized, which are refused, and that a refusal says what to set."""
 
 from collections import OrderedDict
 from types import SimpleNamespace
@@ -157,5 +157,5 @@ def test_a_batch_is_described_briefly(parts: object, words: str) -> None:
     assert describe(parts) == words
 
 
-def test_a_batch_that_would_be_recognised_is_given_to_the_function_all_the_same() -> None:
+def test_a_batch_that_would_be_recognized_is_given_to_the_function_all_the_same() -> None:
     assert_named(name_batch((IMAGES / 2, LABEL + 1), lambda batch: (2 * batch[0], batch[1] - 1)), LABEL, None)

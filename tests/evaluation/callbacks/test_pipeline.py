@@ -1,4 +1,4 @@
-"""What the callback makes of images, models and references that are not the usual ones: a behaviour, or one line."""
+"""What the callback makes of images, models and references that are not the usual ones: a behavior, or one line."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def test_masks_say_where_the_maps_lie() -> None:
     assert {"val/mass_accuracy/S-Gradient/Grid", "val/mask_auc/Gradient"} <= logged.keys()
 
 
-def test_one_channel_images_are_segmented_as_grey_ones() -> None:
+def test_one_channel_images_are_segmented_as_gray_ones() -> None:
     images, labels = pictures(12, channels=1)
     one = SaliencyEvaluator(num_images=12, references=["previous"])
     trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one]})

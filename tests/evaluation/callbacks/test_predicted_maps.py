@@ -16,7 +16,7 @@ from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.superpixels import Grid, segment_pool
 from tests.command_line import FIT
-from tests.evaluation.callbacks.evaluator_cases import MEAN, QUIET, STD, Stranger, normalised, pictures
+from tests.evaluation.callbacks.evaluator_cases import MEAN, QUIET, STD, Stranger, normalized, pictures
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +36,13 @@ class Photos(Dataset[dict[str, Tensor]]):
 
 
 class WithPaths(Dataset[tuple[Tensor, str]]):
-    """Normalised images with their paths."""
+    """Normalized images with their paths."""
 
     def __len__(self) -> int:
         return 10
 
     def __getitem__(self, index: int) -> tuple[Tensor, str]:
-        return normalised(pictures(10)[0][index]), f"{index}.png"
+        return normalized(pictures(10)[0][index]), f"{index}.png"
 
 
 class Predicting(Stranger):

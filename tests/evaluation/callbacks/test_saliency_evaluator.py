@@ -25,7 +25,7 @@ from tests.evaluation.callbacks.evaluator_cases import (
     evaluator,
     fit,
     loader,
-    normalised,
+    normalized,
     pictures,
     reference,
 )
@@ -68,10 +68,10 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def as_if_explained(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """The gradient of the module behind the loader's normalisation, in image space, by autograd alone."""
+    """The gradient of the module behind the loader's normalization, in image space, by autograd alone."""
     module.eval()
     inputs = images.clone().requires_grad_()
-    module(normalised(inputs)).gather(1, labels[:, None]).sum().backward()
+    module(normalized(inputs)).gather(1, labels[:, None]).sum().backward()
     assert inputs.grad is not None
     return inputs.grad
 
@@ -93,7 +93,7 @@ def test_the_logged_numbers_are_those_of_a_computation_by_hand(tmp_path: Path) -
     logged = trainer.validate(module, loader(), verbose=False)[0]
     images, labels = first_images()
     maps = [as_if_explained(model, images, labels) for model in (module, other_module(path))]
-    preds = torch.stack([model(normalised(images)).argmax(1) for model in (module, other_module(path).eval())])
+    preds = torch.stack([model(normalized(images)).argmax(1) for model in (module, other_module(path).eval())])
     segments = Grid(9)(images)
     for name, pooled in (("Gradient", maps), ("S-Gradient/Grid", [segment_pool(each, segments) for each in maps])):
         first, second = (saliency_map(each) for each in pooled)
@@ -149,7 +149,7 @@ def test_the_final_state_is_not_compared_with_itself() -> None:
     assert row["value"] < 1
 
 
-def test_it_works_on_the_first_try_with_nothing_but_the_normalisation() -> None:
+def test_it_works_on_the_first_try_with_nothing_but_the_normalization() -> None:
     _, trainer = fit([SaliencyEvaluator(mean=MEAN, std=STD)])
     assert "val/saliency_ssim/S-Gradient/Slic" in trainer.callback_metrics
 
@@ -199,7 +199,7 @@ def test_a_fast_dev_run_runs_and_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("inference_mode", [True, False])
-def test_a_trained_module_is_tested_and_summarised(tmp_path: Path, inference_mode: bool) -> None:
+def test_a_trained_module_is_tested_and_summarized(tmp_path: Path, inference_mode: bool) -> None:
     one = evaluator(references=[reference(tmp_path)])
     trainer = Trainer(**{**QUIET, "callbacks": [one], "inference_mode": inference_mode})
     logged = trainer.test(Stranger(), loader(), verbose=False)[0]

@@ -20,7 +20,7 @@ from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.callbacks.scored_weights import ScoredWeights, parameter_mark
 from lightning_spx.metrics import saliency_ssim
-from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, evaluator, fit, loader, normalised, reference
+from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, evaluator, fit, loader, normalized, reference
 
 State = dict[str, Tensor]
 
@@ -126,7 +126,7 @@ def check_seen(states: Sequence[State]) -> None:
         assert same(explained, expected)
         plain = Stranger().eval()
         plain.load_state_dict(expected)
-        assert torch.allclose(plain(normalised(inputs)), logits, atol=1e-5)
+        assert torch.allclose(plain(normalized(inputs)), logits, atol=1e-5)
 
 
 ORDERS = [
@@ -241,7 +241,7 @@ def test_a_resumed_training_compares_with_the_averages_that_were_evaluated_last(
 
 
 class Smooth(Stranger):
-    """Without batch normalisation Lightning never validates the averages of SWA."""
+    """Without batch normalization Lightning never validates the averages of SWA."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,7 +259,7 @@ def test_averages_that_only_fit_leaves_behind_are_compared_with_what_was_validat
         plain = Smooth()
         plain.load_state_dict(state)
         inputs = explained.images.clone().requires_grad_()
-        plain(normalised(inputs)).gather(1, explained.label[:, None]).sum().backward()
+        plain(normalized(inputs)).gather(1, explained.label[:, None]).sum().backward()
         assert inputs.grad is not None
         maps.append(saliency_map(inputs.grad))
     results = pd.read_csv("saliency/val_results.csv").set_index(["metric", "superpixels"])

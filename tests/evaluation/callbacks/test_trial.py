@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[Counting, DataLoader[Any], dict[str, Any], str]] = {
         "1 or 3 channels, got 12",
     ),
     "small images": (Counting(), data(image=IMAGES[..., :8, :8]), {}, "maps of at least 11x11 px for SSIM"),
-    "not normalised": (Counting(), data(image=IMAGES * 4 - 2), {}, "Set `mean` and `std` of SaliencyEvaluator"),
+    "not normalized": (Counting(), data(image=IMAGES * 4 - 2), {}, "Set `mean` and `std` of SaliencyEvaluator"),
     "mask": (Counting(), data(mask=torch.ones(12, 3, 12, 12)), {}, r"masks of shape \(N, H, W\)"),
     "label": (Counting(), data(label=torch.full((12,), 3)), {}, "labels from 0 to 2 beside the 3 logits of Counting"),
     "one logit": (

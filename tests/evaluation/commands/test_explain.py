@@ -73,7 +73,7 @@ def test_a_target_is_explained_for_every_photo(photos: list[str]) -> None:
     assert [int(np.load(folder / f"{number}.npz")["target"]) for number in (0, 1)] == [2, 2]
 
 
-GREY = 0.17  # of the photos, normalised
+GREY = 0.17  # of the photos, normalized
 
 
 class OneOutput(nn.Module):

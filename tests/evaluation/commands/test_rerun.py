@@ -223,7 +223,7 @@ def test_a_column_that_earlier_results_lack_is_no_difference() -> None:
     assert array_difference({"x": numbers}, {"x": numbers + 1, "num_wrong": numbers}).startswith("up to 1")
 
 
-def test_neighbouring_numbers_of_a_table_are_told_apart(tmp_path: Path) -> None:
+def test_neighboring_numbers_of_a_table_are_told_apart(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random(1000) * 10.0 ** np.random.default_rng(1).integers(-9, 9, 1000)
     for name, column in (("first", values), ("second", np.nextafter(values, np.inf))):
         pd.DataFrame({"x": column, "word": "a"}).to_csv(tmp_path / f"{name}.csv", index=False)

@@ -29,7 +29,7 @@ def test_a_mask_without_an_object_is_named(tmp_path: Path) -> None:
         assert not with_mask(tmp_path, np.zeros((16, 16))).any()
 
 
-def test_a_coloured_object_is_kept(tmp_path: Path) -> None:
+def test_a_colored_object_is_kept(tmp_path: Path) -> None:
     square = np.zeros((16, 16, 3))
     square[4:12, 4:12, 0] = 255
     assert torch.equal(with_mask(tmp_path, square) > 0, torch.from_numpy(square[..., 0] > 0))

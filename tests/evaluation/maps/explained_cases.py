@@ -23,7 +23,7 @@ def images(channels: int = 3) -> Tensor:
     return torch.rand(3, channels, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def normalised(pixels: Tensor) -> Tensor:
+def normalized(pixels: Tensor) -> Tensor:
     return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
 
 

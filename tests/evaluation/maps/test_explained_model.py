@@ -31,17 +31,17 @@ from tests.evaluation.maps.explained_cases import (
     WithMetrics,
     copy_with,
     images,
-    normalised,
+    normalized,
     pair,
     saved,
 )
 
 
 @pytest.mark.parametrize("make", ARCHITECTURES)
-def test_it_is_the_module_on_normalised_images(make: Callable[[], nn.Module]) -> None:
+def test_it_is_the_module_on_normalized_images(make: Callable[[], nn.Module]) -> None:
     module = pair(make)[0].eval()
     explained = ExplainedModel(module, SCALE)(images())
-    torch.testing.assert_close(explained, module(normalised(images())), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(explained, module(normalized(images())), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("make", ARCHITECTURES)
@@ -63,7 +63,7 @@ def test_attributions_are_those_of_a_copy(method: Attribution, inference: bool, 
     path = saved(other, tmp_path / "other.ckpt")
     with torch.inference_mode(inference):
         # all of it inside, as the callback does in `validate` and `test`
-        given = SCALE.restore(normalised(images()))
+        given = SCALE.restore(normalized(images()))
         attribution = method.attribute(ExplainedModel(module, SCALE, read_reference(path, module)), given, TARGET)
 
     def on_pixels(pixels: Tensor) -> Tensor:

@@ -6,19 +6,19 @@ import torch
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.explained_model import ImageScale
-from tests.evaluation.maps.explained_cases import MEAN, PLAIN, SCALE, STD, images, normalised
+from tests.evaluation.maps.explained_cases import MEAN, PLAIN, SCALE, STD, images, normalized
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
 def test_images_that_were_scaled_are_restored(dtype: torch.dtype) -> None:
-    restored = SCALE.restore(normalised(images()).to(dtype))
+    restored = SCALE.restore(normalized(images()).to(dtype))
     assert restored.dtype == torch.float32
     tolerance = {torch.float32: 1e-6, torch.float64: 1e-6, torch.float16: 5e-4, torch.bfloat16: 4e-3}[dtype]
     torch.testing.assert_close(restored, images(), atol=tolerance, rtol=0)
 
 
 def test_restored_images_are_scaled_as_before() -> None:
-    given = normalised(images())
+    given = normalized(images())
     torch.testing.assert_close(SCALE.apply(SCALE.restore(given)), given, atol=1e-5, rtol=0)
 
 
@@ -57,7 +57,7 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         ((0.5,), (float("nan"),), r"`std` to be positive, got \[nan\]"),
     ],
 )
-def test_a_normalisation_that_is_none_is_refused(
+def test_a_normalization_that_is_none_is_refused(
     mean: tuple[float, ...] | None, std: tuple[float, ...] | None, message: str
 ) -> None:
     with pytest.raises(ValueError, match=f"Expected {message}"):
@@ -67,13 +67,13 @@ def test_a_normalisation_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("scale", "given", "message"),
     [
-        (PLAIN, normalised(images()), r"in \[0, 1\], got -2.* to 2.*those of the loader's normalisation, so that"),
-        (PLAIN, images() * 255, r"in \[0, 1\], got .* to 25.*those of the loader's normalisation"),
+        (PLAIN, normalized(images()), r"in \[0, 1\], got -2.* to 2.*those of the loader's normalization, so that"),
+        (PLAIN, images() * 255, r"in \[0, 1\], got .* to 25.*those of the loader's normalization"),
         (SCALE, images() * 255, r"in \[0, 1\], got .*Set `mean` and `std` of SaliencyEvaluator to other ones"),
         (PLAIN, images() / 0, r"in \[0, 1\], got .* to inf"),
         (PLAIN, images() * float("nan"), r"in \[0, 1\], got nan to nan"),
     ],
-    ids=["normalised", "bytes", "bytes and a normalisation", "infinity", "NaN"],
+    ids=["normalized", "bytes", "bytes and a normalization", "infinity", "NaN"],
 )
 def test_images_that_cannot_be_restored_are_refused(scale: ImageScale, given: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):

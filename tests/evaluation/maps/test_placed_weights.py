@@ -138,7 +138,7 @@ def test_a_layer_of_the_other_model_is_explained() -> None:
 
 
 def test_packed_weights_are_placed() -> None:
-    """A quantised layer keeps them in no tensor of its state."""
+    """A quantized layer keeps them in no tensor of its state."""
     networks = []
     for seed in range(2):
         torch.manual_seed(seed)
@@ -209,7 +209,7 @@ def test_no_version_of_a_parameter_is_counted() -> None:
         torch.testing.assert_close(own.grad, expected.grad)
 
 
-def test_an_uninitialised_module_is_refused() -> None:
+def test_an_uninitialized_module_is_refused() -> None:
     lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
-    with pytest.raises(ValueError, match="Expected an initialised model, got a LazyLinear"):
+    with pytest.raises(ValueError, match="Expected an initialized model, got a LazyLinear"):
         ExplainedModel(lazy, PLAIN, {"1.weight": torch.rand(3, 432), "1.bias": torch.rand(3)})

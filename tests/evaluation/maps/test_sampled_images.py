@@ -32,7 +32,7 @@ class Shifted(LabelledImages):
 
 
 class ShiftedBirds(SyntheticBirdsDataModule):
-    """Birds normalised outside the model, as a user's own data may be."""
+    """Birds normalized outside the model, as a user's own data may be."""
 
     shift = -0.5
 
@@ -88,7 +88,7 @@ def test_more_images_than_there_are_are_refused() -> None:
 def test_images_outside_0_and_1_are_refused(shift: float) -> None:
     data = ShiftedBirds(num_train=6, num_test=6, num_classes=2)
     data.shift = shift
-    with pytest.raises(ValueError, match=r"Expected images in \[0, 1\], got .* to .*: normalise inside the model"):
+    with pytest.raises(ValueError, match=r"Expected images in \[0, 1\], got .* to .*: normalize inside the model"):
         draw_images(data, 4, seed=0)
 
 

@@ -76,7 +76,7 @@ def test_every_seed_of_a_part_trains_and_tests_on_removed_pixels_only(
     def fit(_: Trainer, model: LightningModule, datamodule: SyntheticBirdsDataModule, ckpt_path: Path | None) -> None:
         for loader in (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader()):
             flat = torch.cat([batch["image"] for batch in loader]).flatten(2)
-            # the colour of a removed pixel is that of most pixels
+            # the color of a removed pixel is that of most pixels
             shares.append((flat == flat.mode(2, keepdim=True).values).all(1).float().mean(1).min().item())
 
     monkeypatch.setattr(Trainer, "fit", fit)
@@ -109,8 +109,8 @@ def test_ranks_are_those_of_the_maps_and_of_test_images_too(done: Path, finished
 
 def test_sobel_equals_scipy() -> None:
     images = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(0))
-    grey = images.mean(1).numpy()
-    for found, image in zip(sobel(images), grey, strict=True):
+    gray = images.mean(1).numpy()
+    for found, image in zip(sobel(images), gray, strict=True):
         edges = [ndimage.sobel(image.astype(np.float64), axis, mode="nearest") for axis in (0, 1)]
         np.testing.assert_allclose(found.numpy(), np.hypot(*edges), atol=1e-5)
 

@@ -14,7 +14,7 @@ def level(*values: float) -> Draws:
 
 def test_gain_takes_the_worst_limits_over_the_controls() -> None:
     generator = np.random.default_rng(0)
-    row, near, far = (generator.normal(size=1001) * 0.01 + centre for centre in (0.5, 0.45, 0.2))
+    row, near, far = (generator.normal(size=1001) * 0.01 + center for center in (0.5, 0.45, 0.2))
     gain = gain_over(level(*row), {"near": level(*near), "far": level(*far)})
     assert gain.best_control == "near"
     assert gain.gain == pytest.approx(row[0] - near[0])

@@ -1,4 +1,4 @@
-"""Localisation beside its nulls: against loops, and where the answer is known."""
+"""Localization beside its nulls: against loops, and where the answer is known."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
-from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
 from lightning_spx.superpixels import Grid, segment_pool
 
@@ -62,7 +62,7 @@ def test_noise_is_at_chance_and_a_map_of_the_mask_is_perfect() -> None:
     perfect = mask[None, :, None].float().expand(1, -1, 3, -1, -1) * (1 + torch.rand(1, NUM_IMAGES, 1, 16, 16))
     for attributions, excess in ((noise, 0.0), (perfect, 1.0)):
         values = values_of(attributions.contiguous(), mask).assign(method="m", repeat=0)
-        results = summarise(values, dataset="d", models="m", num_resamples=50)
+        results = summarize(values, dataset="d", models="m", num_resamples=50)
         pixel = results[(results["superpixels"] == "pixel") & (results["metric"] != "pointing_game")]
         assert np.allclose(pixel["excess"], excess, atol=0.06)
         assert (results["setting"] == "s").all()
@@ -72,6 +72,6 @@ def test_an_image_with_an_empty_mask_is_dropped_and_counted() -> None:
     mask = masks()
     mask[3] = False
     values = values_of(torch.randn(2, NUM_IMAGES, 3, 16, 16), mask).assign(method="m", repeat=0)
-    results = summarise(values, dataset="d", models="m", num_resamples=0)
+    results = summarize(values, dataset="d", models="m", num_resamples=0)
     assert (results["num_images"] == NUM_IMAGES - 1).all()
     assert (results["num_dropped"] == 1).all()

@@ -11,7 +11,7 @@ from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
-from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS, summarise
+from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS, summarize
 from lightning_spx.evaluation.statistics.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
 from lightning_spx.reporting import Page, render_page, stability_table, why_no_verdict
@@ -57,7 +57,7 @@ def per_image(num_models: int = 2, num_images: int = 9, num_repeats: int = 1) ->
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:
-    return summarise(frame, dataset="birds", models="2 x Net", num_resamples=NUM_RESAMPLES, seed=5)
+    return summarize(frame, dataset="birds", models="2 x Net", num_resamples=NUM_RESAMPLES, seed=5)
 
 
 def row_of(results: pd.DataFrame, superpixels: str, magnitude: str, metric: str, pair: str = "all") -> pd.Series:

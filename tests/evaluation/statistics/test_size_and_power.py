@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
-from lightning_spx.evaluation.statistics.results import summarise
+from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.superpixels import Slic, segment_pool
 
 # the first is what `make test` has time for, the second is for `make soak`
@@ -22,8 +22,8 @@ def cartoon_images(generator: np.random.Generator, num_images: int) -> Tensor:
     """Images of flat regions with irregular outlines, so that SLIC has something to follow."""
     fields = ndimage.gaussian_filter(generator.normal(size=(num_images, 4, SIZE, SIZE)), (0, 0, 4, 4))
     regions = fields.argmax(1)
-    colours = generator.uniform(size=(num_images, 4, 3))
-    images = np.take_along_axis(colours, regions.reshape(num_images, -1, 1), axis=1)
+    colors = generator.uniform(size=(num_images, 4, 3))
+    images = np.take_along_axis(colors, regions.reshape(num_images, -1, 1), axis=1)
     return torch.from_numpy(images.transpose(0, 2, 1).reshape(num_images, 3, SIZE, SIZE)).float()
 
 
@@ -53,7 +53,7 @@ def rows_of_a_study(attributions: Tensor, poolings: list[Pooling], seed: int) ->
     settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=seed)
     frame = compare(attributions, poolings, images, settings, distances=["l2"])
     frame = frame.assign(method="planted", repeat=0)
-    results = summarise(frame, dataset="cartoon", models="2", num_resamples=400, seed=seed)
+    results = summarize(frame, dataset="cartoon", models="2", num_resamples=400, seed=seed)
     return results[results["superpixels"] == "Slic"]
 
 

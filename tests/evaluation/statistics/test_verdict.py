@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_spx.evaluation.statistics.results import OVER_REPEATS, summarise
+from lightning_spx.evaluation.statistics.results import OVER_REPEATS, summarize
 from lightning_spx.evaluation.statistics.verdict import Verdict, holm, sentence, verdicts
 
 CONTROLS = ("grid", "voronoi", "borrowed", "blur")
@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_a_summary_of_the_reporting_half() -> None:
     table = frame({"IG": {"Slic": 0.1, "Watershed": 0.2}})
     (verdict,) = verdicts(table, num_resamples=200, seed=4)
     _, reporting = halves(table, seed=4)
-    results = summarise(table[table["index"].isin(reporting)], dataset="", models="", num_resamples=200, seed=4)
+    results = summarize(table[table["index"].isin(reporting)], dataset="", models="", num_resamples=200, seed=4)
     row = results[results["superpixels"] == verdict.superpixels].iloc[0]
     for name, column in (("gain", "gain"), ("low", "gain_low"), ("high", "gain_high"), ("excess", "excess")):
         assert getattr(verdict, name) == pytest.approx(row[column], abs=1e-12)

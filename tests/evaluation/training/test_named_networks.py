@@ -75,7 +75,7 @@ def test_another_network_is_refused() -> None:
         load_classifier(path, SmallResNet(num_classes=3, width=4))
 
 
-def test_a_network_with_weights_stands_behind_its_normalisation() -> None:
+def test_a_network_with_weights_stands_behind_its_normalization() -> None:
     network = SmallResNet(num_classes=2, width=4).eval()
     torch.save(network.state_dict(), "weights.pt")
     named = NamedNetwork(SmallResNet(num_classes=2, width=4), "weights.pt", "", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -99,18 +99,18 @@ class Forwarding(nn.Module):
 
 
 def saying(mean: float, std: float, network: nn.Module | None = None) -> nn.Module:
-    """A network that says what its images are normalised by, as those of timm do."""
+    """A network that says what its images are normalized by, as those of timm do."""
     said = SmallResNet(num_classes=2, width=4).eval() if network is None else network
     said.__dict__["pretrained_cfg"] = {"mean": 3 * (mean,), "std": 3 * (std,), "input_size": (3, 32, 32)}
     return said
 
 
 def warned_of(record: pytest.WarningsRecorder) -> list[str]:
-    return [str(warning.message) for warning in record if "normalised" in str(warning.message)]
+    return [str(warning.message) for warning in record if "normalized" in str(warning.message)]
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.5, 0.5), (0.0, 1.0)])
-def test_a_network_stands_behind_the_normalisation_that_it_says_itself(
+def test_a_network_stands_behind_the_normalization_that_it_says_itself(
     mean: float, std: float, recwarn: pytest.WarningsRecorder
 ) -> None:
     network = saying(mean, std)
@@ -121,7 +121,7 @@ def test_a_network_stands_behind_the_normalisation_that_it_says_itself(
     assert not warned_of(recwarn)
 
 
-def test_a_part_that_says_its_normalisation_is_believed_and_named() -> None:
+def test_a_part_that_says_its_normalization_is_believed_and_named() -> None:
     network = saying(0.5, 0.25)
     with pytest.warns(UserWarning, match=r"mean \(0\.5, .*the part `network` \(SmallResNet\) of Forwarding"):
         model = NamedNetwork(Forwarding(network)).build().eval()
@@ -129,20 +129,20 @@ def test_a_part_that_says_its_normalisation_is_believed_and_named() -> None:
         expected = network((IMAGES - 0.5) / 0.25)
     assert torch.allclose(logits(model), expected, atol=1e-6)
     parts = nn.Sequential(saying(0.5, 0.5), saying(0.0, 1.0))
-    with pytest.raises(ValueError, match="Expected the parts of Sequential to be normalised alike, got `0` mean"):
+    with pytest.raises(ValueError, match="Expected the parts of Sequential to be normalized alike, got `0` mean"):
         NamedNetwork(parts).build()
 
 
-def test_a_network_that_normalises_itself_is_not_normalised_twice() -> None:
+def test_a_network_that_normalizes_itself_is_not_normalized_twice() -> None:
     whole = nn.Sequential(transforms.Normalize([0.4] * 3, [0.2] * 3), SmallResNet(num_classes=2, width=4)).eval()
-    with pytest.warns(UserWarning, match=r"of Sequential, whose layer `0` \(Normalize\) normalises"):
+    with pytest.warns(UserWarning, match=r"of Sequential, whose layer `0` \(Normalize\) normalizes"):
         model = NamedNetwork(whole).build().eval()
     with torch.no_grad():
         expected = whole(IMAGES)
     assert torch.allclose(logits(model), expected, atol=1e-6)
 
 
-def test_another_normalisation_than_the_network_says_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
+def test_another_normalization_than_the_network_says_is_warned_of(recwarn: pytest.WarningsRecorder) -> None:
     ImageClassifier(SmallResNet(num_classes=2, width=4), mean=(0.1, 0.1, 0.1))
     ImageClassifier(saying(0.5, 0.5), mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502))
     assert not warned_of(recwarn)
@@ -153,13 +153,13 @@ def test_another_normalisation_than_the_network_says_is_warned_of(recwarn: pytes
     assert "by mean (0.1, 0.1, 0.1) and std (0.5, 0.5, 0.5), not by" in second
 
 
-def test_a_checkpoint_holds_the_normalisation_of_its_training(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_checkpoint_holds_the_normalization_of_its_training(recwarn: pytest.WarningsRecorder) -> None:
     path, module = of_python()
     assert torch.equal(logits(load_classifier(path, saying(0.5, 0.5))), logits(module))
     assert not warned_of(recwarn)
 
 
-def test_networks_of_timm_say_their_normalisation() -> None:
+def test_networks_of_timm_say_their_normalization() -> None:
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
     network = timm.create_model("vit_tiny_patch16_224", num_classes=5, img_size=32).eval()

@@ -12,7 +12,7 @@ APART = 1e-4
 REFUSALS = (RuntimeError, ValueError, TypeError, LookupError, AssertionError, MemoryError)
 
 
-def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> None:
+def check_neighbors(model: Callable[[Tensor], Tensor], images: Tensor, logits: Tensor) -> None:
     """Refuse a model that gives an image other logits alone than in a batch; costs the evaluation of one image.
 
     Args:
@@ -25,7 +25,7 @@ def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: 
 
     Example:
         >>> images, model = torch.eye(2).view(2, 1, 1, 2), lambda x: (x - x.mean(0)).flatten(1)
-        >>> check_neighbours(model, images, model(images))
+        >>> check_neighbors(model, images, model(images))
         Traceback (most recent call last):
         ...
         ValueError: Expected <lambda> to answer each image by itself, got logits 0.5 apart among other images.
@@ -41,7 +41,7 @@ def check_neighbours(model: Callable[[Tensor], Tensor], images: Tensor, logits: 
     answers = [_answer(model, torch.cat([image, second])) for second in (other, image, image)]
     pair, copies, again = (None if each is None else each[:1] for each in answers)
     if pair is None or copies is None or again is None or _apart(copies, again) > bound:
-        # it does not accept two images, or it is random in every call: not because of the neighbours
+        # it does not accept two images, or it is random in every call: not because of the neighbors
         return
     if _apart(pair, copies) > bound:
         name = type(model).__name__ if isinstance(model, nn.Module) else getattr(model, "__name__", repr(model))

@@ -1,4 +1,4 @@
-"""Reads the normalisation that a network says it needs, so that no other one is silently put before it."""
+"""Reads the normalization that a network says it needs, so that no other one is silently put before it."""
 
 import re
 import warnings
@@ -15,7 +15,7 @@ from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 Channels = tuple[float, float, float]
 # attributes in which timm keeps the settings of its weights
 CONFIGURATIONS = ("pretrained_cfg", "default_cfg")
-# attributes of a layer that normalises
+# attributes of a layer that normalizes
 LAYER_VALUES = (("mean", "std"), ("new_mean", "new_std"))
 # 127/255 must count as 1/2
 TOLERANCE = 5e-3
@@ -23,8 +23,8 @@ ADVICE = "Give `mean` and `std`, unless its weights were trained behind these."
 
 
 @dataclass(frozen=True)
-class SaidNormalisation:
-    """The normalisation that a network says it expects.
+class SaidNormalization:
+    """The normalization that a network says it expects.
 
     Args:
         mean: channel means.
@@ -44,11 +44,11 @@ class SaidNormalisation:
         return ours.shape == theirs.shape and bool((np.abs(ours - theirs) < TOLERANCE).all())
 
 
-def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
-    """Return the normalisation that a network or a part of it says it expects, or None if nothing says so.
+def said_normalization(network: nn.Module) -> SaidNormalization | None:
+    """Return the normalization that a network or a part of it says it expects, or None if nothing says so.
 
     Args:
-        network: any network; timm's say it in `pretrained_cfg`. A network that contains a normalising layer, such as
+        network: any network; timm's say it in `pretrained_cfg`. A network that contains a normalizing layer, such as
             torchvision's `Normalize`, expects images in [0, 1].
 
     Raises:
@@ -57,13 +57,13 @@ def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
     Example:
         >>> network = nn.Linear(1, 1)
         >>> network.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-        >>> said_normalisation(network).mean, said_normalisation(nn.Linear(1, 1))
+        >>> said_normalization(network).mean, said_normalization(nn.Linear(1, 1))
         ((0.5, 0.5, 0.5), None)
     """
     kind = type(network).__name__
     own = _configured(network)
     if own is not None:
-        return SaidNormalisation(*own, kind, is_certain=True)
+        return SaidNormalization(*own, kind, is_certain=True)
     found: dict[str, tuple[Channels, Channels]] = {}
     for name, part in network.named_modules():
         if any(name.startswith(f"{outer}.") for outer in found):
@@ -71,53 +71,53 @@ def said_normalisation(network: nn.Module) -> SaidNormalisation | None:
         values = _configured(part)
         if values is not None:
             found[name] = values
-        elif _is_normalising(part):
-            source = f"{kind}, whose layer `{name}` ({type(part).__name__}) normalises"
-            return SaidNormalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), source, is_certain=False)
+        elif _is_normalizing(part):
+            source = f"{kind}, whose layer `{name}` ({type(part).__name__}) normalizes"
+            return SaidNormalization((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), source, is_certain=False)
     if len(set(found.values())) > 1:
         parts = ", ".join(f"`{name}` mean {mean} and std {std}" for name, (mean, std) in list(found.items())[:3])
-        raise ValueError(f"Expected the parts of {kind} to be normalised alike, got {parts}.")
+        raise ValueError(f"Expected the parts of {kind} to be normalized alike, got {parts}.")
     for name, (mean, std) in found.items():
         source = f"the part `{name}` ({type(network.get_submodule(name)).__name__}) of {kind}"
-        return SaidNormalisation(mean, std, source, is_certain=False)
+        return SaidNormalization(mean, std, source, is_certain=False)
     return None
 
 
-def chosen_normalisation(
+def chosen_normalization(
     network: nn.Module, mean: Channels | None = None, std: Channels | None = None
 ) -> tuple[Channels, Channels]:
-    """Return what the user set, or else what the network says, or else ImageNet's normalisation.
+    """Return what the user set, or else what the network says, or else ImageNet's normalization.
 
     If only a part of the network says it, a warning names the part.
 
     Args:
-        network: the network behind the normalisation.
+        network: the network behind the normalization.
         mean: the user's channel means, or None.
         std: the user's channel standard deviations, or None.
 
     Raises:
-        ValueError: as in `said_normalisation`, unless both are set.
+        ValueError: as in `said_normalization`, unless both are set.
 
     Example:
-        >>> chosen_normalisation(nn.Linear(1, 1), std=(1.0, 1.0, 1.0))
+        >>> chosen_normalization(nn.Linear(1, 1), std=(1.0, 1.0, 1.0))
         ((0.485, 0.456, 0.406), (1.0, 1.0, 1.0))
     """
     if mean is not None and std is not None:
         return mean, std
-    said = said_normalisation(network)
+    said = said_normalization(network)
     if said is None:
         pair = _own_pair(network)
         if pair:
             warnings.warn(
-                f"{type(network).__name__} has the buffers {pair}, and it cannot be told whether it normalises images "
-                f"by them: they are normalised by mean {mean or IMAGENET_MEAN} and std {std or IMAGENET_STD} before "
+                f"{type(network).__name__} has the buffers {pair}, and it cannot be told whether it normalizes images "
+                f"by them: they are normalized by mean {mean or IMAGENET_MEAN} and std {std or IMAGENET_STD} before "
                 "it. If it does so itself, give `mean` (0, 0, 0) and `std` (1, 1, 1).",
                 stacklevel=3,
             )
         return mean or IMAGENET_MEAN, std or IMAGENET_STD
     if not said.is_certain and not said.is_near(IMAGENET_MEAN, IMAGENET_STD):
         warnings.warn(
-            f"Images are normalised by mean {mean or said.mean} and std {std or said.std}, those of {said.source}: "
+            f"Images are normalized by mean {mean or said.mean} and std {std or said.std}, those of {said.source}: "
             "give `mean` and `std` if the network expects others.",
             stacklevel=3,
         )
@@ -125,23 +125,23 @@ def chosen_normalisation(
 
 
 def warn_of_another(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Warn if a normalisation differs from the one that the network says it expects, naming both."""
+    """Warn if a normalization differs from the one that the network says it expects, naming both."""
     try:
-        said = said_normalisation(network)
+        said = said_normalization(network)
     except ValueError as error:
-        warnings.warn(f"{error} Images are normalised by mean {tuple(mean)}, std {tuple(std)}. {ADVICE}", stacklevel=3)
+        warnings.warn(f"{error} Images are normalized by mean {tuple(mean)}, std {tuple(std)}. {ADVICE}", stacklevel=3)
         return
     if said is not None and not said.is_near(mean, std):
         warnings.warn(
-            f"Images are normalised by mean {tuple(mean)} and std {tuple(std)}, not by mean {said.mean} and std "
+            f"Images are normalized by mean {tuple(mean)} and std {tuple(std)}, not by mean {said.mean} and std "
             f"{said.std}, those of {said.source}. {ADVICE}",
             stacklevel=3,
         )
 
 
 @contextmanager
-def normalised_as_trained() -> Iterator[None]:
-    """Suppress that warning: a checkpoint contains the normalisation with which its weights were trained."""
+def normalized_as_trained() -> Iterator[None]:
+    """Suppress that warning: a checkpoint contains the normalization with which its weights were trained."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=f".*{re.escape(ADVICE)}")
         yield
@@ -167,8 +167,8 @@ def _configured(module: nn.Module) -> tuple[Channels, Channels] | None:
     return (red, green, blue), (of_red, of_green, of_blue)
 
 
-def _is_normalising(module: nn.Module) -> bool:
-    """Return whether a module only normalises: no parts, no parameters, a mean and a standard deviation."""
+def _is_normalizing(module: nn.Module) -> bool:
+    """Return whether a module only normalizes: no parts, no parameters, a mean and a standard deviation."""
     if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
         return False
     pairs = [[_three(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
