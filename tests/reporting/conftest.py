@@ -7,7 +7,7 @@ import pytest
 from tests.pictures import drawn
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def pictures() -> Iterator[None]:
     with drawn():
         yield
