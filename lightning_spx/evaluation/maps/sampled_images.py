@@ -119,7 +119,8 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> Sa
         raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
     # spread over the list, which is often sorted by class
     chosen = [paths[position] for position in spread_positions(len(paths), num_images)]
-    found = read_images(chosen, image_size)
+    # shards are made for all of them: a photo that is left out would be missing in the last one
+    found = read_images(chosen, image_size, strict=True)
     return SampledImages(
         name=found.paths[0].parent.name,
         fingerprint=hashlib.sha256(found.images.numpy().tobytes()).hexdigest(),

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lightning_spx.data import Split, SyntheticBirdsDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
+from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits, sample_photos
 from tests.small_study import all_images, all_labels
 
 
@@ -126,3 +127,13 @@ def test_an_edited_file_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"splits\.json to be unchanged, but split 0 differs"):
         keep_splits(path, [data.split()], data)
+
+
+def test_photos_are_spread_over_the_list_and_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("RGB", (8, 8), (40 * number,) * 3).save(tmp_path / f"{number}.png")
+    found = sample_photos([str(tmp_path)], 8, 3)
+    assert (found.images[:, 0, 0, 0] * 255).round().tolist() == [0, 80, 160]
+    (tmp_path / "2.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"2\.png"):
+        sample_photos([str(tmp_path)], 8, 3)
