@@ -1,4 +1,4 @@
-"""Per-image values on disk: checked files that say of which study they are; a block is the unit of resume."""
+"""Keeps per-image values on disk in checked files that name their study; a study resumes block by block."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import RunFolder
 
 Kind = Literal["per_image", "localisation", "sanity"]
-# in the files' metadata: which study, with which weights, the values are of
+# in the files' metadata: the study, with its weights, that the values belong to
 STUDY_KEY = b"spx.study"
-# and where they were made
+# in the files' metadata: where the values were made
 ENVIRONMENT_KEY = b"spx.place"
 ADVICE = "Remove it and start the study again."
 VARIANTS = ("value", "permuted", "mismatched")
-# of rows of every kind
+# rows of every kind have these columns
 COLUMNS = (
     *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),
     *("num_segments", *VARIANTS),
@@ -43,11 +43,11 @@ class Block:
     method: str
 
     def path(self, run: RunFolder, kind: Kind) -> Path:
-        """The block's file of values of a kind; the one of `per_image` is written last and says that all are there."""
+        """Return the block's file for a kind of values; `per_image` is written last and shows that all files exist."""
         return run.path / kind / f"repeat{self.repeat}_shard{self.shard:04d}_{file_name(self.method)}.parquet"
 
     def is_missing(self, run: RunFolder) -> bool:
-        """Whether the block is still to be made."""
+        """Return whether the block has yet to be made."""
         return not self.path(run, "per_image").is_file()
 
     def write(
@@ -56,17 +56,17 @@ class Block:
         """Write rows of `compare`, whole or not at all, with the name of their study and where they were made.
 
         Args:
-            run: of the study.
-            kind: of the values.
+            run: the study's run folder.
+            kind: kind of the values.
             values: the rows.
-            study: differs for other settings, data or weights.
-            environment: where, as `runs.environment` says it.
+            study: name of the study, which differs for other settings, data or weights.
+            environment: where the values were made, as `runs.environment` describes it.
         """
         rows = values.assign(method=self.method, repeat=self.repeat)
         write_rows(self.path(run, kind), rows, study, environment)
 
     def check(self, run: RunFolder, kind: Kind, study: str) -> dict[str, object]:
-        """Say where the block was made, or raise a ValueError that names its file unless it is of the study."""
+        """Return where the block was made; raise a ValueError that names its file if it is not of the study."""
         return check_rows(self.path(run, kind), study)
 
 
@@ -74,10 +74,10 @@ def write_rows(path: Path, rows: pd.DataFrame, study: str, environment: Mapping[
     """Write per-image values, whole or not at all, with the name of their study and where they were made.
 
     Args:
-        path: of the file.
+        path: the file to write.
         rows: the values.
-        study: differs for other settings, data or weights.
-        environment: where, as `runs.environment` says it.
+        study: name of the study, which differs for other settings, data or weights.
+        environment: where the values were made, as `runs.environment` describes it.
     """
     table = pa.Table.from_pandas(rows, preserve_index=False)
     said = {STUDY_KEY: study.encode(), ENVIRONMENT_KEY: json.dumps(environment).encode()}
@@ -86,10 +86,10 @@ def write_rows(path: Path, rows: pd.DataFrame, study: str, environment: Mapping[
 
 
 def check_rows(path: Path, study: str) -> dict[str, object]:
-    """Say where a file of per-image values was made.
+    """Return where a file of per-image values was made.
 
     Raises:
-        ValueError: the file is damaged, or of another study, or does not say of which; names it.
+        ValueError: the file is damaged, belongs to another study, or names none; the error names the file.
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
@@ -103,7 +103,7 @@ def check_rows(path: Path, study: str) -> dict[str, object]:
 
 
 def files_of(folder: Path, method: str) -> dict[Path, int]:
-    """List the files of a method in a run's `per_image/`, in their order, with the number of the repeat of each."""
+    """List a method's files in a run's `per_image/`, sorted, each with the number of its repeat."""
     name = re.compile(rf"repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
     found = {path: name.fullmatch(path.name) for path in sorted(folder.iterdir())}
     return {path: int(match[1]) for path, match in found.items() if match}
@@ -112,19 +112,19 @@ def files_of(folder: Path, method: str) -> dict[Path, int]:
 def read_rows(
     paths: Sequence[Path], metric: str = "", setting: str = "", columns: Sequence[str] = COLUMNS
 ) -> Iterator[pd.DataFrame]:
-    """Read blocks one after the other, so that memory holds one of them.
+    """Read blocks one after the other, so that memory holds only one of them.
 
     Args:
         paths: files of blocks.
-        metric: read the rows of this metric; empty: all.
-        setting: of the metric.
-        columns: that each file must have.
+        metric: read only the rows of this metric; empty reads all.
+        setting: setting of the metric.
+        columns: columns that each file must have.
 
     Yields:
-        The rows of each file, in their order.
+        The rows of each file, in the files' order.
 
     Raises:
-        ValueError: a file is damaged; names it.
+        ValueError: a file is damaged; the error names it.
     """
     wanted = [("metric", "==", metric), ("setting", "==", setting)] if metric else None
     for path in paths:
@@ -139,14 +139,14 @@ def read_rows(
 
 
 def _damaged(path: Path, error: Exception) -> Exception:
-    """The error to raise: one of the disk as it is, one of the contents with the file and what to do."""
+    """Return the error to raise: a disk's error unchanged, or one that names the damaged file and says what to do."""
     if isinstance(error, OSError) and error.errno is not None:
         return error
     return ValueError(f"Expected the values of a study in {path}, got a damaged file. {ADVICE}")
 
 
 def study_name(*facts: object) -> str:
-    """Write what a study's numbers depend on as one text, the same for equal facts.
+    """Write the facts that a study's numbers depend on as one text; equal facts give equal texts.
 
     Example:
         >>> study_name({"seed": 0}, ["a"]) == study_name({"seed": 0}, ["a"])

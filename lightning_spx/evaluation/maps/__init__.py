@@ -1,1 +1,1 @@
-"""Images and models -> attributions and the ways of pooling them."""
+"""Samples images, explains them with models, and pools the attributions."""

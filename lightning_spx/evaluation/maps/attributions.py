@@ -1,4 +1,4 @@
-"""Models and images -> predictions and attributions, some images at a time."""
+"""Predicts and explains images with a model, a batch at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,19 +23,19 @@ def predict(
     """Predict the class of every image, in evaluation mode.
 
     Args:
-        model: maps (n, 3, H, W) in [0, 1] to (n, K) logits, or to (n,): 1 above the threshold and else 0.
+        model: maps images (n, 3, H, W) in [0, 1] to logits (n, K), or to one output each, (n,).
         images: (N, 3, H, W).
-        batch_size: images at a time.
-        device: where the model is.
-        threshold: of a model with one output.
-        numbers: of the images in the data set, for the error; by default 0 to N - 1.
+        batch_size: number of images evaluated at a time.
+        device: the model's device.
+        threshold: for a model with one output; outputs above it mean class 1, all others class 0.
+        numbers: the images' numbers in the data set, which the error names; by default 0 to N - 1.
 
     Returns:
-        (N,) int64 on the CPU.
+        Predicted classes, (N,) int64 on the CPU.
 
     Raises:
         TypeError: the model returns no floating point tensor.
-        ValueError: its output has another shape, or is NaN or infinite; names the images.
+        ValueError: its output has another shape, or is NaN or infinite; the error then names the images.
     """
     model.eval()
     name = network_name(model)
@@ -66,13 +66,13 @@ def explain(
     """Attribute every image's target class to its pixels.
 
     Args:
-        model: as for `predict`.
+        model: the model, as for `predict`.
         method: the attribution method.
         images: (N, 3, H, W).
-        target: (N,) the class to explain for each; None for a model with one output.
-        batch_size: images at a time.
-        device: where the model is.
-        advance: is told the number of images of each batch that is done.
+        target: (N,) the class to explain for each image; None for a model with one output.
+        batch_size: number of images explained at a time.
+        device: the model's device.
+        advance: called after each batch with its number of images.
 
     Returns:
         (N, 3, H, W) float32 on the CPU.
@@ -96,16 +96,16 @@ def explain_together(
     device: torch.device,
     description: str,
 ) -> Tensor:
-    """Do as `explain`, with the images shared out over the processes, and a progress bar.
+    """Explain images as `explain` does, but divide them among the processes and show a progress bar.
 
     Args:
-        model: as for `predict`.
+        model: the model, as for `predict`.
         method: the attribution method.
         images: (N, 3, H, W).
-        target: (N,) the class to explain for each.
-        batch_size: images at a time.
-        device: where the model is.
-        description: of the progress bar.
+        target: (N,) the class to explain for each image.
+        batch_size: number of images explained at a time.
+        device: the model's device.
+        description: text beside the progress bar.
 
     Returns:
         (N, 3, H, W) float32 on the CPU, the same on every process.
@@ -121,7 +121,7 @@ def explain_together(
 
 
 def batches(num_images: int, batch_size: int) -> Iterator[list[int]]:
-    """Yield the positions 0 to num_images - 1, some at a time.
+    """Yield the positions 0 to num_images - 1 in batches.
 
     Example:
         >>> list(batches(3, 2))

@@ -1,4 +1,4 @@
-"""The examples of a study -> saliency maps of every model, by pixel and pooled."""
+"""Makes every model's saliency maps of a study's example images, by pixel and pooled."""
 
 from torch import Tensor
 
@@ -17,7 +17,7 @@ def example_saliency(examples: Examples, order: Magnitude = "after") -> dict[str
         order: whether magnitudes are taken `before` pooling or `after` it.
 
     Returns:
-        (M, n, H, W) in [0, 1] by the pooling's name, `pixel` first.
+        Maps (M, n, H, W) in [0, 1] by the names of the poolings, `pixel` first.
 
     Example:
         >>> import torch

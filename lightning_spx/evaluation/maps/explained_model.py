@@ -1,4 +1,4 @@
-"""A user's module as the attribution methods see it: images in [0, 1] in, logits out, with its own or other weights."""
+"""Wraps a user's module so that it maps images in [0, 1] to logits, with its own weights or with others."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from lightning_spx.evaluation.maps.placed_weights import PlacedWeights
 from lightning_spx.guard import Prepared
 
-# images that were normalized and restored differ by rounding; images that are not restored leave [0, 1] by far more
+# restored images leave [0, 1] only by rounding errors; images that are still normalized leave it by far more
 TOLERANCE = 1e-2
 
 
 class ImageScale:
-    """How a loader scales its images: restores them to [0, 1], and scales them again for the model.
+    """Restores a loader's images to [0, 1], and scales them again for the model.
 
     Args:
-        mean: subtracted by the loader, one number for each channel; None if it does not normalize.
-        std: divided by afterwards.
+        mean: one number for each channel, which the loader subtracts; None if it does not normalize.
+        std: one number for each channel, by which the loader divides afterwards.
 
     Raises:
         ValueError: only one of the two is given, their lengths differ, or a `std` is not a positive number.
@@ -34,10 +34,10 @@ class ImageScale:
     def __init__(self, mean: Sequence[float] | None, std: Sequence[float] | None) -> None:
         if (mean is None) != (std is None) or (mean is not None and std is not None and len(mean) != len(std)):
             raise ValueError(f"Expected `mean` and `std` to be of equal length or both None, got {mean} and {std}.")
-        # plain numbers: NumPy's own cannot be written to YAML
+        # plain numbers, because NumPy's own cannot be written to YAML
         self.mean_values = None if mean is None else [float(value) for value in mean]
         self.std_values = None if std is None else [float(value) for value in std]
-        if self.std_values is not None and not all(value > 0 for value in self.std_values):  # nor a NaN
+        if self.std_values is not None and not all(value > 0 for value in self.std_values):  # also false for a NaN
             raise ValueError(f"Expected `std` to be positive, got {self.std_values}.")
         self.mean = None if self.mean_values is None else _for_channels(self.mean_values)
         self.std = None if self.std_values is None else _for_channels(self.std_values)
@@ -46,10 +46,11 @@ class ImageScale:
         """Return the images in [0, 1], (N, C, H, W) float32.
 
         Args:
-            inputs: (N, C, H, W) as the loader gives them, floating point.
+            inputs: floating point images (N, C, H, W) as the loader gives them.
 
         Raises:
-            ValueError: they are not in [0, 1], or `mean` is not for as many channels; says which argument to set.
+            ValueError: the restored images are not in [0, 1], or `mean` has another number of channels; the error says
+                which argument to set.
         """
         images = inputs.float()
         if self.mean is not None and self.std is not None:
@@ -60,7 +61,7 @@ class ImageScale:
                 )
             images = images * self.std.to(images.device) + self.mean.to(images.device)
         low, high = float(images.min()), float(images.max())
-        if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # a NaN is neither
+        if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # false for a NaN
             advice = "those of the loader's normalization" if self.mean is None else "other ones"
             raise ValueError(
                 f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. Set `mean` and `std` of SaliencyEvaluator to "
@@ -69,7 +70,7 @@ class ImageScale:
         return images.clamp(0, 1)
 
     def apply(self, images: Tensor) -> Tensor:
-        """Return images in [0, 1] as the loader scales them, differentiable."""
+        """Scale images in [0, 1] as the loader does, differentiably."""
         if self.mean is None or self.std is None:
             return images
         return (images - self.mean.to(images.device)) / self.std.to(images.device)
@@ -82,13 +83,14 @@ def _for_channels(values: list[float]) -> Tensor:
 class ExplainedModel(Prepared):
     """A classifying module behind the loader's normalization, with its own weights or others in their place.
 
-    Other weights are in place for as long as the model is explained, forward and backward, so the module is neither
-    copied nor changed. What a module keeps beside weights and buffers (`get_extra_state`) stays its own.
+    Other weights are in place only while the model is explained, forward and backward, so the module needs no copy and
+    is the same afterwards. Whatever a module keeps besides weights and buffers (`get_extra_state`) is not replaced.
 
     Args:
-        module: any module from images to logits; of a tuple the first entry counts, of a mapping or an object `logits`.
+        module: any module that maps images to logits, to a tuple that begins with them, or to a mapping or an object
+            that holds `logits`.
         scale: how the loader scales images.
-        state: weights and buffers that take the place of the module's own; None for its own.
+        state: weights and buffers that replace the module's own; None keeps its own.
 
     Raises:
         ValueError: the state does not fit the module.
@@ -129,13 +131,13 @@ class ExplainedModel(Prepared):
         Raises:
             TypeError: the module returns no logits.
         """
-        # a module trained in true half or double precision takes its own type only
+        # a module trained in true half or double precision accepts only its own type
         inputs = self.scale.apply(images).to(self._dtype)
         with self.prepared():
             return only_logits(self.module(inputs))
 
     def get_submodule(self, target: str) -> nn.Module:
-        """Find a layer by the user's name for it, as well as by the name that it has in here.
+        """Find a layer by its name in this wrapper, or else by its name in the user's module.
 
         Raises:
             AttributeError: there is no such layer.
@@ -147,7 +149,7 @@ class ExplainedModel(Prepared):
 
 
 class EitherClass(ExplainedModel):
-    """A classifier with one output z as one of two classes: -z is explained for class 0, and z for class 1.
+    """Gives a classifier with one output z two logits: -z for class 0 and z for class 1.
 
     Example:
         >>> EitherClass(nn.Flatten(0), ImageScale(None, None))(torch.ones(1, 1, 1, 1)).tolist()
@@ -155,7 +157,7 @@ class EitherClass(ExplainedModel):
     """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (N, 2) for images (N, C, H, W) in [0, 1]."""
+        """Return logits (N, 2) for images (N, C, H, W) in [0, 1]."""
         output = super().forward(images)
         return torch.stack([-output, output], 1)
 
@@ -167,7 +169,7 @@ def only_logits(output: object) -> Tensor:
         output: logits, a tuple or list that begins with them, or a mapping or object that holds `logits`.
 
     Returns:
-        (N, K), or (N,) of a binary classifier with one logit.
+        Logits (N, K), or (N,) for a binary classifier with one logit.
 
     Raises:
         TypeError: there is no tensor where logits are expected.
@@ -188,12 +190,12 @@ def only_logits(output: object) -> Tensor:
             "Expected the model's `forward` to return logits, a tuple that begins with them or something that holds "
             f"`logits`, got {type(output).__name__}."
         )
-    # one column is one logit: a binary classifier
+    # a single column is the one logit of a binary classifier
     return logits[:, 0] if logits.ndim == 2 and logits.shape[1] == 1 else logits
 
 
 def check_forward(module: LightningModule) -> None:
-    """Raise a TypeError if the module has no `forward`, which is what is explained."""
+    """Raise a TypeError if the module defines no `forward`, because that is what gets explained."""
     if type(module).forward is LightningModule.forward:
         raise TypeError(
             f"Expected {type(module).__name__} to define `forward(images)`, which SaliencyEvaluator explains, got none."

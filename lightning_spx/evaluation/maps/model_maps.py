@@ -1,4 +1,4 @@
-"""What one model says of the chosen images: its predictions, and its attributions under every method."""
+"""Predicts and explains the chosen images with one model, by every method."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ REPEATABLE = 1e-3
 
 @dataclass(frozen=True)
 class ModelMaps:
-    """One model's view of the images, on the CPU, the same on every process.
+    """One model's predictions and attributions for the images, on the CPU and the same on every process.
 
     Args:
-        preds: (N,) int64.
-        probability: (N,) of the explained class.
-        attributions: (N, C, H, W) of each method, by its name; of a model with one output they are that output's,
-            whichever class is explained.
+        preds: predicted classes, (N,) int64.
+        probability: probability of each image's explained class, (N,).
+        attributions: each method's attributions, (N, C, H, W), by its name; for a model with one output they explain
+            that output, whichever class is asked for.
     """
 
     preds: Tensor
@@ -40,11 +40,11 @@ class ModelMaps:
 
 @dataclass(frozen=True)
 class OutputsAndMaps:
-    """What a model returns for the images, before it is read as classes and probabilities; as of `ModelMaps`.
+    """One model's outputs and attributions, before the outputs are read as classes and probabilities.
 
     Args:
-        outputs: (N, K), or (N,) of a model with one output.
-        attributions: (N, C, H, W) of each method, by its name.
+        outputs: (N, K), or (N,) for a model with one output.
+        attributions: each method's attributions, (N, C, H, W), by its name, as in `ModelMaps`.
     """
 
     outputs: Tensor
@@ -61,17 +61,17 @@ def explain_model(
     device: torch.device,
     seed_offset: int,
 ) -> ModelMaps | None:
-    """Predict and explain the images, each process its share of them.
+    """Predict and explain the images; each process takes a share of them.
 
-    Whether the outputs are logits or probabilities is decided by those of all images.
+    The outputs of all images together decide whether they are logits or probabilities.
 
     Args:
         model: the model, on `device`; it is left as it was.
-        methods: by their names in tables.
+        methods: attribution methods by their names in tables.
         images: (N, C, H, W) in [0, 1].
         label: (N,) the classes to explain; None explains each prediction.
-        batch_size: images at a time.
-        device: of the model.
+        batch_size: number of images explained at a time.
+        device: the model's device.
         seed_offset: added to the seed of random methods, so that two models never share their noise.
 
     Returns:
@@ -79,7 +79,7 @@ def explain_model(
 
     Raises:
         TypeError: the model returns no logits.
-        ValueError: the logits have another shape, or other values in the next call or in another batch.
+        ValueError: the logits have a wrong shape, change from call to call, or depend on the rest of the batch.
     """
     found = evaluate_and_explain(
         model, methods, images, label, batch_size=batch_size, device=device, seed_offset=seed_offset
@@ -103,7 +103,7 @@ def evaluate_and_explain(
     device: torch.device,
     seed_offset: int,
 ) -> OutputsAndMaps | None:
-    """Do as `explain_model`, and return the outputs as they are."""
+    """Predict and explain as `explain_model` does, but return the raw outputs."""
     share = own_share(len(images))
     parts: dict[str, list[Tensor]] = {}
     finite = True
@@ -115,7 +115,7 @@ def evaluate_and_explain(
             logits = finite_logits(model, batch)
             if start == 0:
                 check_repeatable(model, batch[:REPEATED])
-                # the methods of this package check it themselves
+                # this package's own methods check this themselves
                 if not any(type(method).__module__.startswith("lightning_spx.") for method in methods.values()):
                     check_alone(model, batch[:REPEATED], logits[:REPEATED])
             binary = logits.ndim == 1
@@ -126,7 +126,7 @@ def evaluate_and_explain(
                 parts.setdefault(f"method {name}", []).append(attribution.cpu())
     except NonFiniteError:
         finite = False
-    # decide together before gathering: a process would wait for ever for one that has given up
+    # decide together before gathering, or a process would wait forever for one that has given up
     if not _all_processes(finite, device):
         return None
     whole = {key: gather_images(torch.cat(values).to(device), share).cpu() for key, values in parts.items()}
@@ -137,23 +137,23 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
     """Return the model's logits (N, K) or (N,), in evaluation mode and full precision.
 
     Raises:
-        TypeError: they are not floating point.
-        ValueError: they have another shape.
-        NonFiniteError: one of them is NaN or infinite.
+        TypeError: the logits are not floating point.
+        ValueError: the logits have another shape.
+        NonFiniteError: a logit is NaN or infinite.
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
-        # a copy, as a model may write to what it is given (`x.sub_(mean)`)
+        # pass a copy, because a model may write to its input (`x.sub_(mean)`)
         logits = check_logits(explained(images.clone()), network_name(model.module), len(images))
     require_finite(logits[:, None], "model output")
     return logits.float()
 
 
 def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
-    """Refuse a model that gives the same images another answer in the next call, as one with a draw in it does.
+    """Refuse a model whose logits for the same images change between calls, as they do if it draws random numbers.
 
     Args:
         model: the model; it is left as it was.
-        images: (N, C, H, W) in [0, 1], a few.
+        images: a few images, (N, C, H, W) in [0, 1].
 
     Raises:
         ValueError: two answers differ by more than a thousandth of the largest logit, or in shape.
@@ -166,7 +166,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
             f"Expected {name} to return the same shape in every call, got {tuple(first.shape)}, {tuple(second.shape)}."
         )
     apart = (first - second).abs().max().item() if first.numel() else 0.0
-    # a GPU may add in another order each time; a NaN is for others to refuse
+    # a GPU may add in another order each time, hence the tolerance; other checks refuse a NaN
     if apart > REPEATABLE * first.abs().max().item():
         raise ValueError(
             f"Expected {name} to give the same images the same logits in every call, got ones {apart:.3g} apart: "
@@ -179,11 +179,11 @@ def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
 
     Args:
         model: the model; it is left as it was.
-        images: (N, C, H, W) in [0, 1], a few.
-        logits: (N, K) or (N,), its answers to these images among others.
+        images: a few images, (N, C, H, W) in [0, 1].
+        logits: the model's logits for these images within their batch, (N, K) or (N,).
 
     Raises:
-        ValueError: an image alone gets another answer.
+        ValueError: the model gives an image other logits when it is alone.
     """
     target = None if logits.ndim == 1 else logits.argmax(1)
     chosen = logits if target is None else logits.gather(1, target[:, None])[:, 0]

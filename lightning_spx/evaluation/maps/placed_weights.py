@@ -1,4 +1,4 @@
-"""Other weights in the place of a module's own, for as long as a context lasts."""
+"""Puts other weights in the place of a module's own while a context lasts."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -17,22 +17,23 @@ _ABSENT = object()
 
 
 class _Slot(NamedTuple):
-    """Where a module holds something: a dict of its parameters, buffers or other attributes, and the name in there."""
+    """Where a module holds something: a dict of parameters, buffers or other attributes, and the name in that dict."""
 
     store: Store
     name: str
 
 
 class PlacedWeights:
-    """A state that takes the place of a module's own, tensor by tensor.
+    """Replaces a module's state by another one, tensor by tensor, while a context lasts.
 
-    The module itself loads the state once, into stand-ins, so that all that torch can load is placed as it would be.
-    In the context each Parameter and buffer is the very object that it is outside, with other values: who refers to it
-    from anywhere sees these. What loading puts elsewhere (packed weights of quantized layers) is placed as well.
+    The module itself loads the state once, into stand-ins, so that whatever torch can load ends up where torch puts it.
+    In the context, each Parameter and buffer is the same object as outside, but has the other values, so everything
+    that refers to it sees them. Objects that loading stores elsewhere (packed weights of quantized layers) are
+    replaced as well.
 
     Args:
-        module: not changed.
-        state: weights and buffers, of `weights_of`.
+        module: the module, which is not changed.
+        state: weights and buffers, as `weights_of` returns them.
 
     Raises:
         ValueError: the state does not fit the module, or the module is not initialized.
@@ -81,17 +82,17 @@ class PlacedWeights:
 
     @contextmanager
     def placed(self) -> Iterator[None]:
-        """Put the state in place, and the module's own back on leaving."""
+        """Put the state in place, and restore the module's own on leaving."""
         own_data: dict[int, tuple[Tensor, Tensor]] = {}
         own_objects = [(slot, slot.store.get(slot.name, _ABSENT)) for slot, _ in self._objects]
-        # a cast of the weights that an outer autocast keeps is one of the other weights
+        # an outer autocast keeps casts of weights that are replaced now
         torch.clear_autocast_cache()
         try:
             for slot, value in self._values:
                 held = slot.store[slot.name]
                 if id(held) not in own_data:
                     own_data[id(held)] = held, held.data
-                    # what a forward pass writes to a buffer does not come back in the next one
+                    # clone a buffer, so that what a forward pass writes to it is gone in the next context
                     held.data = value if isinstance(held, nn.Parameter) else value.clone()
             for slot, loaded in self._objects:
                 slot.store[slot.name] = loaded
@@ -108,11 +109,11 @@ class PlacedWeights:
 
 
 def weights_of(module: nn.Module, state: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """Return what of a state is placed: no metrics, and nothing that `get_extra_state` gives.
+    """Return the part of a state that is placed: without metrics, and without what `get_extra_state` gives.
 
     Args:
-        module: whose weights they are, or could be.
-        state: of a file, under any names that `own_state` knows; None for the module's own, which is not copied.
+        module: the module that the weights belong to, or could belong to.
+        state: a file's state, under any names that `own_state` knows; None takes the module's own without a copy.
 
     Example:
         >>> {name: tuple(value.shape) for name, value in weights_of(nn.Linear(3, 2)).items()}
@@ -125,7 +126,7 @@ def weights_of(module: nn.Module, state: Mapping[str, Any] | None = None) -> Map
 
 
 def own_extras(module: nn.Module) -> dict[str, Any]:
-    """Return what of a module's state no explanation depends on, or is no tensor: metrics, and extra states."""
+    """Return the part of a module's state that is never placed: metrics, which no map depends on, and extra states."""
     metrics = tuple(f"{name}." for name, part in module.named_modules() if name and isinstance(part, Metric))
     return {
         name: value for name, value in module.state_dict().items() if name.startswith(metrics) or name.endswith(EXTRA)

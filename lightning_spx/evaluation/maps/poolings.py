@@ -1,4 +1,4 @@
-"""The ways a study pools an attribution: by pixel, by each segmenter's segments, and by the controls of each."""
+"""Pools attributions in all ways that a study compares: by pixel, by segments, and by the controls of segments."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class Pooling:
     """One way of pooling the study's attributions.
 
     Args:
-        name: as in the result's column `superpixels`.
-        kind: mean over `segments`, a Gaussian blur as wide as `segments`, or nothing.
-        segments: (N, H, W), also for the blur, which matches their number.
+        name: name in the column `superpixels` of the results.
+        kind: `segments` takes means over the segments, `blur` a Gaussian blur as wide as they are, `none` does nothing.
+        segments: (N, H, W); the blur takes its width from their number.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Pooling:
             images: which of the study's images these are.
 
         Returns:
-            (M * n, C, H, W), whose magnitudes are still to be taken.
+            Pooled values (M * n, C, H, W); magnitudes have yet to be taken.
         """
         values = attribution.abs() if order == BEFORE else attribution
         if self.kind == "none":
@@ -58,11 +58,11 @@ class Pooling:
         return blur_like(values, segments) if self.kind == "blur" else segment_pool(values, segments, "mean")
 
     def constant_on(self, images: slice) -> Tensor | None:
-        """The segments (n, H, W) on which every pooled map of the study's `images` is constant, if there are any."""
+        """Return the segments (n, H, W) on which all pooled maps of the study's `images` are constant, or None."""
         return self.segments[images] if self.kind == "segments" else None
 
     def num_segments(self) -> Tensor:
-        """Number of segments of each image, (N,); for pixels the number of pixels."""
+        """Count the segments of each image, (N,); without pooling, count its pixels."""
         if self.kind == "none":
             return torch.full((len(self.segments),), self.segments[0].numel())
         return num_segments(self.segments)
@@ -72,7 +72,7 @@ def pixel_pooling(like: Tensor) -> Pooling:
     """Return the pooling of the pixel row, which leaves maps as they are.
 
     Args:
-        like: (N, H, W) anything with the size of the images.
+        like: any tensor (N, H, W) with the size of the images.
     """
     return Pooling(PIXEL, "none", like)
 
@@ -81,11 +81,11 @@ def with_controls(name: str, own: Tensor, borrowed: Tensor, index: Tensor, seed:
     """List a segmenter's pooling and its four controls.
 
     Args:
-        name: of the segmenter in tables.
-        own: (N, H, W) its segments.
-        borrowed: (N, H, W) its segments of other images.
+        name: the segmenter's name in tables.
+        own: (N, H, W) the segmenter's segments of the images.
+        borrowed: (N, H, W) the segmenter's segments of other images.
         index: (N,) the images' numbers, which seed their Voronoi cells.
-        seed: of the study.
+        seed: the study's seed.
     """
     return [
         Pooling(name, "segments", own),
@@ -102,10 +102,10 @@ def make_poolings(
     """List the pixel row, each segmenter's row and its four controls.
 
     Args:
-        segments: (N, H, W) of each segmenter, by name; not empty.
+        segments: each segmenter's segments (N, H, W), by its name; not empty.
         index: (N,) the images' numbers, which seed their Voronoi cells.
         permutation: the derangement that says whose segments an image borrows.
-        seed: of the study.
+        seed: the study's seed.
     """
     lenders = torch.from_numpy(permutation)
     poolings = [pixel_pooling(next(iter(segments.values())))]
@@ -115,7 +115,9 @@ def make_poolings(
 
 
 def orders_of(superpixels: str, magnitudes: Sequence[Magnitude], non_negative: bool) -> Sequence[str]:
-    """Return the orders that give a row of their own; without pooling or without signs `either` stands for both.
+    """Return the orders that get rows of their own; if both give the same map, `either` stands for both.
+
+    Both give the same map without pooling, and for a method without signs.
 
     Args:
         superpixels: name of the pooling.
@@ -132,7 +134,7 @@ def orders_of(superpixels: str, magnitudes: Sequence[Magnitude], non_negative: b
 def in_orders(
     poolings: Iterable[Pooling], magnitudes: Sequence[Magnitude], non_negative: bool
 ) -> list[tuple[Pooling, str]]:
-    """Pair each pooling with every order of `orders_of`: a pair is a row of the results."""
+    """Pair each pooling with every order of `orders_of`; each pair is a row of the results."""
     return [(pooling, order) for pooling in poolings for order in orders_of(pooling.name, magnitudes, non_negative)]
 
 
@@ -147,15 +149,15 @@ def segment_images(
     """Segment all images with every segmenter, once.
 
     Args:
-        segmenters: by name; those that are `Cached` know images of a `source` by their places in it.
+        segmenters: segmenters by name; `Cached` ones recognize an image by its place in the `source`.
         images: (N, 3, H, W).
-        batch_size: images at a time.
-        device: where those segmenters compute that can.
+        batch_size: number of images segmented at a time.
+        device: the device on which segmenters compute if they can.
         source: what the images were taken from, as for `Cached.of_index`; empty if that is not known.
-        index: (N,) the images' places in it.
+        index: (N,) the images' places in the source.
 
     Returns:
-        (N, H, W) by name, on the CPU.
+        Segments (N, H, W) by the segmenters' names, on the CPU.
     """
 
     def segment(segmenter: Segmenter, here: slice) -> Tensor:

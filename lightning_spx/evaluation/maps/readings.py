@@ -1,4 +1,4 @@
-"""What a classifier's outputs say: whether they are logits or probabilities, the predicted class, its probability."""
+"""Reads a classifier's outputs: are they logits or probabilities, which class is predicted, how probable is it?"""
 
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
@@ -8,19 +8,19 @@ from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 
 
 def check_logits(output: object, name: str, num_images: int) -> Tensor:
-    """Return what a model has returned, if these are logits.
+    """Return a model's output if it has the type and shape of logits.
 
     Args:
-        output: of the model.
-        name: of the model, for the error.
-        num_images: that the model was given.
+        output: what the model returned.
+        name: the model's name, for the error.
+        num_images: number of images that the model was given.
 
     Returns:
-        (N, K) with K at least 2, or (N,) of a model with one output.
+        Logits (N, K) with K at least 2, or (N,) for a model with one output.
 
     Raises:
-        TypeError: it is no floating point tensor.
-        ValueError: it has another shape.
+        TypeError: the output is no floating point tensor.
+        ValueError: the output has another shape.
 
     Example:
         >>> import torch
@@ -32,7 +32,7 @@ def check_logits(output: object, name: str, num_images: int) -> Tensor:
     if not isinstance(output, Tensor) or not output.is_floating_point():
         kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
         raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
-    # a single column would always be the highest
+    # a single column would always be the highest, whatever the image
     if output.ndim not in (1, 2) or len(output) != num_images or (output.ndim == 2 and output.shape[1] < 2):
         raise ValueError(
             f"Expected {name} to return logits (N, K), K at least 2, or (N,) with N = {num_images}, "
@@ -42,11 +42,11 @@ def check_logits(output: object, name: str, num_images: int) -> Tensor:
 
 
 def are_given(outputs: Tensor, name: str) -> bool:
-    """Return whether outputs are probabilities already; a warning says so, as a single row may look so by chance.
+    """Return whether outputs are probabilities already; a warning says so, because one row may look so by chance.
 
     Args:
-        outputs: (N, K) or (N,), of all images.
-        name: of the network.
+        outputs: the outputs for all images, (N, K) or (N,).
+        name: the network's name, for the warning.
     """
     if not len(outputs):
         return False
@@ -78,7 +78,7 @@ def are_given(outputs: Tensor, name: str) -> bool:
 
 
 def predicted(outputs: Tensor, given: bool) -> Tensor:
-    """Return the predicted classes, (N,) int64, of outputs (N, K), or (N,) of a network with one output.
+    """Return the predicted classes, (N,) int64, for outputs (N, K), or (N,) from a network with one output.
 
     Example:
         >>> import torch
@@ -92,8 +92,8 @@ def probability_of(outputs: Tensor, target: Tensor, given: bool) -> Tensor:
     """Return the probabilities (N,) of the target classes.
 
     Args:
-        outputs: (N, K), or (N,) of a network with one output, which speaks of class 1.
-        target: (N,) int64.
+        outputs: (N, K), or (N,) from a network with one output, which stands for class 1.
+        target: the target classes, (N,) int64.
         given: whether the outputs are probabilities.
 
     Example:
@@ -105,5 +105,5 @@ def probability_of(outputs: Tensor, target: Tensor, given: bool) -> Tensor:
         return (outputs if given else outputs.softmax(1)).gather(1, target[:, None])[:, 0]
     if given:
         return outputs.where(target == 1, 1 - outputs)
-    # 1 - sigmoid(z), without cancellation
+    # sigmoid(-z) is 1 - sigmoid(z) without cancellation
     return outputs.where(target == 1, -outputs).sigmoid()

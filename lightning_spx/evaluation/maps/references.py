@@ -1,4 +1,4 @@
-"""The weights of another model of the same architecture, from a checkpoint: the references of comparisons."""
+"""Reads the reference of a comparison: a checkpoint with the weights of another model of the same architecture."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,15 +16,15 @@ def read_reference(checkpoint: Path, module: nn.Module) -> Mapping[str, Any]:
 
     Args:
         checkpoint: a file that `fit` has saved.
-        module: the model that it should fit.
+        module: the model that the weights must fit.
 
     Returns:
-        Weights and buffers on the CPU by their names in the module, or by older names that torch knows for them; those
-        under its own names of the module's types.
+        Weights and buffers on the CPU, by their names in the module or by older names that torch knows for them. Under
+        the module's own names, tensors have the types that they have in the module.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint, or does not fit the module.
+        ValueError: the file is no checkpoint, or does not fit the module.
     """
     state = weights_of(module, read_state_for(module, checkpoint))
     try:
@@ -32,7 +32,7 @@ def read_reference(checkpoint: Path, module: nn.Module) -> Mapping[str, Any]:
     except ValueError as error:
         raise ValueError(f"Expected the reference {checkpoint} to fit {type(module).__name__}, got {error}.") from error
     own = module.state_dict()
-    # it may have been trained in another precision
+    # the reference may have been trained in another precision
     values = {name: value.to(own[name].dtype) if _is_tensor(own, name) else value for name, value in state.items()}
     return with_versions(values, versions_of(state))
 

@@ -1,4 +1,4 @@
-"""Which images a study explains, read a shard at a time, and which of its models were not trained on which."""
+"""Samples the images that a study explains, reads them by shard, and says which model did not train on which."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -23,14 +23,15 @@ class SampledImages:
     """The images that every model of a study explains; they are read when they are needed.
 
     Args:
-        name: of the data set, in tables.
-        fingerprint: differs when the images do.
-        sample: gives the image of a number of `index`, as data sets do.
-        index: (N,) numbers in the test set, or under `folds` in the training pool.
-        label: (N,), or None for photos without labels.
-        num_classes: of the labels; 0 without.
+        name: name of the data set in tables.
+        fingerprint: text that differs when the images do.
+        sample: returns the sample that has a number of `index`, as a data set does.
+        index: (N,) the images' numbers in the test set, or under `folds` in the training pool.
+        label: (N,) the images' labels, or None for photos without labels.
+        num_classes: number of classes; 0 without labels.
         has_mask: whether each image has a mask of its object.
-        source: says what the images were taken from, so that segments can be kept by their numbers; empty: not known.
+        source: says what the images were taken from, so that segments can be cached by the images' numbers; empty if
+            that is not known.
     """
 
     name: str
@@ -48,17 +49,17 @@ class SampledImages:
 
     @cached_property
     def images(self) -> Tensor:
-        """All images, (N, 3, H, W), kept in memory from then on: for studies that do not work shard by shard."""
+        """Read all images, (N, 3, H, W), and keep them in memory, for studies that do not work shard by shard."""
         return self.read(range(len(self)))[0]
 
     def read(self, positions: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Read the images at some positions of `index`.
 
         Returns:
-            (n, 3, H, W) in [0, 1], and masks (n, H, W) bool where the images have them.
+            Images (n, 3, H, W) in [0, 1], and masks (n, H, W) bool, or None if the images have none.
 
         Raises:
-            ValueError: an image is not in [0, 1], or one has no mask where others have one.
+            ValueError: an image is not in [0, 1], or lacks the mask that others have.
         """
         images, mask = stacked([self.sample(int(self.index[position])) for position in positions])
         if self.has_mask and mask is None:
@@ -69,14 +70,14 @@ class SampledImages:
         """Return the labels at some positions of `index`.
 
         Raises:
-            ValueError: there are none.
+            ValueError: the images have no labels.
         """
         if self.label is None:
             raise ValueError(f"Expected images of {self.name} with labels, got photos without.")
         return self.label[positions]
 
     def held_out(self, split: Split, num_models: int) -> Tensor | None:
-        """Which model did not train on which image, (M, N) bool; None where no model saw any of them."""
+        """Return which model did not train on which image, (M, N) bool, or None if no model saw any of them."""
         if split.plan != "folds":
             return None
         index = self.index.numpy()
@@ -85,14 +86,14 @@ class SampledImages:
 
 
 def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledImages:
-    """Draw the images to explain, class by class: of the test set, or under `folds` of the training pool.
+    """Draw the images to explain, class by class, from the test set, or under `folds` from the training pool.
 
     Raises:
-        ValueError: there are fewer images, or the first one is not in [0, 1].
+        ValueError: there are fewer images than `num_images`, or the first one is not in [0, 1].
     """
     kind, source = ("pool", data.pool()) if data.plan == "folds" else ("test", data.test())
     index = stratified_draw(source.labels, num_images, seed)
-    # the study would refuse every image like the first one: refuse before it begins
+    # the study would refuse all images if the first one has a wrong range, so check it before the study begins
     has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
     fingerprint = data.fingerprint()
     return SampledImages(
@@ -111,13 +112,13 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> Sa
     """Read some of the photos that a user names, spread over the list; they are held in memory and have no labels.
 
     Raises:
-        FileNotFoundError: a photo is not there.
+        FileNotFoundError: a photo does not exist.
         ValueError: there are fewer photos than `num_images`, or one cannot be read.
     """
     paths = find_images(photos)
     if len(paths) < num_images:
         raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
-    # spread over the list, which is often sorted by class
+    # the list is often sorted by class, so choose photos from all of it
     chosen = [paths[position] for position in spread_positions(len(paths), num_images)]
     # shards are made for all of them: a photo that is left out would be missing in the last one
     found = read_images(chosen, image_size, strict=True)
@@ -134,17 +135,17 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> Sa
 def sample_images(
     data: ImageDataModule, photos: Sequence[str] | None, image_size: int, num_images: int, seed: int
 ) -> SampledImages:
-    """Read photos if there are any, else draw from the data.
+    """Read photos if the user names any; otherwise draw images from the data.
 
     Args:
-        data: of the study, unless there are photos.
+        data: the study's data, which photos replace.
         photos: files, folders and patterns.
         image_size: side of the photos in pixels.
-        num_images: of the study.
-        seed: of the draw.
+        num_images: number of images to read or draw.
+        seed: seeds the draw.
 
     Raises:
-        FileNotFoundError: a photo is not there.
+        FileNotFoundError: a photo does not exist.
         ValueError: there are fewer images than `num_images`, or the first one of the data is not in [0, 1].
     """
     return sample_photos(photos, image_size, num_images) if photos else draw_images(data, num_images, seed)
@@ -157,7 +158,7 @@ def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
         ValueError: an image is not in [0, 1].
     """
     images = torch.stack([item["image"] for item in items])
-    if not (images.min() >= 0 and images.max() <= 1):  # a NaN is neither
+    if not (images.min() >= 0 and images.max() <= 1):  # false for a NaN
         raise ValueError(
             f"Expected images in [0, 1], got {images.min():.3g} to {images.max():.3g}: normalize inside the model."
         )
@@ -166,7 +167,7 @@ def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
 
 
 def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:
-    """Keep the splits of all repeats, or compare them with those that an earlier start has kept.
+    """Save the splits of all repeats, or compare them with those that an earlier start has saved.
 
     Raises:
         ValueError: the file was edited, or holds other splits.

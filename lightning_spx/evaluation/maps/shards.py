@@ -1,4 +1,4 @@
-"""The images of a study in shards: what is explained, compared and written at a time, by whichever process."""
+"""Divides a study's images into shards; any process can explain, compare and write one without the others."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Shard:
-    """Some of the images of a study, which nothing outside of them has a part in.
+    """Some of a study's images, whose results depend on no other image.
 
     Args:
-        number: of the shard.
-        positions: (n,) of its images among those of the study, sorted.
-        permutation: (n,) a derangement: the null values and the borrowed segments of the shard's image i are those of
-            its image permutation[i].
+        number: number of the shard.
+        positions: (n,) the positions of its images among the study's, sorted.
+        permutation: (n,) a derangement: image i of the shard is mismatched with image permutation[i] of the shard and
+            borrows its segments.
     """
 
     number: int
@@ -23,15 +23,16 @@ class Shard:
 
 
 def make_shards(num_images: int, shard_size: int, seed: int) -> list[Shard]:
-    """Deal the images of a study to shards by chance, so that each has images of all classes.
+    """Deal a study's images to shards at random, so that each gets images of all classes.
 
     Args:
-        num_images: of the study.
-        shard_size: images of a shard, at least; it has less than twice as many, unless there are fewer in all.
-        seed: of the study.
+        num_images: number of images in the study.
+        shard_size: least number of images in a shard. A shard has fewer only if the study does, and always fewer than
+            twice as many.
+        seed: the study's seed.
 
     Raises:
-        ValueError: `shard_size` or `num_images` is below 2: an image needs another one to be mismatched with.
+        ValueError: `shard_size` or `num_images` is below 2, but an image needs another one to be mismatched with.
 
     Example:
         >>> [shard.positions.tolist() for shard in make_shards(5, shard_size=2, seed=0)]
@@ -53,12 +54,12 @@ def derangement(num_images: int, seed: int, shard: int = 0) -> NDArray[np.int64]
     """Draw a permutation of a shard's images that leaves none in its place (one cycle; Sattolo 1986).
 
     Args:
-        num_images: of the shard.
-        seed: of the study.
+        num_images: number of images in the shard.
+        seed: the study's seed.
         shard: number of the shard.
 
     Raises:
-        ValueError: with fewer than two images there is none.
+        ValueError: there are fewer than two images, so none can change its place.
 
     Example:
         >>> derangement(4, seed=0).tolist()

@@ -106,13 +106,13 @@ def roar(
     # which share this process runs is not a setting of the study
     config = {name: value for name, value in config.items() if name != "unit"}
 
-    shared = unit is not None and unit != COLLECT  # with others, which do the rest
+    shared = unit is not None and unit != COLLECT  # other starts do the rest
     base = StudyModel(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
     given = checkpoint_hashes([base])
     recipe = TrainingRecipe(data, model, trainer, seed)
-    lead = trainer()  # trains nothing: it knows the device and the loggers, and sets what the record says
+    lead = trainer()  # trains nothing: it knows device and loggers, and making it sets what the record says
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config, shared=shared)
     identity = {
@@ -124,7 +124,7 @@ def roar(
     }
     record = RunRecord.open(run, identity, shared=shared)
     if any(not each.path(run).is_file() for each in chosen):
-        # the others need these too, and wait for whoever makes them
+        # other starts need the checkpoint and the ranks too, and wait for the start that makes them
         with run.claim(base.name, wait=True):
             file = obtain_checkpoint(base, run, recipe)
         device = lead.strategy.root_device
@@ -135,7 +135,7 @@ def roar(
             rank_images(run, data, images, network, orders, settings)
             color = mean_color(run, data, pool)
         record.lap("rank pixels")
-        wait_for_all()  # until who writes has written
+        wait_for_all()  # wait until the writing process is done
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
             with run.claim(each.name):
                 if not each.path(run).is_file():

@@ -1,4 +1,4 @@
-"""The orders in which pixels are removed: by chance, by Sobel edges, by maps of methods, pooled ones and controls."""
+"""Ranks pixels for removal: at random, by Sobel edges, and by the methods' maps, pooled maps and controls."""
 
 import os
 from collections.abc import Mapping
@@ -38,8 +38,8 @@ class Order:
 
     Args:
         method: name of a method, `random` or `sobel`.
-        superpixels: as in the result's column.
-        magnitude: as in the result's column.
+        superpixels: entry in the column `superpixels` of the results.
+        magnitude: entry in the column `magnitude` of the results.
     """
 
     method: str
@@ -48,11 +48,11 @@ class Order:
 
     @property
     def name(self) -> str:
-        """Unique, fit for a file."""
+        """Return a unique name that is valid in file names."""
         return file_name(f"{self.method}_{self.superpixels}_{self.magnitude}")
 
     def path(self, run: RunFolder) -> Path:
-        """Where a run keeps the ranks of all images."""
+        """Return the file in which a run keeps the ranks of all images."""
         return run.path / "ranks" / f"{self.name}.npy"
 
 
@@ -75,7 +75,7 @@ class ModifiedImages:
     """The images whose pixels are removed: those a model trains and validates on, then the test images.
 
     Args:
-        pool: their positions in the training pool.
+        pool: positions in the training pool of the images for training and validation.
         num_test: number of test images.
     """
 
@@ -100,10 +100,10 @@ class RankingSettings:
     """How pixels are ranked.
 
     Args:
-        methods: by their names in tables.
-        segmenters: by their names in tables.
-        batch_size: images at a time.
-        seed: of chance, ties and controls.
+        methods: attribution methods by their names in tables.
+        segmenters: segmenters by their names in tables.
+        batch_size: number of images ranked at a time.
+        seed: seeds the random order, ties and controls.
     """
 
     methods: Mapping[str, Attribution]
@@ -122,22 +122,22 @@ def rank_images(
 ) -> None:
     """Write the ranks of all images for every order that has no file yet, a batch at a time.
 
-    Each label is explained; gradients are computed once for each method.
+    The model explains each image's label; gradients are computed once for each method.
 
     Args:
         run: receives `ranks/`.
-        data: of the study.
-        images: which are modified.
-        model: in evaluation mode, on its device.
-        orders: of `list_orders`.
-        settings: of the ranking.
+        data: the study's data.
+        images: the images whose pixels are ranked.
+        model: the model to explain, in evaluation mode and on its device.
+        orders: orders as `list_orders` gives them.
+        settings: how pixels are ranked.
     """
     missing = [order for order in orders if not order.path(run).is_file()]
     if not missing or not is_writer():
         return
     size = data.image_size
     kind = np.uint16 if size**2 <= np.iinfo(np.uint16).max + 1 else np.uint32
-    # several processes of a job array may find nothing here and write the same; each has a file of its own until then
+    # several jobs of an array may find no ranks and write the same ones: each writes a file of its own and renames it
     process = uuid4().hex
     parts = {order: order.path(run).with_name(f".{order.name}.{process}.part.npy") for order in missing}
     (run.path / "ranks").mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ def rank_images(
 
 
 def reserve(path: Path) -> None:
-    """Have the disk keep room for all bytes of a file: one that is mapped, on a full disk, ends the process."""
+    """Reserve room on the disk for all bytes of a file, because a mapped file on a full disk ends the process."""
     # macOS has no such call
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as handle:
@@ -176,7 +176,7 @@ def reserve(path: Path) -> None:
 
 
 def _baselines(photos: Tensor) -> dict[Order, Tensor]:
-    # equal scores are ranked by chance
+    # equal scores are ranked at random, so zeros give a random order
     nothing = torch.zeros(len(photos), *photos.shape[2:])
     return {Order(RANDOM, PIXEL, EITHER): nothing, Order(SOBEL, PIXEL, EITHER): sobel(photos)}
 
@@ -204,7 +204,7 @@ def _poolings(
     segmenters: Mapping[str, Segmenter],
     seed: int,
 ) -> dict[str, Pooling]:
-    """The poolings of a batch; borrowed segments are those of images outside of it."""
+    """Return the poolings of a batch by name; borrowed segments come from images that may be outside of it."""
     poolings = [pixel_pooling(photos[:, 0])]
     if segmenters:
         lenders, _ = images.read(data, permutation[rows])
@@ -215,10 +215,10 @@ def _poolings(
 
 
 def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
-    """Map the ranks of all images, `(N, H, W)`, from their file.
+    """Map the file with the ranks of all images, `(N, H, W)`, into memory.
 
     Raises:
-        ValueError: the file is damaged; names it.
+        ValueError: the file is damaged; the error names it.
     """
     path = order.path(run)
     ranks = read_array(path, mapped=True)
@@ -228,7 +228,7 @@ def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
 
 
 def mean_color(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Return the mean of the training images, computed once and kept in the run folder."""
+    """Return the mean color of the training images, which is computed once and kept in the run folder."""
     path = run.path / "ranks" / "mean.npy"
     if not path.is_file() and is_writer():
         total = torch.zeros(3, dtype=torch.float64)

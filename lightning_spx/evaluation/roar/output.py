@@ -18,9 +18,9 @@ def report_roar(run: RunFolder, results: pd.DataFrame, num_classes: int, loggers
 
     Args:
         run: receives `results.csv`, `verdicts.json` and `figures/`.
-        results: rows of `roar_results`.
+        results: rows as `roar_results` gives them.
         num_classes: number of classes in the data.
-        loggers: of the Trainer; none is fine.
+        loggers: the Trainer's loggers; there may be none.
     """
     first = results.iloc[0]
     kind = str(first["metric"]).partition("_")[0].upper()

@@ -1,4 +1,4 @@
-"""The trainings of a remove-and-retrain study: each is resumable, and runs alone on any machine."""
+"""Runs the trainings of a remove-and-retrain study; each can be resumed, and can run alone on any machine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ UNTOUCHED = Order("none", PIXEL, EITHER)
 
 @dataclass(frozen=True)
 class Retraining:
-    """One training.
+    """One training on images with removed pixels.
 
     Args:
-        order: in which pixels are removed; `UNTOUCHED` for 0 %.
-        percentage: of the pixels that is removed.
+        order: the order in which pixels are removed; `UNTOUCHED` for 0 %.
+        percentage: percentage of the pixels to remove.
         seed: number of the seed.
     """
 
@@ -38,18 +38,18 @@ class Retraining:
 
     @property
     def name(self) -> str:
-        """Unique, fit for a file."""
+        """Return a unique name that is valid in file names."""
         return f"{self.order.name}_{self.percentage:g}percent_seed{self.seed}"
 
     def path(self, run: RunFolder) -> Path:
-        """The file of its result."""
+        """Return the file with the training's result."""
         return run.path / "units" / f"{self.name}.json"
 
     def accuracy(self, run: RunFolder) -> float:
         """Return the test accuracy of a finished training.
 
         Raises:
-            ValueError: its file is damaged; names it.
+            ValueError: its file is damaged; the error names it.
         """
         path = self.path(run)
         accuracy = read_json(path).get("accuracy")
@@ -59,7 +59,7 @@ class Retraining:
 
 
 def list_retrainings(orders: Sequence[Order], percentages: Sequence[float], num_seeds: int) -> list[Retraining]:
-    """List all trainings, those without removal first; every job array sees the same order.
+    """List all trainings, first those without removal; every job of an array gets the same list.
 
     Example:
         >>> len(list_retrainings([Order("random", "pixel", "either")], [10.0, 50.0], 3))
@@ -72,12 +72,12 @@ def list_retrainings(orders: Sequence[Order], percentages: Sequence[float], num_
 
 @dataclass(frozen=True)
 class Removal:
-    """Of which images pixels are removed, and what takes their place.
+    """Which images lose pixels, and what replaces those.
 
     Args:
-        images: which are modified.
-        color: of removed pixels.
-        keep: keep the first pixels of an order and remove the last (KAR).
+        images: the images to modify.
+        color: color that replaces removed pixels.
+        keep: whether to keep the first pixels of an order and remove the last (KAR).
     """
 
     images: ModifiedImages
@@ -88,22 +88,22 @@ class Removal:
 def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, removal: Removal) -> None:
     """Train a network on modified images, test it on modified images and write its accuracy.
 
-    All orders share their seeds: initial weights, order of images and augmentation of seed s are the same for each.
+    All orders share their seeds: with seed s, each has the same initial weights, order of images and augmentation.
 
     Args:
-        retraining: which.
+        retraining: the training to run.
         run: receives `units/<name>.json`.
-        recipe: of the study.
-        removal: of pixels.
+        recipe: how the study's networks are trained.
+        removal: the images that lose pixels, and what replaces those.
     """
-    # untouched are the images in the random order with zero pixels removed
+    # the untouched images are those of the random order with zero pixels removed
     untouched = retraining.order == UNTOUCHED
     ranks = load_ranks(run, Order(RANDOM, PIXEL, EITHER) if untouched else retraining.order)
     count = round(retraining.percentage / 100 * ranks.shape[1] * ranks.shape[2])
     data, images = recipe.data, removal.images
     kept = len(images.pool)
     how = (count, removal.color, removal.keep)
-    # the same images whatever the seed, which a part drawn with another seed would not be
+    # take the same images for every seed; a part drawn with another seed would have other ones
     own = data.with_images(
         RemovedPixels(data.pool(), images.pool, ranks[:kept], *how),
         RemovedPixels(data.test(), np.arange(images.num_test), ranks[kept:], *how),

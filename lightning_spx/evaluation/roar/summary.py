@@ -1,4 +1,4 @@
-"""Accuracies of all units -> rows of `results.csv` with the gain over controls, and sentences."""
+"""Sums up the accuracies of all trainings in rows of `results.csv`, with the gain over controls, and in sentences."""
 
 from collections.abc import Sequence
 
@@ -19,20 +19,20 @@ ONE_SEED = "none: one seed"
 def roar_results(
     run: RunFolder, units: Sequence[Retraining], dataset: str, network: str, num_images: int, removal: str
 ) -> pd.DataFrame:
-    """Tabulate accuracies, a row for each order and percentage; the order `none` is the untouched data.
+    """Tabulate accuracies, a row for each order and percentage; the order `none` stands for the untouched data.
 
-    The gain of an S- row is by how much its accuracy is below (`kar`: above) the best control's, paired by seed.
+    The gain of an S- row says how far its accuracy is below the best control's (`kar`: above it), paired by seed.
 
     Args:
-        run: holds the units' results.
-        units: all of them, finished.
+        run: holds the results of the trainings.
+        units: all trainings of the study, finished.
         dataset: name of the data set.
         network: name of the network.
-        num_images: test images.
+        num_images: number of test images.
         removal: `roar` or `kar`.
 
     Returns:
-        Rows with the columns of `results.csv`; intervals are Student's over seeds, missing with one seed.
+        Rows with the columns of `results.csv`; intervals are Student's over seeds, and missing with one seed.
     """
     sign = 1 if removal == "kar" else -1
     accuracies: dict[tuple[Order, float], list[float]] = {}
@@ -68,7 +68,7 @@ def roar_results(
             gains = {name: mean_interval(sign * (np.array(values) - np.array(same))) for name, same in controls.items()}
             best = min(gains, key=lambda name: gains[name][0])
             row |= {"best_control": best, "gain": gains[best][0]}
-            # better than each control: the smallest lower limit
+            # to be better than each control, the smallest lower limit must be above zero
             row |= {"gain_low": min(gain[1] for gain in gains.values())}
             row |= {"gain_high": min(gain[2] for gain in gains.values())}
         rows.append(row)
@@ -76,7 +76,7 @@ def roar_results(
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Return the mean and Student's 95 % interval; no interval for one value.
+    """Return the mean and Student's 95 % interval, which is NaN for a single value.
 
     Example:
         >>> [round(value, 3) for value in mean_interval([0.4, 0.5, 0.6])]
@@ -91,11 +91,11 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, f
 
 
 def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
-    """Say what is left of the accuracy for each order, and what the S- maps add to their controls.
+    """Say what accuracy each order leaves, and what the S- maps add to their controls.
 
     Args:
-        results: of `roar_results`.
-        num_classes: of the data.
+        results: rows as `roar_results` gives them.
+        num_classes: number of classes in the data.
     """
     kar = str(results["metric"].iloc[0]).startswith("kar")
     word = "kept (high is good)" if kar else "removed (low is good)"

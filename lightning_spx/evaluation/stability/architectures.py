@@ -1,4 +1,4 @@
-"""Agreement between architectures: networks that a user names explain the same photos on one common grid."""
+"""Measures agreement between architectures: the networks that a user names explain the same photos on one grid."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ from lightning_spx.evaluation.training.study_models import StudyModel
 
 DEFAULT_SIZE = 224
 
-# what the networks explain
+# words that say what the networks explain
 PREDICTION = "each network explains its own prediction"
 LABEL = "all explain the label"
 LIKELIEST = "all explain the class of the highest mean probability"
@@ -40,22 +40,22 @@ def architectures(
 ) -> Path:
     """Explain the same images with every network and tabulate how far each pair of them agrees.
 
-    All maps are gradients with respect to the pixels of one grid: a network of another size resizes the image as its
+    All maps are gradients with respect to the pixels of one grid: a network of another size resizes the image in its
     first layer, and the chain rule brings its map to the grid.
 
     Args:
-        start: of the study.
+        start: this start of the study.
         data: the images, unless there are photos.
-        networks: two or more.
-        photos: files, folders and patterns; None for `data`.
-        image_size: side of the grid; None: the largest that a network takes.
+        networks: two or more networks.
+        photos: files, folders and patterns; None takes images from `data`.
+        image_size: side of the grid in pixels; None takes the networks' largest `image_size`, or 224 if none has one.
 
     Returns:
         The run folder.
 
     Raises:
-        ValueError: fewer than two networks, one takes no images of its size, or they tell other classes apart.
-        FileNotFoundError: a file is not there.
+        ValueError: there are fewer than two networks, one does not take images of its size, or their classes differ.
+        FileNotFoundError: a file does not exist.
     """
     if len(networks) < 2:
         raise ValueError(f"Expected at least 2 `models` to compare, got {len(networks)}.")
@@ -101,21 +101,21 @@ def architectures(
 
 
 def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: int) -> None:
-    """Try an image on every network, before a study begins.
+    """Try an image on every network before a study begins.
 
     Args:
-        models: by name.
+        models: the networks by name.
         image: (1, 3, H, W).
-        num_classes: of the data; 0 where unknown.
+        num_classes: number of classes of the data; 0 if it is unknown.
 
     Raises:
         TypeError: a network returns no floating point tensor.
-        ValueError: a network takes no such image, returns no logits, or they tell different numbers of classes apart.
+        ValueError: a network does not take the image or returns no logits, or the numbers of classes differ.
     """
     counts = {}
     for name, model in models.items():
         output = output_of(name, model, image)
-        # the class of the highest mean probability is one of several
+        # refuse a single output: the class with the highest mean probability must be one of several
         if isinstance(output, Tensor) and output.ndim != 2:
             raise ValueError(f"Expected {name} to return logits of shape (N, K), got shape {tuple(output.shape)}.")
         counts[name] = check_logits(output, name, len(image)).shape[1]
@@ -132,7 +132,7 @@ def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: Stu
         parts = []
         for start in range(0, len(images), settings.batch_size):
             with torch.no_grad():
-                # a copy, as a network may write to what it is given, and the others see the same images
+                # pass a copy, because a network may write to its input, and the others need the same images
                 logits = model(images[start : start + settings.batch_size].to(settings.device, copy=True))
             parts.append(logits.softmax(1).cpu())
         total = total + torch.cat(parts)

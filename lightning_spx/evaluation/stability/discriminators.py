@@ -1,4 +1,4 @@
-"""The discriminators of a CycleGAN as models of a study: which images they judge, and how well."""
+"""Lets a study explain the discriminators of a CycleGAN: draws the images that they judge, and measures how well."""
 
 import numpy as np
 import torch
@@ -12,15 +12,15 @@ from lightning_spx.models.judge import load_judge
 from lightning_spx.runs.folder import RunFolder
 
 DOMAIN = {"discriminator_a": 0, "discriminator_b": 1}
-# between the scores that a discriminator is trained to give, 0 for translated and 1 for real images
+# midway between the scores that a discriminator is trained to give: 0 for translated and 1 for real images
 REAL_ABOVE = 0.5
 
 
 def draw_real(data: ImageDataModule, part: Part, num_images: int, seed: int) -> SampledImages:
-    """Draw real images of the set that a discriminator judges; their label is 1, real.
+    """Draw real images of the set that a discriminator judges; their label is 1, which means real.
 
     Raises:
-        ValueError: the data are not two sets of images, or hold fewer.
+        ValueError: the data are not two sets of images, or hold fewer such images than `num_images`.
     """
     if not isinstance(data, UnpairedDataModule):
         raise ValueError(f"Expected `data` to be UnpairedDataModule for `part`, got {type(data).__name__}.")
@@ -43,11 +43,11 @@ def draw_real(data: ImageDataModule, part: Part, num_images: int, seed: int) -> 
 def discriminator_facts(
     model: StudyModel, run: RunFolder, recipe: TrainingRecipe, part: Part, batch_size: int, device: torch.device
 ) -> dict[str, object]:
-    """Say how well a discriminator tells real test images from those that its generator, if there, has translated."""
+    """Measure how well a discriminator tells real test images from those that its generator, if any, translated."""
     judge = load_judge(checkpoint_file(model, run), part, recipe.model)
     described = describe(model, run)
     if judge.cyclegan is None:
-        # no generator, so nothing is translated
+        # without a generator, nothing can be translated
         return {**described, "network": f"original CycleGAN {part}"}
     cyclegan = judge.cyclegan.to(device)
     score = PatchScore(judge.discriminator).eval()

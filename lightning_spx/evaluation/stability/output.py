@@ -43,14 +43,14 @@ def report_stability(
         blank: share of compared pairs of maps that contain a constant map, by (method, superpixels).
         methods: names of the methods.
         names: names of the models of one repeat.
-        said: sentences for console and page that the results alone do not say.
-        loggers: of the Trainer; none is fine.
+        said: sentences for console and page that do not follow from the results alone.
+        loggers: the Trainer's loggers; there may be none.
     """
     if said:
         run.write_json(NOTES_FILE, list(said))
     printed: list[Table | str] = [*said]
     for metric, setting in _numbers(results):
-        # of the stages of a sanity check only the last one is printed
+        # print only the last stage of a sanity check
         if metric in ("saliency_ssim", "mege", *LOCALIZATION) or setting == FULLY_RANDOMISED:
             printed.append(stability_table(results, metric, setting))
     if len(names) > 2:
@@ -62,7 +62,7 @@ def report_stability(
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the metrics of a study with their settings, in their order."""
+    """Return the metrics of a study with their settings, in the order of the rows."""
     return list(dict.fromkeys(zip(results["metric"], results["setting"], strict=True)))
 
 

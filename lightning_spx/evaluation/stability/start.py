@@ -1,4 +1,4 @@
-"""One start of a stability study, whatever its models: the run that it opens, and what it explains of it."""
+"""One start of a stability study, for models of any kind: it opens the run and explains its share of the images."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -20,15 +20,15 @@ from lightning_spx.runs.settings import important_settings
 
 @dataclass(frozen=True)
 class StudyStart:
-    """What a start of a study is asked for, before its models are known.
+    """What a start of a study is asked to do, before its models are known.
 
     Args:
-        settings: of the study.
-        num_images: that are explained.
-        shards: of these images.
+        settings: the study's settings.
+        num_images: number of images to explain.
+        shards: the shards of these images.
         target: explain the label or each model's prediction.
-        launch: what of the work is done here.
-        loggers: of the Trainer.
+        launch: which part of the work this start does.
+        loggers: the Trainer's loggers.
         out: run folder, or None for the default one.
         config: complete settings.
     """
@@ -43,10 +43,10 @@ class StudyStart:
     config: Mapping[str, Any]
 
     def open_run(self, dataset: str) -> RunFolder:
-        """Open the run folder, made anew or taken up again.
+        """Create the run folder, or open an existing one to resume its run.
 
         Args:
-            dataset: name of the data set, of which a default folder is named.
+            dataset: name of the data set, after which a default folder is named.
 
         Raises:
             ValueError: the folder holds a run of other settings, or another start works on it.
@@ -55,16 +55,16 @@ class StudyStart:
         return open_run_folder(folder, self.config, shared=self.launch.shares)
 
     def identity(self, fingerprint: str, other: Mapping[str, object]) -> dict[str, object]:
-        """Return what must be the same at every start of a study, plain values.
+        """Return the plain values that must be the same at every start of a study.
 
         Args:
-            fingerprint: of the images.
-            other: facts, such as the hashes of weights.
+            fingerprint: fingerprint of the images.
+            other: further facts, such as the hashes of weights.
         """
         return {"command": "stability", "seed": self.settings.seed, "fingerprint": fingerprint, **other}
 
     def open_record(self, run: RunFolder, identity: Mapping[str, object]) -> RunRecord:
-        """Start the run's record, or go on with that of an earlier start.
+        """Begin the run's record, or continue the one of an earlier start.
 
         Raises:
             ValueError: the earlier start had another identity.
@@ -72,13 +72,13 @@ class StudyStart:
         return RunRecord.open(run, identity, shared=not self.launch.collects)
 
     def round_name(self, identity: Mapping[str, object], *weights: object) -> str:
-        """Write what the numbers of a round depend on as one text; it is kept with the values."""
+        """Write the facts that a round's numbers depend on as one text, which is kept with the values."""
         return study_name(important_settings(self.config), identity, *weights)
 
     def explain(self, study: Study) -> bool:
-        """Explain what this start has to, or has to hand out, and say whether it is to conclude the study.
+        """Explain this start's shards, or hand them out, and return whether this process is to conclude the study.
 
-        The one process that writes concludes it, of a start that collects.
+        Only the writing process of a start that collects concludes it.
         """
         shards = range(len(study.shards))
         self.launch.hand_out(shards, lambda number: bool(study.missing([number])))

@@ -1,7 +1,7 @@
-"""What a study does for each repeat: every model explains the same images once, and every pair is compared.
+"""Runs each repeat of a study: every model explains the same images once, and every pair of models is compared.
 
-Images go through in shards that know nothing of one another. So memory holds one shard, however many images there are,
-and any process on any machine can take any shard.
+Images are worked on in shards that do not depend on one another. So memory holds one shard, however many images there
+are, and any process on any machine can take any shard.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,19 +37,19 @@ from lightning_spx.superpixels import Segmenter
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What every kind of stability study is told.
+    """The settings of a stability study of any kind.
 
     Args:
-        methods: by their names in tables.
-        segmenters: by their names in tables.
+        methods: attribution methods by their names in tables.
+        segmenters: segmenters by their names in tables.
         magnitudes: orders of pooling and taking magnitudes.
-        distances: of MeGe and ReCo.
+        distances: distances that MeGe and ReCo use.
         shared_noise: whether all models draw the same noise.
-        batch_size: images at a time.
-        device: of the models.
-        seed: of the nulls and controls.
-        sanity_stages: of the cascading randomisation; 0 for no sanity checks.
-        num_resamples: of the bootstrap.
+        batch_size: number of images explained at a time.
+        device: the models' device.
+        seed: seeds nulls, controls, randomized weights and bootstrap.
+        sanity_stages: number of stages in which a sanity check randomizes a model; 0 for no sanity checks.
+        num_resamples: number of bootstrap resamples.
     """
 
     methods: Mapping[str, Attribution]
@@ -70,9 +70,9 @@ class Round:
 
     Args:
         members: the models.
-        load: gives a model, in evaluation mode.
+        load: returns a model in evaluation mode.
         held_out: (M, N) which model did not train on which image, or None if no model saw any.
-        name: of settings, data and weights, kept with the values.
+        name: text that identifies settings, data and weights, and is kept with the values.
     """
 
     members: Sequence[StudyModel]
@@ -87,9 +87,9 @@ class ShardImages:
 
     Args:
         images: (n, 3, H, W) in [0, 1].
-        mask: (n, H, W) bool, or None.
-        segments: (n, H, W) of each segmenter.
-        poolings: of the maps of these images.
+        mask: (n, H, W) bool, the masks of the images' objects, or None.
+        segments: each segmenter's segments (n, H, W), by its name.
+        poolings: the ways in which maps of these images are pooled.
     """
 
     images: Tensor
@@ -106,12 +106,12 @@ class Study:
         run: receives the per-image values and the examples.
         record: receives the seconds of each stage.
         drawn: the images.
-        shards: of these images.
+        shards: the shards of these images.
         rounds: the repeats.
-        settings: of the study.
+        settings: the study's settings.
         target: explain the label, each model's prediction, or the one output that each model has.
-        threshold: between the two predictions of models with one output.
-        localization_setting: what rows of localisation have as their setting.
+        threshold: for models with one output; outputs above it mean class 1, all others class 0.
+        localization_setting: entry of the localization rows in the column `setting`.
     """
 
     run: RunFolder
@@ -135,12 +135,12 @@ class Study:
         ]
 
     def missing(self, shards: Sequence[int]) -> list[Block]:
-        """List the blocks of some shards, by their numbers, that are still to be made."""
+        """List the blocks of some shards, given by number, that have yet to be made."""
         wanted = set(shards)
         return [block for block in self.blocks() if block.shard in wanted and block.is_missing(self.run)]
 
     def explain(self, shards: Sequence[int]) -> None:
-        """Explain and compare the models on some shards, shared out over the processes; finished blocks stay."""
+        """Explain and compare the models on some shards, divided among the processes; finished blocks are kept."""
         blocks = self.missing(shards[process_number() :: num_processes()])
         sizes = [len(self.shards[block.shard].positions) for block in blocks]
         counts = [len(self.rounds[block.repeat].members) for block in blocks]
@@ -195,7 +195,7 @@ class Study:
         position: int,
         network: nn.Module,
     ) -> Tensor:
-        """Explain every image with a network in the place of one model, (n, 3, H, W): one pass, whatever is pooled."""
+        """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings."""
         settings = self.settings
         own = method if settings.shared_noise else reseed(method, models[position].number)
         size, device = settings.batch_size, settings.device
@@ -221,7 +221,7 @@ class Study:
             model_offset=next(iter(numbered)),
         )
         values = compare(attributions, here.poolings, known, comparison, settings.distances)
-        # `per_image` is written last: its presence says that all of the block's files are there
+        # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:
             stages = settings.sanity_stages
             sanity = sanity_values(numbered, attributions, here.poolings, known, comparison, stages, explained)
@@ -237,7 +237,7 @@ class Study:
         self.record.count(f"compare {block.method}")
 
     def _read(self, shard: Shard) -> ShardImages:
-        """Read and segment the images of a shard, unless the last repeat has ended with it."""
+        """Read and segment the images of a shard, unless it is the one that was read last."""
         if shard.number not in self._latest:
             self._latest.clear()
             settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
@@ -258,6 +258,6 @@ class Study:
 
 
 def _progress() -> Progress:
-    """A bar with the images that are done, times methods and models, and the time that is left."""
+    """Return a bar with the number of finished images, times methods and models, and the time that is left."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True, disable=not is_writer())

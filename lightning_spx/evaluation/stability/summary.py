@@ -1,4 +1,4 @@
-"""The per-image values of a finished stability study -> `results.csv`, figures, tables and loggers."""
+"""Sums up the per-image values of a finished stability study in `results.csv`, figures, tables and loggers."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -23,18 +23,18 @@ def conclude(
     loggers: Sequence[Logger],
     said: Sequence[str] = (),
 ) -> None:
-    """Summarize what a study has measured, by whichever starts.
+    """Summarize the values of a study, whichever starts measured them.
 
     Args:
-        study: all of whose blocks are on disk.
-        dataset: name in tables.
-        models: what they are, in tables.
-        names: of the models of one repeat, in figures.
-        loggers: of the Trainer; none is fine.
-        said: sentences to print first and to keep for the page; none for a study whose page makes its own.
+        study: a study whose blocks are all on disk.
+        dataset: name of the data set in tables.
+        models: words for the models in tables.
+        names: names in figures, one for each model of a repeat.
+        loggers: the Trainer's loggers; there may be none.
+        said: sentences to print first and to keep for the page, which computes the verdict itself.
 
     Raises:
-        ValueError: a block is damaged, or of other settings, data or weights; names its file.
+        ValueError: a block is damaged, or belongs to other settings, data or weights; the error names its file.
     """
     run, settings = study.run, study.settings
     kinds: list[Kind] = ["per_image"]
@@ -58,7 +58,7 @@ def conclude(
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
-    """Summarize method by method, metric by metric, reading the blocks of the method for each."""
+    """Yield the rows of every method and metric; the method's blocks are read again for each metric."""
     index = np.sort(study.drawn.index.numpy())
     repeats = np.unique([block.repeat for block in blocks])
     for method in study.settings.methods:
@@ -79,7 +79,7 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
 
 
 def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, str], float]:
-    """The share of compared pairs of maps of which one is constant, by (method, superpixels), where there are any."""
+    """Return the fraction of compared pairs with a constant map, by (method, superpixels), unless it is 0."""
     counts: dict[tuple[str, str], list[int]] = {}
     for block in blocks:
         for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):

@@ -1,4 +1,4 @@
-"""Agreement between models of one architecture that were trained on different images: trained here, or loaded."""
+"""Measures agreement between models of one architecture, trained here or loaded, that saw different images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,22 +36,22 @@ def trained(
     """Train the models that are missing, explain the same images with each, and tabulate how far they agree.
 
     Args:
-        start: of the study.
-        recipe: of the models' training.
-        models: repeat after repeat.
-        part: the discriminator that is explained, of models that are a CycleGAN.
-        region: of its patches; None for all.
+        start: this start of the study.
+        recipe: how the models are trained.
+        models: the models, repeat after repeat.
+        part: the discriminator to explain if the models are CycleGANs, else None.
+        region: region of its patches to explain; None for all.
 
     Returns:
         The run folder.
 
     Raises:
-        ValueError: the data are of another kind or too few, or an earlier start has kept others.
-        FileNotFoundError: a checkpoint is not there.
+        ValueError: the data are of a wrong kind or too few, or an earlier start recorded others.
+        FileNotFoundError: a checkpoint does not exist.
     """
     data, settings = recipe.data, start.settings
     repeats = 1 + max(model.repeat for model in models)
-    # whatever the data refuse, they refuse before there is a folder
+    # split the data first, so that they refuse what they must before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
     num_images, seed = start.num_images, settings.seed
     sampled = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
@@ -114,12 +114,12 @@ def trained(
 
 
 def _train(launch: Launch, recipe: TrainingRecipe, models: Sequence[StudyModel], run: RunFolder) -> list[str]:
-    """Train what a start has to, or has to hand out, and name the models that are still untrained afterwards."""
+    """Train this start's models, or hand them out, and return the names of those that are untrained afterwards."""
 
     def is_untrained(model: StudyModel) -> bool:
         return not checkpoint_file(model, run).is_file()
 
-    wait_for_all()  # all refuse when the one that has the lock refuses
+    wait_for_all()  # if the process that has the lock refuses, all refuse
     launch.hand_out(models, is_untrained)
     for model in launch.own(models):
         with run.claim(model.name):

@@ -1,1 +1,1 @@
-"""Maps -> values per image, and values per image -> numbers with interval, floor, controls and verdict."""
+"""Compares maps image by image, and sums the values up in numbers with interval, floor, controls and verdict."""

@@ -1,7 +1,7 @@
-"""Statistics of a study over repeats and images, with the intervals that the bootstrap gives them.
+"""Computes the statistics of a study over repeats and images, with their bootstrap intervals.
 
 Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N images. The first resample has unit
-weights, so index 0 of any result is the number itself and the others are its bootstrap draws, all from one formula.
+weights, so index 0 of any result is the number itself, and the other indices hold its draws from the same formula.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
-MIN_REPEATS = 3  # below this the spread over repeats cannot be estimated, and the interval is over images alone
-SLAB_ELEMENTS = 2**20  # of the weights of some resamples: memory is the same however many images there are
+MIN_REPEATS = 3  # with fewer, the spread over repeats cannot be estimated, and the interval covers images alone
+SLAB_ELEMENTS = 2**20  # weights drawn at a time; bounds memory, however many images there are
 
 
 def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Iterator[Array]:
@@ -24,7 +24,7 @@ def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: in
     the same for all repeats.
 
     Yields:
-        (b, num_repeats, num_images) counts, in the first resample all one; together 1 + num_resamples.
+        Counts (b, num_repeats, num_images), 1 + num_resamples in all; those of the first resample are all one.
     """
     generator = np.random.default_rng(seed)
     uniform = np.full(num_images, 1 / num_images)
@@ -32,14 +32,14 @@ def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: in
     if num_repeats >= MIN_REPEATS:
         drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
     rows = max(1, SLAB_ELEMENTS // (num_repeats * num_images))
-    # of the number itself, which is no draw
+    # weights of the number itself, which is no draw
     unit = np.ones((1, num_repeats, num_images))
     for start in range(0, max(num_resamples, 1), rows):
         here = drawn[start : start + rows]
         if num_repeats < MIN_REPEATS:
             draws = generator.multinomial(num_images, uniform, size=len(here))[:, None].repeat(num_repeats, axis=1)
         else:
-            # a repeat drawn twice gets two independent draws of images, which is one draw of twice as many
+            # a repeat drawn twice gets two independent draws of images, which equal one draw of twice as many
             draws = generator.multinomial(here * num_images, uniform)
         yield np.concatenate([unit, draws]) if start == 0 else draws.astype(np.float64)
 
@@ -48,7 +48,7 @@ def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, see
     """Draw all resamples of `weight_slabs` at once.
 
     Returns:
-        (1 + num_resamples, num_repeats, num_images) counts, the first of them all one.
+        Counts (1 + num_resamples, num_repeats, num_images); those of the first resample are all one.
 
     Example:
         >>> weights = bootstrap_weights(1, 5, 3, seed=0)
@@ -62,7 +62,7 @@ def weighted_mean(values: Array, weights: Array) -> Array:
     """Average values over repeats, pairs and images.
 
     Args:
-        values: (R, P, N); NaN where a pair's image does not count.
+        values: (R, P, N); NaN where an image does not count for a pair.
         weights: (B, R, N).
 
     Returns:
@@ -75,11 +75,11 @@ def weighted_mean(values: Array, weights: Array) -> Array:
 
 
 def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
-    """Compute MeGe = 1 / (1 + mean distance over the pairs' images that both models predict correctly).
+    """Compute MeGe = 1 / (1 + mean distance over each pair's images that both models predict correctly).
 
     Args:
         distances: (R, P, N).
-        agree: (R, P, N), the set S=.
+        agree: (R, P, N), flags of the set S=.
         weights: (B, R, N).
 
     Returns:
@@ -89,12 +89,12 @@ def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
 
 
 def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
-    """Compute ReCo, the largest lead over thresholds of P(d <= t | S=) over P(d <= t | S!=).
+    """Compute ReCo, the largest P(d <= t | S=) - P(d <= t | S!=) over all thresholds t.
 
     Args:
         distances: (R, P, N).
-        agree: (R, P, N), the set S=.
-        differ: (R, P, N), the set S!=.
+        agree: (R, P, N), flags of the set S=.
+        differ: (R, P, N), flags of the set S!=.
         weights: (B, R, N).
 
     Returns:
@@ -110,7 +110,7 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
     result = np.full(len(weights), np.nan)
     if not in_agree.any() or in_agree.all():
         return result
-    rows = max(1, 4_000_000 // len(ordered))  # bounded memory
+    rows = max(1, 4_000_000 // len(ordered))  # bounds memory
     for start in range(0, len(weights), rows):
         item = weights[start : start + rows, repeat, image][:, order]
         same, other = np.where(in_agree, item, 0.0).cumsum(1), np.where(in_agree, 0.0, item).cumsum(1)
@@ -120,14 +120,14 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:
-    """Divide, with NaN where the denominator is not positive."""
+    """Divide; the result is NaN where the denominator is not positive."""
     full = np.broadcast_to(denominator, numerator.shape)
     ratio: Array = np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
     return ratio
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """Return the percentile interval of bootstrap draws; (nan, nan) where there is none."""
+    """Return the percentile interval of bootstrap draws; (nan, nan) if no draw is a number."""
     finite = draws[1:][~np.isnan(draws[1:])]
     if not len(finite):
         return float("nan"), float("nan")

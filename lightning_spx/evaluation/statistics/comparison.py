@@ -1,4 +1,4 @@
-"""Attributions of k models -> per-image values of every pair, pooling and metric, with their nulls."""
+"""Compares the attributions of k models, image by image, for every pair, pooling and metric, with their nulls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ from lightning_spx.metrics.ssim import pairwise_ssim
 from lightning_spx.runs.blocks import VARIANTS
 
 TOP_K = 0.1
-# distances between un-normalized magnitudes; the others compare saliency maps
+# these distances compare un-normalized magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
-CHUNK_ELEMENTS = 2**24  # of attribution values of all models at a time: bounds memory at a few hundred MiB
+CHUNK_ELEMENTS = 2**24  # attribution values at a time, over all models; bounds memory at a few hundred MiB
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class ComparisonSettings:
 
     Args:
         magnitudes: `after` pools signed values, `before` their absolute values.
-        non_negative: of the method: the two orders coincide, and one row `either` stands for both.
-        seed: of the permutations.
+        non_negative: whether the method has no signs: the two orders then coincide, and a row `either` stands for both.
+        seed: seeds the permutations.
         model_offset: number of the first model in the whole study, so that repeats permute differently.
     """
 
@@ -62,10 +62,10 @@ class PooledMaps:
     """The maps of some images in one pooling and order, with their nulls.
 
     Args:
-        images: which of the compared images.
-        pooling: of the maps.
-        order: of pooling and taking magnitudes.
-        of_variant: maps as they are, and those of each null, by `VARIANTS`.
+        images: which of the compared images the maps belong to.
+        pooling: how the maps were pooled.
+        order: order of pooling and taking magnitudes.
+        of_variant: the maps as they are, and the maps of each null, by the names of `VARIANTS`.
     """
 
     images: slice
@@ -76,7 +76,7 @@ class PooledMaps:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a comparison needs to know of the images beside their maps.
+    """What a comparison needs to know about the images besides their maps.
 
     Args:
         index: (N,) each image's number in the data set.
@@ -93,14 +93,14 @@ class ImageFacts:
     permutation: NDArray[np.int64]
 
     def counting(self) -> Tensor:
-        """Which images count for which pair, (pairs, N)."""
+        """Return which images count for which pair of models, (pairs, N)."""
         if self.held_out is not None:
             return counting_images(self.held_out)
         return torch.ones(comb(len(self.preds), 2), len(self.index), dtype=torch.bool)
 
 
 def counting_images(held_out: Tensor) -> Tensor:
-    """Which images count for which pair of models, (pairs, N): those that exactly one of the two did not see.
+    """Return which images count for which pair of models, (pairs, N): those that exactly one of the two did not see.
 
     Args:
         held_out: (M, N) bool, which model did not train on which image.
@@ -110,7 +110,7 @@ def counting_images(held_out: Tensor) -> Tensor:
 
 
 def check_pairs(held_out: Tensor | None) -> None:
-    """Raise a ValueError for a pair of models for which no image of a study counts."""
+    """Raise a ValueError if no image of a study counts for some pair of models."""
     if held_out is not None:
         for position, count in enumerate(counting_images(held_out).sum(1).tolist()):
             if not count:
@@ -124,14 +124,14 @@ def compare(
     settings: ComparisonSettings,
     distances: Sequence[Distance],
 ) -> pd.DataFrame:
-    """Compare every pair of models on every image, in every pooling, beside the two nulls of each value.
+    """Compare every pair of models on every image, in every pooling, and compute the two nulls of each value.
 
     Args:
-        attributions: (M, N, C, H, W) of one method.
-        poolings: each gets rows for every magnitude order.
+        attributions: (M, N, C, H, W) the attributions of one method.
+        poolings: poolings; each gets rows for every magnitude order.
         images: the images' labels, predictions and derangement.
-        settings: of pooling and nulls.
-        distances: of MeGe and ReCo.
+        settings: how maps are pooled and nulls drawn.
+        distances: distances that MeGe and ReCo use.
 
     Returns:
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
@@ -192,20 +192,21 @@ def each_pooling(
 
 
 def _maps(pooling: Pooling, order: str, attributions: Tensor, here: slice) -> Maps:
-    """Pool (M, n, C, H, W)."""
+    """Pool attributions (M, n, C, H, W)."""
     pooled = pooling.pool(attributions.flatten(0, 1), order, here)
     shape = (*attributions.shape[:2], *attributions.shape[-2:])
     return Maps(magnitude(pooled).view(shape), saliency_map(pooled).view(shape))
 
 
 def _pair_values(maps: PooledMaps, distances: Sequence[Distance]) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Return (3, pairs, n) values of each metric and setting: as is, permuted, mismatched (own image against another).
+    """Return values (3, pairs, n) of each metric and setting: as is, permuted, mismatched (an image against another).
 
-    All pairs at once, so that what a metric needs of a map is computed once, however many models it is compared with.
+    All pairs are measured at once, so that a metric computes what it needs from a map once, however many models there
+    are.
     """
     magnitudes = {name: each.magnitude for name, each in maps.of_variant.items()}
     saliency = {name: each.saliency for name, each in maps.of_variant.items()}
-    # the second side of a pair; where both show the same kind of map there is nothing to compute for it
+    # the two sides of a pair; None where the second side has the same maps as the first and needs no computation
     sides = (("value", None), ("permuted", None), ("value", "mismatched"))
 
     def of_sides(kind: dict[str, Tensor], metric: Callable[[Tensor, Tensor | None], Tensor]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
-"""What agreement chance alone gives: the null maps beside a study's own, and the floor of a number.
+"""Measures how much agreement chance alone gives: the null maps beside a study's own, and the floor of a number.
 
-Every value of a study has two null values, and the larger of the two is its floor: the value of maps whose pixels were
-permuted, which have no signal left, and the value of maps of two different images, which share only what all images do.
+Every value of a study has two null values. One is the value of maps whose pixels were permuted, which have no signal
+left. The other is the value of maps of two different images, which share only what all images share. The larger of the
+two is the floor.
 """
 
 from collections.abc import Sequence
@@ -16,13 +17,13 @@ from lightning_spx.evaluation.statistics.bootstrap import Array, ratio
 
 
 def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
-    """Permute each attribution's values over the pixels: no signal is left, and no smoothness.
+    """Permute each attribution's values over the pixels, which leaves neither signal nor smoothness.
 
     Args:
         attribution: (N, C, H, W); the channels of a pixel stay together.
         index: each image's number, so that the permutation does not depend on the batch.
-        model: number of the model: two models' permutations are independent.
-        seed: of the study.
+        model: number of the model, so that two models' permutations are independent.
+        seed: the study's seed.
 
     Returns:
         (N, C, H, W).
@@ -43,16 +44,16 @@ def with_nulls(
     """Return the attributions of some images and their two nulls.
 
     Args:
-        attributions: (M, N, C, H, W) of all images.
-        here: which of the images.
+        attributions: (M, N, C, H, W) the attributions of all images.
+        here: which of the images to return.
         index: (N,) each image's number, which seeds its permutation.
         permutation: (N,) a derangement: image n is mismatched with image permutation[n].
-        seed: of the study.
+        seed: the study's seed.
         model_offset: number of the first model in the whole study.
 
     Returns:
-        (M, n, C, H, W) by the names of `VARIANTS`: as they are, with permuted pixels, and of the images that these are
-        mismatched with.
+        Attributions (M, n, C, H, W) by the names of `VARIANTS`: as they are, with permuted pixels, and those of the
+        images that the chosen ones are mismatched with.
     """
     own = attributions[:, here]
     numbers = index[here].tolist()
@@ -63,12 +64,12 @@ def with_nulls(
 
 @dataclass(frozen=True)
 class Draws:
-    """A statistic of one row and its two null versions, each (B,) with the number itself first.
+    """The bootstrap draws of a row's statistic and of its two nulls, each (B,) with the number itself first.
 
     Args:
-        value: of the maps as they are.
-        permuted: of maps whose values were permuted over the pixels.
-        mismatched: of maps of two different images.
+        value: the statistic of the maps as they are.
+        permuted: the statistic of maps whose values were permuted over the pixels.
+        mismatched: the statistic of maps of two different images.
     """
 
     value: Array
@@ -77,10 +78,10 @@ class Draws:
 
     @property
     def floor(self) -> Array:
-        """The larger null value, in each resample."""
+        """Return the larger null value of each resample."""
         return np.fmax(self.permuted, self.mismatched)
 
     @property
     def excess(self) -> Array:
-        """How far above the floor, as a share of the way to the perfect value 1; NaN where the floor is 1."""
+        """Return how far the value is on the way from its floor to the perfect value 1; NaN where the floor is 1."""
         return ratio(self.value - self.floor, 1 - self.floor)

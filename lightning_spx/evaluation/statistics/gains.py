@@ -1,4 +1,4 @@
-"""How far a row's excess over its floor is above that of its best control."""
+"""Computes gains: how far a row's excess over its floor is above the excess of its best control."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from lightning_spx.evaluation.statistics.floors import Draws
 
 @dataclass(frozen=True)
 class Gain:
-    """Excess above the best control, with the intersection-union interval.
+    """A row's gain over its best control, with the intersection-union interval.
 
     Args:
         best_control: the control with the largest excess.
-        gain: excess minus that control's.
+        gain: the row's excess minus that control's.
         low: the smallest of the lower limits over the controls.
         high: the smallest of the upper limits over the controls.
     """
@@ -29,7 +29,7 @@ class Gain:
 def gain_over(row: Draws, controls: Mapping[str, Draws]) -> Gain:
     """Compare a row's excess with every control's, resample by resample.
 
-    The lower limit that must be above zero is the smallest over the controls: "better than each of them" is an
+    To claim "better than each control", the smallest of the lower limits must be above zero. This is an
     intersection-union test, which needs no correction for the number of controls (Berger 1982).
 
     Args:

@@ -1,4 +1,4 @@
-"""Where the maps of each model lie, in the object's mask or beside it, beside chance and the controls."""
+"""Measures how much of each model's maps lies in the object's mask, beside chance and the controls."""
 
 from collections.abc import Sequence
 
@@ -27,18 +27,18 @@ def localization_values(
     """Measure how much of every map lies in the mask of its image.
 
     The nulls are those of `compare`: a map whose values were permuted over the pixels, and the map of another image,
-    pooled with this image's segments, which keeps the center bias that photos of objects have.
+    pooled with this image's segments. The latter keeps the center bias that photos of objects have.
 
     Args:
-        attributions: (M, N, C, H, W) of one method.
-        poolings: each gets rows for every magnitude order.
+        attributions: (M, N, C, H, W) the attributions of one method.
+        poolings: poolings; each gets rows for every magnitude order.
         images: the images' numbers and derangement.
-        mask: (N, H, W) bool.
-        settings: of pooling and nulls.
-        row_setting: what the rows have in the column `setting`.
+        mask: (N, H, W) bool, the masks of the images' objects.
+        settings: how maps are pooled and nulls drawn.
+        row_setting: the rows' entry in the column `setting`.
 
     Returns:
-        Rows as `compare` gives them, of the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
+        Rows as `compare` gives them, for the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
         number as the pair; NaN where an image has no value.
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}

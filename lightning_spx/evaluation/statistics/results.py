@@ -1,4 +1,4 @@
-"""Per-image values of a study -> `results.csv`: numbers with interval, floor, excess and gain over controls."""
+"""Summarizes a study's per-image values for `results.csv`: numbers with interval, floor, excess and gain."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ from lightning_spx.runs.blocks import VARIANTS
 K = TypeVar("K", bound=Hashable)
 OVER_IMAGES = "over images, for these models"
 OVER_REPEATS = "over repeats and images"
-# which a single image, drawn again and again, does not have
+# images that an interval needs: resampling a single image gives the same number every time
 LEAST_FOR_INTERVAL = 2
 
 
@@ -37,18 +37,18 @@ class Cell:
     variants: dict[str, Array]  # each (R, P, N)
     agree: Flags
     differ: Flags
-    constant: Flags  # which pairs of maps hold a constant one
+    constant: Flags  # which pairs of maps contain a constant map
     mean_segments: float
 
     def pair(self, position: int) -> "Cell":
-        """Restrict to one pair."""
+        """Return the values of one pair."""
         here = slice(position, position + 1)
         values = {name: value[:, here] for name, value in self.variants.items()}
         agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
         return Cell(values, agree, differ, constant, self.mean_segments)
 
     def of_images(self, chosen: Flags) -> "Cell":
-        """Restrict to some images, chosen by (N,) flags; the mean number of segments remains that of all."""
+        """Return the values of the images that (N,) flags choose; `mean_segments` stays that of all images."""
         values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}
         agree, differ, constant = (each.compress(chosen, -1) for each in (self.agree, self.differ, self.constant))
         return Cell(values, agree, differ, constant, self.mean_segments)
@@ -56,12 +56,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Layout:
-    """The repeats, pairs and images that the per-image values of a study are of.
+    """The repeats, pairs and images that a study's per-image values cover.
 
     Args:
-        repeats: their numbers, sorted.
-        pairs: their names, sorted.
-        images: numbers in the data set, sorted.
+        repeats: numbers of the repeats, sorted.
+        pairs: names of the pairs, sorted.
+        images: the images' numbers in the data set, sorted.
     """
 
     repeats: NDArray[np.int64]
@@ -83,8 +83,8 @@ def summarize(
         per_image: the rows of `compare` for all methods, with the columns `method` and `repeat`.
         dataset: name of the data set.
         models: name of the models.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the bootstrap.
 
     Returns:
         One row per number with the columns `KEYS` and `VALUES`; the distance rows become MeGe and ReCo.
@@ -113,13 +113,13 @@ def summarize_metric(
     """Summarize the per-image values of one metric of one method.
 
     Args:
-        frames: their rows, some images at a time.
-        layout: of the study.
-        method: its name in tables.
-        metric: its name.
-        setting: of the metric.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
+        frames: rows with the values, some images at a time.
+        layout: the study's repeats, pairs and images.
+        method: the method's name in tables.
+        metric: name of the metric.
+        setting: setting of the metric.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the bootstrap.
 
     Yields:
         One row per number, without the columns `dataset` and `models`.
@@ -127,7 +127,7 @@ def summarize_metric(
     cells = cells_of(frames, layout)
     pairs, num_repeats = layout.pairs, len(layout.repeats)
     names = ("mege", "reco") if metric == "distance" else (metric,)
-    # MeGe and ReCo are numbers of all pairs together
+    # MeGe and ReCo are defined for all pairs together
     selections = [ALL_PAIRS] if metric == "distance" or len(pairs) == 1 else [ALL_PAIRS, *pairs]
     chosen = {
         pair: cells if pair == ALL_PAIRS else {key: cell.pair(pairs.index(pair)) for key, cell in cells.items()}
@@ -152,7 +152,7 @@ def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: st
 
 
 def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:
-    """Lay per-image values out by repeat, pair and image, for each (superpixels, magnitude).
+    """Arrange per-image values by repeat, pair and image, for each (superpixels, magnitude).
 
     Args:
         frames: rows of one method, metric and setting, some images at a time.
@@ -179,7 +179,7 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
             for name in ("agree", "differ"):
                 getattr(cells[key], name)[place] = group[name].to_numpy()
             if "constant" in group:
-                # maps alone are constant; what is left of an image has no such column
+                # only rows about maps have this column
                 cells[key].constant[place] = group["constant"].to_numpy()
             sizes[key][0] += float(group["num_segments"].sum())
             sizes[key][1] += len(group)
@@ -196,7 +196,7 @@ def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
 
 
 def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -> dict[K, Draws]:
-    """Compute numbers and their nulls, each a metric and its cell, in the same resamples, some of these at a time."""
+    """Compute the numbers of several metrics and cells, and their nulls, in the same resamples, slab by slab."""
     parts: dict[K, list[Draws]] = {key: [] for key in wanted}
     for weights in slabs:
         for key, (metric, cell) in wanted.items():
@@ -208,14 +208,14 @@ def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -
 
 
 def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:
-    """Select the controls of an S- row from the draws of all rows, by (superpixels, magnitude)."""
+    """Select the draws of an S- row's controls from the draws of all rows, keyed by (superpixels, magnitude)."""
     return {
         name: other for (name, order), other in draws.items() if is_control_of(name, superpixels) and order == magnitude
     }
 
 
 def _counted(metric: str, cell: Cell) -> Flags:
-    """Which (R, P, N) values the metric is computed from."""
+    """Return which values (R, P, N) the metric is computed from."""
     used = ~np.isnan(cell.variants["value"])
     if metric == "mege":
         return used & cell.agree
@@ -225,15 +225,15 @@ def _counted(metric: str, cell: Cell) -> Flags:
 def rows_of(
     metric: str, cells: Mapping[tuple[str, str], Cell], draws: Mapping[tuple[str, str], Draws]
 ) -> Iterator[dict[str, object]]:
-    """Say the numbers of every (superpixels, magnitude), with gains over the controls among them.
+    """Yield a row of numbers for every (superpixels, magnitude), with its gain over its controls if it has any.
 
     Args:
-        metric: `mege`, `reco`, or one that is a mean.
-        cells: the values.
-        draws: of the same keys; rows come in their order.
+        metric: `mege`, `reco`, or a metric that is a mean.
+        cells: the per-image values by (superpixels, magnitude).
+        draws: the bootstrap draws by the same keys, whose order the rows have.
 
     Yields:
-        Rows without the columns that say of what study, method and setting they are.
+        Rows without the columns that name the study, the method and the setting.
     """
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]

@@ -1,4 +1,4 @@
-"""`results.csv` read back: words as they are, numbers as numbers, or one line that names what is damaged."""
+"""Reads `results.csv`: words stay words, numbers become numbers, and one line names what is damaged."""
 
 from pathlib import Path
 
@@ -7,29 +7,29 @@ import pandas as pd
 from lightning_spx.reporting.rows import KEYS, LATER, VALUES
 from lightning_spx.runs.reading import one_line
 
-# values that are words
+# columns of `VALUES` that hold words
 WORDS = ("interval", "best_control")
 
 
 def read_results(path: Path) -> pd.DataFrame:
-    """Read `results.csv`: words as they are, numbers as numbers.
+    """Read `results.csv`, with words as they are and numbers as numbers.
 
     Returns:
-        One row at least, with the columns `KEYS` and `VALUES`; those of `LATER` are NaN where the file lacks them.
+        At least one row, with the columns `KEYS` and `VALUES`; the columns `LATER` are NaN where the file lacks them.
 
     Raises:
-        ValueError: the file is damaged, or edited into something else; names it and the column.
+        ValueError: the file is damaged, or edited into something else; the error names the file and the column.
     """
     numbers = [name for name in VALUES if name not in WORDS]
     try:
-        # a name may be a word that pandas takes for a missing value
+        # a name may be a word that pandas would take for a missing value
         table = pd.read_csv(
             path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values={key: ["", "nan"] for key in VALUES}
         )
     except (ValueError, OverflowError) as error:
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {one_line(error)}.") from error
     missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in LATER]
-    # rows of more fields than there are names: pandas would take the first for names of rows
+    # if rows have more fields than the header, pandas takes their first fields for names of the rows
     if missing or not isinstance(table.index, pd.RangeIndex):
         what = f"no column {', '.join(missing)}" if missing else "rows with more fields than there are columns"
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {what}.")

@@ -1,4 +1,4 @@
-"""Sanity checks: how far a map stays the same while its network forgets what it has learnt, layer after layer."""
+"""Sanity checks: how far does a map stay the same while its network is randomized, layer after layer?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from lightning_spx.reporting.rows import ALL_PAIRS, EITHER
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
-# columns of the gain over controls, which a sanity check has not: a map that changes is not better than a blurred one
+# a sanity check leaves these columns empty, because a map that changes is not better than a blurred one
 GAIN = ["best_control", "gain", "gain_low", "gain_high"]
 
 
@@ -29,19 +29,19 @@ def sanity_values(
     num_stages: int,
     explain: Callable[[int, nn.Module], Tensor],
 ) -> pd.DataFrame:
-    """Compare each network's maps with those of the same network with ever more layers randomized.
+    """Compare each network's maps with its maps after more and more of its layers are randomized.
 
     Args:
         networks: the models, by their numbers in the whole study.
-        attributions: (M, N, 3, H, W) of the models as they are.
-        poolings: each gets rows for every magnitude order.
-        known: the study's knowledge of the images.
-        settings: of pooling and nulls; the seed is that of the new weights, too.
-        num_stages: of the cascade.
-        explain: gives the attributions (N, 3, H, W) of a network in the place of the model at a position.
+        attributions: (M, N, 3, H, W) the attributions of the models as they are.
+        poolings: poolings; each gets rows for every magnitude order.
+        known: what the study knows about the images.
+        settings: how maps are pooled and nulls drawn; its seed also seeds the new weights.
+        num_stages: number of stages in which the layers are randomized.
+        explain: returns the attributions (N, 3, H, W) of a network that replaces the model at a position.
 
     Returns:
-        Rows as `compare` gives them, of the metric `sanity_ssim`, with the model's number as the pair and the share of
+        Rows as `compare` gives them, for the metric `sanity_ssim`, with the model's number as the pair and the share of
         randomized layers as the setting.
     """
     frames = []
@@ -62,7 +62,7 @@ def sanity_values(
 
 
 def without_gain(results: pd.DataFrame) -> pd.DataFrame:
-    """Leave the gain over controls out of the rows of sanity checks.
+    """Clear the gain over controls in the rows of sanity checks.
 
     Example:
         >>> rows = pd.DataFrame({"metric": [SANITY_SSIM], "best_control": ["x"], "gain": [0.1]})
@@ -77,7 +77,7 @@ def without_gain(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def sanity_sentences(results: pd.DataFrame) -> list[str]:
-    """Say which maps survive the randomisation of all layers; nothing for a study without sanity checks.
+    """Say which maps survive when all layers are randomized; return nothing for a study without sanity checks.
 
     Example:
         >>> sanity_sentences(pd.DataFrame({"metric": ["mege"]}))

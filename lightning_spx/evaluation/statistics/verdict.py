@@ -1,7 +1,7 @@
-"""What a study says in a sentence: the best row of each method, chosen on half of the images, reported on the rest.
+"""Sums a study up in a sentence: each method's best row is chosen on half of the images and reported on the rest.
 
-The best of many rows looks better than it is on the images that it was chosen on. Over the methods that are named,
-p-values are corrected after Holm (1979).
+The best of many rows looks better than it is on the images that it was chosen on. The p-values are corrected over the
+methods that the sentence names (Holm 1979).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +27,9 @@ from lightning_spx.evaluation.statistics.results import (
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import is_control_of
 
-# one-sided, as the 95 % interval of a gain has 2.5 % below it
+# one-sided level: 2.5 % of the draws lie below the 95 % interval of a gain
 LEVEL = 0.025
-LEAST_IMAGES = 8  # in all, four in each half
+LEAST_IMAGES = 8  # four in each half
 METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "Top-k overlap"}
 
 
@@ -38,18 +38,18 @@ class Verdict:
     """Whether super-pixels make a method more stable than smoothing does.
 
     Args:
-        method: its name in tables.
-        superpixels: of the S- row that was chosen.
-        magnitude: of that row.
-        gain: over the best control, on the reporting half.
-        low: of its 95 % interval, on the reporting half and not corrected.
-        high: of the same.
-        best_control: by name.
-        p_value: of no gain over some control (one-sided), corrected over the methods.
-        excess: of the row over its floor, on the reporting half.
-        num_images: of the reporting half.
+        method: the method's name in tables.
+        superpixels: super-pixels of the chosen S- row.
+        magnitude: order of that row.
+        gain: gain of that row over its best control, on the reporting half.
+        low: lower limit of the gain's 95 % interval, on the reporting half and not corrected.
+        high: upper limit of that interval.
+        best_control: name of the best control.
+        p_value: one-sided p-value of no gain over some control, corrected over the methods.
+        excess: excess of the row over its floor, on the reporting half.
+        num_images: number of images in the reporting half.
         scope: what the interval covers.
-        why_none: why there is no verdict, for a method whose maps have nothing to say; the numbers are NaN then.
+        why_none: why the method's maps allow no verdict, which leaves the numbers NaN; empty if there is a verdict.
     """
 
     method: str
@@ -67,7 +67,7 @@ class Verdict:
 
     @property
     def has_gain(self) -> bool:
-        """Whether the row beats every control, and chance."""
+        """Return whether the row beats every control, and chance."""
         return not self.why_none and self.p_value <= LEVEL and self.excess > 0
 
 
@@ -83,27 +83,27 @@ def verdicts(
     Args:
         per_image: the rows of `compare` for all methods, with the columns `method` and `repeat`.
         metric: `saliency_ssim` or `topk_overlap`.
-        setting: of the metric.
-        num_resamples: of the bootstrap.
-        seed: of the halves and of the bootstrap.
+        setting: setting of the metric.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the halves and the bootstrap.
 
     Returns:
-        One verdict for each method, in their order; none if there are fewer than 8 images or no S- rows.
+        One verdict for each method, in the methods' order; none if there are fewer than 8 images or no S- rows.
     """
     rows = per_image[(per_image["metric"] == metric) & (per_image["setting"] == setting)]
     return verdicts_of((of_method for _, of_method in rows.groupby("method", sort=False)), num_resamples, seed)
 
 
 def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed: int = 0) -> list[Verdict]:
-    """Do as `verdicts`, with the rows of one metric and setting given method by method.
+    """Give the same verdicts as `verdicts` from the rows of one metric and setting, method by method.
 
     Args:
-        methods: the rows of each method, not empty; one is looked at before the next one is asked for.
-        num_resamples: of the bootstrap.
-        seed: of the halves and of the bootstrap.
+        methods: the rows of each method, not empty; each is used before the next one is requested.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the halves and the bootstrap.
     """
     found = [verdict for rows in methods if (verdict := _verdict(rows, num_resamples, seed)) is not None]
-    # a method without a verdict claims nothing
+    # a method without a verdict claims nothing, so the correction does not count it
     corrected = iter(holm([verdict.p_value for verdict in found if not verdict.why_none]))
     return [verdict if verdict.why_none else replace(verdict, p_value=next(corrected)) for verdict in found]
 
@@ -162,13 +162,13 @@ def _without(method: str, why: str) -> Verdict:
 
 
 def p_value_of(differences: Array) -> float:
-    """Share of the bootstrap's draws without a gain; one that is not a number counts as one."""
+    """Return the fraction of bootstrap draws without a gain; a NaN counts as such a draw."""
     drawn = differences[1:]
     return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number, so that a false claim among them all is as rare as in one (Holm 1979).
+    """Correct p-values so that a false claim among all of them is as rare as in a single test (Holm 1979).
 
     Example:
         >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
@@ -185,9 +185,9 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models
     """Say the verdicts in plain words.
 
     Args:
-        found: of one metric.
-        metric: which.
-        num_models: that were compared.
+        found: verdicts for one metric.
+        metric: name of the metric.
+        num_models: number of models that were compared, in each repeat.
 
     Example:
         >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)

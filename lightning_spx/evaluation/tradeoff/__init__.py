@@ -1,4 +1,4 @@
-"""Stability against fidelity over methods, segmenters and numbers of segments."""
+"""Measures stability against fidelity over methods, segmenters and numbers of segments."""
 
 from lightning_spx.evaluation.tradeoff.command import tradeoff
 

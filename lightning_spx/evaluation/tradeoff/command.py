@@ -1,4 +1,4 @@
-"""The study behind `spx tradeoff`: which super-pixels are worth it, between stability and fidelity."""
+"""The study behind `spx tradeoff`: how stable and how faithful is each pooling, and which one is best?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -127,7 +127,7 @@ def tradeoff(
     if images and not networks and not checkpoints:
         raise ValueError("Expected `networks` or `checkpoints` for `images`, on which nothing is trained, got none.")
     if data.plan == "folds" and not images:
-        # under folds an image counts for some pairs of models only, and removal for one model of each
+        # under folds an image counts only for some pairs of models, and its fidelity only for one model of each pair
         raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
     if against != "road" and "blur" not in (substrates or ["blur"]):
         raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
@@ -147,7 +147,7 @@ def tradeoff(
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
     for name, each in models.items():
-        # before the study begins
+        # refuse a network that does not take the images before the study begins
         output_of(name, each, known.images[:1])
     models = {name: each.to(device) for name, each in models.items()}
     identity = {
@@ -208,7 +208,7 @@ def tradeoff(
 
 
 def _trained(run: RunFolder, recipe: TrainingRecipe, checkpoints: Sequence[str] | None) -> dict[str, LightningModule]:
-    """Load the checkpoints, or those of a training for each part of the data."""
+    """Load the given checkpoints, or train a model on each part of the data and load those."""
     return {
         each.name: load_checkpoint(obtain_checkpoint(each, run, recipe), recipe.model)
         for each in list_study_models(recipe.data, 1, checkpoints)

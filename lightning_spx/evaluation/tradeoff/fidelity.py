@@ -1,4 +1,4 @@
-"""Attributions of one model -> per-image fidelity of every pooling: what removing pixels does to the model."""
+"""Measures the fidelity of one model's pooled attributions, image by image, by removing pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from lightning_spx.metrics.road import Order, probability_after_imputation
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
 ORDERS: tuple[Order, ...] = ("morf", "lerf")
-NOISE = 0.01  # of ROAD's imputed pixels
+NOISE = 0.01  # noise that ROAD adds to imputed pixels
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class FidelitySettings:
     """How pixels are removed.
 
     Args:
-        num_steps: of deletion and insertion.
-        substrates: what takes the place of deleted pixels.
-        fractions: of pixels that ROAD removes.
-        batch_size: images at a time.
-        seed: of the ties and of ROAD's noise.
+        num_steps: number of removal steps in deletion and insertion.
+        substrates: what replaces removed pixels in deletion and insertion.
+        fractions: fractions of the pixels that ROAD removes.
+        batch_size: number of images at a time.
+        seed: seeds ties and ROAD's noise.
     """
 
     num_steps: int
@@ -52,19 +52,20 @@ def fidelity_of(
 ) -> pd.DataFrame:
     """Measure every pooling of a model's attributions by what removing pixels does to the model.
 
-    Pixels are ordered by un-normalized magnitudes, ties by chance.
+    Pixels are ranked by un-normalized magnitudes, and ties are broken at random.
 
     Args:
-        model: in evaluation mode, on its device.
+        model: the model in evaluation mode, on its device.
         images: (N, 3, H, W).
         target: (N,) the explained class.
-        attribution: (N, 3, H, W) of one method.
+        attribution: (N, 3, H, W) the model's attributions by one method.
         rows: poolings, each in an order of pooling and taking magnitudes.
-        settings: of the metrics.
-        description: for the progress bar.
+        settings: how pixels are removed.
+        description: text beside the progress bar.
 
     Returns:
-        One row for each (superpixels, magnitude, metric, setting, position of the image): `value`, `num_segments`.
+        One row for each (superpixels, magnitude, metric, setting, position of the image), with the columns `value` and
+        `num_segments`.
     """
     here = own_share(len(images))
     unpooled = magnitude(attribution[here])
@@ -93,13 +94,13 @@ def fidelity_of(
 def removal_values(
     model: LightningModule, images: Tensor, target: Tensor, maps: Tensor, settings: FidelitySettings
 ) -> dict[tuple[str, str], Tensor]:
-    """Return (n,) values on the CPU of every metric that removes pixels."""
+    """Return the values of every metric that removes pixels, (n,) on the CPU."""
     device, size = model.device, settings.batch_size
     collected: dict[tuple[str, str], list[Tensor]] = {}
     for start in range(0, len(images), size):
         here = slice(start, start + size)
         photos, classes = images[here].to(device), target[here].to(device)
-        # ranked once for all metrics
+        # rank pixels once for all metrics
         ranks = removal_ranks(maps[here].to(device), photos, settings.seed)
         for substrate in settings.substrates:
             base = substrate_of(photos, substrate)
@@ -115,7 +116,7 @@ def removal_values(
 def _road(
     model: LightningModule, images: Tensor, target: Tensor, ranks: Tensor, order: Order, settings: FidelitySettings
 ) -> Tensor:
-    """Mean over the fractions of the probability after removal, (n,)."""
+    """Return the probability after removal as its mean over the fractions, (n,)."""
     how = (order, NOISE, settings.seed, settings.batch_size)
     after = [probability_after_imputation(model, images, target, ranks, each, *how) for each in settings.fractions]
     return torch.stack(after).mean(0)

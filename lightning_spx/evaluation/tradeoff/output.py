@@ -39,7 +39,7 @@ def report_tradeoff(
         said: sentences, the most important one first.
         quality: how well segments follow the borders of BSDS500; None if that was not measured.
         against: the measure of fidelity on the front's axis.
-        loggers: of the Trainer; none is fine.
+        loggers: the Trainer's loggers; there may be none.
     """
     first = results.iloc[0]
     caption = f"{first['models']} on {first['dataset']}, {first['num_images']} images; 95 % intervals over images"

@@ -1,4 +1,4 @@
-"""Partitions against the borders that people drew: the images of BSDS500, each with several annotators."""
+"""Compares segments with the borders that people drew on the images of BSDS500, each by several annotators."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ def read_bsds500(root: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Yield name, image `(3, H, W)` in [0, 1] and regions `(annotators, H, W)` of each test image of BSDS500.
 
     Args:
-        root: folder with `images/test/*.jpg` and `groundTruth/test/*.mat`, as published, or one above it.
+        root: folder with `images/test/*.jpg` and `groundTruth/test/*.mat`, as published, or a folder above it.
 
     Raises:
         FileNotFoundError: there are no such images, or one has no ground truth.
@@ -48,7 +48,7 @@ def bsds500_folder(root: Path) -> Path:
     """Return the folder that holds `images/test`: the given one, or one below it.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such folder.
     """
     places = [root, root / "data", root / "BSDS500" / "data"]
     folder = next((place for place in places if (place / "images" / "test").is_dir()), None)
@@ -58,15 +58,15 @@ def bsds500_folder(root: Path) -> Path:
 
 
 def partition_quality(segmenters: Mapping[str, Segmenter], root: Path, num_images: int) -> pd.DataFrame:
-    """Measure every segmenter on test images of BSDS500, each number the mean over an image's annotators.
+    """Measure every segmenter on test images of BSDS500; an image's number is the mean over its annotators.
 
     Args:
-        segmenters: by name.
-        root: as for `read_bsds500`.
-        num_images: the first ones; there are 200.
+        segmenters: segmenters by name.
+        root: folder of the data set, as for `read_bsds500`.
+        num_images: number of images to measure, from the first one on; there are 200.
 
     Returns:
-        One row for each segmenter: means over images, with the real number of segments and of images.
+        One row for each segmenter: means over images, with the actual numbers of segments and images.
     """
     rows = []
     photos = list(zip(range(num_images), read_bsds500(root), strict=False))

@@ -1,4 +1,4 @@
-"""What a trade-off says in a sentence for each method: chosen on one half of the images, reported on the other."""
+"""Recommends a row for each method in a sentence: chosen on one half of the images, reported on the other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,13 +30,14 @@ class Comparison:
     """A number of the recommended row on the reporting half.
 
     Args:
-        value: of the row, up is better.
-        pixel: of the pixel map.
-        gain: over the best control.
-        low: of the gain's 95 % interval.
-        high: of the same.
-        best_control: by name.
-        p_value: of no gain over some control, one-sided, corrected over all that the recommendations name.
+        value: the row's number; higher is better.
+        pixel: the pixel row's number.
+        gain: the row's gain over its best control.
+        low: lower limit of the gain's 95 % interval.
+        high: upper limit of that interval.
+        best_control: kind of the best control.
+        p_value: one-sided p-value of no gain over some control, corrected over all numbers that the recommendations
+            name.
     """
 
     value: float
@@ -49,20 +50,20 @@ class Comparison:
 
     @property
     def has_gain(self) -> bool:
-        """Whether the row beats every control."""
+        """Return whether the row beats every control."""
         return self.p_value <= LEVEL
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The row between stability and fidelity that a method is best pooled by.
+    """The row that balances stability and fidelity best for a method.
 
     Args:
-        method: its name in tables.
-        row: super-pixels and order; the pixel row where no S- row was on the front.
-        stability: excess of SSIM.
-        fidelity: of the chosen kind.
-        num_images: of the reporting half.
+        method: the method's name in tables.
+        row: super-pixels and order; the pixel row if no S- row was on the front.
+        stability: excess of the row's SSIM; None for the pixel row.
+        fidelity: fidelity of the row by the chosen metric; None for the pixel row.
+        num_images: number of images in the reporting half.
     """
 
     method: str
@@ -77,19 +78,19 @@ def recommend(
 ) -> list[Recommendation]:
     """Choose each method's best S- row on half of the images and measure it on the other half.
 
-    Of the S- rows on the front, the one with the largest sum of both numbers is chosen, each number scaled to [0, 1]
+    The choice is the S- row on the front with the largest sum of both numbers, after each number is scaled to [0, 1]
     over the method's own rows (pixel and S-).
 
     Args:
         stability: rows of `compare` with the column `method`.
         fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
-        against: the fidelity, a key of `FIDELITY`.
-        num_resamples: of the bootstrap.
-        seed: of the halves and of the bootstrap.
+        against: the fidelity metric, a key of `FIDELITY`.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the halves and the bootstrap.
 
     Returns:
-        One for each method, p-values corrected after Holm over both numbers of all of them; none with fewer than 8
-        images.
+        One recommendation for each method, with p-values that Holm's method corrects over both numbers of all methods;
+        none if there are fewer than 8 images.
     """
     metric, setting = FIDELITY[against]
     of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
@@ -155,7 +156,7 @@ def _corrected(found: Sequence[Recommendation]) -> list[Recommendation]:
 
 
 def sentences(found: Sequence[Recommendation], against: str) -> list[str]:
-    """Say the recommendations in plain words, one for each method and one on how they were made.
+    """Say the recommendations in plain words: one sentence for each method, and one on how they were made.
 
     Example:
         >>> number = Comparison(0.2, 0.1, 0.05, 0.01, 0.09, "blur", 0.02)
@@ -179,7 +180,7 @@ def _sentence(item: Recommendation, against: str) -> str:
         return f"{item.method}: stay with the pixel map, no S- row is on the front between stability and {against}."
     beaten = [name for name, each in (("stability", item.stability), (against, item.fidelity)) if each.has_gain]
     verdict = f"which beats smoothing in {' and '.join(beaten)}" if beaten else "which does not beat smoothing"
-    # deletion is turned round so that up is better, and printed as it is
+    # deletion's sign was flipped so that higher is better; flip it back to print it
     sign = -1 if against == "deletion" else 1
     numbers = [
         f"{name} {flip * each.value:.3f}, pixel {flip * each.pixel:.3f}, gain over {each.best_control} "

@@ -1,4 +1,4 @@
-"""The sizes of segmenters that a trade-off goes through, and whether a model is worth measuring."""
+"""Gives segmenters the sizes that a trade-off compares, and says whether a model is worth measuring."""
 
 from collections.abc import Sequence
 from dataclasses import Field, fields, is_dataclass, replace
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from lightning_spx.superpixels import Segmenter
 
-# the setting of a segmenter that decides how many segments there are
+# settings of segmenters that decide how many segments there are
 SIZE_SETTINGS = ("n_segments", "markers")
 CHANCE_LEVEL = 0.05
 
 
 def sized(segmenters: Sequence[Segmenter], sizes: Sequence[int] | None) -> list[Segmenter]:
-    """Return each segmenter once for every size; one whose number of segments is no setting stays as it is.
+    """Return each segmenter once for every size; a segmenter without a setting for its size stays as it is.
 
     Example:
         >>> from lightning_spx.superpixels import Felzenszwalb, Grid
@@ -29,7 +29,7 @@ def sized(segmenters: Sequence[Segmenter], sizes: Sequence[int] | None) -> list[
 
 
 def _size_setting(segmenter: Segmenter) -> str:
-    # a segmenter of the user's own need not be a dataclass
+    # a user's own segmenter need not be a dataclass
     settings: tuple[Field[object], ...] = fields(segmenter) if is_dataclass(segmenter) else ()
     return next((field.name for field in settings if field.name in SIZE_SETTINGS), "")
 
@@ -39,7 +39,7 @@ def _resized(segmenter: Segmenter, name: str, size: int) -> Segmenter:
 
 
 def at_chance(preds: Tensor, label: Tensor, num_classes: int) -> bool:
-    """Whether a model's accuracy could be that of guessing (one-sided binomial test at 5 %).
+    """Return whether a model's accuracy could come from guessing (one-sided binomial test at 5 %).
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What a trade-off does for each method: every model explains once, every pooling is compared and removed by."""
+"""Runs a trade-off: each method explains every model once, and every pooling is scored for stability and fidelity."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
 
-# of the files of values
+# columns that each file of fidelity values must have
 FIDELITY_COLUMNS = (
     "method",
     "model",
@@ -47,17 +47,17 @@ class TradeoffStudy:
     Args:
         run: receives the per-image values and the examples.
         record: receives the seconds of each stage.
-        name: of settings, data and weights, kept with the values.
+        name: text that identifies settings, data and weights, and is kept with the values.
         known: the images.
-        models: in evaluation mode on the device, by name.
-        preds: (M, N) their predictions.
-        explained: (M, N) the class that each explains.
-        methods: by their names in tables.
-        segmenters: by their names in tables, each size one of its own.
+        models: models in evaluation mode on the device, by name.
+        preds: (M, N) the models' predictions.
+        explained: (M, N) the class that each model explains.
+        methods: attribution methods by their names in tables.
+        segmenters: segmenters by their names in tables; each size is a segmenter of its own.
         magnitudes: orders of pooling and taking magnitudes.
-        settings: of the metrics that remove pixels.
-        device: of the models.
-        seed: of the nulls, controls and noise.
+        settings: how pixels are removed.
+        device: the models' device.
+        seed: seeds nulls and controls.
     """
 
     run: RunFolder
@@ -75,10 +75,10 @@ class TradeoffStudy:
     seed: int
 
     def measure(self) -> None:
-        """Measure every method; what is on disk is not measured again.
+        """Measure every method; values that are on disk are not measured again.
 
         Raises:
-            ValueError: a file on disk is damaged, or of other settings, data or weights; names it.
+            ValueError: a file on disk is damaged, or belongs to other settings, data or weights; the error names it.
         """
         of_method = {name: [self._stability_file(name), *self._fidelity_files(name).values()] for name in self.methods}
         for paths in of_method.values():
@@ -98,7 +98,7 @@ class TradeoffStudy:
         label = self.preds[0] if known.label is None else known.label
         images = ImageFacts(known.index, label, self.preds, None, permutation)
         for name in missing:
-            # once for all poolings and sizes
+            # explain once for all poolings and sizes
             attributions = self._attributions(name, self.methods[name])
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
@@ -127,17 +127,17 @@ class TradeoffStudy:
                 self.record.lap(f"fidelity {name}")
 
     def stability_values(self) -> pd.DataFrame:
-        """Read the rows of `compare` of all methods, with the column `method`."""
+        """Read the rows of `compare` for all methods, with the column `method`."""
         files = [self._stability_file(name) for name in self.methods]
         return pd.concat(read_rows(files), ignore_index=True)
 
     def fidelity_values(self) -> pd.DataFrame:
-        """Read the rows of `fidelity_of` of all methods, with the columns `method`, `model` and `index`."""
+        """Read the rows of `fidelity_of` for all methods, with the columns `method`, `model` and `index`."""
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
     def _attributions(self, name: str, method: Attribution) -> Tensor:
-        """Explain every image with every model, (M, N, 3, H, W), each model with noise of its own."""
+        """Explain every image with every model, (M, N, 3, H, W); each model draws its own noise."""
         return torch.stack(
             [
                 explain_together(

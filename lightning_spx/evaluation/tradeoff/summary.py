@@ -1,4 +1,4 @@
-"""Per-image values of stability and fidelity -> rows of results, and the front between the two."""
+"""Sums up per-image stability and fidelity in rows of results, and finds the front between the two."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lightning_spx.evaluation.statistics.results import OVER_IMAGES, Layout, cel
 from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control
 
 STABILITY = ("saliency_ssim", "")
-# the number on the front's other axis, by the word that chooses it
+# metric and setting on the front's other axis, by the word that chooses them
 FIDELITY = {
     "road": ("road", "order=combined"),
     "insertion": ("insertion", "substrate=blur"),
@@ -23,7 +23,7 @@ Row = tuple[str, str]  # superpixels, magnitude
 
 
 def sign_of(metric: str, setting: str) -> int:
-    """Say which way is better: 1 for up, -1 for down.
+    """Return 1 if higher values are better, or -1 if lower ones are.
 
     Example:
         >>> sign_of("road", "order=lerf"), sign_of("road", "order=morf"), sign_of("deletion", "substrate=blur")
@@ -33,7 +33,7 @@ def sign_of(metric: str, setting: str) -> int:
 
 
 def fidelity_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
-    """Return the bootstrap draws of one method's number, turned so that up is better; there is no floor.
+    """Return the bootstrap draws of one method's fidelity, with the sign that makes higher better; there is no floor.
 
     Args:
         rows: per-image values of one method, metric and setting, for every model.
@@ -56,17 +56,17 @@ def stability_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
 
 
 def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resamples: int, seed: int) -> pd.DataFrame:
-    """Summarize the per-image fidelity of a study, with the gain over controls in the better direction.
+    """Summarize the per-image fidelity of a study; a gain over controls is positive if the row is better.
 
     Args:
         fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
         dataset: name of the data set.
         models: name of the models.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the bootstrap.
 
     Returns:
-        Rows with the columns of `results.csv`; floor and excess are missing, as these numbers have none.
+        Rows with the columns of `results.csv`; floor and excess are missing, because these numbers have none.
     """
     num_images = fidelity["index"].nunique()
     weights = bootstrap_weights(1, num_images, num_resamples, seed)
@@ -106,7 +106,7 @@ def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resa
 
 @dataclass(frozen=True)
 class Point:
-    """One pooling of a method between stability and fidelity, both with up as better.
+    """Stability and fidelity of one of a method's rows; higher is better for both.
 
     Args:
         stability: draws of the excess.
@@ -118,7 +118,7 @@ class Point:
 
 
 def points_of(stability: Mapping[Row, Draws], fidelity: Mapping[Row, Draws]) -> dict[Row, Point]:
-    """Join a method's draws of both numbers."""
+    """Join a method's draws of stability and fidelity, row by row."""
     return {row: Point(draw.excess, fidelity[row].value) for row, draw in stability.items() if row in fidelity}
 
 
@@ -142,18 +142,18 @@ def on_front(points: Mapping[Row, Point]) -> set[Row]:
 def front_table(
     stability: pd.DataFrame, fidelity: pd.DataFrame, against: str, num_resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Place every row of every method between stability and fidelity.
+    """Tabulate the stability and fidelity of every row of every method.
 
     Args:
         stability: rows of `compare` with the column `method`.
         fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
-        against: the fidelity, a key of `FIDELITY`.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
+        against: the fidelity metric, a key of `FIDELITY`.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the bootstrap.
 
     Returns:
-        One row for each method, super-pixels and order: excess and fidelity with intervals (up is better), the mean
-        number of segments, and whether it is on the front of its method's own rows, controls left out.
+        One row for each method, super-pixels and order: excess and fidelity with intervals (higher is better), the mean
+        number of segments, and whether it is on the front of its method's rows without controls.
     """
     metric, setting = FIDELITY[against]
     of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]

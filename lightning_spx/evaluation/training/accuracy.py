@@ -1,4 +1,4 @@
-"""The accuracy of a classifier on the test images of its data."""
+"""Measures the accuracy of a classifier on the test images of its data."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,12 +9,12 @@ from torch import nn
 
 @torch.no_grad()
 def accuracy(model: nn.Module, batches: Iterable[dict[str, Any]], device: torch.device) -> float:
-    """Return the share of labeled images that a classifier, in evaluation mode, classifies as labeled.
+    """Return the fraction of images to which a classifier, in evaluation mode, gives their label.
 
     Args:
-        model: maps (n, 3, H, W) to (n, K) logits.
-        batches: with `image` and `label`, as test loaders give them.
-        device: of the model.
+        model: maps images (n, 3, H, W) to logits (n, K).
+        batches: batches with `image` and `label`, as test loaders give them.
+        device: the model's device.
 
     Example:
         >>> batch = {"image": torch.eye(2), "label": torch.tensor([0, 0])}

@@ -1,8 +1,8 @@
-"""Training that goes on from the last finished epoch, bit for bit, whenever it was stopped.
+"""Resumes a training that was stopped from its last finished epoch, with the same result bit for bit.
 
-Lightning cannot take up the middle of an epoch bit for bit, but the start of one: order and augmentation of the images
-are functions of seed, part and epoch (`lightning_spx.data.training_loader`), all global random generators are seeded
-here by seed and epoch, and everything else is in the checkpoint that is written before an epoch begins.
+Lightning cannot resume bit for bit in the middle of an epoch, but it can at the start of one. There, the order and
+augmentation of the images depend only on seed, part and epoch (`lightning_spx.data.training_loader`), this module seeds
+all global random generators by seed, epoch and process, and the checkpoint written before the epoch holds the rest.
 """
 
 import csv
@@ -27,14 +27,14 @@ LOGGED = ("metrics.csv", "hparams.yaml")
 
 
 class EpochCheckpoint(Callback):
-    """Keeps one file with all that the next epoch needs; the first of the Trainer's callbacks.
+    """Keeps one file with all that the next epoch needs; it must be the first of the Trainer's callbacks.
 
-    At the end of an epoch Lightning still has to step the schedulers and to log; so the file is written when the next
-    one is about to start, before another callback has done anything in it.
+    At the end of an epoch, Lightning has yet to step the schedulers and to log. So this callback writes the file when
+    the next epoch starts, before any other callback has done anything in that epoch.
 
     Args:
-        file: is replaced, whole, after every epoch but the last.
-        seed: of all global random generators, with the epoch and the process.
+        file: the file, which is replaced whole after every epoch but the last.
+        seed: seeds all global random generators, together with the epoch and the process.
     """
 
     def __init__(self, file: Path, seed: int) -> None:
@@ -45,7 +45,7 @@ class EpochCheckpoint(Callback):
         self._metrics: dict[str, Tensor] | None = None
 
     def total_seconds(self) -> float:
-        """Return the seconds of training, over all starts."""
+        """Return the seconds of training over all starts."""
         return self.seconds + time.perf_counter() - self._began
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -55,7 +55,7 @@ class EpochCheckpoint(Callback):
             loops = trainer.fit_loop, trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.val_loop
             for loop in loops:
                 loop.on_iteration_done()
-            # a scheduler or an early stop may look at what an earlier epoch has measured
+            # a scheduler or early stopping may read the metrics of an earlier epoch
             trainer.callback_metrics.update(self._metrics)
             self._metrics = None
         elif trainer.current_epoch > 0:
@@ -63,7 +63,7 @@ class EpochCheckpoint(Callback):
         self._seed(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: object, batch_idx: int) -> None:
-        """Seed again: a restart has made its loaders at another time, and each takes a random number."""
+        """Seed again, because a new loader takes a random number, and a restart makes its loaders at another time."""
         if batch_idx == 0:
             self._seed(trainer)
 
@@ -78,7 +78,7 @@ class EpochCheckpoint(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Restore what `on_save_checkpoint` added."""
         own = checkpoint[KEY]
         self.seconds = own["seconds"]
         self._metrics = own["metrics"]
@@ -93,12 +93,12 @@ class EpochCheckpoint(Callback):
 
 
 def save_checkpoint(trainer: Trainer, file: Path, *, weights_only: bool = False) -> None:
-    """Write a checkpoint, whole or not at all; all processes of a distributed run take part, and then have the file.
+    """Write a checkpoint, whole or not at all; all processes must call this, and return when the file is there.
 
     Args:
-        trainer: after or in `fit`.
-        file: to write or replace.
-        weights_only: leave out what only more training needs.
+        trainer: the Trainer, in `fit` or after it.
+        file: the file to write or replace.
+        weights_only: whether to leave out what only further training needs.
     """
     if is_writer():
         write_atomic(file, partial(trainer.save_checkpoint, weights_only=weights_only))
@@ -110,21 +110,21 @@ def save_checkpoint(trainer: Trainer, file: Path, *, weights_only: bool = False)
 def train(
     module: LightningModule, trainer: Trainer, data: LightningDataModule, logger: CSVLogger, file: Path, seed: int
 ) -> float:
-    """Train a model, from its last finished epoch if an earlier start was stopped.
+    """Train a model; if an earlier start was stopped, resume from its last finished epoch.
 
     Args:
-        module: fresh, its weights drawn as in the earlier start.
-        trainer: fresh.
-        data: of the training.
-        logger: the only one; after a restart its table has every epoch once.
-        file: of the last finished epoch, which the caller removes when it has what it trained for.
-        seed: of what is random in an epoch.
+        module: an untrained model whose weights were drawn as in the earlier start.
+        trainer: a Trainer that has not been used yet.
+        data: the data to train on.
+        logger: the only logger of the training; after a restart its table has every epoch once.
+        file: checkpoint of the last finished epoch; the caller removes it once the training's result is saved.
+        seed: seeds all that is random in an epoch.
 
     Returns:
-        Seconds of training, over all starts.
+        Seconds of training over all starts.
     """
     epochs = EpochCheckpoint(file, seed)
-    # Lightning offers no other way to put a callback before those of the user
+    # Lightning offers no other way to put a callback before the user's
     vars(trainer)["callbacks"].insert(0, epochs)
     trainer.loggers = [logger]
     known = agreed(file.is_file() and _is_usable(file, module, seed))
@@ -138,11 +138,11 @@ def train(
 
 
 def _is_usable(file: Path, module: LightningModule, seed: int) -> bool:
-    """Return whether an epoch's file is whole and of this model; warn if not."""
+    """Return whether an epoch's file is whole and belongs to this model; warn if not."""
     try:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
-        # read it here first without running its code: Lightning loads it afterwards
+        # read the file without running code from it before Lightning loads it
         content = read_plain(file)
     except (*DAMAGED, zipfile.BadZipFile) as error:
         reason = f"a damaged file ({' '.join(str(error).split())[:100]})"
@@ -166,7 +166,7 @@ def _shapes(state: dict[str, Any]) -> dict[str, object]:
 
 
 def _logged(trainer: Trainer) -> list[dict[str, str]]:
-    """All rows that the loggers have so far, as in their file."""
+    """Return all rows that the loggers have so far, as their files hold them."""
     if not is_writer():
         return []
     rows: list[dict[str, str]] = []

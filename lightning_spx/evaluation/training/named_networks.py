@@ -1,4 +1,4 @@
-"""Checkpoints and networks that a user names -> classifiers of images in [0, 1]."""
+"""Loads the checkpoints and networks that a user names, as classifiers of images in [0, 1]."""
 
 import copy
 import csv
@@ -21,7 +21,7 @@ from lightning_spx.models.said_normalization import chosen_normalization, normal
 from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import one_line, read_config
 
-# what the code of a model, which may be anybody's, raises for images that it does not take
+# the code of a model may be anybody's, and raises any of these for images that it does not take
 RAISED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
@@ -51,20 +51,20 @@ class NamedNetwork:
     image_size: int | None = None
 
     def decided(self) -> "NamedNetwork":
-        """Return the same with the normalization that is used.
+        """Return a copy that says which normalization is used.
 
         Raises:
-            ValueError: parts of the network say different things of it.
+            ValueError: parts of the network contradict each other about it.
         """
         mean, std = chosen_normalization(self.network, self.mean, self.std)
         return replace(self, mean=mean, std=std)
 
     def build(self) -> ImageClassifier:
-        """Return the network behind its normalization, and behind a resizing where it takes a size of its own.
+        """Return the network behind its normalization, and behind a resizing layer if it has an `image_size`.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the weights are another network's, or in several files.
+            FileNotFoundError: the file of weights does not exist.
+            ValueError: the weights belong to another network, or are split over several files.
         """
         mean, std = chosen_normalization(self.network, self.mean, self.std)
         network = self.network
@@ -76,7 +76,7 @@ class NamedNetwork:
 
 
 def normalization(model: nn.Module) -> dict[str, list[float]]:
-    """Say by what a classifier normalizes images, for the record of a run; nothing for other models."""
+    """Return the mean and std by which a classifier normalizes, for a run's record; empty for other models."""
     if not isinstance(model, ImageClassifier):
         return {}
     layer = model.normalize
@@ -88,22 +88,22 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
 
     Args:
         checkpoint: written by `spx fit`, by `spx stability` into its run folder, or from Python code.
-        network: for checkpoints that do not name theirs.
+        network: the network, for a checkpoint that does not name its own.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no checkpoint of ours, or does not name its network and `network` is None.
+        FileNotFoundError: the checkpoint does not exist.
+        ValueError: the file is no checkpoint of this package, or does not name its network and `network` is None.
     """
     check_exists(checkpoint)
     config = checkpoint.parent.parent / CONFIG_FILE
     if network is None and checkpoint.parent.name == "checkpoints" and config.is_file():
         model = read_config(config).get("model")
         if isinstance(model, dict) and "class_path" in model:
-            # a run's checkpoints do not repeat what its configuration says
+            # a run's checkpoints do not name their network, because its configuration does
             with normalized_as_trained():
                 return load_checkpoint(checkpoint, lambda: _build(model))
     if network is not None:
-        # a copy, for the network may be that of several checkpoints
+        # copy the network, because several checkpoints may share it
         with normalized_as_trained():
             return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
     state = read_state(checkpoint)
@@ -120,13 +120,13 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
             ) from error
         if str(checkpoint) in str(error):
             raise
-        # a parser's reason has many lines
+        # a parser's message has many lines
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {reason}") from error
 
 
 def _build(model: dict[str, object]) -> LightningModule:
-    # the package works without it, but for the command line and what that has written
+    # only the command line, and checkpoints that it wrote, need this package
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
@@ -138,11 +138,11 @@ def _build(model: dict[str, object]) -> LightningModule:
 def name_models(
     checkpoints: Sequence[str], network: NamedNetwork | None, others: Sequence[NamedNetwork]
 ) -> dict[str, LightningModule]:
-    """Load all models that were named, by their names in pictures.
+    """Load all models that the user names, and return them by their names in pictures.
 
     Args:
-        checkpoints: of this package; with a `network` they are its weights.
-        network: of the checkpoints, or itself a model if there are none.
+        checkpoints: checkpoints of this package; with a `network`, they hold its weights.
+        network: the network of the checkpoints; without checkpoints it is a model itself.
         others: more models.
 
     Raises:
@@ -168,7 +168,7 @@ def name_models(
 
 
 def stems_or_paths(paths: Sequence[Path]) -> list[str]:
-    """Name files by their stems, and namesakes by their paths.
+    """Name files by their stems, or by their paths if several share a stem.
 
     Example:
         >>> stems_or_paths([Path("a/last.ckpt"), Path("b/last.ckpt"), Path("b/best.ckpt")])
@@ -179,11 +179,11 @@ def stems_or_paths(paths: Sequence[Path]) -> list[str]:
 
 
 def read_classes(path: Path) -> list[str]:
-    """Read the names of classes: one a line, or a CSV file with the columns `index` and `name`.
+    """Read class names from a text file with one per line, or a CSV file with the columns `index` and `name`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a CSV file without these columns, or with gaps in its indices.
+        FileNotFoundError: the file does not exist.
+        ValueError: a CSV file lacks these columns, or has gaps in its indices.
     """
     if not path.is_file():
         raise FileNotFoundError(f"Expected `classes` to be a text file or a CSV file, found none at {path}.")
@@ -220,7 +220,7 @@ def class_index(target: str, classes: Sequence[str], num_classes: int) -> int:
 
 
 def weights_hash(models: Mapping[str, nn.Module]) -> dict[str, str]:
-    """Return a SHA-256 of each model's state: other weights under the same name are another study."""
+    """Return a SHA-256 of each model's state, because other weights under the same name make another study."""
     hashes = {}
     for name, model in models.items():
         digest = hashlib.sha256()
@@ -233,10 +233,10 @@ def weights_hash(models: Mapping[str, nn.Module]) -> dict[str, str]:
 
 
 def output_of(name: str, model: nn.Module, image: Tensor) -> object:
-    """Return what a network that a user has named makes of an image, (1, 3, H, W).
+    """Return the output of a network that a user has named, for an image (1, 3, H, W).
 
     Raises:
-        ValueError: it takes no such image.
+        ValueError: the network does not take this image.
     """
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The k models of a study: trained on their parts, or loaded; a finished one is never trained twice."""
+"""Trains the k models of a study on their parts of the data, or loads them; no finished model is trained twice."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import agreed, is_writer
 from lightning_spx.runs.reading import read_json
 
-# the key in the files of training, which earlier versions have written too
+# this key in the files of trainings stays, because earlier versions wrote it too
 ENVIRONMENT = "place"
 TrainerFactory = Callable[[], Trainer]
 
@@ -31,9 +31,9 @@ class StudyModel:
     Args:
         repeat: number of the repeat.
         part: the part that it trains on, or the fold that it does not train on.
-        number: in the whole study; its seed is the study's plus this.
-        checkpoint: a trained model to load instead.
-        title: of a model that the user has named.
+        number: number in the whole study; the model's seed is the study's seed plus this number.
+        checkpoint: file of a trained model to load instead of training one.
+        title: the user's name for the model; empty if there is none.
     """
 
     repeat: int
@@ -44,19 +44,19 @@ class StudyModel:
 
     @property
     def name(self) -> str:
-        """Stem of the model's files, or the user's name for it."""
+        """Return the user's name for the model, or the stem of its files."""
         return self.title or f"repeat{self.repeat}-model{self.part}"
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """What all models of a study are trained with.
+    """What the trainings of all models of a study have in common.
 
     Args:
-        data: of the study; each model trains on its part of them.
+        data: the study's data; each model trains on its part of them.
         model: makes an untrained model.
         trainer: makes a Trainer.
-        seed: of the study.
+        seed: the study's seed.
     """
 
     data: ImageDataModule
@@ -69,7 +69,8 @@ def list_study_models(data: ImageDataModule, repeats: int, checkpoints: Sequence
     """List the models of a study.
 
     Raises:
-        ValueError: fewer than two models, the plan trains all on the same images, or the checkpoints are not as many.
+        ValueError: there are fewer than two models, the plan trains all of them on the same images, or the number of
+            checkpoints does not match.
     """
     if data.plan == "all" and not checkpoints:
         raise ValueError("Expected `data.plan` to be 'disjoint' or 'folds' unless `checkpoints` are given, got 'all'.")
@@ -87,19 +88,19 @@ def list_study_models(data: ImageDataModule, repeats: int, checkpoints: Sequence
 
 
 def checkpoint_file(model: StudyModel, run: RunFolder) -> Path:
-    """The file of a model's weights: the given one, or that of its training."""
+    """Return the file of a model's weights: the given one, or the one that its training writes."""
     return model.checkpoint or run.path / "checkpoints" / f"{model.name}.ckpt"
 
 
 def obtain_checkpoint(model: StudyModel, run: RunFolder, recipe: TrainingRecipe) -> Path:
-    """Return the model's checkpoint, training it first unless it is there.
+    """Return the model's checkpoint; if it is missing, train the model first.
 
-    An unfinished model goes on from its last finished epoch, and becomes what it would have been.
+    A training that was stopped resumes from its last finished epoch, and ends with the weights of an undisturbed one.
 
     Args:
-        model: which one.
+        model: the model.
         run: its folder receives `checkpoints/<name>.ckpt` and `training/<name>/metrics.csv`.
-        recipe: of the study.
+        recipe: how the study's models are trained.
     """
     checkpoint = checkpoint_file(model, run)
     if model.checkpoint is not None:
@@ -124,20 +125,20 @@ def obtain_checkpoint(model: StudyModel, run: RunFolder, recipe: TrainingRecipe)
 
 
 def checkpoint_hashes(models: Sequence[StudyModel]) -> list[str]:
-    """SHA-256 of every checkpoint that was given: another file under the same name is another study.
+    """Return the SHA-256 of every given checkpoint, because another file under the same name makes another study.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: a checkpoint does not exist.
     """
     return [file_hash(model.checkpoint) for model in models if model.checkpoint is not None]
 
 
 def own_hash(model: StudyModel, run: RunFolder) -> str:
-    """Return the SHA-256 of a model's checkpoint, which is the one that its training has written.
+    """Return the SHA-256 of a model's checkpoint after checking that its training wrote it.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file has changed since.
+        FileNotFoundError: the checkpoint does not exist.
+        ValueError: the file has changed since the training wrote it.
     """
     checkpoint = checkpoint_file(model, run)
     found, recorded = file_hash(checkpoint), _training_record(model, run).get("sha256")
@@ -150,7 +151,7 @@ def own_hash(model: StudyModel, run: RunFolder) -> str:
 
 
 def training_environment(model: StudyModel, run: RunFolder) -> dict[str, object]:
-    """Say where a model was trained, as `environment` does; empty for a given one."""
+    """Return the environment in which a model was trained, as `environment` describes it; empty for a given one."""
     found: object = _training_record(model, run).get(ENVIRONMENT, {})
     if not isinstance(found, dict):
         path = run.path / "checkpoints" / f"{model.name}.json"
@@ -166,7 +167,7 @@ def _training_record(model: StudyModel, run: RunFolder) -> dict[str, Any]:
 def classifier_facts(
     model: StudyModel, run: RunFolder, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, object]:
-    """Say which classifier it is and what share of all test images it classifies as labeled, as plain values."""
+    """Describe a classifier and its accuracy on all test images, as plain values."""
     module = load_checkpoint(checkpoint_file(model, run), recipe.model).to(device)
     recipe.data.setup("test")
     batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)
@@ -178,7 +179,7 @@ def classifier_facts(
 
 
 def describe(model: StudyModel, run: RunFolder) -> dict[str, object]:
-    """Say which model it is and how it was trained, as plain values."""
+    """Describe a model and its training, as plain values."""
     known = {name: value for name, value in asdict(model).items() if name != "title"}
     checkpoint = checkpoint_file(model, run)
     return {
