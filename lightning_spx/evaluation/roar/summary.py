@@ -17,7 +17,7 @@ ONE_SEED = "none: one seed"
 
 
 def roar_results(
-    run: RunFolder, units: Sequence[Retraining], dataset: str, network: str, num_images: int, removal: str
+    run: RunFolder, retrainings: Sequence[Retraining], dataset: str, network: str, num_images: int, removal: str
 ) -> pd.DataFrame:
     """Tabulate accuracies, a row for each order and percentage; the order `none` stands for the untouched data.
 
@@ -25,7 +25,7 @@ def roar_results(
 
     Args:
         run: holds the results of the trainings.
-        units: all trainings of the study, finished.
+        retrainings: all of the study, finished.
         dataset: name of the data set.
         network: name of the network.
         num_images: number of test images.
@@ -36,8 +36,8 @@ def roar_results(
     """
     sign = 1 if removal == "kar" else -1
     accuracies: dict[tuple[Order, float], list[float]] = {}
-    for unit in units:
-        accuracies.setdefault((unit.order, unit.percentage), []).append(unit.accuracy(run))
+    for retraining in retrainings:
+        accuracies.setdefault((retraining.order, retraining.percentage), []).append(retraining.accuracy(run))
     rows = []
     for (order, percentage), values in accuracies.items():
         mean, low, high = mean_interval(values)
