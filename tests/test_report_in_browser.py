@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from lightning_spx.reporting import render_page
-from tests.reporting.test_page import HOSTILE, gallery, page
+from tests.reporting.gallery_cases import gallery
+from tests.reporting.test_page import HOSTILE, page
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

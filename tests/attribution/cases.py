@@ -24,6 +24,7 @@ from lightning_spx.attribution import (
     SparsifiedSmoothGrad,
     VarGrad,
 )
+from lightning_spx.attribution.method import Model
 
 METHODS: list[Attribution] = [
     Gradient(),
@@ -113,3 +114,12 @@ def random_states() -> bytes:
 def relative(result: Tensor, expected: Tensor) -> float:
     """Largest difference relative to the largest expected value."""
     return float((result - expected).abs().max() / expected.abs().max())
+
+
+class Plain(Attribution):
+    """A method of a user's own that is no dataclass."""
+
+    seed = 7
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        return torch.zeros_like(inputs)

@@ -13,7 +13,6 @@ from lightning_spx.attribution import (
     VarGrad,
 )
 from lightning_spx.attribution.chunks import collected, in_chunks
-from lightning_spx.attribution.finite import FiniteCheck, NonFiniteError, require_finite
 from tests.attribution.cases import Net, Notes, every_method, images, relative, targets
 
 
@@ -170,48 +169,10 @@ def test_result_does_not_depend_on_the_chunk_size(chunk_size: int | None) -> Non
         assert relative(build(chunk_size).attribute(network, inputs, target), expected) < 1e-6
 
 
-def test_require_finite_names_the_rows() -> None:
-    require_finite(torch.zeros(2, 3), "output")
-    with pytest.raises(NonFiniteError, match=r"expected a finite output, got NaN or infinity .* positions \[0, 2\]"):
-        require_finite(torch.tensor([[torch.nan, 0.0], [1.0, 1.0], [0.0, -torch.inf]]), "output")
-
-
 def test_collected_is_float32_and_in_order() -> None:
     rows = [(1, torch.tensor([[3.0]], dtype=torch.float64)), (0, torch.tensor([[2.0]], dtype=torch.float64))]
     result = collected(rows, torch.zeros(2, 1, dtype=torch.float64))
     assert (result.dtype, result.tolist()) == (torch.float32, [[2.0], [3.0]])
-
-
-def test_a_check_that_waits_names_the_images_of_all_chunks() -> None:
-    check = FiniteCheck("Name", at_once=False)
-
-    def evaluate(points: Tensor, _: Tensor | None) -> Tensor:
-        check(points, "gradient")
-        if len(points) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return points
-
-    values = [0.0, torch.nan, 2.0, torch.inf, 4.0]
-    points = [(position, torch.tensor([[value]])) for position, value in enumerate(values)]
-    rows = []
-    with pytest.raises(NonFiniteError, match=r"Name: expected a finite gradient, .* positions \[1, 3\]"):
-        rows += list(in_chunks("Name", evaluate, points, None, 4, check))
-    assert rows == []
-    list(in_chunks("Name", evaluate, points[::2], None, 2, check))
-
-
-def test_without_a_wait_nothing_is_looked_at_before_the_end() -> None:
-    check = FiniteCheck("Name", at_once=False)
-
-    def evaluate(points: Tensor, _: Tensor | None) -> Tensor:
-        check(points, "gradient")
-        return points
-
-    points = [(position, torch.tensor([[torch.nan]])) for position in range(3)]
-    rows = in_chunks("Name", evaluate, points, None, 1, check)
-    assert [next(rows)[0] for _ in points] == [0, 1, 2]
-    with pytest.raises(NonFiniteError, match=r"positions \[0, 1, 2\]"):
-        next(rows)
 
 
 @pytest.mark.gpu

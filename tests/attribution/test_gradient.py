@@ -14,9 +14,7 @@ from lightning_spx.attribution import (
     gradient,
     input_gradient,
 )
-from lightning_spx.attribution.backward import differentiate
 from lightning_spx.attribution.guards import Precision
-from lightning_spx.attribution.logits import explained_logits
 from tests.attribution.cases import Net, Notes, every_method, images, relative, residual_network, targets
 
 
@@ -33,18 +31,6 @@ def test_gradients_equal_captum(network: nn.Module) -> None:
     product = captum.attr.InputXGradient(network).attribute(inputs.clone().requires_grad_(), target=target)
     assert relative(Gradient().attribute(network, inputs, target), saliency) < 1e-5
     assert relative(InputXGradient().attribute(network, inputs, target), product.detach()) < 1e-5
-
-
-def test_the_raw_logit_is_explained_not_its_softmax() -> None:
-    result = Gradient().attribute(lambda x: 100 * x.flatten(1), torch.ones(1, 3, 1, 1), torch.tensor([2]))
-    assert result.flatten().tolist() == [0.0, 0.0, 100.0]
-
-
-@every_method
-def test_a_model_with_one_output_takes_no_target(method: Attribution) -> None:
-    network = nn.Sequential(Net(1), nn.Flatten(0))
-    with_class = method.attribute(Net(1), images(2), torch.zeros(2, dtype=torch.int64))
-    assert relative(method.attribute(network, images(2), None), with_class) < 1e-5
 
 
 @every_method
@@ -93,47 +79,6 @@ def test_inputs_must_be_a_batch_of_floating_point_images(method: Attribution) ->
 
 
 @every_method
-def test_target_must_be_one_int64_for_each_image(method: Attribution) -> None:
-    with pytest.raises(TypeError, match=r"Expected `target` to be an int64 tensor or None, got torch\.float32"):
-        method.attribute(Net(), images(), targets().float())
-    with pytest.raises(ValueError, match=r"Expected `target` of shape \(4,\), got \(3,\)"):
-        method.attribute(Net(), images(), targets(3))
-
-
-@every_method
-@pytest.mark.parametrize("wrong", [-1, 5])
-def test_target_must_be_a_class_of_the_model(method: Attribution, wrong: int) -> None:
-    with pytest.raises(ValueError, match=f"Expected `target` to be at least 0 and below 5, got {wrong}"):
-        method.attribute(Net(), images(2), torch.tensor([0, wrong]))
-
-
-@every_method
-def test_target_and_output_must_agree(method: Attribution) -> None:
-    with pytest.raises(ValueError, match=r"Expected a `target` for a model that returns \(N, 5\), got None"):
-        method.attribute(Net(), images(), None)
-    with pytest.raises(ValueError, match=r"Expected `target` to be None for a model that returns \(N,\)"):
-        method.attribute(nn.Sequential(Net(1), nn.Flatten(0)), images(), targets())
-
-
-class Pair(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = Net()
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network(images)
-        return logits, logits
-
-
-@every_method
-def test_output_must_be_a_tensor_of_one_or_two_dimensions(method: Attribution) -> None:
-    with pytest.raises(TypeError, match=r"Expected the model to return a tensor of shape .* got tuple"):
-        method.attribute(Pair(), images(), targets())
-    with pytest.raises(ValueError, match=r"Expected the model to return shape \(N, K\) or \(N,\)"):
-        method.attribute(nn.Sequential(Net(), nn.Unflatten(1, (5, 1))), images(), targets())
-
-
-@every_method
 def test_a_nan_names_the_method_and_the_image(method: Attribution) -> None:
     inputs = images()
     inputs[2, 0, 3, 3] = torch.nan
@@ -152,25 +97,6 @@ def test_positions_in_a_later_chunk_are_positions_in_the_batch() -> None:
     inputs[[4, 5], 0, 0, 0] = torch.inf
     with pytest.raises(ValueError, match=r"at positions \[4, 5\]"):
         Gradient(chunk_size=2).attribute(Net(), inputs, targets(6))
-
-
-def test_a_model_that_cannot_be_differentiated_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expected a model whose output is a differentiable function of its input"):
-        Gradient().attribute(lambda x: x.detach().flatten(1), images(), targets())
-    constant = nn.Parameter(torch.ones(4))
-    with pytest.raises(ValueError, match="Expected a model whose output is a differentiable function of its input"):
-        Gradient().attribute(lambda x: constant * 2, images(), None)
-
-
-def test_explained_logits_are_those_of_the_targets() -> None:
-    table = torch.arange(6.0).reshape(3, 2)
-    assert explained_logits(lambda x: table, images(3), torch.tensor([1, 0, 1])).tolist() == [1.0, 2.0, 5.0]
-    assert explained_logits(lambda x: table[:, 0], images(3), None).tolist() == [0.0, 2.0, 4.0]
-
-
-def test_differentiate_keeps_the_images_apart() -> None:
-    variable = torch.tensor([[2.0], [3.0]], requires_grad=True)
-    assert differentiate(variable[:, 0] ** 3, variable).tolist() == [[12.0], [27.0]]
 
 
 def test_settings_are_checked() -> None:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from lightning_spx.data import BirdsDataModule
-from lightning_spx.data.bird_images import Background, box_mask
+from lightning_spx.data.bird_images import Background
 from tests.data.bird_folder import BOX, SIZE, box_pixels, make_birds
 
 
@@ -84,10 +84,6 @@ def test_boxes_are_scaled_where_photos_were_resized(root: Path) -> None:
     (root / "image_sizes.txt").write_text("\n".join(sizes))
     sample = birds(root, classes=["Jay"], boxes_as_masks=True).pool()[0]
     assert np.array_equal(sample["mask"], box_pixels()[:, 4:28] > 0)
-
-
-def test_a_box_mask_covers_its_pixels() -> None:
-    assert np.array_equal(box_mask(BOX, False, SIZE, "a"), box_pixels() / 255)
 
 
 def test_parts_share_no_photo_and_folds_are_a_partition(root: Path) -> None:

@@ -1,14 +1,11 @@
 """Ctrl-C and SIGTERM end a study at once, with nothing half written and one line that says how to go on."""
 
-import multiprocessing
-import os
 import signal
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lightning_spx.cli.interruption import Interruptible
 from tests.faults.child import STAGES, assert_same_run, die, files_of, start
 
 
@@ -38,33 +35,3 @@ def test_workers_that_load_images_end_with_their_study(tmp_path: Path, number: s
     assert ended.code == 128 + number
     assert ended.last.startswith(f"stopped by {number.name}: what is finished is kept in")
     assert not any("Traceback" in line or "DataLoader" in line for line in ended.lines)
-
-
-def test_a_signal_before_there_is_a_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as ended, Interruptible(["bench"]):
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert ended.value.code == 143
-
-
-def test_the_signals_are_given_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with Interruptible([]):
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-def end_twice() -> None:
-    with Interruptible([]):
-        try:
-            os.kill(os.getpid(), signal.SIGINT)
-        finally:
-            # whatever would hang on the way out
-            os.kill(os.getpid(), signal.SIGINT)
-            signal.pause()
-
-
-def test_a_second_signal_ends_what_hangs_on_the_first() -> None:
-    process = multiprocessing.get_context("fork").Process(target=end_twice)
-    process.start()
-    process.join(timeout=60)
-    assert process.exitcode == -signal.SIGINT

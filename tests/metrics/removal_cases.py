@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 HEIGHT, WIDTH = 4, 5
+PIXELS = HEIGHT * WIDTH
 
 
 class TinyNet(nn.Module):

@@ -5,11 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_spx.metrics import Deletion, Insertion, Substrate, deletion, insertion, irof, removal_ranks
+from lightning_spx.metrics import Deletion, Insertion, Substrate, deletion, insertion
 from lightning_spx.metrics.removal import substrate_of
-from tests.metrics.removal_cases import HEIGHT, WIDTH, TinyNet, draw, probability
-
-PIXELS = HEIGHT * WIDTH
+from tests.metrics.removal_cases import HEIGHT, PIXELS, WIDTH, TinyNet, draw, probability
 
 
 def pixel_by_pixel(image: Tensor, other: Tensor, saliency: Tensor, target: int) -> float:
@@ -60,15 +58,6 @@ def test_with_one_substrate_random_maps_have_the_same_deletion_as_insertion() ->
     assert stdev(differences) / 50**0.5 < 0.005
 
 
-def test_ties_are_broken_by_chance_and_every_pixel_has_a_rank() -> None:
-    images, _, _ = draw(300)
-    ranks = removal_ranks(torch.ones(300, HEIGHT, WIDTH), images)
-    assert torch.equal(ranks.flatten(1).sort().values, torch.arange(PIXELS).expand(300, -1))
-    # by position the mean rank of a pixel would be 0 ... 19; by chance it is 9.5, with standard error 0.33
-    assert float((ranks.float().mean(0) - 9.5).abs().max()) < 1.4
-    assert not torch.equal(ranks, removal_ranks(torch.ones(300, HEIGHT, WIDTH), images, seed=1))
-
-
 def test_more_steps_than_pixels_go_pixel_by_pixel() -> None:
     images, target, saliency = draw()
     torch.testing.assert_close(
@@ -103,24 +92,6 @@ def test_the_metric_is_the_mean_whatever_the_batches(kind: type[Deletion | Inser
     metric.reset()
     metric.update(net, images[:0], target[:0], saliency[:0])
     assert metric.num_images == 0
-
-
-def test_irof_is_the_area_over_the_curve_of_relative_probabilities() -> None:
-    images, target, _ = draw(1)
-    segments = torch.arange(PIXELS).view(1, HEIGHT, WIDTH) // 5
-    saliency = torch.tensor([0.1, 0.4, 0.3, 0.2])[segments]
-    mean_color = (0.4, 0.5, 0.6)
-    net, changed = TinyNet(), images[0].clone()
-    values = [1.0]
-    for row in (1, 2, 3, 0):
-        changed[:, row] = torch.tensor(mean_color)[:, None]
-        values.append(probability(net, changed, int(target)) / probability(net, images[0], int(target)))
-    expected = 1 - sum((a + b) / 2 / 4 for a, b in pairwise(values))
-    assert irof(net, images, target, saliency, segments, mean_color).item() == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(
-        irof(net, images, target, saliency, segments, mean_color, batch_size=2),
-        irof(net, images, target, saliency, segments, mean_color),
-    )
 
 
 def test_bad_input_is_named() -> None:

@@ -12,9 +12,10 @@ import pytest
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from torch import nn
+from torch import Tensor, nn
 
-from lightning_spx.models.checkpoint_file import check_exists, read_state
+from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
 from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, loader
 
 NO_CHECKPOINT = r"Expected a Lightning checkpoint with a `state_dict`, got .*"
@@ -127,3 +128,85 @@ def test_a_class_that_is_not_plain_is_named(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "own.ckpt")
     with pytest.raises(ValueError, match=rf"{NO_CHECKPOINT}own\.ckpt: .*Unsupported global: GLOBAL functools\.partial"):
         read_state(tmp_path / "own.ckpt")
+
+
+def classifier() -> ImageClassifier:
+    return ImageClassifier(SmallResNet(num_classes=2, width=4))
+
+
+def test_a_checkpoint_gives_its_weights_in_evaluation_mode(tmp_path: Path) -> None:
+    trained = classifier()
+    torch.save({"state_dict": trained.state_dict()}, tmp_path / "a.ckpt")
+    loaded = load_checkpoint(tmp_path / "a.ckpt", classifier)
+    assert not any(module.training for module in loaded.modules())
+    images = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(loaded(images), trained.eval()(images), rtol=0, atol=0)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"Expected a checkpoint at .*none\.ckpt, found none\. Name files"):
+        load_checkpoint(tmp_path / "none.ckpt", classifier)
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="Expected a checkpoint at"):
+        load_checkpoint(tmp_path, classifier)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no checkpoint", b"PK\x03\x04 half an archive", b"\x80\x02.", b"\x80\x02X\x01"],
+    ids=["empty", "text", "zip", "empty pickle", "half a pickle"],
+)
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*broken\.ckpt"):
+        load_checkpoint(path, classifier)
+
+
+def test_half_a_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "half.ckpt"
+    torch.save({"state_dict": classifier().state_dict()}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint .*, got .*half\.ckpt"):
+        load_checkpoint(path, classifier)
+
+
+@pytest.mark.parametrize("content", [{"weights": 1}, [1, 2], torch.zeros(3)], ids=["dict", "list", "tensor"])
+def test_a_file_of_other_tensors_is_named(tmp_path: Path, content: dict[str, int] | list[int] | Tensor) -> None:
+    path = tmp_path / "other.pt"
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*other\.pt"):
+        load_checkpoint(path, classifier)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, zipped: bool) -> None:
+    path, trace = tmp_path / "evil.ckpt", tmp_path / "trace"
+    content = {"state_dict": Payload(trace)}
+    if zipped:
+        torch.save(content, path)
+        assert zipfile.is_zipfile(path)
+    else:
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*evil\.ckpt"):
+        load_checkpoint(path, classifier)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ImageClassifier(SmallResNet(num_classes=2, width=8)).state_dict(),
+        SmallResNet(num_classes=2, width=4).state_dict(),
+        {"network": "SmallResNet"},
+    ],
+    ids=["wider", "bare network", "text"],
+)
+def test_a_checkpoint_of_another_architecture_is_named(tmp_path: Path, state: object) -> None:
+    path = tmp_path / "another.ckpt"
+    torch.save({"state_dict": state}, path)
+    message = r"Expected a checkpoint of the configured `model` \(ImageClassifier\), got .*another\.ckpt"
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(path, classifier)

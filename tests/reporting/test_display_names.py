@@ -1,32 +1,15 @@
-"""Names are short where they can be, and unique; seeds are shifted everywhere."""
+"""Names are short where they can be, and unique."""
 
 import pytest
-import torch
-from captum.attr import Saliency
-from torch import Tensor
 
 from lightning_spx.attribution import (
     Attribution,
-    FromCaptum,
     Gradient,
-    InputXGradient,
     SmoothGrad,
-    SparsifiedSmoothGrad,
-    VarGrad,
 )
-from lightning_spx.attribution.method import Model
-from lightning_spx.attribution.reseed import reseed
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Felzenszwalb, Grid, Slic
-
-
-class Plain(Attribution):
-    """A method of a user's own that is no dataclass."""
-
-    seed = 7
-
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
-        return torch.zeros_like(inputs)
+from tests.attribution.cases import Plain
 
 
 def test_an_item_without_a_namesake_is_named_by_its_class() -> None:
@@ -58,29 +41,3 @@ def test_a_nested_method_is_part_of_the_name() -> None:
 def test_items_that_cannot_be_told_apart_are_refused(items: list[Attribution], name: str) -> None:
     with pytest.raises(ValueError, match=f"Expected different items in a list, got {name} twice"):
         unique_names(items)
-
-
-@pytest.mark.parametrize("method", [SmoothGrad(seed=3), VarGrad(seed=3), SparsifiedSmoothGrad(seed=3)])
-def test_the_seed_of_every_random_method_is_shifted_and_nothing_else(method: Attribution) -> None:
-    shifted = reseed(method, 2)
-    assert type(shifted) is type(method)
-    assert {**vars(method), "seed": 5} == vars(shifted)
-
-
-def test_the_seeds_of_bases_are_shifted_too() -> None:
-    assert reseed(VarGrad(base=SmoothGrad(seed=1), seed=10), 4) == VarGrad(base=SmoothGrad(seed=5), seed=14)
-
-
-@pytest.mark.parametrize("method", [Gradient(precision="bf16"), InputXGradient(), FromCaptum(Saliency, seed=None)])
-def test_a_method_without_a_seed_stays_equal(method: Attribution) -> None:
-    assert reseed(method, 3) == method
-
-
-def test_a_method_that_is_no_dataclass_is_left_alone() -> None:
-    method = Plain()
-    assert reseed(method, 3) is method
-    assert method.seed == 7
-
-
-def test_an_offset_of_zero_changes_nothing() -> None:
-    assert reseed(SmoothGrad(seed=3), 0) == SmoothGrad(seed=3)

@@ -2,37 +2,16 @@
 
 import base64
 import hashlib
-import io
-import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
-import pytest
-from PIL import Image
 
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
-from lightning_spx.reporting.gallery import encode_gallery
 from tests.reporting.cases import row, table
+from tests.reporting.gallery_cases import gallery
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028'\"&"
-
-
-def gallery(size: int = 8, photos: int = 2, models: int = 2, name: str = "IG", segmenter: str = "Slic") -> Gallery:
-    draw = np.random.default_rng(0)
-    ids = np.arange(size * size).reshape(size, size) // 3
-    segments = np.stack([ids] * photos)
-    values = draw.random((models, photos, ids.max() + 1)).astype(np.float32)
-    return Gallery(
-        photos=draw.random((photos, size, size, 3)).astype(np.float32),
-        segments={segmenter: segments},
-        maps={
-            name: MethodMaps(
-                draw.random((models, photos, size, size)).astype(np.float32), {(segmenter, "after"): values[..., ids]}
-            )
-        },
-        models=[f"model {number}" for number in range(models)],
-    )
 
 
 def page(text: str = "birds", shown: Gallery | None = None) -> Page:
@@ -70,10 +49,6 @@ def tags(html: str) -> list[str]:
     return [tag for tag, _ in parser.found]
 
 
-def png(address: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
-
-
 def test_hostile_text_adds_no_tag_and_no_attribute() -> None:
     assert tags(render_page(page(HOSTILE))) == tags(render_page(page()))
     parser = Tags()
@@ -101,29 +76,6 @@ def test_a_row_says_its_verdict_and_a_missing_number_is_a_dash() -> None:
     assert ">+0.100 [+0.050, +0.200]</td>" in pooled
     assert '<td data-sort="inf">\N{EN DASH}</td>' in pixel
     assert '<tr class="control">' in control
-
-
-def test_the_pictures_hold_ids_and_maps() -> None:
-    shown = gallery(size=40)
-    encoded = json.loads(json.dumps(encode_gallery(shown)))
-    ids = png(encoded["segments"]["Slic"][1]).astype(int)
-    assert shown.segments["Slic"].max() > 255
-    assert np.array_equal(ids[..., 0] + 256 * ids[..., 1], shown.segments["Slic"][1])
-    assert np.array_equal(png(encoded["pixel"]["IG"][1][0]), (shown.maps["IG"].pixel[1, 0] * 255).round())
-    values = np.array(encoded["pooled"]["IG"]["Slic"]["after"][0][1])
-    assert np.allclose(values[shown.segments["Slic"][1]], shown.maps["IG"].pooled["Slic", "after"][0, 1], atol=5e-5)
-
-
-@pytest.mark.parametrize("budget", [0, 20_000, 10**9])
-def test_photos_that_do_not_fit_are_left_out_and_counted(budget: int) -> None:
-    shown = gallery(size=64, photos=3)
-    encoded = encode_gallery(shown, budget)
-    photos, left_out = encoded["photos"], encoded["left_out"]
-    assert isinstance(photos, list)
-    assert isinstance(left_out, int)
-    assert len(photos) + left_out == 3
-    assert len(json.dumps(encoded)) < budget + 1000 or budget == 0
-    assert (len(photos) == 3) == (budget == 10**9)
 
 
 def test_a_large_study_stays_under_eight_megabytes() -> None:

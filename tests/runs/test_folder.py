@@ -1,11 +1,9 @@
-"""A run folder is taken up again by the same settings alone, and holds whole files only."""
+"""A run folder is taken up again by the same settings alone."""
 
-import errno
 from pathlib import Path
 
 import pytest
 
-from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
 
 CONFIG = {"seed": 0, "methods": [{"class_path": "Gradient"}], "trainer": {"max_epochs": 2, "logger": False}}
@@ -60,17 +58,3 @@ def test_a_broken_configuration_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "config.yaml").write_text(content)
     with pytest.raises(ValueError, match=r"Expected a run's configuration in .*config\.yaml"):
         open_run_folder(tmp_path, CONFIG)
-
-
-def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
-    target = tmp_path / "results.csv"
-    target.write_text("old")
-
-    def fill_the_disk(path: Path) -> None:
-        path.write_text("ne")
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    with pytest.raises(OSError, match="No space left"):
-        write_atomic(target, fill_the_disk)
-    assert target.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [target]

@@ -24,34 +24,6 @@ def test_an_earlier_start_on_another_machine_stays_in_the_record(
     assert record["earlier_starts"] == places
 
 
-def test_a_run_of_one_start_has_no_earlier_ones(finished: Path) -> None:
-    record = json.loads((finished / "run.json").read_text())
-    assert record["earlier_starts"] == []
-    assert record["command"] == "stability"
-    assert record.keys() >= environment.environment().keys()
-
-
-def test_what_changes_the_rounding_is_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = environment.environment()
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.setattr(environment, "version", lambda name: "0.1")
-    after = environment.environment()
-    assert before["environment"] != after["environment"]
-    versions = after["versions"]
-    assert isinstance(versions, dict)
-    assert versions["numba"] == "0.1"
-
-
-def test_a_package_and_a_program_that_are_not_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
-    record = environment.environment()
-    versions = record["versions"]
-    assert isinstance(versions, dict)
-    assert versions["no-such-package"] is None
-    assert record["commit"] is None
-
-
 def test_a_run_goes_on_only_with_the_settings_that_it_was_started_with(tmp_path: Path) -> None:
     run = open_run_folder(tmp_path / "run", {"seed": 0, "out": "here"})
     RunRecord.open(run, {"seed": 0})
@@ -69,3 +41,10 @@ def test_a_damaged_record_is_named_when_a_run_goes_on(tmp_path: Path, content: s
     with pytest.raises(ValueError, match=r"Expected a run's record in .*run/run\.json"):
         RunRecord.open(run, {"seed": 0})
     assert (run.path / "run.json").read_text() == content
+
+
+def test_a_run_of_one_start_has_no_earlier_ones(finished: Path) -> None:
+    record = json.loads((finished / "run.json").read_text())
+    assert record["earlier_starts"] == []
+    assert record["command"] == "stability"
+    assert record.keys() >= environment.environment().keys()

@@ -1,4 +1,3 @@
-import os
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -8,14 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, WithSegments, check_segments
-from lightning_spx.superpixels.cache_entry import entry, read_entry
+from lightning_spx.superpixels import Cached, Grid, Segmenter, Slic, check_segments
+from lightning_spx.superpixels.cache_entry import entry
 from lightning_spx.superpixels.image_key import eight_bit
 from tests.processes import COPIES
+from tests.superpixels.cache_cases import SLIC, files
 
-SLIC = Slic(n_segments=20)
 calls: list[int] = []
 
 
@@ -39,10 +37,6 @@ class Counting(Segmenter):
 class Broken(Segmenter):
     def __call__(self, images: Tensor) -> Tensor:
         return torch.ones(len(images), *images.shape[2:], dtype=torch.int64)
-
-
-def files(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.is_file())
 
 
 def segment_in_process(images: Tensor, root: Path) -> Tensor:
@@ -193,26 +187,6 @@ def test_the_folder_stays_below_its_size(images: Tensor, tmp_path: Path) -> None
     assert calls == [1]
 
 
-def test_only_its_own_files_are_removed(images: Tensor, tmp_path: Path) -> None:
-    others = [
-        tmp_path / name for name in ("photos.tar", "a/0.segments", "0123456789abcdef/notes", "0123456789abcdef.tmp")
-    ]
-    for path in others:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(bytes(5000))
-        os.utime(path, (0, 0))
-    Cached(SLIC, tmp_path, max_bytes=1)(images)
-    assert files(tmp_path) == sorted(others)
-
-
-def test_all_that_write_into_a_folder_keep_its_size_together(images: Tensor, tmp_path: Path) -> None:
-    one = len(entry(SLIC(images[:1])[0].numpy(), 1))
-    for n_segments in (5, 10, 15, 20):
-        Cached(Slic(n_segments), tmp_path, max_bytes=3 * one)(images[:1])
-        time.sleep(0.01)
-    assert sum(path.stat().st_size for path in files(tmp_path)) <= 3 * one
-
-
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_images_with_the_same_border_are_not_mistaken(size: int, tmp_path: Path) -> None:
     first, second = torch.rand(2, 1, 3, size, size, generator=torch.Generator().manual_seed(0))
@@ -223,39 +197,3 @@ def test_images_with_the_same_border_are_not_mistaken(size: int, tmp_path: Path)
         calls.clear()
         Cached(Counting(), tmp_path).of_index(image, "photos", torch.tensor([0]))
         assert calls == [1]
-
-
-def test_what_a_killed_writer_left_is_removed(images: Tensor, tmp_path: Path) -> None:
-    folder = Cached(SLIC, tmp_path).folder
-    folder.mkdir()
-    fresh, stale = folder / f".{32 * 'f'}.tmp", folder / f".{32 * '5'}.tmp"
-    fresh.write_bytes(b"half")
-    stale.write_bytes(b"half")
-    os.utime(stale, (0, 0))
-    Cached(SLIC, tmp_path)(images)
-    assert fresh.exists()
-    assert not stale.exists()
-
-
-@pytest.mark.parametrize("count", [3, 256, 257, 70_000])
-def test_ids_of_any_number_are_kept(count: int, tmp_path: Path) -> None:
-    labels = torch.arange(280 * 256).view(280, 256) % count
-    path = tmp_path / "file"
-    path.write_bytes(entry(labels.numpy(), 7))
-    stored = read_entry(path, (280, 256), 7)
-    assert stored is not None
-    assert (stored == labels.numpy()).all()
-    assert len(path.read_bytes()) == 20 + labels.numel() * (1 if count <= 256 else 2 if count <= 2**16 else 4)
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_segments_come_with_the_batches(num_workers: int, images: Tensor, tmp_path: Path) -> None:
-    items = [{"image": image, "index": torch.tensor(place)} for place, image in enumerate(images)]
-    cached = Cached(SLIC, tmp_path)
-    expected = SLIC(eight_bit(images).float() / 255)
-    for dataset in (WithSegments(items, SLIC), WithSegments(items, cached), WithSegments(items, cached, data="photos")):
-        batches = list(DataLoader(dataset, batch_size=3, num_workers=num_workers))
-        assert torch.equal(torch.cat([batch["segments"] for batch in batches]), expected)
-    assert len(files(tmp_path)) == 8
-    with pytest.raises(TypeError, match="Expected `segmenter` to be Cached where `data` is given"):
-        WithSegments(items, SLIC, data="photos")

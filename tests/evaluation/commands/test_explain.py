@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from lightning_spx.attribution import Gradient, InputXGradient, input_gradient, saliency_map
 from lightning_spx.cli import main
 from lightning_spx.evaluation.commands.explain import explain_images
-from lightning_spx.evaluation.commands.segment import segment_photos
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
-from lightning_spx.superpixels import Grid, Slic, num_segments, segment_pool
+from lightning_spx.superpixels import Grid, segment_pool
 from tests.command_line import Captured, refusal
 from tests.data.test_photos import photo
 from tests.evaluation.training.test_named_networks import of_python
@@ -27,11 +26,6 @@ from tests.pictures import drawn
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["spx"])
-
-
-@pytest.fixture
-def photos() -> list[str]:
-    return [str(photo(Path(f"photos/{number}.png"), (16, 16), number)) for number in range(7)]
 
 
 def network() -> SmallResNet:
@@ -176,37 +170,6 @@ def test_bad_words_end_with_one_line(capsys: Captured, photos: list[str]) -> Non
     assert "Expected `classes` to name the 3 classes of SmallResNet, got 1 names" in line
     assert "`batch_size` to be at least 1" in refusal(capsys, ["explain", photos[0], *net, "--batch_size=0"])
     assert "at least one each" in refusal(capsys, ["explain", photos[0], *net, "--methods=[]"])
-
-
-def test_partitions_are_drawn_with_their_counts_and_kept(photos: list[str]) -> None:
-    with drawn():
-        folder = segment_photos(photos, [Slic(9), Grid(16)], image_size=16, repeats=1, formats=["png", "pdf"])
-    images = torch.stack([torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255 for path in photos])
-    kept = np.load(folder / "segments.npz")
-    lines = (folder / "segments.csv").read_text().splitlines()
-    for name, segmenter in (("Slic", Slic(9)), ("Grid", Grid(16))):
-        segments = segmenter(images)
-        assert np.array_equal(kept[name], segments)
-        counts = [int(line.split(",")[2]) for line in lines[1:] if f",{name}," in line]
-        assert counts == num_segments(segments).tolist()
-    assert sorted(path.name for path in folder.glob("partitions*")) == [
-        f"partitions_page0{page}.{ending}" for page in (1, 2) for ending in ("pdf", "png")
-    ]
-
-
-def test_spx_segment_compares_all_algorithms(capsys: Captured, photos: list[str]) -> None:
-    main(["segment", *photos[:2], "--image_size=16", "--repeats=1"])
-    folder = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("partitions: "))
-    assert set(np.load(folder / "segments.npz")) == {
-        "Slic",
-        "Felzenszwalb",
-        "Quickshift",
-        "Watershed",
-        "Grid",
-        "Voronoi",
-    }
-    assert "`repeats` to be at least 1, got 0" in refusal(capsys, ["segment", photos[0], "--repeats=0"])
-    assert "found a folder without images at ." in refusal(capsys, ["segment", "."])
 
 
 def test_masks_replace_the_background_or_paint_the_maps(photos: list[str]) -> None:

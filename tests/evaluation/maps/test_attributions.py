@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.evaluation.maps.attributions import explain_together, predict
-from lightning_spx.runs.processes import gather_images, own_share
+from lightning_spx.runs.processes import own_share
 from tests.processes import run_together
 
 NUM_IMAGES = 7  # odd: the sampler of two processes repeats an image
@@ -47,11 +47,6 @@ def test_two_processes_count_each_of_an_odd_number_of_images_once(tmp_path: Path
     for result in (first, second):
         torch.testing.assert_close(result["attribution"], explain_all(Gradient()), atol=1e-6, rtol=1e-6)
         assert result["preds"].tolist() == predict(network(), images(), 4, torch.device("cpu")).tolist()
-
-
-def test_repeated_images_are_dropped_and_order_restored() -> None:
-    values = torch.tensor([[4.0], [0.0], [2.0], [0.0], [1.0]])
-    assert gather_images(values, [4, 0, 2, 0, 1]).flatten().tolist() == [0, 1, 2, 4]
 
 
 class NanForTheThird(nn.Module):

@@ -1,7 +1,6 @@
-"""Remove and retrain: units that run alone, nothing collected before all are there, numbers that mean what they say."""
+"""Remove and retrain: units that run alone, and nothing collected before all are there."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,18 +9,14 @@ import pandas as pd
 import pytest
 import torch
 from lightning import LightningModule, Trainer
-from scipy import ndimage
 
 from lightning_spx.attribution import Gradient, magnitude
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.roar import roar
-from lightning_spx.evaluation.roar.orders import Order, load_ranks, sobel
-from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Retraining, list_retrainings
-from lightning_spx.evaluation.roar.summary import mean_interval, roar_results, roar_sentences
+from lightning_spx.evaluation.roar.orders import Order, load_ranks
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.runs.folder import RunFolder
-from lightning_spx.runs.launch import share_of
 from lightning_spx.superpixels import Grid, segment_pool
 from tests.pictures import drawn
 from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
@@ -107,14 +102,6 @@ def test_ranks_are_those_of_the_maps_and_of_test_images_too(done: Path, finished
     assert np.array_equal(np.sort(chance.reshape(len(chance), -1), axis=1), np.tile(np.arange(1024), (len(chance), 1)))
 
 
-def test_sobel_equals_scipy() -> None:
-    images = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(0))
-    gray = images.mean(1).numpy()
-    for found, image in zip(sobel(images), gray, strict=True):
-        edges = [ndimage.sobel(image.astype(np.float64), axis, mode="nearest") for axis in (0, 1)]
-        np.testing.assert_allclose(found.numpy(), np.hypot(*edges), atol=1e-5)
-
-
 def test_units_run_alone_and_are_collected_only_when_all_are_there(done: Path, finished: Path, tmp_path: Path) -> None:
     out, checkpoint = tmp_path / "array", checkpoints_of(finished)[0]
     run(out, "2/2", checkpoint)
@@ -141,55 +128,6 @@ def test_figures_and_page(done: Path) -> None:
     page = report(str(done)).read_text(encoding="utf-8")
     assert "ROAR: SmallResNet on SyntheticBirds" in page
     assert "by Sobel edges" in page
-
-
-def write_units(folder: Path, values: Mapping[tuple[str, str], Sequence[float]]) -> tuple[RunFolder, list[Retraining]]:
-    run_folder, units = RunFolder(folder, {}), []
-    for (method, superpixels), accuracies in values.items():
-        for seed, accuracy in enumerate(accuracies):
-            order = UNTOUCHED if method == "none" else Order(method, superpixels, "either")
-            unit = Retraining(order, 0.0 if method == "none" else 50.0, seed)
-            run_folder.write_json(f"units/{unit.name}.json", {"accuracy": accuracy})
-            units.append(unit)
-    return run_folder, units
-
-
-@pytest.mark.parametrize(("removal", "gains"), [("roar", True), ("kar", False)])
-def test_low_is_good_for_roar_and_high_for_kar(tmp_path: Path, removal: str, gains: bool) -> None:
-    controls = {("G", f"control:{name}(X)"): (0.50, 0.52, 0.51) for name in ("grid", "voronoi", "borrowed", "blur")}
-    values = {
-        ("none", "pixel"): (0.9, 0.9, 0.9),
-        ("random", "pixel"): (0.7, 0.7, 0.7),
-        ("sobel", "pixel"): (0.6, 0.6, 0.6),
-        ("G", "pixel"): (0.6, 0.6, 0.6),
-        ("G", "X"): (0.40, 0.43, 0.41),
-        **controls,
-    }
-    run_folder, units = write_units(tmp_path, values)
-    results = roar_results(run_folder, units, "data", "net", 100, removal)
-    row = results[results["superpixels"] == "X"].iloc[0]
-    difference = np.array([0.10, 0.09, 0.10]) * (1 if removal == "roar" else -1)
-    assert row["gain"] == pytest.approx(difference.mean())
-    assert bool(row["gain_low"] > 0) is gains
-    said = roar_sentences(results, num_classes=10)
-    assert f"beats all controls at {int(gains)} of 1 percentages" in said[-1]
-
-
-def test_intervals_are_students() -> None:
-    mean, low, high = mean_interval([0.2, 0.4])
-    # t(0.975, 1) = 12.706, standard error 0.1
-    assert (mean, high - mean) == pytest.approx((0.3, 1.2706), abs=1e-4)
-    assert mean - low == pytest.approx(high - mean)
-    assert np.isnan(mean_interval([0.2])[1])
-
-
-def test_shares_are_a_partition() -> None:
-    units = list_retrainings([Order("random", "pixel", "either")], [10, 50, 90], 3)
-    shares = [share_of(units, f"{number}/5") for number in range(1, 6)]
-    assert sorted(unit.name for share in shares for unit in share) == sorted(unit.name for unit in units)
-    for wrong in ("0/2", "3/2", "1", "a/b", "1/2/3"):
-        with pytest.raises(ValueError, match="`unit` to be a share"):
-            share_of(units, wrong)
 
 
 def test_nonsense_is_refused(tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from lightning import Trainer
 from torch import distributed
 
 import lightning_spx
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.cli import main
-from lightning_spx.runs.launch import Launch
-from lightning_spx.runs.processes import collect, start_processes
+from lightning_spx.runs.processes import collect
 from tests.processes import run_together
 from tests.small_study import NUM_IMAGES, checkpoints_of, results_of, study
 
@@ -50,19 +48,6 @@ def test_processes_give_the_results_of_one(finished: Path, alone: Path, tmp_path
     counted = rows.groupby(["pair", "superpixels", "magnitude", "metric", "setting"])["index"]
     assert (counted.nunique() == NUM_IMAGES).all()
     assert (counted.size() == NUM_IMAGES).all()
-
-
-def test_a_strategy_that_ends_its_processes_after_each_training_is_refused() -> None:
-    trainer = Trainer(accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False, barebones=True)
-    with pytest.raises(ValueError, match=r"Expected `trainer.strategy` to keep its processes for the whole study"):
-        start_processes(trainer)
-
-
-def test_one_process_of_such_a_strategy_needs_no_others() -> None:
-    trainer = Trainer(accelerator="cpu", devices=1, strategy="ddp", logger=False, barebones=True)
-    start_processes(trainer)
-    assert not distributed.is_initialized()
-    Launch(None, "ray", {"CPU": 2}, str).prepare(trainer)
 
 
 COMMAND = """

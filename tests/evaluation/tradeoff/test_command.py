@@ -1,4 +1,4 @@
-"""The trade-off study: gradients once, values as the metrics give them, a front, and an honest recommendation."""
+"""The trade-off study: gradients once, and values as the metrics give them."""
 
 import json
 import re
@@ -12,7 +12,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-from scipy.io import savemat
 from torch import Tensor
 from torchvision.io import write_jpeg
 
@@ -21,14 +20,10 @@ from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.tradeoff import tradeoff
-from lightning_spx.evaluation.tradeoff.quality import partition_quality
-from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend, sentences
-from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
-from lightning_spx.evaluation.tradeoff.summary import Point, on_front
-from lightning_spx.evaluation.training.named_networks import NamedNetwork, weights_hash
+from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.metrics import ROAD, deletion
 from lightning_spx.models import SmallResNet
-from lightning_spx.superpixels import Felzenszwalb, Grid, Slic, Watershed, segment_pool
+from lightning_spx.superpixels import Felzenszwalb, Grid, segment_pool
 from tests.pictures import drawn
 from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
@@ -227,65 +222,6 @@ def test_photos_and_named_networks(tmp_path: Path) -> None:
     assert values["index"].nunique() == 8
 
 
-def points(**numbers: tuple[float, float]) -> dict[tuple[str, str], Point]:
-    rows = {name: ("pixel", "either") if name == "pixel" else (name, "after") for name in numbers}
-    return {rows[name]: Point(np.array([x]), np.array([y])) for name, (x, y) in numbers.items()}
-
-
-def test_front_and_choice() -> None:
-    assert on_front(points(a=(1, 0), b=(0, 1), c=(0.5, 0.5), d=(0.4, 0.4), e=(float("nan"), 9))) == {
-        ("a", "after"), ("b", "after"), ("c", "after")
-    }  # fmt: skip
-    # equal rows do not beat each other
-    assert len(on_front(points(a=(1, 1), b=(1, 1)))) == 2
-    assert choose(points(pixel=(0, 1), a=(0.9, 0.9), b=(1, 0))) == ("a", "after")
-    assert choose(points(pixel=(1, 1), a=(0.9, 0.9), b=(0.5, 0))) == ("pixel", "either")
-    controls = {("control:grid(a)", "after"): Point(np.array([5.0]), np.array([5.0]))}
-    assert choose({**points(pixel=(0, 1), a=(0.9, 0.9)), **controls}) == ("a", "after")
-
-
-def synthetic(shift: float, num_images: int = 60) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per-image values in which the segmenter X beats its controls by `shift` in both numbers."""
-    generator = np.random.default_rng(0)
-    stability, fidelity = [], []
-    names = ["pixel", "X", *(f"control:{name}(X)" for name in ("grid", "voronoi", "borrowed", "blur"))]
-    for name in names:
-        order = "either" if name == "pixel" else "after"
-        level = {"pixel": 0.2, "X": 0.4 + shift}.get(name, 0.4)
-        shared: dict[str, object] = {"superpixels": name, "magnitude": order, "method": "Gradient"}
-        shared |= {"index": range(num_images), "num_segments": 9}
-        noise = generator.normal(0, 0.02, (2, num_images))
-        nulls = {"permuted": 0.1, "mismatched": 0.1, "agree": True, "differ": False}
-        compared = pd.DataFrame({**shared, **nulls, "value": level + noise[0]})
-        stability.append(compared.assign(metric="saliency_ssim", setting="", pair="0-1", repeat=0))
-        removed = pd.DataFrame({**shared, "value": level + noise[1]})
-        fidelity.append(removed.assign(metric="road", setting="order=combined", model="a"))
-    return pd.concat(stability), pd.concat(fidelity)
-
-
-def test_a_planted_gain_is_found_and_none_is_not() -> None:
-    (found,) = recommend(*synthetic(0.1), against="road", num_resamples=500)
-    assert found.row == ("X", "after")
-    assert found.num_images == 30
-    assert found.stability is not None
-    assert found.fidelity is not None
-    assert found.stability.has_gain
-    assert found.fidelity.has_gain
-    assert found.stability.pixel == pytest.approx(0.1 / 0.9, abs=0.02)
-    assert "which beats smoothing in stability and road" in sentences([found], "road")[0]
-    (none,) = recommend(*synthetic(-0.01), against="road", num_resamples=500)
-    assert "which does not beat smoothing" in sentences([none], "road")[0]
-    assert recommend(*synthetic(0.1, 6), against="road") == []
-    stay = Recommendation("Gradient", ("pixel", "either"), None, None, 30)
-    assert "stay with the pixel map" in sentences([stay], "road")[0]
-
-
-def test_chance_is_noticed() -> None:
-    label = torch.arange(100) % 4
-    assert at_chance(label.roll(1), label, 4)
-    assert not at_chance(torch.where(torch.arange(100) < 60, label, 0), label, 4)
-
-
 def test_a_model_at_chance_makes_fidelity_meaningless(finished: Path, tmp_path: Path) -> None:
     flipped = []
     for number, path in enumerate(checkpoints_of(finished)[:2]):
@@ -303,57 +239,6 @@ def test_a_model_at_chance_makes_fidelity_meaningless(finished: Path, tmp_path: 
     )  # fmt: skip
     said = json.loads((folder / "verdicts.json").read_text())["verdicts"]
     assert "is not above chance: numbers of fidelity are meaningless there" in said[0]
-
-
-def test_sizes_are_those_of_each_segmenters_own_setting() -> None:
-    found = sized([Slic(), Watershed(), Felzenszwalb()], [16, 64])
-    assert found == [Slic(n_segments=16), Slic(n_segments=64), Watershed(16), Watershed(64), Felzenszwalb()]
-    assert sized([Slic()], None) == [Slic()]
-
-
-def test_weights_of_another_model_are_another_study() -> None:
-    first, second = classifier(), classifier()
-    assert weights_hash({"a": first}) == weights_hash({"a": first})
-    assert weights_hash({"a": first}) != weights_hash({"a": second})
-
-
-def test_quality_reads_bsds500_and_refuses_what_is_not(tmp_path: Path) -> None:
-    images, truths = tmp_path / "images" / "test", tmp_path / "groundTruth" / "test"
-    images.mkdir(parents=True)
-    truths.mkdir(parents=True)
-    pixels = torch.zeros(3, 12, 20, dtype=torch.uint8)
-    pixels[:, :, 10:] = 200
-    write_jpeg(pixels, str(images / "one.jpg"), quality=100)
-    labels = np.ones((12, 20), np.uint16)
-    labels[:, 10:] = 2
-    cell = np.zeros((1, 1), dtype=[("Segmentation", object), ("Boundaries", object)])
-    cell[0, 0]["Segmentation"] = labels
-    cells = np.empty((1, 2), dtype=object)
-    cells[0, 0] = cells[0, 1] = cell
-    savemat(truths / "one.mat", {"groundTruth": cells})
-    table = partition_quality({"Grid": Grid(2), "one": Grid(1)}, tmp_path, num_images=5)
-    assert table["num_images"].tolist() == [1, 1]
-    assert table["achievable_accuracy"].tolist() == [1.0, 0.5]
-    assert table["undersegmentation_error"].tolist() == [0.0, 1.0]
-    assert table["boundary_recall"].tolist() == [1.0, 0.0]
-    (truths / "one.mat").write_bytes(b"no mat file")
-    with pytest.raises(ValueError, match=r"one\.mat"):
-        partition_quality({"Grid": Grid(2)}, tmp_path, num_images=5)
-    (truths / "one.mat").unlink()
-    with pytest.raises(FileNotFoundError, match="ground truth"):
-        partition_quality({"Grid": Grid(2)}, tmp_path, num_images=5)
-    with pytest.raises(FileNotFoundError, match="`bsds500`"):
-        partition_quality({"Grid": Grid(2)}, tmp_path / "none", num_images=5)
-
-
-@pytest.mark.real_data
-def test_slic_follows_the_borders_that_people_drew_better_than_a_grid(real_data: Path) -> None:
-    table = partition_quality({"Slic": Slic(150), "Grid": Grid(150)}, real_data / "bsds500", num_images=5)
-    slic, grid = table.to_dict("records")
-    assert slic["boundary_recall"] > grid["boundary_recall"] + 0.1
-    assert slic["undersegmentation_error"] < grid["undersegmentation_error"]
-    assert slic["achievable_accuracy"] > grid["achievable_accuracy"]
-    assert slic["compactness"] < grid["compactness"]
 
 
 def test_nonsense_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

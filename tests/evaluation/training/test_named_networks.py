@@ -15,10 +15,12 @@ from lightning_spx.evaluation.training.named_networks import (
     load_classifier,
     name_models,
     read_classes,
+    weights_hash,
 )
 from lightning_spx.models import ImageClassifier, SmallResNet
 from tests.command_line import FIT, STABILITY
 from tests.evaluation.callbacks.evaluator_cases import QUIET
+from tests.small_study import classifier
 
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -218,3 +220,9 @@ def test_a_class_is_named_or_numbered() -> None:
     for wrong in ("3", "-1", "eagle", ""):
         with pytest.raises(ValueError, match=f"Expected `target` to be a class, 0 to 2.*, got '{wrong}'"):
             class_index(wrong, ["owl", "jay", "tit"], 3)
+
+
+def test_weights_of_another_model_are_another_study() -> None:
+    first, second = classifier(), classifier()
+    assert weights_hash({"a": first}) == weights_hash({"a": first})
+    assert weights_hash({"a": first}) != weights_hash({"a": second})

@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution import Attribution, GradCAM, Gradient, IntegratedGradients, SmoothGrad
+from lightning_spx.attribution import (
+    Attribution,
+    GradCAM,
+    Gradient,
+    IntegratedGradients,
+    SmoothGrad,
+)
 from lightning_spx.attribution.backward import differentiate
 from lightning_spx.attribution.logits import explained_logits
 from tests.attribution.cases import images, relative, targets
@@ -128,3 +134,16 @@ def test_a_part_in_float16_is_enough(precision: str) -> None:
     expected = Gradient().attribute(copy.deepcopy(network).double(), images(2, 40).double(), targets(2))
     build: Attribution = Gradient(precision="bf16") if precision == "bf16" else Gradient()
     assert relative(build.attribute(network, images(2, 40), targets(2)), expected) < 0.02
+
+
+def test_a_model_that_cannot_be_differentiated_is_refused() -> None:
+    with pytest.raises(ValueError, match="Expected a model whose output is a differentiable function of its input"):
+        Gradient().attribute(lambda x: x.detach().flatten(1), images(), targets())
+    constant = nn.Parameter(torch.ones(4))
+    with pytest.raises(ValueError, match="Expected a model whose output is a differentiable function of its input"):
+        Gradient().attribute(lambda x: constant * 2, images(), None)
+
+
+def test_differentiate_keeps_the_images_apart() -> None:
+    variable = torch.tensor([[2.0], [3.0]], requires_grad=True)
+    assert differentiate(variable[:, 0] ** 3, variable).tolist() == [[12.0], [27.0]]

@@ -19,6 +19,7 @@ from lightning_spx.metrics import (
     reco,
     reco_from_distances,
 )
+from tests.metrics.reco_cases import slow_reco
 
 
 def study(models: int, images: int = 24, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -47,15 +48,6 @@ def slow_sets(
             elif right == 1:
                 differ.append(d)
     return agree, differ
-
-
-def slow_reco(agree: list[float], differ: list[float]) -> float:
-    best = 0.0
-    for t in agree + differ:
-        below_agree = sum(d <= t for d in agree) / len(agree)
-        below_differ = sum(d <= t for d in differ) / len(differ)
-        best = max(best, below_agree - below_differ)
-    return best
 
 
 @pytest.mark.parametrize("models", [2, 3, 4, 5])
@@ -97,41 +89,6 @@ def test_sets_by_hand() -> None:
     agree, differ = pair_sets(preds, label)
     assert agree.tolist() == [[True, False, False, False]]
     assert differ.tolist() == [[False, True, True, False]]
-
-
-def test_mege_by_hand() -> None:
-    distances = torch.tensor([[0.0, 1.0, 5.0], [2.0, torch.nan, torch.nan]])
-    agree = torch.tensor([[True, True, False], [True, True, False]])
-    assert mege_from_distances(distances, agree).item() == 0.5
-
-
-@pytest.mark.parametrize(
-    ("agree", "differ", "expected"),
-    [
-        ([0.1], [0.2], 1.0),
-        ([0.1, 0.2, 0.3], [0.4, 0.5], 1.0),
-        ([0.4, 0.5], [0.1, 0.2], 0.0),
-        ([0.3, 0.3], [0.3, 0.3], 0.0),
-        ([0.1, 0.3], [0.2, 0.4], 0.5),
-        ([0.2, 0.2, 0.2], [0.2, 0.9], 0.5),
-        ([0.0, 0.0, 1.0], [0.0, 1.0, 1.0], 1 / 3),
-    ],
-)
-def test_reco_by_hand(agree: list[float], differ: list[float], expected: float) -> None:
-    distances = torch.tensor([agree + differ])
-    is_agree = torch.arange(distances.shape[1])[None] < len(agree)
-    assert reco_from_distances(distances, is_agree, ~is_agree).item() == pytest.approx(expected)
-    assert slow_reco(agree, differ) == pytest.approx(expected)
-
-
-def test_reco_with_many_ties_equals_a_slow_loop() -> None:
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(20):
-        distances = torch.randint(0, 4, (3, 9), generator=generator).float() / 4
-        draw = torch.rand(3, 9, generator=generator)
-        agree, differ = draw < 0.4, draw > 0.6
-        expected = slow_reco(distances[agree].tolist(), distances[differ].tolist())
-        assert reco_from_distances(distances, agree, differ).item() == pytest.approx(expected)
 
 
 def test_equal_maps_of_agreeing_models_are_separated_from_other_maps() -> None:

@@ -7,10 +7,12 @@ import pytest
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
+from torch import nn
 from torch.optim import SGD
 
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.weights import state_mismatch
 
 TRAINER = {
     "accelerator": "cpu",
@@ -186,3 +188,12 @@ def test_a_checkpoint_holds_plain_settings_only(cli_checkpoint: Path, python_che
     assert of_cli["network"]["class_path"] == "lightning_spx.models.SmallResNet"
     assert {"network", "optimizer", "scheduler"}.isdisjoint(of_python)
     assert of_python["mean"] == pytest.approx((0.485, 0.456, 0.406))
+
+
+def test_a_state_that_fits_has_no_mismatch() -> None:
+    assert state_mismatch(SmallResNet(width=4), SmallResNet(width=4).state_dict()) == ""
+
+
+def test_a_mismatch_names_three_and_counts_the_rest() -> None:
+    module = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1), nn.Linear(1, 1))
+    assert state_mismatch(module, {}) == "missing 0.weight, 0.bias, 1.weight and 3 more"

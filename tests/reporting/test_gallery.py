@@ -1,0 +1,39 @@
+"""The pictures of a page."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_spx.reporting.gallery import encode_gallery
+from tests.reporting.gallery_cases import gallery
+
+
+def png(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+
+
+def test_the_pictures_hold_ids_and_maps() -> None:
+    shown = gallery(size=40)
+    encoded = json.loads(json.dumps(encode_gallery(shown)))
+    ids = png(encoded["segments"]["Slic"][1]).astype(int)
+    assert shown.segments["Slic"].max() > 255
+    assert np.array_equal(ids[..., 0] + 256 * ids[..., 1], shown.segments["Slic"][1])
+    assert np.array_equal(png(encoded["pixel"]["IG"][1][0]), (shown.maps["IG"].pixel[1, 0] * 255).round())
+    values = np.array(encoded["pooled"]["IG"]["Slic"]["after"][0][1])
+    assert np.allclose(values[shown.segments["Slic"][1]], shown.maps["IG"].pooled["Slic", "after"][0, 1], atol=5e-5)
+
+
+@pytest.mark.parametrize("budget", [0, 20_000, 10**9])
+def test_photos_that_do_not_fit_are_left_out_and_counted(budget: int) -> None:
+    shown = gallery(size=64, photos=3)
+    encoded = encode_gallery(shown, budget)
+    photos, left_out = encoded["photos"], encoded["left_out"]
+    assert isinstance(photos, list)
+    assert isinstance(left_out, int)
+    assert len(photos) + left_out == 3
+    assert len(json.dumps(encoded)) < budget + 1000 or budget == 0
+    assert (len(photos) == 3) == (budget == 10**9)
