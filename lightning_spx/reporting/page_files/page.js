@@ -1,5 +1,5 @@
 "use strict";
-const { gallery, colours } = JSON.parse(document.getElementById("data").textContent);
+const { gallery, colors } = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 document.documentElement.classList.add("scripted");
 
@@ -77,7 +77,7 @@ function pixelsOf(address) {
   return decoded.get(address);
 }
 
-const palette = colours.map((hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16)));
+const palette = colors.map((hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16)));
 const segmentOf = (ids, place) => ids.data[4 * place] + 256 * ids.data[4 * place + 1];
 
 function fill(select, options) {
@@ -115,9 +115,9 @@ function paint(canvas, picture, map) {
   const image = context.createImageData(width, height);
   const share = map ? byId("opacity").value / 100 : 0;
   for (let place = 0; place < width * height; place++) {
-    const colour = map ? palette[Math.round(255 * map.at(place).value)] : [0, 0, 0];
+    const color = map ? palette[Math.round(255 * map.at(place).value)] : [0, 0, 0];
     for (let channel = 0; channel < 3; channel++) {
-      image.data[4 * place + channel] = share * colour[channel] + (1 - share) * picture.data[4 * place + channel];
+      image.data[4 * place + channel] = share * color[channel] + (1 - share) * picture.data[4 * place + channel];
     }
     image.data[4 * place + 3] = 255;
   }
@@ -241,7 +241,7 @@ function prepareGallery() {
   }
   for (const id of ["opacity", "borders"]) byId(id).addEventListener("input", draw);
   const scale = byId("scale").getContext("2d");
-  colours.forEach((colour, place) => { scale.fillStyle = colour; scale.fillRect(place, 0, 1, 1); });
+  colors.forEach((color, place) => { scale.fillStyle = color; scale.fillRect(place, 0, 1, 1); });
   prepareThumbnails();
 }
 
