@@ -147,6 +147,7 @@ def test_a_fit_leaves_a_file_of_the_users_alone_and_keeps_its_whole_configuratio
     config = yaml.safe_load(kept.read_text())
     assert config["data"]["init_args"]["num_train"] == 60
     wandb.finish()
+    wandb.teardown()  # what it has set up holds for the process
     logged = offline_config(tmp_path)
     assert {name: logged[name] for name in ("data", "model", "trainer")} == {
         name: config[name] for name in ("data", "model", "trainer")
