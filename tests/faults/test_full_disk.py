@@ -19,6 +19,7 @@ from lightning_spx.superpixels import Cached, Grid
 from tests.command_line import FIT
 from tests.evaluation.commands.test_rerun import ROAR
 from tests.faults.child import assert_same_run, files_of, start, words_for
+from tests.pictures import drawn
 
 
 def allow(size: int) -> None:
@@ -151,7 +152,8 @@ def test_ranks_find_out_before_they_are_mapped(
 
 
 def write_figure(path: Path) -> None:
-    Figure().savefig(path)
+    with drawn():  # a blank picture is smaller than the disk
+        Figure().savefig(path)
 
 
 @pytest.mark.parametrize(
