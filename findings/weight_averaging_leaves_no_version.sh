@@ -7,7 +7,7 @@
 #
 # Seen: in on_validation_batch_end the values differ from those in on_train_epoch_end of the same epoch, while id, data_ptr
 # and _version are equal.
-# What we do: lightning_spx/evaluation/evaluator/scored_weights.py compares values.
+# What we do: lightning_spx/evaluation/callbacks/scored_weights.py compares values.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

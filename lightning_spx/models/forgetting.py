@@ -107,11 +107,11 @@ def remembers(old: Tensor, new: Tensor) -> bool:
         return True
     if old.numel() < FEWEST:
         return False
-    first, second = (_centerd(each) for each in (old, new))
+    first, second = (_centered(each) for each in (old, new))
     return bool(nn.functional.cosine_similarity(first, second, dim=0).abs() > LIMIT)
 
 
-def _centerd(weight: Tensor) -> Tensor:
+def _centered(weight: Tensor) -> Tensor:
     flat = (torch.view_as_real(weight) if weight.is_complex() else weight).detach().float().flatten()
     return flat - flat.mean()
 

@@ -96,8 +96,14 @@ def check_rows(path: Path, study: str) -> dict[str, object]:
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
     if metadata.get(STUDY_KEY, b"").decode() != study:
-        got = "another's" if STUDY_KEY in metadata else "a file that does not say of which study it is"
-        raise ValueError(f"Expected {path} to be of the settings, data and weights of this study, got {got}. {ADVICE}")
+        got = f"another's. {ADVICE}"
+        if STUDY_KEY not in metadata:
+            # as all files of a trade-off of an earlier version
+            got = (
+                f"a file that does not say of which study it is. Remove the folder {path.parent} and start the study "
+                "again: trained models are kept."
+            )
+        raise ValueError(f"Expected {path} to be of the settings, data and weights of this study, got {got}")
     environment: dict[str, object] = json.loads(metadata.get(ENVIRONMENT_KEY, b"{}"))
     return environment
 

@@ -108,20 +108,25 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledIma
     )
 
 
-def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> SampledImages:
+def sample_photos(photos: Sequence[str], image_size: int, num_images: int, strict: bool) -> SampledImages:
     """Read some of the photos that a user names, spread over the list; they are held in memory and have no labels.
+
+    Args:
+        photos: files, folders and patterns.
+        image_size: side of the photos in pixels.
+        num_images: number of photos to read.
+        strict: fail on a photo that cannot be read; otherwise skip it with a warning.
 
     Raises:
         FileNotFoundError: a photo does not exist.
-        ValueError: there are fewer photos than `num_images`, or one cannot be read.
+        ValueError: there are fewer photos than `num_images`, or one cannot be read and `strict` is set.
     """
     paths = find_images(photos)
     if len(paths) < num_images:
         raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
     # the list is often sorted by class, so choose photos from all of it
     chosen = [paths[position] for position in spread_positions(len(paths), num_images)]
-    # shards are made for all of them: a photo that is left out would be missing in the last one
-    found = read_images(chosen, image_size, strict=True)
+    found = read_images(chosen, image_size, strict)
     return SampledImages(
         name=found.paths[0].parent.name,
         fingerprint=hashlib.sha256(found.images.numpy().tobytes()).hexdigest(),
@@ -133,7 +138,12 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int) -> Sa
 
 
 def sample_images(
-    data: ImageDataModule, photos: Sequence[str] | None, image_size: int, num_images: int, seed: int
+    data: ImageDataModule,
+    photos: Sequence[str] | None,
+    image_size: int,
+    num_images: int,
+    seed: int,
+    strict: bool = False,
 ) -> SampledImages:
     """Read photos if the user names any; otherwise draw images from the data.
 
@@ -143,12 +153,13 @@ def sample_images(
         image_size: side of the photos in pixels.
         num_images: number of images to read or draw.
         seed: seeds the draw.
+        strict: fail on a photo that cannot be read; otherwise skip it with a warning.
 
     Raises:
         FileNotFoundError: a photo does not exist.
         ValueError: there are fewer images than `num_images`, or the first one of the data is not in [0, 1].
     """
-    return sample_photos(photos, image_size, num_images) if photos else draw_images(data, num_images, seed)
+    return sample_photos(photos, image_size, num_images, strict) if photos else draw_images(data, num_images, seed)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:

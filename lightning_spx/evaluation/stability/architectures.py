@@ -63,7 +63,8 @@ def architectures(
     sizes = [each.image_size for each in networks if each.image_size is not None]
     grid = image_size or max(sizes, default=DEFAULT_SIZE)
     models: dict[str, nn.Module] = dict(name_models([], None, networks))
-    sampled = sample_images(data, photos, grid, start.num_images, settings.seed)
+    # shards are made for all photos: one that is skipped would be missing in the last shard
+    sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True)
     first = sampled.read([0])[0]
     check_outputs(models, first, sampled.num_classes)
 

@@ -132,8 +132,10 @@ def test_an_edited_file_is_refused(tmp_path: Path) -> None:
 def test_photos_are_spread_over_the_list_and_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for number in range(6):
         Image.new("RGB", (8, 8), (40 * number,) * 3).save(tmp_path / f"{number}.png")
-    found = sample_photos([str(tmp_path)], 8, 3)
+    found = sample_photos([str(tmp_path)], 8, 3, strict=True)
     assert (found.images[:, 0, 0, 0] * 255).round().tolist() == [0, 80, 160]
     (tmp_path / "2.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"2\.png"):
-        sample_photos([str(tmp_path)], 8, 3)
+        sample_photos([str(tmp_path)], 8, 3, strict=True)
+    with pytest.warns(UserWarning, match=r"Left out 1 of 3 images.*2\.png"):
+        assert len(sample_photos([str(tmp_path)], 8, 3, strict=False)) == 2
