@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution.backward import differentiate
-from lightning_spx.attribution.guards import Precision, explaining, module_of
+from lightning_spx.attribution.guards import Precision, explaining
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Model
-from lightning_spx.attribution.naming import users_name
+from lightning_spx.guard.layer_names import module_of, users_name
 
 # by precision: two logits of an image may differ by this fraction of the largest one before the gradient is checked
 NOTICED: dict[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}

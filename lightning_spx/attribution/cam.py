@@ -15,10 +15,10 @@ from lightning_spx.attribution.alone import REFUSALS, Neighbors
 from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.feature_maps import channel_axis, corners_changed
-from lightning_spx.attribution.guards import Precision, check_precision, explaining, module_of
+from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import answer, explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
-from lightning_spx.attribution.naming import layer_names, users_name
+from lightning_spx.guard.layer_names import layer_names, module_of, users_name
 
 OUTPUTS_KEPT = 8
 POOLING = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, nn.FractionalMaxPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

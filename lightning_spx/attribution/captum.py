@@ -20,8 +20,8 @@ from lightning_spx.attribution.guards import Precision, check_precision, explain
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
-from lightning_spx.attribution.naming import users_name
 from lightning_spx.attribution.noise import image_generators
+from lightning_spx.guard.layer_names import users_name
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import Check, FiniteCheck, require_finite
 from lightning_spx.attribution.folding import NormalizationFolding
-from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled, module_of
+from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.guard.layer_names import module_of
 
 # On a CPU, channels_last is a fifth faster for many pixels and up to three times slower for few, because the weights
 # are laid out again for every chunk (measured).

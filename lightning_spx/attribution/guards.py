@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Literal
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lightning_spx.guard import unchanged
+from lightning_spx.guard.layer_names import module_of
 
 Precision = Literal["fp32", "bf16"]
 
@@ -18,19 +18,6 @@ def check_precision(precision: str) -> None:
     """Raise ValueError unless `precision` is "fp32" or "bf16"."""
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"Expected `precision` to be 'fp32' or 'bf16', got {precision!r}.")
-
-
-def module_of(model: Callable[[Tensor], Tensor]) -> nn.Module | None:
-    """Return the module behind a model, a method of it or a `functools.partial` of either; None if there is none.
-
-    Example:
-        >>> module_of(nn.ReLU().forward)
-        ReLU()
-    """
-    if isinstance(model, partial):
-        return module_of(model.func)
-    owner = getattr(model, "__self__", model)
-    return owner if isinstance(owner, nn.Module) else None
 
 
 def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:

@@ -7,15 +7,16 @@ from torch import Tensor
 
 from lightning_spx.attribution.finite import Check, require_finite
 from lightning_spx.attribution.method import Model
-from lightning_spx.attribution.naming import users_name
 from lightning_spx.guard import are_probabilities, between_zero_and_one
+from lightning_spx.guard.layer_names import users_name
+from lightning_spx.guard.model_output import read_output
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 
 # how the assertion error of a `torch.export` module begins
 EXPORTED = "Guard failed: "
 
 
-def answer(model: Model, images: Tensor) -> Tensor:
+def answer(model: Model, images: Tensor) -> object:
     """Call a model, with a clear error if it was exported for another batch size.
 
     Raises:
@@ -40,7 +41,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     """Evaluate the model and select the logit to explain.
 
     Args:
-        model: Any callable that returns `(N, K)` or `(N,)`.
+        model: Any callable that returns `(N, K)` or `(N,)`, a tuple that begins with it, or what holds it as `logits`.
         inputs: Images, `(N, C, H, W)`.
         target: Class indices, `(N,)` int64, preferably on the CPU; None if the model returns `(N,)`.
         check: Raises for values that are not finite.
@@ -57,9 +58,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
         >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
         tensor([1., 2.])
     """
-    output: object = answer(model, inputs)
-    if not isinstance(output, Tensor):
-        raise TypeError(f"Expected the model to return a tensor of shape (N, K) or (N,), got {type(output).__name__}.")
+    output = read_output(answer(model, inputs))
     if not output.is_floating_point():
         raise TypeError(f"Expected the model to return floating point logits, got {output.dtype}.")
     if output.ndim not in (1, 2) or len(output) != len(inputs) or 0 in output.shape[1:]:

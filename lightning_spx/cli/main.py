@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from torch import nn
 
 # whole rooms are imported so that YAML finds their classes by short names
 from lightning_spx import __version__, attribution, data, models, superpixels
@@ -121,7 +123,9 @@ def study_parser(study: Callable[..., Path], description: str, defaults: dict[st
     parser = _configurable_parser(description)
     parser.add_function_arguments(study, skip={"model", "trainer", "config"})
     # the study makes one of these for each model, so they are parsed here and built later
-    parser.add_subclass_arguments(LightningModule, "model", help="the model to train, once for each part.")
+    parser.add_subclass_arguments(
+        nn.Module, "model", help="the model: trained once for each part, or of `checkpoints`."
+    )
     parser.add_class_arguments(Trainer, "trainer", instantiate=False)
     parser.set_defaults(defaults)
     return parser
@@ -155,36 +159,40 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
     config = yaml.safe_load(parser.dump(settings, skip_unset=False))
-
-    def build(key: str) -> Callable[[], Any]:
-        own = settings.clone()
-        for other in vars(settings).keys() - {key}:
-            del own[other]
-        return lambda: parser.instantiate(own.clone())[key]
-
-    trainer_settings = build("trainer")
+    trainer_settings = _factory(parser, settings, "trainer")
     others = settings.clone()
     del others["model"], others["trainer"]
     folder = study(
         **vars(parser.instantiate(others)),
-        model=build("model"),
+        model=_factory(parser, settings, "model"),
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
         config=config,
     )
     say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
 
 
-def photo_parser(command: Callable[..., Path], description: str) -> ArgumentParser:
+def _factory(parser: ArgumentParser, settings: Namespace, key: str) -> Callable[[], Any]:
+    """Return a function that builds one part of parsed settings, anew at each call."""
+    own = settings.clone()
+    for other in vars(settings).keys() - {key}:
+        del own[other]
+    return lambda: parser.instantiate(own.clone())[key]
+
+
+def photo_parser(
+    command: Callable[..., Path], description: str, skip: AbstractSet[str] = frozenset()
+) -> ArgumentParser:
     """Return the parser of a command on photos, which are its first words."""
     parser = _configurable_parser(description)
     parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
-    parser.add_function_arguments(command, skip={"images"})
+    parser.add_function_arguments(command, skip={"images", *skip})
     return parser
 
 
 def explain_parser() -> ArgumentParser:
     """Return the parser of `spx explain`."""
-    parser = photo_parser(explain_images, "Explain photos with a model, as pictures and arrays.")
+    parser = photo_parser(explain_images, "Explain photos with a model, as pictures and arrays.", skip={"model"})
+    parser.add_subclass_arguments(nn.Module, "model", required=False, help="the model of `checkpoints` or `weights`.")
     parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
     return parser
 
@@ -234,6 +242,14 @@ def run_plain(command: Callable[..., Path], written: str, parser: ArgumentParser
     print(f"{written}: {command(**vars(parser.instantiate(settings)))}")
 
 
+def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
+    """Explain photos with a model that is built once for each of its checkpoints."""
+    settings.pop("config", None)
+    model = None if settings.get("model") is None else _factory(parser, settings, "model")
+    settings.pop("model", None)
+    print(f"explanations: {explain_images(**vars(parser.instantiate(settings)), model=model)}")
+
+
 def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
     """Repeat a run; end with exit code 1 if a number differs."""
     if not rerun(**vars(settings), start=run_command):
@@ -245,7 +261,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "stability": (stability_parser, partial(run_study, stability)),
     "roar": (roar_parser, partial(run_study, roar)),
     "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
-    "explain": (explain_parser, partial(run_plain, explain_images, "explanations")),
+    "explain": (explain_parser, run_explain),
     "segment": (segment_parser, partial(run_plain, segment_photos, "partitions")),
     "bench": (bench_parser, partial(run_plain, bench, "benchmark")),
     "report": (report_parser, partial(run_plain, report, "report")),

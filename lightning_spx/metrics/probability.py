@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.guard import are_probabilities, between_zero_and_one, unchanged
+from lightning_spx.guard.model_output import read_output
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 from lightning_spx.metrics.neighbors import check_neighbors
 
@@ -102,7 +103,7 @@ def _answers(
         for start in range(0, len(images), batch_size):
             here = slice(start, start + batch_size)
             # a copy, because a model may scale its images in place
-            logits = model(images[here].clone())
+            logits = read_output(model(images[here].clone()))
             parts.append(_answer(logits, target[here], start))
             if looked_at and start == 0:
                 check_neighbors(model, images[here], logits)
@@ -114,8 +115,6 @@ def _answers(
 
 
 def _answer(logits: Tensor, target: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
-    if not isinstance(logits, Tensor):
-        raise TypeError(f"Expected the model to return a tensor of shape (N,K), got {type(logits).__name__}.")
     if not logits.is_floating_point():
         raise TypeError(f"Expected the model to return floating point logits, got {logits.dtype}.")
     if logits.ndim != 2 or len(logits) != len(target) or not logits.shape[1]:

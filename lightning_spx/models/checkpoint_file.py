@@ -7,15 +7,17 @@ from typing import Any, cast
 
 import torch
 from lightning import LightningModule
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_spx.guard import unchanged
 from lightning_spx.models.safe_file import read_plain
 from lightning_spx.models.sharded import check_in_one_file
-from lightning_spx.models.weights import load_weights
+from lightning_spx.models.weights import load_weights, under_own_names
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
-ModelFactory = Callable[[], LightningModule]
+ModelFactory = Callable[[], nn.Module]
+# weights in a folder that `save_pretrained` of a Hugging Face model has written
+PRETRAINED_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
 def check_exists(checkpoint: Path) -> None:
@@ -120,22 +122,85 @@ def file_hash(checkpoint: Path) -> str:
     Raises:
         FileNotFoundError: the file does not exist.
     """
-    check_exists(checkpoint)
-    with checkpoint.open("rb") as file:
+    own = weights_file(checkpoint)
+    check_exists(own)
+    with own.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_checkpoint(checkpoint: Path, model: ModelFactory) -> LightningModule:
-    """Load a checkpoint's weights into a fresh model, in evaluation mode.
+def read_weights(path: Path) -> Mapping[str, Any]:
+    """Read the weights in a file of any common form, without running code from it.
+
+    Args:
+        path: a Lightning checkpoint, a file of `torch.save(network.state_dict(), path)`, a .safetensors file, or the
+            folder of a Hugging Face model.
+
+    Returns:
+        Tensors on the CPU by the names they were saved under.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is not a checkpoint, or belongs to another architecture.
+        ValueError: it is damaged, or holds something else; the message says what.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save({"state_dict": {"weight": torch.ones(1)}}, f"{folder}/a.ckpt")
+        ...     read_weights(Path(folder, "a.ckpt"))
+        {'weight': tensor([1.])}
     """
-    state = read_state(checkpoint)
+    file = weights_file(path)
+    check_exists(file)
+    try:
+        content = read_plain(file)
+    except ValueError as error:
+        raise ValueError(f"Expected weights in {file}, got {error}") from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(state, Mapping) or not any(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(
+            f"Expected {file} to hold a state of named tensors, as `network.state_dict()` gives it, "
+            f"got {held(content)}."
+        )
+    if not all(isinstance(name, str) for name in state):
+        raise ValueError(f"Expected the state in {file} to be tensors by their names, got other keys.")
+    return state
+
+
+def weights_file(path: Path) -> Path:
+    """Return the file of weights in the folder of a Hugging Face model; any other path is returned as it is."""
+    return next((path / name for name in PRETRAINED_FILES if (path / name).is_file()), path)
+
+
+def held(content: object) -> str:
+    """Say what a file holds instead of named tensors, and what to do if it contains a state."""
+    if not isinstance(content, dict):
+        return f"a {type(content).__name__}"
+    keys = ", ".join(str(key) for key in list(content)[:5])
+    said = f"a dict of {keys}{'' if len(content) <= 5 else f' and {len(content) - 5} more'}" if content else "nothing"
+    states = [
+        str(key)
+        for key, value in content.items()
+        if isinstance(value, dict) and value and all(isinstance(each, Tensor) for each in value.values())
+    ]
+    # the first serves as example
+    return f"{said}: save one of its states, such as `torch.save(content[{states[0]!r}], path)`" if states else said
+
+
+def load_checkpoint(checkpoint: Path, model: ModelFactory) -> nn.Module:
+    """Load weights of any common form into a fresh model, in evaluation mode.
+
+    Args:
+        checkpoint: as in `read_weights`.
+        model: makes the untrained model: a LightningModule, or a network inside the one that was saved.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ValueError: it holds no weights, or belongs to another architecture.
+    """
+    state = read_weights(checkpoint)
     module = model()
     try:
-        load_weights(module, state)
+        load_weights(module, under_own_names(module, state))
     except ValueError as error:
         raise ValueError(
             f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"

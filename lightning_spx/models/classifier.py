@@ -15,6 +15,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
+from lightning_spx.models.image_model import Head, logits_of
+from lightning_spx.models.model_input import input_keyword
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
 from lightning_spx.models.said_normalization import normalized_as_trained, warn_of_another
 from lightning_spx.models.schedule import warmup_cosine
@@ -53,6 +55,10 @@ class ImageClassifier(LightningModule):
         std: channel standard deviations, by which the first layer divides.
         label_smoothing: fraction of the target probability that is spread over all classes, in [0, 1].
         compile: whether to compile the network; the names in the checkpoint stay the same.
+        head: `single_label`, or `multi_label` for one logit for each finding.
+        output: what picks the logits out of the network's output: a name or a position; None takes a tensor, the first
+            entry of a tuple, or `logits`.
+        input_name: keyword of the network's `forward` that takes images; None recognizes the usual ones.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -73,10 +79,13 @@ class ImageClassifier(LightningModule):
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
         warmup_fraction: float = 0.2,
-        mean: tuple[float, float, float] = IMAGENET_MEAN,
-        std: tuple[float, float, float] = IMAGENET_STD,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
         label_smoothing: float = 0.0,
         compile: bool = False,
+        head: Head = "single_label",
+        output: str | int | None = None,
+        input_name: str | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= warmup_fraction < 1:
@@ -97,6 +106,9 @@ class ImageClassifier(LightningModule):
         self.scheduler = scheduler
         self.warmup_fraction = warmup_fraction
         self.compile_network = compile
+        self.head: Head = head
+        self.output = output
+        self._keyword = input_keyword(network, input_name)
         self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.val_accuracy = MulticlassAccuracy(average="micro")
         self.test_accuracy = MulticlassAccuracy(average="micro")
@@ -108,8 +120,7 @@ class ImageClassifier(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits `(N, K)` for images `(N, 3, H, W)` in [0, 1]."""
-        logits: Tensor = self.network(self.normalize(images))
-        return logits
+        return logits_of(self.network, self.normalize(images), self._keyword, self.output, self.head)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Compute and log the loss of a batch."""

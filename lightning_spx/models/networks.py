@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from lightning_spx.models.checkpoint_file import read_weights
 from lightning_spx.models.memory_format import in_training_format
-from lightning_spx.models.safe_file import read_plain
-from lightning_spx.models.sharded import check_in_one_file
-from lightning_spx.models.weights import load_weights
+from lightning_spx.models.weights import load_weights, under_own_names
 
 
 class BasicBlock(nn.Module):
@@ -102,7 +101,8 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
 
     Args:
         network: a network of the architecture whose weights were saved.
-        weights: a file written by `torch.save(network.state_dict(), path)`, or a `.safetensors` file.
+        weights: a file written by `torch.save(network.state_dict(), path)`, a Lightning checkpoint, a `.safetensors`
+            file, or the folder of a Hugging Face model.
 
     Raises:
         FileNotFoundError: if the file does not exist.
@@ -118,34 +118,9 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
         True
     """
     path = Path(weights)
-    check_in_one_file(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected `weights` to be a file, found none at {path}.")
+    state = read_weights(path)
     try:
-        state = read_plain(path)
-    except ValueError as error:
-        raise ValueError(f"Expected `weights` to be a file of `network.state_dict()`, got {path}: {error}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(
-            f"Expected {path} to hold a state of named tensors, as `network.state_dict()` gives it, got {_held(state)}."
-        )
-    try:
-        load_weights(network, state)
+        load_weights(network, under_own_names(network, state))
     except ValueError as error:
         raise ValueError(f"Expected {path} to fit {type(network).__name__}, got {error}.") from error
     return network
-
-
-def _held(content: object) -> str:
-    """Say what a file holds instead of named tensors, and what to do if it contains a state."""
-    if not isinstance(content, dict):
-        return f"a {type(content).__name__}"
-    keys = ", ".join(str(key) for key in list(content)[:5])
-    held = f"a dict of {keys}{'' if len(content) <= 5 else f' and {len(content) - 5} more'}" if content else "nothing"
-    states = [
-        str(key)
-        for key, value in content.items()
-        if isinstance(value, dict) and value and all(isinstance(each, Tensor) for each in value.values())
-    ]
-    # the first serves as example
-    return f"{held}: save one of its states, such as `torch.save(content[{states[0]!r}], path)`" if states else held

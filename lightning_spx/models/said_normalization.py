@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from lightning import LightningModule
 from torch import nn
 
+from lightning_spx.models.image_processor import processor_beside
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
 
-Channels = tuple[float, float, float]
+Channels = tuple[float, ...]
 # attributes in which timm keeps the settings of its weights
 CONFIGURATIONS = ("pretrained_cfg", "default_cfg")
 # attributes of a layer that normalizes
@@ -40,8 +42,10 @@ class SaidNormalization:
 
     def is_near(self, mean: Sequence[float], std: Sequence[float]) -> bool:
         """Return whether these values are equal to two digits."""
-        ours, theirs = np.array([*self.mean, *self.std]), np.array([*mean, *std])
-        return ours.shape == theirs.shape and bool((np.abs(ours - theirs) < TOLERANCE).all())
+        if len({len(self.mean), len(mean)} - {1}) > 1:
+            return False
+        ours, theirs = np.broadcast_arrays(np.array([self.mean, self.std]), np.array([mean, std]))
+        return bool((np.abs(ours - theirs) < TOLERANCE).all())
 
 
 def said_normalization(network: nn.Module) -> SaidNormalization | None:
@@ -63,7 +67,10 @@ def said_normalization(network: nn.Module) -> SaidNormalization | None:
     kind = type(network).__name__
     own = _configured(network)
     if own is not None:
-        return SaidNormalization(*own, kind, is_certain=True)
+        return SaidNormalization(*_for_input(network, *own), kind, is_certain=True)
+    beside = processor_beside(network)
+    if beside is not None:
+        return SaidNormalization(*beside, f"the image processor of {kind}", is_certain=True)
     found: dict[str, tuple[Channels, Channels]] = {}
     for name, part in network.named_modules():
         if any(name.startswith(f"{outer}.") for outer in found):
@@ -124,6 +131,62 @@ def chosen_normalization(
     return mean or said.mean, std or said.std
 
 
+def of_network(network: nn.Module) -> tuple[Channels, Channels] | None:
+    """Return mean and std that a network says it expects; None if it says nothing or changes nothing.
+
+    If only a part of the network says it, a warning names the part. A LightningModule takes images as its `forward`
+    does, whatever its parts say.
+
+    Raises:
+        ValueError: as in `said_normalization`.
+
+    Example:
+        >>> of_network(nn.Linear(1, 1)) is None
+        True
+    """
+    said = None if isinstance(network, LightningModule) else said_normalization(network)
+    if said is None or (not any(said.mean) and set(said.std) == {1.0}):
+        return None
+    if not said.is_certain:
+        warnings.warn(
+            f"Images are normalized by mean {said.mean} and std {said.std}, those of {said.source}: give `mean` and "
+            "`std` if the network expects others.",
+            stacklevel=3,
+        )
+    return said.mean, said.std
+
+
+def input_channels(network: nn.Module) -> int | None:
+    """Return the number of channels of the first convolution, in the order of definition; None without one.
+
+    Example:
+        >>> input_channels(nn.Sequential(nn.Conv2d(1, 4, 3))), input_channels(nn.Linear(1, 1))
+        (1, None)
+    """
+    return next((part.in_channels for part in network.modules() if isinstance(part, nn.Conv2d)), None)
+
+
+def _for_input(network: nn.Module, mean: Channels, std: Channels) -> tuple[Channels, Channels]:
+    """Return one number each if they are equal and the network takes another number of channels."""
+    if input_channels(network) in (None, len(mean)) or len(set(mean)) > 1 or len(set(std)) > 1:
+        return mean, std
+    return mean[:1], std[:1]
+
+
+def warn_of_part(module: LightningModule) -> None:
+    """Warn if a part of a LightningModule says a normalization that images in [0, 1] do not get."""
+    try:
+        said = said_normalization(module)
+    except ValueError:
+        return
+    if said is not None and (any(said.mean) or set(said.std) != {1.0}):
+        warnings.warn(
+            f"Images go into {type(module).__name__} in [0, 1] as they are, but {said.source} expects mean {said.mean} "
+            f"and std {said.std}: give `mean` and `std`, unless the module normalizes them itself.",
+            stacklevel=3,
+        )
+
+
 def warn_of_another(network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
     """Warn if a normalization differs from the one that the network says it expects, naming both."""
     try:
@@ -152,26 +215,24 @@ def _configured(module: nn.Module) -> tuple[Channels, Channels] | None:
     for name in CONFIGURATIONS:
         configuration = getattr(module, name, None)
         if configuration is not None:
-            mean, std = (_three(_value(configuration, key)) for key in ("mean", "std"))
+            mean, std = (_numbers(_value(configuration, key)) for key in ("mean", "std"))
             if mean is not None and std is not None:
                 return mean, std
     # attributes of the networks of the package pretrainedmodels
     space, most = getattr(module, "input_space", None), getattr(module, "input_range", None)
-    mean, std = _three(getattr(module, "mean", None)), _three(getattr(module, "std", None))
+    mean, std = _numbers(getattr(module, "mean", None)), _numbers(getattr(module, "std", None))
     if space is None or most is None or mean is None or std is None:
         return None
     if space != "RGB":
         raise ValueError(f"Expected a network of RGB images, got {type(module).__name__} of {space}.")
-    red, green, blue = (value / max(most) for value in mean)
-    of_red, of_green, of_blue = (value / max(most) for value in std)
-    return (red, green, blue), (of_red, of_green, of_blue)
+    return tuple(value / max(most) for value in mean), tuple(value / max(most) for value in std)
 
 
 def _is_normalizing(module: nn.Module) -> bool:
     """Return whether a module only normalizes: no parts, no parameters, a mean and a standard deviation."""
     if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
         return False
-    pairs = [[_three(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
+    pairs = [[_numbers(getattr(module, name, None)) for name in names] for names in LAYER_VALUES]
     return any(None not in pair for pair in pairs)
 
 
@@ -195,13 +256,12 @@ def _value(configuration: object, key: str) -> object:
     return configuration.get(key) if isinstance(configuration, Mapping) else getattr(configuration, key, None)
 
 
-def _three(values: object) -> Channels | None:
-    """Read one number for each of three channels, or one for all; None for anything else."""
+def _numbers(values: object) -> Channels | None:
+    """Read one number for each channel, or three times the one for all; None for anything else."""
     if isinstance(values, torch.Tensor | np.ndarray):
         values = values.flatten().tolist()
     if not isinstance(values, list | tuple) or not all(isinstance(value, int | float) for value in values):
         return None
-    if len(values) not in (1, 3):
+    if not values:
         return None
-    red, green, blue = (float(value) for value in (values if len(values) == 3 else 3 * values))
-    return red, green, blue
+    return tuple(float(value) for value in (values if len(values) > 1 else 3 * list(values)))

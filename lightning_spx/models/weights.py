@@ -80,6 +80,51 @@ def own_state(module: nn.Module, state: Mapping[str, Any]) -> Mapping[str, Any]:
     return with_versions(named, versions)
 
 
+def under_own_names(module: nn.Module, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a state under the names of `module`, if a module around it, or inside it, was saved.
+
+    A LightningModule saves its network as `model.conv.weight`; the network alone knows `conv.weight`. Everything beside
+    the network, such as losses and metrics, is left out.
+
+    Raises:
+        ValueError: several parts of the state fit, such as a student and its teacher, and differ.
+
+    Example:
+        >>> list(under_own_names(nn.Linear(1, 1), {"model.weight": 0, "model.bias": 1, "loss.weight": 2}))
+        ['weight', 'bias']
+        >>> list(under_own_names(nn.Sequential(nn.Linear(1, 1)), {"weight": 0, "bias": 1}))
+        ['0.weight', '0.bias']
+    """
+    own = [name for name in module.state_dict() if not name.endswith(NEGLIGIBLE)]
+    names = {_plain(name): name for name in state}
+    if not own or not names or {_plain(name) for name in own} & names.keys():
+        return state
+    first, given = _plain(own[0]), next(iter(names))
+    around = [name.removesuffix(first) for name in names if name.endswith(f".{first}")]
+    fitting = [prefix for prefix in around if all(prefix + _plain(name) in names for name in own)]
+    if len(fitting) > 1 and not all(_equal(state, names, fitting[0], prefix, own) for prefix in fitting[1:]):
+        listed = " and ".join(prefix.rstrip(".") for prefix in fitting)
+        raise ValueError(
+            f"several parts that fit, {listed}: save the one to use with torch.save(part.state_dict(), path)"
+        )
+    if fitting:
+        length = len(fitting[0])
+        inside = {name[length:]: full for name, full in names.items() if name.startswith(fitting[0])}
+        versions = {_plain(name)[length:]: version for name, version in versions_of(state).items()}
+        return with_versions({name: state[full] for name, full in inside.items()}, versions)
+    # the state of a part, for a module that holds nothing else to load
+    parts = [name.removesuffix(given) for name in own if name.endswith(f".{given}")]
+    for prefix in parts:
+        if {f"{prefix}{name}" for name in names} >= set(own):
+            return with_versions({f"{prefix}{name}": state[full] for name, full in names.items()}, {})
+    return state
+
+
+def _equal(state: Mapping[str, Any], names: Mapping[str, str], one: str, other: str, own: list[str]) -> bool:
+    pairs = [(state[names[one + _plain(name)]], state[names[other + _plain(name)]]) for name in own]
+    return all(isinstance(a, Tensor) and isinstance(b, Tensor) and torch.equal(a, b) for a, b in pairs)
+
+
 def versions_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the version numbers that torch stores beside a state, by module name; empty if there are none."""
     return getattr(state, "_metadata", None) or {}

@@ -15,7 +15,7 @@ from lightning_spx.runs.files import file_name, write_text
 from lightning_spx.runs.lock import LOCK_FILE, RunLock, lock_run
 from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.reading import read_config
-from lightning_spx.runs.settings import flatten, important_settings, is_unimportant
+from lightning_spx.runs.settings import flatten, important_settings, is_as_before, is_unimportant
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.csv"
@@ -118,6 +118,8 @@ def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     """Raise a ValueError that names the first setting that differs from the earlier run's."""
     earlier, settings = flatten(before), flatten(now)
     for name in sorted(settings.keys() | earlier.keys()):
+        if name not in earlier and is_as_before(name, settings.get(name)):
+            continue
         if earlier.get(name) != settings.get(name) and not is_unimportant(name):
             raise ValueError(
                 f"Expected `{name}` to be {earlier.get(name)} as in the earlier run "

@@ -9,6 +9,21 @@ from lightning import LightningDataModule
 # these change no number, so they may differ when a run is taken up again
 UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
 
+# settings that came later, with the values at which a run is what it was before: the last part of their dotted names
+LATER: Mapping[str, tuple[object, ...]] = {
+    "mean": (None,),
+    "std": (None,),
+    "preprocess": (None,),
+    "output": (None,),
+    "input_name": (None,),
+    "head": (None, "single_label"),
+    "to_rgb": (None,),
+    "targets": (None,),
+    "channels": (3,),
+    "findings": (None,),
+    "attributes": (False,),
+}
+
 
 def plain(value: object) -> object:
     """Turn an argument of a command into a plain value for `config.yaml`.
@@ -35,7 +50,19 @@ def important_settings(config: Mapping[str, Any]) -> dict[str, str]:
         >>> important_settings({"seed": 0, "data": {"root": "x"}, "out": "y"})
         {'seed': '0', 'data.root': 'x'}
     """
-    return {name: str(value) for name, value in flatten(config).items() if not is_unimportant(name)}
+    flat = flatten(config).items()
+    return {name: str(value) for name, value in flat if not is_unimportant(name) and not is_as_before(name, value)}
+
+
+def is_as_before(name: str, value: object) -> bool:
+    """Whether a setting that earlier versions did not have is at the value that changes nothing.
+
+    Example:
+        >>> is_as_before("model.init_args.head", "single_label"), is_as_before("head", "scalar")
+        (True, False)
+    """
+    last = name.rpartition(".")[2]
+    return value in LATER.get(last, ())
 
 
 def is_unimportant(name: str) -> bool:

@@ -12,7 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from lightning_spx.attribution import Attribution, FromCaptum, GradCAM, Gradient, IntegratedGradients, SmoothGrad
-from lightning_spx.attribution.guards import explaining, module_of
+from lightning_spx.attribution.guards import explaining
+from lightning_spx.guard.layer_names import module_of
 from tests.attribution.cases import METHODS, Net, Notes, every_method, images, name_of, random_states, relative, targets
 
 

@@ -11,7 +11,8 @@ from lightning import LightningDataModule, LightningModule
 
 from lightning_spx.cli.trainer_cli import TrainerCLI
 from lightning_spx.evaluation.maps.references import read_reference
-from lightning_spx.evaluation.training.named_networks import load_classifier
+from lightning_spx.evaluation.training.model_reading import ModelReading
+from lightning_spx.evaluation.training.named_networks import load_classifier, load_model
 from lightning_spx.models import ImageClassifier, pretrained
 from lightning_spx.models.checkpoint_file import check_resumable, read_state
 from lightning_spx.models.judge import load_cyclegan
@@ -58,7 +59,7 @@ def test_what_is_no_checkpoint_is_refused_by_name_everywhere(name: str) -> None:
     path.write_bytes(BROKEN[name])
     refused(lambda: read_state(path), "file.ckpt")
     refused(lambda: load_classifier(path), "file.ckpt")
-    refused(lambda: load_classifier(path, network()), "file.ckpt")
+    refused(lambda: load_model(path, ModelReading(), network), "file.ckpt")
     refused(lambda: load_cyclegan(path), "file.ckpt")
     refused(lambda: read_reference(path, module), "file.ckpt")
     refused(lambda: check_resumable(path, training=False), "file.ckpt")
@@ -72,7 +73,7 @@ def test_a_checkpoint_of_another_model_is_refused_by_name(name: str) -> None:
     path = Path("file.ckpt")
     path.write_bytes(FOREIGN[name])
     refused(lambda: load_classifier(path), "file.ckpt")
-    refused(lambda: load_classifier(path, network()), "file.ckpt")
+    refused(lambda: load_model(path, ModelReading(), network), "file.ckpt")
     refused(lambda: load_cyclegan(path), "file.ckpt")
     refused(lambda: read_reference(path, ImageClassifier(network())), "file.ckpt")
     state = torch.load(path, weights_only=True)["state_dict"]
@@ -87,8 +88,10 @@ def test_settings_that_cannot_be_built_are_refused_with_the_file(name: str) -> N
     refused(lambda: load_classifier(path), "file.ckpt")
     assert not Path(TRACE).exists()
     # with a network given, the weights are all that is asked of the file
-    module = load_classifier(path, network())
-    assert torch.equal(module.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"])
+    module = load_model(path, ModelReading(), network)
+    assert torch.equal(
+        module.network.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"]
+    )
 
 
 @pytest.mark.parametrize("name", NOT_RESUMABLE)
@@ -96,8 +99,10 @@ def test_training_does_not_go_on_from_weights_alone(name: str) -> None:
     path = Path("file.ckpt")
     path.write_bytes(NOT_RESUMABLE[name])
     refused(lambda: check_resumable(path, training=True), "file.ckpt")
-    module = load_classifier(path, network())
-    assert torch.equal(module.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"])
+    module = load_model(path, ModelReading(), network)
+    assert torch.equal(
+        module.network.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"]
+    )
 
 
 def lightning_command(words: list[str]) -> None:

@@ -14,11 +14,11 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation import SaliencyEvaluator
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
 from lightning_spx.metrics import deletion, insertion, irof, road
 from lightning_spx.metrics.probability import target_probability
 from lightning_spx.models import ImageClassifier
+from lightning_spx.models.image_model import ImageModel
 from lightning_spx.superpixels import Grid
 from tests.attribution.cases import METHODS, name_of, relative
 from tests.evaluation.callbacks.evaluator_cases import QUIET, loader
@@ -60,7 +60,7 @@ MEASURED: dict[str, Use] = {
 
 def evaluated(model: Classifier, target: Tensor | None = TARGET) -> ModelMaps | None:
     """The callback's and `spx explain`'s way to explain."""
-    explained = ExplainedModel(model, ImageScale(None, None))
+    explained = ImageModel(model)
     return explain_model(
         explained, {"Gradient": Gradient()}, images(), target, batch_size=2, device=torch.device("cpu"), seed_offset=0
     )

@@ -20,8 +20,8 @@ from lightning_spx.evaluation.callbacks.agreement import (
 )
 from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
+from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
 from lightning_spx.evaluation.maps.references import read_reference
 
@@ -88,7 +88,7 @@ class EvaluationPipeline:
             )
         if self.check_labels is not None:
             self.check_labels(chosen.label)
-        images = self.settings.scale.restore(chosen.images)
+        images = restore(chosen.images, self.settings.preprocess_layer())
         self.explained = ExplainedImages.segment(
             chosen, images, self.settings.segmenters, self.settings.batch_size, self.settings.seed
         )
@@ -121,7 +121,7 @@ class EvaluationPipeline:
         if self.explained is None:
             raise RuntimeError("Expected the images to be chosen before they are explained.")
         return explain_model(
-            ExplainedModel(module, self.settings.scale, state),
+            self.settings.model(module, state),
             methods,
             self.explained.images,
             self.explained.label if self.settings.target == "label" else None,

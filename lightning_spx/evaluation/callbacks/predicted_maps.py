@@ -10,8 +10,8 @@ from torch import Tensor
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.callbacks.agreement import as_colors, row_name
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
+from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import finite_logits
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.reporting.rows import PIXEL
@@ -45,8 +45,8 @@ class PredictedMaps:
         # a loader for prediction may return more than images, such as paths or numbers, which are ignored
         if isinstance(parts, list | tuple) and parts:
             parts = parts[0]
-        images = self.settings.scale.restore(name_batch(parts).images)
-        model = ExplainedModel(module, self.settings.scale)
+        images = restore(name_batch(parts).images, self.settings.preprocess_layer())
+        model = self.settings.model(module)
         logits = finite_logits(model, images)
         target = None if logits.ndim == 1 else logits.argmax(1)
         colored = as_colors(images)

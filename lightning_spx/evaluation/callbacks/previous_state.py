@@ -12,7 +12,7 @@ from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.pipeline import Outcome
 from lightning_spx.evaluation.callbacks.scored_weights import parameter_mark
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.maps.placed_weights import weights_of
+from lightning_spx.models.placed_weights import weights_of
 
 
 @dataclass

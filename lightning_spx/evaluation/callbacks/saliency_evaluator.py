@@ -24,10 +24,12 @@ from lightning_spx.evaluation.callbacks.scored_weights import (
     warn_unaveraged,
 )
 from lightning_spx.evaluation.callbacks.settings import Settings, name_references
-from lightning_spx.evaluation.callbacks.trial import check_arguments, try_out
-from lightning_spx.evaluation.maps.explained_model import ImageScale, check_forward
+from lightning_spx.evaluation.callbacks.trial import check_forward, try_out
 from lightning_spx.evaluation.maps.references import read_reference
+from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.metrics import Distance
+from lightning_spx.models.image_model import Head
+from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting import log_config
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Segmenter, Slic
@@ -58,6 +60,12 @@ class SaliencyEvaluator(Callback):
         num_images: number of images to explain: the loader's first ones, spread over its classes; 2 or more.
         mean: channel means of the loader's normalization; None if it does not normalize.
         std: channel standard deviations of the loader's normalization.
+        preprocess: what the loader does to images in the place of `mean` and `std`, a differentiable callable such as
+            `ZScore()`. One without a method `invert` needs `batch_to_images` to return images in [0, 1].
+        output: what picks the logits out of what `forward` returns: a name, a position or a function; None recognizes
+            a tensor, a tuple that begins with it, and `logits`.
+        input_name: keyword of `forward` that takes images; None recognizes the usual ones.
+        head: `single_label`; `multi_label` for one logit for each finding; `scalar` for one number per image.
         batch_to_images: turns a batch into (image, label) or a dict with `image`, `label` and perhaps `mask`; None
             expects batches of this form.
         final_methods: expensive methods that run only at the end of fit and in test.
@@ -89,6 +97,10 @@ class SaliencyEvaluator(Callback):
         num_images: int = 64,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        preprocess: Preprocess | None = None,
+        output: OutputChoice | None = None,
+        input_name: str | None = None,
+        head: Head = "single_label",
         batch_to_images: Callable[[Any], Any] | None = None,
         final_methods: list[Attribution] | None = None,
         target: Literal["label", "prediction"] = "label",
@@ -114,7 +126,12 @@ class SaliencyEvaluator(Callback):
             checkpoints=name_references(chosen),
             with_previous=PREVIOUS in chosen,
             num_images=num_images,
-            scale=ImageScale(mean, std),
+            mean=mean,
+            std=std,
+            preprocess=preprocess,
+            output=output,
+            input_name=input_name,
+            head=head,
             batch_to_images=batch_to_images,
             target=target,
             magnitude=magnitude,
@@ -123,6 +140,7 @@ class SaliencyEvaluator(Callback):
             num_resamples=num_resamples,
             seed=seed,
         )
+        self.settings.preprocess_layer()  # refuses a normalization that is none
         self.every_n_epochs = every_n_epochs
         self.out = out
         self.history: list[dict[str, float | str]] = []
@@ -150,8 +168,7 @@ class SaliencyEvaluator(Callback):
         """Refuse settings that cannot work before time is spent on them, and forget the images of an earlier stage."""
         self._is_set_up = True
         refuse_second(trainer, SaliencyEvaluator)
-        check_forward(pl_module)
-        check_arguments(pl_module)
+        check_forward(pl_module, self.settings.input_name)
         self._is_tried = self._has_fitted = False
         if stage == "fit":
             self.history = []

@@ -4,14 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from torch import nn
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
-from lightning_spx.evaluation.maps.explained_model import ImageScale
+from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.metrics import Distance
+from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.preprocess import Preprocess, chosen_preprocess
 from lightning_spx.reporting.rows import ALL_PAIRS
 from lightning_spx.superpixels import Segmenter
 
@@ -27,7 +31,12 @@ class Settings:
         checkpoints: files of the references, by their names.
         with_previous: whether the model is compared with its previous state.
         num_images: number of images to choose.
-        scale: how the loader scales images.
+        mean: channel means of the loader's normalization; None if it does not normalize.
+        std: channel standard deviations of that normalization.
+        preprocess: the loader's preprocessing in the place of `mean` and `std`; None for another.
+        output: what picks the logits out of what the module returns; None recognizes the usual forms.
+        input_name: keyword of the module's `forward` that takes images; None recognizes the usual ones.
+        head: kind of the module's head.
         batch_to_images: reads a batch; None recognizes the usual forms.
         target: explain the label or the prediction.
         magnitude: order of pooling and taking magnitudes.
@@ -43,7 +52,12 @@ class Settings:
     checkpoints: Mapping[str, Path]
     with_previous: bool
     num_images: int
-    scale: ImageScale
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    preprocess: Preprocess | None
+    output: OutputChoice | None
+    input_name: str | None
+    head: Head
     batch_to_images: BatchToImages | None
     target: Literal["label", "prediction"]
     magnitude: Magnitude
@@ -51,6 +65,24 @@ class Settings:
     batch_size: int
     num_resamples: int
     seed: int
+
+    def preprocess_layer(self) -> nn.Module | None:
+        """Return what the loader did to the images, as a layer; None for nothing.
+
+        Raises:
+            ValueError: `mean` and `std` do not fit each other, or come with `preprocess`.
+        """
+        return chosen_preprocess(nn.Identity(), self.mean, self.std, self.preprocess)
+
+    def model(self, module: nn.Module, state: Mapping[str, Any] | None = None) -> ImageModel:
+        """Return a module as a model of images in [0, 1], with its own weights or others in their place.
+
+        Args:
+            module: the module in training, or another one that takes the same batches.
+            state: weights and buffers that replace the module's own; None keeps its own.
+        """
+        model = ImageModel(module, self.mean, self.std, self.preprocess, None, self.output, self.input_name, self.head)
+        return model.with_weights(state)
 
     def describe(self) -> dict[str, object]:
         """Return the settings that results depend on as plain values, for the run's configuration."""
@@ -60,8 +92,9 @@ class Settings:
             "superpixels": [repr(segmenter) for segmenter in self.segmenters.values()],
             "references": [*(str(path) for path in self.checkpoints.values()), *[PREVIOUS] * self.with_previous],
             "num_images": self.num_images,
-            "mean": self.scale.mean_values,
-            "std": self.scale.std_values,
+            # plain numbers, because NumPy's own cannot be written to YAML
+            "mean": None if self.mean is None else [float(value) for value in self.mean],
+            "std": None if self.std is None else [float(value) for value in self.std],
             "target": self.target,
             "magnitude": self.magnitude,
             "distance": self.distance,

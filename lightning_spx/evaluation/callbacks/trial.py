@@ -16,9 +16,11 @@ from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, ExplainedImag
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages, ImageChooser
 from lightning_spx.evaluation.callbacks.named_batch import ADVICE, NamedBatch, name_batch
 from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline
+from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, finite_logits
+from lightning_spx.models.model_input import input_keyword
+from lightning_spx.models.preprocess import check_gradient
 from lightning_spx.runs.processes import alone
 
 NUM_IMAGES = 2  # the fewest that can be compared, each with another
@@ -58,6 +60,7 @@ def try_out(settings: Settings, module: LightningModule, batch: object, methods:
         chosen, restored = _two_images(named, settings)
         explained = ExplainedImages.segment(chosen, restored, settings.segmenters, settings.batch_size, settings.seed)
         pipeline = EvaluationPipeline(settings, explained)
+        check_gradient(settings.preprocess_layer(), restored.to(module.device))
         shape = _try_forward(settings, module, restored.to(module.device))
         check = None
         if shape is not None and settings.target == "label":
@@ -75,7 +78,7 @@ def try_out(settings: Settings, module: LightningModule, batch: object, methods:
 
 def _two_images(named: NamedBatch, settings: Settings) -> tuple[ChosenImages, Tensor]:
     ImageChooser(NUM_IMAGES).add(named)  # it refuses a batch without labels
-    restored = settings.scale.restore(named.images)[:NUM_IMAGES].cpu()
+    restored = restore(named.images, settings.preprocess_layer())[:NUM_IMAGES].cpu()
     rows = torch.arange(NUM_IMAGES) % len(restored)
     restored = restored[rows]
     if len(named.images) == 1:
@@ -89,7 +92,7 @@ def _two_images(named: NamedBatch, settings: Settings) -> tuple[ChosenImages, Te
 def _try_forward(settings: Settings, module: LightningModule, images: Tensor) -> torch.Size | None:
     """Return the shape of the module's logits; None while they are not finite, which training may cure."""
     try:
-        return finite_logits(ExplainedModel(module, settings.scale), images).shape
+        return finite_logits(settings.model(module), images).shape
     except NonFiniteError:
         return None
     except (IndexError, KeyError, AttributeError) as error:
@@ -120,11 +123,25 @@ def check_labels(num_logits: int | None, name: str, label: Tensor) -> None:
         )
 
 
-def check_arguments(module: LightningModule) -> None:
-    """Raise a TypeError if the module's `forward` cannot be called with images alone."""
+def check_forward(module: LightningModule, input_name: str | None) -> None:
+    """Refuse a module whose `forward`, which is what gets explained, cannot be called with images alone.
+
+    Args:
+        module: the module.
+        input_name: the keyword that takes images; None finds it.
+
+    Raises:
+        TypeError: it defines no `forward`, or `forward` needs more than images.
+        ValueError: it has no parameter of that name.
+    """
+    if type(module).forward is LightningModule.forward:
+        raise TypeError(
+            f"Expected {type(module).__name__} to define `forward(images)`, which SaliencyEvaluator explains, got none."
+        )
+    keyword = input_keyword(module, input_name)
     signature = inspect.signature(module.forward)
     try:
-        signature.bind(None)
+        signature.bind(None) if keyword is None else signature.bind(**{keyword: None})
     except TypeError as error:
         raise TypeError(
             f"Expected {type(module).__name__}.forward to take images alone, got forward{signature}: {error}."

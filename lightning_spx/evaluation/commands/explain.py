@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
@@ -19,6 +19,7 @@ from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, Pho
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
+from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization, said_in_words
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     name_models,
@@ -26,13 +27,16 @@ from lightning_spx.evaluation.training.named_networks import (
     stems_or_paths,
 )
 from lightning_spx.models import Part, PatchScore, Region
+from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.judge import load_judge
-from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
-from lightning_spx.models.said_normalization import chosen_normalization
+from lightning_spx.models.network_name import network_name
+from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting import PhotoMaps, maps_grid, photo_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.processes import say
 from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter
 
@@ -45,11 +49,15 @@ def explain_images(
     images: list[str],
     methods: list[Attribution],
     superpixels: list[Segmenter],
-    ckpt: str | list[str] | None = None,
-    network: nn.Module | None = None,
+    model: ModelFactory | None = None,
+    checkpoints: list[str] | None = None,
     weights: str | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+    preprocess: Preprocess | None = None,
+    output: str | int | None = None,
+    input_name: str | None = None,
+    head: Head | None = None,
     networks: list[NamedNetwork] | None = None,
     part: Part | None = None,
     region: Region | None = None,
@@ -73,13 +81,21 @@ def explain_images(
         images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
         methods: attribution methods.
         superpixels: segmenters; each gives pooled (S-) maps.
-        ckpt: a checkpoint of this package, or a list of them.
-        network: network for checkpoints that do not name theirs; with `weights`, the model itself. Such as
-            torchvision.models.resnet50 or timm.create_model.
-        weights: weights of `network`: a file of `torch.save(network.state_dict(), ...)`, or .safetensors.
-        mean: channel means of the normalization that `network` expects. By default what the network itself says (as
-            timm's do), else ImageNet's; checkpoints of this package contain their own.
-        std: channel standard deviations of that normalization.
+        model: makes the untrained model of the checkpoints, or with `weights` the model itself: a LightningModule, a
+            network such as torchvision.models.resnet50, or a function that returns one, such as timm.create_model.
+            Checkpoints of this package do not need it.
+        checkpoints: one file of weights for each model: checkpoints of Lightning, files of
+            `torch.save(model.state_dict(), ...)`, .safetensors, or folders of Hugging Face models.
+        weights: weights of a single `model`, in any of these forms.
+        mean: channel means of the images that the model was trained on. By default what a network itself says (as
+            timm's and Hugging Face's do), else ImageNet's; a LightningModule gets images in [0, 1], and checkpoints of
+            this package contain their own.
+        std: channel standard deviations of these images.
+        preprocess: a differentiable callable in the place of `mean` and `std`, such as ZScore.
+        output: what picks the logits out of the model's output: a name or a position. By default a tensor, the first
+            entry of a tuple, or `logits`.
+        input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
+        head: single_label; multi_label for one logit for each finding; scalar for one number per image.
         networks: more networks with their weights, for `layout` models.
         part: for a CycleGAN checkpoint, the discriminator whose mean patch score is explained. Files of the original
             code, such as latest_net_D_A.pth, work too; its D_A judges images of B, so it is `discriminator_b` here.
@@ -117,29 +133,31 @@ def explain_images(
         raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
-    mean, std = (IMAGENET_MEAN, IMAGENET_STD) if network is None else chosen_normalization(network, mean, std)
-    networks = [each.decided() for each in networks] if networks else networks
+    reading = ModelReading(mean, std, preprocess, output, input_name, head)
     arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
     settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}
-    settings["network"] = None if network is None else type(network).__name__
     paths = find_images(images)
     names = read_classes(Path(classes)) if classes else []
-    own = None if network is None else NamedNetwork(network, weights, "", mean, std)
     photos = read_images(paths, image_size, strict)
-    models: Mapping[str, nn.Module]
     if part is not None:
-        if ckpt is None or masks or own or networks:
-            raise ValueError("Expected `part` with `ckpt` and without `network`, `networks` and `masks`, got others.")
-        files = [Path(path) for path in ([ckpt] if isinstance(ckpt, str) else ckpt)]
+        if not checkpoints or masks or model or networks:
+            raise ValueError(
+                "Expected `part` with `checkpoints` and without `model`, `networks` and `masks`, got others."
+            )
+        files = [Path(path) for path in checkpoints]
         judges = {name: load_judge(path, part) for name, path in zip(stems_or_paths(files), files, strict=True)}
-        models = {name: PatchScore(each.discriminator, region).eval() for name, each in judges.items()}
+        scores = {name: PatchScore(each.discriminator, region) for name, each in judges.items()}
+        models = {name: ImageModel(each, head="scalar").eval() for name, each in scores.items()}
         first = next(iter(judges.values())).cyclegan
         shown = with_translations(photos, translated_from, first, part, image_size, strict)
     else:
         if region is not None or translated_from:
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
-        models = name_models([ckpt] if isinstance(ckpt, str) else ckpt or [], own, networks or [])
+        models = name_models(checkpoints or [], model, reading, networks or [], weights)
         shown = with_background(photos, masks, background, paint_outside)
+    for name, asked in models.items():
+        say(f"{name}: {said_in_words(described_normalization(asked))}")
+    settings["model"] = sorted({network_name(asked) for asked in models.values()})
     photos = shown.photos
     said = f"{part}: {_scope(region)}" if part else shown.said
     run = open_run_folder(Path(out) if out else default_folder("explain", photos.names[0], settings), settings)

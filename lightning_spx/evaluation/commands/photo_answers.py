@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.finite import NonFiniteError
-from lightning_spx.evaluation.maps.explained_model import EitherClass, ExplainedModel, ImageScale
 from lightning_spx.evaluation.maps.model_maps import REPEATED, check_repeatable, evaluate_and_explain, finite_logits
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
 from lightning_spx.evaluation.training.named_networks import RAISED_BY_MODEL, class_index
-from lightning_spx.models import PatchScore
+from lightning_spx.models.image_model import EitherClass, ImageModel
+from lightning_spx.models.preprocess import check_gradient
 
 
 @dataclass(frozen=True)
@@ -45,32 +45,32 @@ class PhotoAnswers:
     """
 
     name: str
-    model: nn.Module
+    model: ImageModel
     images: Tensor
     outputs: Tensor
     given: bool
     batch_size: int
 
     @classmethod
-    def ask(cls, name: str, model: nn.Module, images: Tensor, batch_size: int) -> Self:
+    def ask(cls, name: str, model: ImageModel, images: Tensor, batch_size: int) -> Self:
         """Evaluate a model on all photos.
 
         Raises:
             ValueError: it takes no such photos, or an output is not finite.
         """
-        explained = ExplainedModel(model, ImageScale(None, None))
         try:
-            finite_logits(explained, images[:1])
-            check_repeatable(explained, images[:REPEATED])
+            check_gradient(model.normalize, images[:1])
+            finite_logits(model, images[:1])
+            check_repeatable(model, images[:REPEATED])
             starts = range(0, len(images), batch_size)
-            outputs = torch.cat([finite_logits(explained, images[at : at + batch_size]) for at in starts])
+            outputs = torch.cat([finite_logits(model, images[at : at + batch_size]) for at in starts])
         except NonFiniteError as error:
             raise ValueError(f"Expected finite outputs of {name} for every photo, got NaN or infinity.") from error
         except RAISED_BY_MODEL as error:
             side, kind = images.shape[-1], type(error).__name__
             raise ValueError(f"Expected {name} to take photos of `image_size` {side}, got {kind}: {error}") from error
         # all photos decide, as a single output may look like probabilities by chance; a score is none
-        given = not isinstance(model, PatchScore) and are_given(outputs, name)
+        given = model.head != "scalar" and are_given(outputs, name)
         return cls(name, model, images, outputs, given, batch_size)
 
     def explain(
@@ -89,9 +89,9 @@ class PhotoAnswers:
         """
         images, outputs = self.images[here], self.outputs[here]
         num_classes = outputs.shape[1] if outputs.ndim == 2 else 2
-        is_score = isinstance(self.model, PatchScore)
+        is_score = self.model.head == "scalar"
         if is_score and target is not None:
-            raise ValueError(f"Expected no `target` for a discriminator, which has one score, got {target}.")
+            raise ValueError(f"Expected no `target` for {self.name}, which gives one number, got {target}.")
         if classes and len(classes) != num_classes:
             raise ValueError(
                 f"Expected `classes` to name the {num_classes} classes of {self.name}, got {len(classes)} names."
@@ -99,9 +99,8 @@ class PhotoAnswers:
         label = predicted(outputs, self.given)
         if target is not None:
             label = torch.full((len(images),), class_index(target, classes, num_classes))
-        kind = EitherClass if outputs.ndim == 1 and not is_score else ExplainedModel
         found = evaluate_and_explain(
-            kind(self.model, ImageScale(None, None)),
+            EitherClass(self.model) if outputs.ndim == 1 and not is_score else self.model,
             methods,
             images,
             None if is_score else label,

@@ -11,8 +11,8 @@ from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.attribution.reseed import reseed
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel
 from lightning_spx.evaluation.maps.readings import are_given, check_logits, predicted, probability_of
+from lightning_spx.models.image_model import EitherClass, ImageModel
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, num_processes, own_share
 
@@ -52,7 +52,7 @@ class OutputsAndMaps:
 
 
 def explain_model(
-    model: ExplainedModel,
+    model: ImageModel | EitherClass,
     methods: Mapping[str, Attribution],
     images: Tensor,
     label: Tensor | None,
@@ -87,14 +87,14 @@ def explain_model(
     if found is None:
         return None
     # a single row of logits may look like probabilities by chance
-    given = are_given(found.outputs, network_name(model.module))
+    given = are_given(found.outputs, network_name(model))
     preds = predicted(found.outputs, given)
     probability = probability_of(found.outputs, preds if label is None else label.cpu(), given)
     return ModelMaps(preds, probability, found.attributions)
 
 
 def evaluate_and_explain(
-    model: ExplainedModel,
+    model: ImageModel | EitherClass,
     methods: Mapping[str, Attribution],
     images: Tensor,
     label: Tensor | None,
@@ -133,7 +133,7 @@ def evaluate_and_explain(
     return OutputsAndMaps(whole["outputs"], {name: whole[f"method {name}"] for name in methods})
 
 
-def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
+def finite_logits(model: ImageModel | EitherClass, images: Tensor) -> Tensor:
     """Return the model's logits (N, K) or (N,), in evaluation mode and full precision.
 
     Raises:
@@ -143,12 +143,12 @@ def finite_logits(model: ExplainedModel, images: Tensor) -> Tensor:
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         # pass a copy, because a model may write to its input (`x.sub_(mean)`)
-        logits = check_logits(explained(images.clone()), network_name(model.module), len(images))
+        logits = check_logits(explained(images.clone()), network_name(model), len(images))
     require_finite(logits[:, None], "model output")
     return logits.float()
 
 
-def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
+def check_repeatable(model: ImageModel | EitherClass, images: Tensor) -> None:
     """Refuse a model whose logits for the same images change between calls, as they do if it draws random numbers.
 
     Args:
@@ -160,7 +160,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         first, second = explained(images.clone()), explained(images.clone())
-    name = network_name(model.module)
+    name = network_name(model)
     if first.shape != second.shape:
         raise ValueError(
             f"Expected {name} to return the same shape in every call, got {tuple(first.shape)}, {tuple(second.shape)}."
@@ -174,7 +174,7 @@ def check_repeatable(model: ExplainedModel, images: Tensor) -> None:
         )
 
 
-def check_alone(model: ExplainedModel, images: Tensor, logits: Tensor) -> None:
+def check_alone(model: ImageModel | EitherClass, images: Tensor, logits: Tensor) -> None:
     """Refuse a model whose answer to an image depends on the other images of the batch.
 
     Args:

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lightning_spx.evaluation.maps.placed_weights import PlacedWeights, weights_of
 from lightning_spx.models.checkpoint_file import read_state_for
+from lightning_spx.models.placed_weights import PlacedWeights, weights_of
 from lightning_spx.models.weights import versions_of, with_versions
 
 

@@ -23,7 +23,7 @@ from lightning_spx.evaluation.training.study_models import (
     classifier_facts,
     obtain_checkpoint,
 )
-from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
+from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.launch import share_of
@@ -129,7 +129,7 @@ def roar(
             file = obtain_checkpoint(base, run, recipe)
         device = lead.strategy.root_device
         record.lap("train")
-        network = load_checkpoint(file, model).to(device)
+        network = recipe.load(file).to(device)
         settings = RankingSettings(named_methods, segmenters, batch_size, seed)
         with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, orders, settings)

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import numpy as np
 import torch
-from lightning import LightningModule
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
@@ -21,6 +20,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.poolings import Pooling, orders_of, pixel_pooling, with_controls
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
+from lightning_spx.models.image_model import ImageModel
 from lightning_spx.reporting.rows import CONTROL_KINDS, EITHER, PIXEL, control_name
 from lightning_spx.runs.files import file_name, named_when_full, write_atomic
 from lightning_spx.runs.folder import RunFolder
@@ -116,7 +116,7 @@ def rank_images(
     run: RunFolder,
     data: ImageDataModule,
     images: ModifiedImages,
-    model: LightningModule,
+    model: ImageModel,
     orders: list[Order],
     settings: RankingSettings,
 ) -> None:

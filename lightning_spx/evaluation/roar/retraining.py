@@ -111,11 +111,11 @@ def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, remo
     )
     own_seed = recipe.seed + retraining.seed
     seed_everything(own_seed, workers=True, verbose=False)
-    module = recipe.model()
+    module = recipe.untrained()
     last_epoch = retraining.path(run).with_suffix(".epoch")
     logger = CSVLogger(run.path, name="training", version=retraining.name)
     seconds = train(module, recipe.trainer(), own, logger, last_epoch, own_seed)
-    tested = accuracy(module.eval(), own.test_dataloader(), module.device)
+    tested = accuracy(recipe.reading.of(module).eval(), own.test_dataloader(), module.device)
     if is_writer():
         run.write_json(f"units/{retraining.name}.json", {"accuracy": tested, "seconds": round(seconds, 1)})
         last_epoch.unlink(missing_ok=True)

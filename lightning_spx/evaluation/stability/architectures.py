@@ -13,11 +13,11 @@ from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
+from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
-    normalization,
     output_of,
     weights_hash,
 )
@@ -62,7 +62,7 @@ def architectures(
     settings = start.settings
     sizes = [each.image_size for each in networks if each.image_size is not None]
     grid = image_size or max(sizes, default=DEFAULT_SIZE)
-    models: dict[str, nn.Module] = dict(name_models([], None, networks))
+    models: dict[str, nn.Module] = dict(name_models([], None, ModelReading(), networks))
     # shards are made for all photos: one that is skipped would be missing in the last shard
     sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True)
     first = sampled.read([0])[0]
@@ -88,7 +88,7 @@ def architectures(
     side = first.shape[-1]
     for (title, model), each in zip(models.items(), networks, strict=True):
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
-        record.content["models"][title] = {**facts, **normalization(model)}
+        record.content["models"][title] = {**facts, **described_normalization(model)}
     record.content["names"] = list(models)
     record.lap("models and predictions")
     if start.explain(study):

@@ -12,11 +12,14 @@ from lightning_spx.evaluation.stability.architectures import architectures
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
+from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
 from lightning_spx.metrics import Distance
 from lightning_spx.models import Part, Region
 from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.models.image_model import Head
+from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.launch import OF_STARTS, Launch, Launcher
 from lightning_spx.runs.settings import plain
@@ -32,6 +35,12 @@ def stability(
     magnitudes: list[Magnitude],
     distances: list[Distance],
     checkpoints: list[str] | None = None,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+    preprocess: Preprocess | None = None,
+    output: str | int | None = None,
+    input_name: str | None = None,
+    head: Head | None = None,
     part: Part | None = None,
     region: Region | None = None,
     models: list[NamedNetwork] | None = None,
@@ -57,14 +66,25 @@ def stability(
     Args:
         data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. If the images
             have masks, the results also say how much of each map lies inside them.
-        model: makes an untrained model that maps images in [0, 1] to logits.
+        model: makes an untrained model: a LightningModule, which maps images in [0, 1] to logits, or for `checkpoints`
+            any network or function that returns one.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
         superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         distances: distances between maps that MeGe and ReCo use.
-        checkpoints: load these files instead of training; one per model, in the order of parts or folds, all of the
-            first repeat before those of the second.
+        checkpoints: load these weights instead of training; one per model, in the order of parts or folds, all of the
+            first repeat before those of the second. Checkpoints of Lightning, files of
+            `torch.save(model.state_dict(), ...)`, .safetensors, and folders of Hugging Face models.
+        mean: channel means of the images that the checkpoints' model was trained on, if it does not normalize them
+            itself. By default what a network itself says, else ImageNet's; a LightningModule gets images in [0, 1].
+        std: channel standard deviations of these images.
+        preprocess: a differentiable callable in the place of `mean` and `std`, such as ZScore.
+        output: what picks the logits out of the model's output: a name or a position. By default a tensor, the first
+            entry of a tuple, or `logits`.
+        input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
+        head: single_label; multi_label for one logit for each finding; scalar for one number per image. By default
+            what ImageClassifier says, else single_label.
         part: with a CycleGAN as `model`, the discriminator to explain. It explains real test images of its own set.
         region: first row, first column, last row and last column of the discriminator's patches to explain; by
             default the mean score of all patches is explained.
@@ -179,5 +199,6 @@ def stability(
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
     if part is None and isinstance(data, UnpairedDataModule):
         raise ValueError("Expected `part`, discriminator_a or discriminator_b, with UnpairedDataModule, got none.")
-    recipe = TrainingRecipe(data, model, trainer, seed)
+    reading = ModelReading(mean, std, preprocess, output, input_name, head)
+    recipe = TrainingRecipe(data, model, trainer, seed, reading)
     return trained(start, recipe, list_study_models(data, repeats, checkpoints), part, region)

@@ -23,7 +23,6 @@ from lightning_spx.evaluation.training.study_models import (
     training_environment,
 )
 from lightning_spx.models import Part, PatchScore, Region
-from lightning_spx.models.checkpoint_file import load_checkpoint
 from lightning_spx.models.judge import load_judge
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.launch import Launch
@@ -83,7 +82,7 @@ def trained(
     def load(model: StudyModel) -> nn.Module:
         file = checkpoint_file(model, run)
         if part is None:
-            return load_checkpoint(file, recipe.model)
+            return recipe.load(file)
         return PatchScore(load_judge(file, part, recipe.model).discriminator, region).eval()
 
     if start.launch.collects:

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
-from lightning import LightningModule
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
@@ -21,11 +20,11 @@ from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentence
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
-    normalization,
     output_of,
     weights_hash,
 )
@@ -36,7 +35,10 @@ from lightning_spx.evaluation.training.study_models import (
     obtain_checkpoint,
 )
 from lightning_spx.metrics.road import FRACTIONS
-from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
+from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.network_name import network_name
+from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.blocks import study_name
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
@@ -59,6 +61,12 @@ def tradeoff(
     images: list[str] | None = None,
     image_size: int = 224,
     checkpoints: list[str] | None = None,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+    preprocess: Preprocess | None = None,
+    output: str | int | None = None,
+    input_name: str | None = None,
+    head: Head | None = None,
     networks: list[NamedNetwork] | None = None,
     num_images: int = 200,
     against: Literal["road", "insertion", "deletion"] = "road",
@@ -89,6 +97,15 @@ def tradeoff(
         images: photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
         image_size: resize photos by their shorter side to this many pixels and crop the central square.
         checkpoints: checkpoints of this package to use instead of training.
+        mean: channel means of the images that the checkpoints' model was trained on, if it does not normalize them
+            itself. By default what a network itself says, else ImageNet's; a LightningModule gets images in [0, 1].
+        std: channel standard deviations of these images.
+        preprocess: a differentiable callable in the place of `mean` and `std`, such as ZScore.
+        output: what picks the logits out of the model's output: a name or a position. By default a tensor, the first
+            entry of a tuple, or `logits`.
+        input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
+        head: single_label; multi_label for one logit for each finding; scalar for one number per image. By default
+            what ImageClassifier says, else single_label.
         networks: networks with their weights, used instead of `model` or beside the `checkpoints` of finished runs.
         num_images: number of images to explain.
         against: the fidelity metric for the front's other axis and for the recommendation.
@@ -135,15 +152,18 @@ def tradeoff(
         bsds500_folder(Path(bsds500))
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
+    reading = ModelReading(mean, std, preprocess, output, input_name, head)
     known = sample_images(data, images, image_size, num_images, seed)
     lead = trainer()  # trains nothing: it knows the device and the loggers
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     device = lead.strategy.root_device
     if images or networks:
-        models = name_models(checkpoints or [], None, networks or [])
+        # photos and networks do not need the model of a study, which is there by default
+        factory = model if reading.is_given else None
+        models = name_models(checkpoints or [], factory if checkpoints else None, reading, networks or [])
     else:
-        models = _trained(run, TrainingRecipe(data, model, trainer, seed), checkpoints)
+        models = _trained(run, TrainingRecipe(data, model, trainer, seed, reading), checkpoints)
     if len(models) < 2:
         raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
     for name, each in models.items():
@@ -160,7 +180,7 @@ def tradeoff(
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
     notes = []
     for position, (name, each) in enumerate(models.items()):
-        facts: dict[str, object] = {"network": type(getattr(each, "network", each)).__name__, **normalization(each)}
+        facts: dict[str, object] = {"network": network_name(each), **described_normalization(each)}
         if known.label is not None:
             accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
@@ -207,9 +227,9 @@ def tradeoff(
     return run.path
 
 
-def _trained(run: RunFolder, recipe: TrainingRecipe, checkpoints: Sequence[str] | None) -> dict[str, LightningModule]:
+def _trained(run: RunFolder, recipe: TrainingRecipe, checkpoints: Sequence[str] | None) -> dict[str, ImageModel]:
     """Load the given checkpoints, or train a model on each part of the data and load those."""
     return {
-        each.name: load_checkpoint(obtain_checkpoint(each, run, recipe), recipe.model)
+        each.name: recipe.load(obtain_checkpoint(each, run, recipe))
         for each in list_study_models(recipe.data, 1, checkpoints)
     }

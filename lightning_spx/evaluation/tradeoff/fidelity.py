@@ -6,7 +6,6 @@ from typing import Literal
 
 import pandas as pd
 import torch
-from lightning import LightningModule
 from rich.progress import track
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from lightning_spx.metrics import fidelity_error, removal_ranks
 from lightning_spx.metrics.deletion import removal_area
 from lightning_spx.metrics.removal import substrate_of
 from lightning_spx.metrics.road import Order, probability_after_imputation
+from lightning_spx.models.image_model import ImageModel
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
 ORDERS: tuple[Order, ...] = ("morf", "lerf")
@@ -42,7 +42,7 @@ class FidelitySettings:
 
 
 def fidelity_of(
-    model: LightningModule,
+    model: ImageModel,
     images: Tensor,
     target: Tensor,
     attribution: Tensor,
@@ -92,7 +92,7 @@ def fidelity_of(
 
 
 def removal_values(
-    model: LightningModule, images: Tensor, target: Tensor, maps: Tensor, settings: FidelitySettings
+    model: ImageModel, images: Tensor, target: Tensor, maps: Tensor, settings: FidelitySettings
 ) -> dict[tuple[str, str], Tensor]:
     """Return the values of every metric that removes pixels, (n,) on the CPU."""
     device, size = model.device, settings.batch_size
@@ -114,7 +114,7 @@ def removal_values(
 
 
 def _road(
-    model: LightningModule, images: Tensor, target: Tensor, ranks: Tensor, order: Order, settings: FidelitySettings
+    model: ImageModel, images: Tensor, target: Tensor, ranks: Tensor, order: Order, settings: FidelitySettings
 ) -> Tensor:
     """Return the probability after removal as its mean over the fractions, (n,)."""
     how = (order, NOISE, settings.seed, settings.batch_size)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from lightning import LightningModule
 from torch import Tensor
 
 from lightning_spx.attribution import Attribution
@@ -18,6 +17,7 @@ from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
+from lightning_spx.models.image_model import ImageModel
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.files import file_name
@@ -64,7 +64,7 @@ class TradeoffStudy:
     record: RunRecord
     name: str
     known: SampledImages
-    models: Mapping[str, LightningModule]
+    models: Mapping[str, ImageModel]
     preds: Tensor
     explained: Tensor
     methods: Mapping[str, Attribution]

@@ -1,12 +1,13 @@
 """Loads the checkpoints and networks that a user names, as classifiers of images in [0, 1]."""
 
-import copy
 import csv
 import hashlib
+import warnings
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,15 +15,20 @@ import yaml
 from lightning import LightningModule
 from torch import Tensor, nn
 
+from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.models import ImageClassifier, pretrained
-from lightning_spx.models.at_size import AtSize
-from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
-from lightning_spx.models.said_normalization import chosen_normalization, normalized_as_trained
+from lightning_spx.models.checkpoint_file import ModelFactory, check_exists, load_checkpoint, read_state, read_weights
+from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.network_name import network_name
+from lightning_spx.models.preprocess import Preprocess
+from lightning_spx.models.said_normalization import normalized_as_trained
 from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import one_line, read_config
 
 # the code of a model may be anybody's, and raises any of these for images that it does not take
 RAISED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+# an entry that only an ImageClassifier's weights have
+NORMALIZED = "normalize.mean"
 SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
     "architectures, not between models trained on other data."
@@ -35,77 +41,83 @@ class NamedNetwork:
 
     Args:
         network: any network that maps normalized images to logits, such as `torchvision.models.resnet50`.
-        weights: a file of `torch.save(network.state_dict(), ...)` or `.safetensors`; None keeps the network's weights.
+        weights: a file of `torch.save(network.state_dict(), ...)`, a Lightning checkpoint, a `.safetensors` file, or
+            the folder of a Hugging Face model; None keeps the network's weights.
         name: name in pictures; empty takes the name of the network's class.
         mean: channel means of the normalization that the network expects. None takes what the network itself says (as
             timm's do), or ImageNet's if it says nothing.
         std: channel standard deviations of that normalization.
         image_size: side of the images that the network expects; None keeps the size of the images.
+        preprocess: a differentiable callable in the place of `mean` and `std`, such as `ZScore()`.
+        output: what picks the logits out of the network's output: a name, a position or a function.
+        input_name: the keyword of `forward` that takes images.
+        head: kind of head.
     """
 
     network: nn.Module
     weights: str | None = None
     name: str = ""
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     image_size: int | None = None
+    preprocess: Preprocess | None = None
+    output: str | int | None = None
+    input_name: str | None = None
+    head: Head | None = None
 
-    def decided(self) -> "NamedNetwork":
-        """Return a copy that says which normalization is used.
-
-        Raises:
-            ValueError: parts of the network contradict each other about it.
-        """
-        mean, std = chosen_normalization(self.network, self.mean, self.std)
-        return replace(self, mean=mean, std=std)
-
-    def build(self) -> ImageClassifier:
-        """Return the network behind its normalization, and behind a resizing layer if it has an `image_size`.
+    def build(self) -> ImageModel:
+        """Return the network with its weights, behind its normalization, as a model of images in [0, 1].
 
         Raises:
             FileNotFoundError: the file of weights does not exist.
             ValueError: the weights belong to another network, or are split over several files.
         """
-        mean, std = chosen_normalization(self.network, self.mean, self.std)
-        network = self.network
-        if self.weights is not None:
-            network = pretrained(network, Path(self.weights))
-        if self.image_size is not None:
-            network = AtSize(network, self.image_size)
-        return ImageClassifier(network, mean=mean, std=std)
+        reading = ModelReading(self.mean, self.std, self.preprocess, self.output, self.input_name, self.head)
+        network = self.network if self.weights is None else pretrained(self.network, Path(self.weights))
+        return reading.of(network, self.image_size, trained=self.weights is not None)
 
 
-def normalization(model: nn.Module) -> dict[str, list[float]]:
-    """Return the mean and std by which a classifier normalizes, for a run's record; empty for other models."""
-    if not isinstance(model, ImageClassifier):
-        return {}
-    layer = model.normalize
-    return {name: getattr(layer, name).flatten().tolist() for name in ("mean", "std")}
+def load_model(checkpoint: Path, reading: ModelReading, factory: ModelFactory | None = None) -> ImageModel:
+    """Load a checkpoint of any class as a model of images in [0, 1], in evaluation mode.
+
+    Args:
+        checkpoint: a file or folder of weights, as `read_weights` takes it.
+        reading: how the model reads images and how its output is read.
+        factory: makes the untrained model; None makes what a checkpoint of this package says.
+
+    Raises:
+        FileNotFoundError: the checkpoint does not exist.
+        ValueError: the file does not fit the model, or names none and `factory` is None.
+    """
+    if factory is None:
+        return reading.of(load_classifier(checkpoint)).eval()
+    if NORMALIZED in read_weights(checkpoint):
+        # the file is an ImageClassifier's, whose normalization belongs to the weights
+        module = factory()
+        own = module if isinstance(module, LightningModule) else None
+        with normalized_as_trained():
+            return reading.of(load_checkpoint(checkpoint, lambda: own or ImageClassifier(module))).eval()
+    return reading.of(load_checkpoint(checkpoint, factory), trained=True).eval()
 
 
-def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> LightningModule:
+def load_classifier(checkpoint: Path) -> nn.Module:
     """Load one of this package's checkpoints, in evaluation mode.
 
     Args:
         checkpoint: written by `spx fit`, by `spx stability` into its run folder, or from Python code.
-        network: the network, for a checkpoint that does not name its own.
 
     Raises:
         FileNotFoundError: the checkpoint does not exist.
-        ValueError: the file is no checkpoint of this package, or does not name its network and `network` is None.
+        ValueError: the file is no checkpoint of this package, or does not name its network.
     """
     check_exists(checkpoint)
     config = checkpoint.parent.parent / CONFIG_FILE
-    if network is None and checkpoint.parent.name == "checkpoints" and config.is_file():
+    if checkpoint.parent.name == "checkpoints" and config.is_file():
         model = read_config(config).get("model")
         if isinstance(model, dict) and "class_path" in model:
             # a run's checkpoints do not name their network, because its configuration does
             with normalized_as_trained():
                 return load_checkpoint(checkpoint, lambda: _build(model))
-    if network is not None:
-        # copy the network, because several checkpoints may share it
-        with normalized_as_trained():
-            return load_checkpoint(checkpoint, lambda: ImageClassifier(copy.deepcopy(network)))
     state = read_state(checkpoint)
     try:
         return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()
@@ -115,56 +127,85 @@ def load_classifier(checkpoint: Path, network: nn.Module | None = None) -> Light
                 f"Expected a checkpoint of ImageClassifier, or `part` for one of CycleGAN, got {checkpoint}."
             ) from error
         if "network=" in str(error):
-            raise ValueError(
-                f"Expected {checkpoint} to name its network, which it does not: give `network`."
-            ) from error
+            raise ValueError(f"Expected {checkpoint} to name its network, which it does not: give `model`.") from error
         if str(checkpoint) in str(error):
             raise
         # a parser's message has many lines
         reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"Expected a checkpoint of ImageClassifier, got {checkpoint}: {reason}") from error
+        raise ValueError(
+            f"Expected a checkpoint of ImageClassifier, or `model` for one of another class, got {checkpoint}: {reason}"
+        ) from error
 
 
-def _build(model: dict[str, object]) -> LightningModule:
+def _build(model: dict[str, object]) -> nn.Module:
     # only the command line, and checkpoints that it wrote, need this package
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(LightningModule, "model")
-    module: LightningModule = parser.instantiate(parser.parse_string(yaml.safe_dump({"model": model})))["model"]
+    parser.add_subclass_arguments(nn.Module, "model")
+    module: nn.Module = parser.instantiate(parser.parse_string(yaml.safe_dump({"model": model})))["model"]
     return module
 
 
 def name_models(
-    checkpoints: Sequence[str], network: NamedNetwork | None, others: Sequence[NamedNetwork]
-) -> dict[str, LightningModule]:
+    checkpoints: Sequence[str],
+    factory: ModelFactory | None,
+    reading: ModelReading,
+    others: Sequence[NamedNetwork],
+    weights: str | None = None,
+) -> dict[str, ImageModel]:
     """Load all models that the user names, and return them by their names in pictures.
 
     Args:
-        checkpoints: checkpoints of this package; with a `network`, they hold its weights.
-        network: the network of the checkpoints; without checkpoints it is a model itself.
+        checkpoints: weights of the models, one file each.
+        factory: makes the untrained model of the checkpoints; without checkpoints it makes a model itself. None takes
+            checkpoints of this package.
+        reading: how these models read images and how their output is read.
         others: more models.
+        weights: without checkpoints, the weights of the model itself.
 
     Raises:
-        ValueError: no model is named.
+        ValueError: no model is named, or `weights` come with checkpoints.
     """
     paths = [Path(checkpoint) for checkpoint in checkpoints]
-    named: list[tuple[str, LightningModule]] = [
-        (
-            name,
-            load_classifier(path, None if network is None else network.network),
-        )
-        for name, path in zip(stems_or_paths(paths), paths, strict=True)
+    if weights is not None and (paths or factory is None):
+        raise ValueError(f"Expected `weights` with a `model` and without `checkpoints`, got {weights}.")
+    named = [
+        (name, load_model(path, reading, factory)) for name, path in zip(stems_or_paths(paths), paths, strict=True)
     ]
-    for each in [*([network] if network is not None and not paths else []), *others]:
-        named.append((each.name or type(each.network).__name__, each.build()))
+    if factory is not None and not paths:
+        own = reading.of(factory()) if weights is None else load_model(Path(weights), reading, factory)
+        if weights is None and has_random_weights(own.users_network, factory):
+            warnings.warn(
+                f"The weights of {network_name(own)} are random: give `weights` or `checkpoints`, or its maps say "
+                "nothing of a trained model.",
+                stacklevel=2,
+            )
+        named.append((network_name(own), own))
+    named += [(each.name or type(each.network).__name__, each.build()) for each in others]
     if not named:
-        raise ValueError("Expected a model: a checkpoint as `ckpt`, or a `network` with its `weights`.")
-    models: dict[str, LightningModule] = {}
+        raise ValueError("Expected a model: `model` with `weights` or `checkpoints`, or `checkpoints` alone, got none.")
+    models: dict[str, ImageModel] = {}
     for name, model in named:
         number = sum(other.partition(" #")[0] == name for other in models) + 1
         models[name if number == 1 else f"{name} #{number}"] = model.eval()
     return models
+
+
+def has_random_weights(network: Callable[..., Any], factory: ModelFactory) -> bool:
+    """Return whether a factory draws weights: whether it makes others when called again.
+
+    Example:
+        >>> has_random_weights(nn.Linear(1, 1), lambda: nn.Linear(1, 1)), has_random_weights(nn.ReLU(), nn.ReLU)
+        (True, False)
+    """
+    if not isinstance(network, nn.Module):
+        return False
+    with torch.random.fork_rng():
+        torch.manual_seed(torch.initial_seed() % 2**31 + 1)
+        other = factory()
+    pairs = zip(network.parameters(), other.parameters(), strict=True)
+    return any(not torch.equal(own, again) for own, again in pairs)
 
 
 def stems_or_paths(paths: Sequence[Path]) -> list[str]:
@@ -222,8 +263,10 @@ def class_index(target: str, classes: Sequence[str], num_classes: int) -> int:
 def weights_hash(models: Mapping[str, nn.Module]) -> dict[str, str]:
     """Return a SHA-256 of each model's state, because other weights under the same name make another study."""
     hashes = {}
-    for name, model in models.items():
+    for name, each in models.items():
         digest = hashlib.sha256()
+        # a classifier has its normalization itself, and earlier versions hashed it alone
+        model = each.network if isinstance(each, ImageModel) and isinstance(each.network, ImageClassifier) else each
         for key, value in model.state_dict().items():
             digest.update(key.encode())
             if isinstance(value, Tensor):

@@ -1,19 +1,23 @@
 """Trains the k models of a study on their parts of the data, or loads them; no finished model is trained twice."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer, seed_everything
+from lightning import LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.training.accuracy import accuracy
 from lightning_spx.evaluation.training.epochs import save_checkpoint, train
-from lightning_spx.models.checkpoint_file import ModelFactory, file_hash, load_checkpoint
+from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
+from lightning_spx.evaluation.training.named_networks import load_model
+from lightning_spx.models.checkpoint_file import ModelFactory, file_hash
+from lightning_spx.models.image_model import ImageModel
+from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.environment import environment
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import agreed, is_writer
@@ -57,12 +61,44 @@ class TrainingRecipe:
         model: makes an untrained model.
         trainer: makes a Trainer.
         seed: the study's seed.
+        reading: how the models read images and how their outputs are read.
     """
 
     data: ImageDataModule
     model: ModelFactory
     trainer: TrainerFactory
     seed: int
+    reading: ModelReading = field(default_factory=ModelReading)
+
+    def load(self, checkpoint: Path) -> ImageModel:
+        """Return the model with the weights of a checkpoint, in evaluation mode.
+
+        Raises:
+            FileNotFoundError: the file does not exist.
+            ValueError: it belongs to another architecture.
+        """
+        return load_model(checkpoint, self.reading, self.model)
+
+    def untrained(self) -> LightningModule:
+        """Return a model to train.
+
+        Raises:
+            TypeError: the configured model is no LightningModule, which says how it is trained.
+            ValueError: a normalization is given for a model that is trained here, on images in [0, 1].
+        """
+        module = self.model()
+        if not isinstance(module, LightningModule):
+            name = type(module).__name__
+            raise TypeError(
+                f"Expected `checkpoints` of {name}, or as `model` a LightningModule, which says how it is trained: "
+                f"lightning_spx.models.ImageClassifier(network={name}(...)) is one."
+            )
+        if self.reading.is_given:
+            raise ValueError(
+                "Expected `mean`, `std` and `preprocess` with `checkpoints`: models trained here see images in [0, 1], "
+                "so normalize them inside the model, as ImageClassifier(mean=..., std=...) does."
+            )
+        return module
 
 
 def list_study_models(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[StudyModel]:
@@ -109,7 +145,7 @@ def obtain_checkpoint(model: StudyModel, run: RunFolder, recipe: TrainingRecipe)
     if not agreed(checkpoint.exists()):
         own_seed = recipe.seed + model.number
         seed_everything(own_seed, workers=True, verbose=False)
-        module, trainer = recipe.model(), recipe.trainer()
+        module, trainer = recipe.untrained(), recipe.trainer()
         logger = CSVLogger(run.path, name="training", version=model.name)
         part = recipe.data.use_part(model.part, recipe.data.seed + model.repeat)
         seconds = train(module, trainer, part, logger, last_epoch, own_seed)
@@ -168,12 +204,13 @@ def classifier_facts(
     model: StudyModel, run: RunFolder, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, object]:
     """Describe a classifier and its accuracy on all test images, as plain values."""
-    module = load_checkpoint(checkpoint_file(model, run), recipe.model).to(device)
+    module = recipe.load(checkpoint_file(model, run)).to(device)
     recipe.data.setup("test")
     batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)
     return {
         **describe(model, run),
-        "network": type(getattr(module, "network", module)).__name__,
+        "network": network_name(module),
+        **({"normalization": described_normalization(module)} if recipe.reading.is_given else {}),
         "test_accuracy": accuracy(module, batches, device),
     }
 

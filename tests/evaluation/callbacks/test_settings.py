@@ -8,7 +8,6 @@ import yaml
 
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.evaluation.callbacks.settings import Settings, name_references
-from lightning_spx.evaluation.maps.explained_model import ImageScale
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Grid, Slic
 
@@ -56,7 +55,12 @@ def test_settings_are_plain_values() -> None:
         checkpoints={"a": Path("runs/a.ckpt")},
         with_previous=True,
         num_images=64,
-        scale=ImageScale([*np.array([0.5])], [*np.array([0.25])]),
+        mean=[*np.array([0.5])],
+        std=[*np.array([0.25])],
+        preprocess=None,
+        output=None,
+        input_name=None,
+        head="single_label",
         batch_to_images=None,
         target="label",
         magnitude="after",

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from lightning_spx.attribution import Attribution, GradCAM, Gradient, SmoothGrad
 from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation import SaliencyEvaluator
-from lightning_spx.evaluation.callbacks.trial import check_arguments, check_labels, try_out
+from lightning_spx.evaluation.callbacks.trial import check_forward, check_labels, try_out
 from lightning_spx.superpixels import Grid, Slic
 from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, evaluator, loader, pictures
 
@@ -253,4 +253,17 @@ def test_a_forward_may_have_arguments_that_need_no_value() -> None:
             logits: Tensor = self.net(images) * scale
             return logits
 
-    check_arguments(Optional())
+    check_forward(Optional(), None)
+
+
+def test_a_module_without_forward_is_refused() -> None:
+    class Nameless(LightningModule):
+        pass
+
+    class Named(LightningModule):
+        def forward(self, pixels: Tensor) -> Tensor:
+            return pixels
+
+    check_forward(Named(), None)
+    with pytest.raises(TypeError, match=r"Expected Nameless to define `forward\(images\)`, .*, got none"):
+        check_forward(Nameless(), None)

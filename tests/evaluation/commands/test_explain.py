@@ -36,7 +36,7 @@ def network() -> SmallResNet:
 def test_the_arrays_are_those_of_the_library(photos: list[str]) -> None:
     methods = [Gradient(), InputXGradient()]
     with drawn():
-        folder = explain_images(photos, methods, [Grid(9)], network=network(), image_size=16, batch_size=2)
+        folder = explain_images(photos, methods, [Grid(9)], model=network, image_size=16, batch_size=2)
     module = ImageClassifier(network()).eval()
     images = torch.stack([torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1) / 255 for path in photos])
     with torch.no_grad():
@@ -62,7 +62,7 @@ def test_the_arrays_are_those_of_the_library(photos: list[str]) -> None:
 def test_a_target_is_explained_for_every_photo(photos: list[str]) -> None:
     Path("names.txt").write_text("owl\njay\ntit\n")
     folder = explain_images(
-        photos[:2], [Gradient()], [Grid(9)], network=network(), target="tit", classes="names.txt", image_size=16
+        photos[:2], [Gradient()], [Grid(9)], model=network, target="tit", classes="names.txt", image_size=16
     )
     assert [int(np.load(folder / f"{number}.npz")["target"]) for number in (0, 1)] == [2, 2]
 
@@ -87,7 +87,9 @@ def test_probability_and_map_of_one_output_are_those_of_the_class_that_is_named(
     last: nn.Module, photos: list[str]
 ) -> None:
     def found(target: str | None) -> list[dict[str, Any]]:
-        folder = explain_images(photos, [Gradient()], [Grid(9)], network=OneOutput(last), target=target, image_size=16)
+        folder = explain_images(
+            photos, [Gradient()], [Grid(9)], model=lambda: OneOutput(last), target=target, image_size=16
+        )
         return [dict(np.load(folder / f"{number}.npz")) for number in range(7)]
 
     for own, zero, one in zip(found(None), found("0"), found("1"), strict=True):
@@ -104,7 +106,7 @@ def test_probability_and_map_of_one_output_are_those_of_the_class_that_is_named(
 
 def test_the_same_command_writes_to_the_same_place_and_another_does_not(photos: list[str]) -> None:
     def run(target: str) -> Path:
-        return explain_images(photos[:1], [Gradient()], [Grid(9)], network=network(), target=target, image_size=16)
+        return explain_images(photos[:1], [Gradient()], [Grid(9)], model=network, target=target, image_size=16)
 
     first = run("0")
     before = (first / "0.npz").stat().st_size
@@ -116,7 +118,7 @@ def test_the_same_command_writes_to_the_same_place_and_another_does_not(photos: 
 @pytest.mark.parametrize(("layout", "names"), [("methods", ["methods_SmallResNet"]), ("models", ["models_Gradient"])])
 def test_layouts_draw_pages_of_five_photos(layout: str, names: list[str], photos: list[str]) -> None:
     words = [
-        *("explain", *photos, "--network=SmallResNet", "--network.num_classes=3", "--network.width=4"),
+        *("explain", *photos, "--model=SmallResNet", "--model.num_classes=3", "--model.width=4"),
         *("--image_size=16", "--methods=[Gradient]", "--superpixels=[Grid]", f"--layout={layout}", "--out=out"),
         "--formats=[png,pdf,svg]",
     ]
@@ -135,8 +137,8 @@ def test_several_models_have_files_of_their_own(photos: list[str]) -> None:
         photos[:1],
         [Gradient()],
         [Grid(9)],
-        ckpt=str(path),
-        network=SmallResNet(num_classes=2, width=4),
+        checkpoints=[str(path)],
+        model=lambda: SmallResNet(num_classes=2, width=4),
         networks=[other],
         image_size=16,
     )
@@ -152,7 +154,7 @@ def test_several_models_have_files_of_their_own(photos: list[str]) -> None:
 def test_hostile_names_are_drawn_as_text_and_name_plain_files() -> None:
     path = photo(Path("photos") / "$x_1$ <script>.png", (16, 16))
     Path("names.txt").write_text("$\\frac$\n<b>\n%s\n")
-    settings: dict[str, Any] = {"network": network(), "classes": "names.txt", "image_size": 16}
+    settings: dict[str, Any] = {"model": network, "classes": "names.txt", "image_size": 16}
     with drawn():
         folder = explain_images([str(path)], [Gradient()], [Grid(9)], **settings)
     (picture,) = folder.glob("*.png")
@@ -160,10 +162,12 @@ def test_hostile_names_are_drawn_as_text_and_name_plain_files() -> None:
 
 
 def test_bad_words_end_with_one_line(capsys: Captured, photos: list[str]) -> None:
-    net = ["--network=SmallResNet", "--network.num_classes=3", "--image_size=16"]
+    net = ["--model=SmallResNet", "--model.num_classes=3", "--image_size=16"]
     assert "found nothing at nowhere.png" in refusal(capsys, ["explain", "nowhere.png", *net])
-    assert "Expected a model: a checkpoint as `ckpt`" in refusal(capsys, ["explain", photos[0]])
-    assert "Expected a checkpoint at nowhere.ckpt" in refusal(capsys, ["explain", photos[0], "--ckpt=nowhere.ckpt"])
+    assert "Expected a model: `model` with `weights`" in refusal(capsys, ["explain", photos[0]])
+    assert "Expected a checkpoint at nowhere.ckpt" in refusal(
+        capsys, ["explain", photos[0], "--checkpoints=[nowhere.ckpt]"]
+    )
     assert "Expected `target` to be a class, 0 to 2" in refusal(capsys, ["explain", photos[0], *net, "--target=eagle"])
     Path("names.txt").write_text("owl\n")
     line = refusal(capsys, ["explain", photos[0], *net, "--classes=names.txt"])
@@ -178,7 +182,7 @@ def test_masks_replace_the_background_or_paint_the_maps(photos: list[str]) -> No
     mask[4:12, 4:12] = True
     for path in photos:
         Image.fromarray(mask.astype(np.uint8) * 255).save(Path("masks", Path(path).name))
-    settings: dict[str, Any] = {"network": network(), "image_size": 16, "masks": "masks"}
+    settings: dict[str, Any] = {"model": network, "image_size": 16, "masks": "masks"}
     black = explain_images(photos, [Gradient()], [Grid(9)], **settings, background="black", out="black")
     kept = explain_images(photos, [Gradient()], [Grid(9)], **settings, paint_outside=True, out="kept")
     for number in range(7):
@@ -193,7 +197,7 @@ def test_masks_replace_the_background_or_paint_the_maps(photos: list[str]) -> No
 
 
 def test_masks_that_do_not_fit_are_refused(photos: list[str], capsys: Captured) -> None:
-    words = ["explain", *photos, "--network=SmallResNet", "--methods=[Gradient]", "--image_size=16"]
+    words = ["explain", *photos, "--model=SmallResNet", "--methods=[Gradient]", "--image_size=16"]
     assert "Expected `masks` for `background` black" in refusal(capsys, [*words, "--background=black"])
     Path("masks").mkdir()
     assert "Expected a mask at masks/0.png" in refusal(capsys, [*words, "--masks=masks"])

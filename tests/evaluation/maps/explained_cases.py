@@ -1,7 +1,7 @@
 """Modules whose weights are awkward to put others in the place of, and checkpoints of them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,18 @@ from torch.nn.utils.parametrizations import weight_norm
 from torchmetrics import CatMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_spx.evaluation.maps.explained_model import ImageScale
+from lightning_spx.models import Normalize
+from lightning_spx.models.image_model import ImageModel
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SCALE = ImageScale(MEAN, STD)
-PLAIN = ImageScale(None, None)
+SCALE = Normalize(MEAN, STD)
+PLAIN = None
 TARGET = torch.tensor([0, 3, 1])
+
+
+def explained_model(module: nn.Module, scale: Normalize | None, state: Mapping[str, Any] | None = None) -> ImageModel:
+    """The module behind a loader's normalization, with its own weights or others."""
+    return ImageModel(module, preprocess=scale).with_weights(state)
 
 
 def images(channels: int = 3) -> Tensor:

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
+from lightning_spx.models.image_model import ImageModel
 
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -34,7 +34,7 @@ class Classifier(nn.Module):
 
 
 def maps(way: str, method: Attribution) -> ModelMaps | None:
-    model = ExplainedModel(Classifier(way), ImageScale(None, None))
+    model = ImageModel(Classifier(way))
     return explain_model(
         model, {"method": method}, IMAGES.clone(), None, batch_size=4, device=torch.device("cpu"), seed_offset=0
     )

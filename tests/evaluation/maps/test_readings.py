@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
 from lightning_spx.evaluation.maps.readings import are_given
+from lightning_spx.models.image_model import ImageModel
 
 LABEL = torch.arange(5) % 3
 
@@ -25,7 +25,7 @@ def explained(model: nn.Module, label: Tensor = LABEL) -> ModelMaps:
     images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     methods: dict[str, Attribution] = {"Gradient": Gradient()}
     maps = explain_model(
-        ExplainedModel(model, ImageScale(None, None)),
+        ImageModel(model),
         methods,
         images,
         label,

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from lightning_spx.cli import main
+from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     class_index,
     load_classifier,
+    load_model,
     name_models,
     read_classes,
     weights_hash,
@@ -64,24 +66,24 @@ def test_a_checkpoint_in_a_run_folder_takes_the_network_of_the_runs_configuratio
 
 def test_a_checkpoint_from_python_needs_its_network() -> None:
     path, module = of_python()
-    with pytest.raises(
-        ValueError, match=r"Expected python\.ckpt to name its network, which it does not: give `network`"
-    ):
+    with pytest.raises(ValueError, match=r"Expected python\.ckpt to name its network, which it does not: give `model`"):
         load_classifier(path)
-    assert torch.equal(logits(load_classifier(path, SmallResNet(num_classes=2, width=4))), logits(module))
+    assert torch.equal(
+        logits(load_model(path, ModelReading(), lambda: SmallResNet(num_classes=2, width=4))), logits(module)
+    )
 
 
 def test_another_network_is_refused() -> None:
     path, _ = of_python()
     with pytest.raises(ValueError, match=r"Expected a checkpoint of the configured `model` .*python\.ckpt"):
-        load_classifier(path, SmallResNet(num_classes=3, width=4))
+        load_model(path, ModelReading(), lambda: SmallResNet(num_classes=3, width=4))
 
 
 def test_a_network_with_weights_stands_behind_its_normalization() -> None:
     network = SmallResNet(num_classes=2, width=4).eval()
     torch.save(network.state_dict(), "weights.pt")
     named = NamedNetwork(SmallResNet(num_classes=2, width=4), "weights.pt", "", (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    (name,) = models = name_models([], named, [])
+    (name,) = models = name_models([], None, ModelReading(), [named])
     assert name == "SmallResNet"
     with torch.no_grad():
         expected = network((IMAGES - 0.5) / 0.25)
@@ -149,15 +151,23 @@ def test_another_normalization_than_the_network_says_is_warned_of(recwarn: pytes
     ImageClassifier(saying(0.5, 0.5), mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502))
     assert not warned_of(recwarn)
     ImageClassifier(Forwarding(saying(0.5, 0.5)))
-    NamedNetwork(saying(0.5, 0.5), mean=(0.1, 0.1, 0.1)).build()
-    first, second = warned_of(recwarn)
+    (first,) = warned_of(recwarn)
     assert "by mean (0.485, 0.456, 0.406) and std (0.229, 0.224, 0.225), not by mean (0.5, 0.5, 0.5)" in first
-    assert "by mean (0.1, 0.1, 0.1) and std (0.5, 0.5, 0.5), not by" in second
+
+
+def test_another_normalization_than_a_networks_own_weights_had_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Expected `mean` \(0.5, .* which SmallResNet says its weights were trained"):
+        NamedNetwork(saying(0.5, 0.5), mean=(0.1, 0.1, 0.1)).build()
+    torch.save(saying(0.5, 0.5).state_dict(), "own.pt")
+    with pytest.warns(UserWarning, match=r"by mean \(0.1, 0.1, 0.1\) and std \(0.5, 0.5, 0.5\), not by"):
+        model = NamedNetwork(saying(0.5, 0.5), "own.pt", mean=(0.1, 0.1, 0.1)).build()
+    assert model.normalize is not None
+    assert torch.equal(model.normalize(IMAGES), (IMAGES - 0.1) / 0.5)
 
 
 def test_a_checkpoint_holds_the_normalization_of_its_training(recwarn: pytest.WarningsRecorder) -> None:
     path, module = of_python()
-    assert torch.equal(logits(load_classifier(path, saying(0.5, 0.5))), logits(module))
+    assert torch.equal(logits(load_model(path, ModelReading(), lambda: saying(0.5, 0.5))), logits(module))
     assert not warned_of(recwarn)
 
 
@@ -176,9 +186,8 @@ def test_models_of_the_same_name_are_told_apart() -> None:
     Path("a").mkdir()
     Path("b").mkdir()
     paths = [str(of_python(f"{folder}/last.ckpt")[0]) for folder in ("a", "b")]
-    network = NamedNetwork(SmallResNet(num_classes=2, width=4))
     others = [NamedNetwork(SmallResNet(num_classes=2, width=4), name=name) for name in ("net", "net", "a/last.ckpt")]
-    assert list(name_models(paths, network, others)) == [
+    assert list(name_models(paths, lambda: SmallResNet(num_classes=2, width=4), ModelReading(), others)) == [
         "a/last.ckpt",
         "b/last.ckpt",
         "net",
@@ -188,10 +197,12 @@ def test_models_of_the_same_name_are_told_apart() -> None:
 
 
 def test_no_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="Expected a model: a checkpoint as `ckpt`, or a `network` with its `weights`"):
-        name_models([], None, [])
+    with pytest.raises(
+        ValueError, match="Expected a model: `model` with `weights` or `checkpoints`, or `checkpoints` alone"
+    ):
+        name_models([], None, ModelReading(), [])
     with pytest.raises(FileNotFoundError, match=r"Expected a checkpoint at nowhere\.ckpt"):
-        name_models(["nowhere.ckpt"], None, [])
+        name_models(["nowhere.ckpt"], None, ModelReading(), [])
 
 
 def test_classes_are_read_from_lines_or_a_table() -> None:

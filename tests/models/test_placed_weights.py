@@ -15,10 +15,10 @@ from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
 
 from lightning_spx.attribution import GradCAM, Gradient, IntegratedGradients, SmoothGrad
-from lightning_spx.evaluation.maps.explained_model import ExplainedModel, ImageScale
-from lightning_spx.evaluation.maps.placed_weights import PlacedWeights, weights_of
+from lightning_spx.models.placed_weights import PlacedWeights, weights_of
+from tests.evaluation.maps.explained_cases import explained_model
 
-PLAIN = ImageScale(None, None)
+PLAIN = None
 TARGET = torch.tensor([0, 1, 2, 0])
 
 
@@ -123,7 +123,7 @@ def everything(module: nn.Module) -> list[object]:
 def test_maps_are_those_of_the_other_model(make: Callable[[int], nn.Module], method: Gradient) -> None:
     module, other = make(1), make(2)
     before = everything(module)
-    placed = ExplainedModel(module, PLAIN, weights_of(module, other.state_dict()))
+    placed = explained_model(module, PLAIN, weights_of(module, other.state_dict()))
     torch.testing.assert_close(method.attribute(placed, images(), TARGET), method.attribute(other, images(), TARGET))
     assert everything(module) == before
     torch.testing.assert_close(method.attribute(module, images(), TARGET), method.attribute(make(1), images(), TARGET))
@@ -131,7 +131,7 @@ def test_maps_are_those_of_the_other_model(make: Callable[[int], nn.Module], met
 
 def test_a_layer_of_the_other_model_is_explained() -> None:
     module, other = plain(1), plain(2)
-    placed = ExplainedModel(module, PLAIN, other.state_dict())
+    placed = explained_model(module, PLAIN, other.state_dict())
     own = GradCAM(layer="1").attribute(other, images(), TARGET)
     torch.testing.assert_close(GradCAM(layer="1").attribute(placed, images(), TARGET), own)
     assert own.abs().max() > 0
@@ -201,7 +201,7 @@ def test_no_version_of_a_parameter_is_counted() -> None:
     """A graph of the user's that is alive may go backward after an explanation."""
     module = plain(1).train()
     loss = nn.functional.cross_entropy(module(images()), TARGET)
-    Gradient().attribute(ExplainedModel(module, PLAIN, plain(2).state_dict()), images(), TARGET)
+    Gradient().attribute(explained_model(module, PLAIN, plain(2).state_dict()), images(), TARGET)
     torch.autograd.backward(loss)
     right = plain(1).train()
     torch.autograd.backward(nn.functional.cross_entropy(right(images()), TARGET))
@@ -212,4 +212,4 @@ def test_no_version_of_a_parameter_is_counted() -> None:
 def test_an_uninitialized_module_is_refused() -> None:
     lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
     with pytest.raises(ValueError, match="Expected an initialized model, got a LazyLinear"):
-        ExplainedModel(lazy, PLAIN, {"1.weight": torch.rand(3, 432), "1.bias": torch.rand(3)})
+        explained_model(lazy, PLAIN, {"1.weight": torch.rand(3, 432), "1.bias": torch.rand(3)})

@@ -2,13 +2,25 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
 
 from torch import Tensor, nn
 
-from lightning_spx.attribution.guards import module_of
-
 LAYERS_NAMED = 8
 PACKAGE = __name__.partition(".")[0] + "."
+
+
+def module_of(model: Callable[[Tensor], Tensor]) -> nn.Module | None:
+    """Return the module behind a model, a method of it or a `functools.partial` of either; None if there is none.
+
+    Example:
+        >>> module_of(nn.ReLU().forward)
+        ReLU()
+    """
+    if isinstance(model, partial):
+        return module_of(model.func)
+    owner = getattr(model, "__self__", model)
+    return owner if isinstance(owner, nn.Module) else None
 
 
 def users_name(model: Callable[[Tensor], Tensor]) -> str:
@@ -50,14 +62,40 @@ def layer_names(network: nn.Module, wanted: str) -> list[str]:
     return (same_ending or get_close_matches(wanted, names) or top_level or names)[:LAYERS_NAMED]
 
 
+def find_layer(network: nn.Module, layer: str) -> nn.Module:
+    """Return a layer by the name that it has for the user.
+
+    Raises:
+        ValueError: there is no such layer; the message lists near names.
+
+    Example:
+        >>> find_layer(nn.Sequential(nn.ReLU()), "1")
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected `layer` to name a module of Sequential, such as 0, got '1'.
+    """
+    try:
+        return network.get_submodule(layer)
+    except AttributeError as error:
+        names = ", ".join(layer_names(network, layer)) or "none"
+        raise ValueError(
+            f"Expected `layer` to name a module of {users_name(network)}, such as {names}, got {layer!r}."
+        ) from error
+
+
 def _shorter(prefix: str) -> str:
     return prefix.partition(".")[2]
 
 
 def _unwrapped(module: nn.Module) -> tuple[str, nn.Module]:
     prefix = ""
-    while type(module).__module__.startswith(PACKAGE) and len(children := list(module.named_children())) == 1:
-        prefix, module = f"{prefix}{children[0][0]}.", children[0][1]
+    while type(module).__module__.startswith(PACKAGE):
+        children = dict(module.named_children())
+        # a wrapper with more parts says which of them is the user's
+        name = getattr(module, "wrapped", None) or (next(iter(children)) if len(children) == 1 else None)
+        if name not in children:
+            break
+        prefix, module = f"{prefix}{name}.", children[name]
     return prefix, module
 
 

@@ -7,17 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, GradCAM, Gradient, IntegratedGradients
-from lightning_spx.evaluation.maps.explained_model import (
-    ExplainedModel,
-    check_forward,
-    only_logits,
-)
-from lightning_spx.evaluation.maps.placed_weights import weights_of
+from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.maps.references import read_reference
+from lightning_spx.guard.model_output import read_output
+from lightning_spx.models.image_model import for_head
+from lightning_spx.models.placed_weights import weights_of
 from tests.evaluation.maps.explained_cases import (
     ARCHITECTURES,
     PLAIN,
@@ -30,6 +27,7 @@ from tests.evaluation.maps.explained_cases import (
     WithExtraState,
     WithMetrics,
     copy_with,
+    explained_model,
     images,
     normalized,
     pair,
@@ -40,7 +38,7 @@ from tests.evaluation.maps.explained_cases import (
 @pytest.mark.parametrize("make", ARCHITECTURES)
 def test_it_is_the_module_on_normalized_images(make: Callable[[], nn.Module]) -> None:
     module = pair(make)[0].eval()
-    explained = ExplainedModel(module, SCALE)(images())
+    explained = explained_model(module, SCALE)(images())
     torch.testing.assert_close(explained, module(normalized(images())), atol=1e-5, rtol=1e-5)
 
 
@@ -50,10 +48,10 @@ def test_with_the_weights_of_a_checkpoint_it_is_a_copy_that_loaded_them(
 ) -> None:
     module, other = pair(make)
     state = read_reference(saved(other, tmp_path / "other.ckpt"), module)
-    explained = ExplainedModel(module.eval(), SCALE, state)(images())
-    expected = copy_with(module, other.state_dict())(SCALE.apply(images()))
+    explained = explained_model(module.eval(), SCALE, state)(images())
+    expected = copy_with(module, other.state_dict())(SCALE(images()))
     torch.testing.assert_close(explained, expected, atol=1e-6, rtol=1e-6)
-    assert (explained - module(SCALE.apply(images()))).abs().max() > 1e-3  # the other's weights are others
+    assert (explained - module(SCALE(images()))).abs().max() > 1e-3  # the other's weights are others
 
 
 @pytest.mark.parametrize("inference", [False, True], ids=["plain", "inference mode"])
@@ -63,16 +61,16 @@ def test_attributions_are_those_of_a_copy(method: Attribution, inference: bool, 
     path = saved(other, tmp_path / "other.ckpt")
     with torch.inference_mode(inference):
         # all of it inside, as the callback does in `validate` and `test`
-        given = SCALE.restore(normalized(images()))
-        attribution = method.attribute(ExplainedModel(module, SCALE, read_reference(path, module)), given, TARGET)
+        given = restore(normalized(images()), SCALE)
+        attribution = method.attribute(explained_model(module, SCALE, read_reference(path, module)), given, TARGET)
 
     def on_pixels(pixels: Tensor) -> Tensor:
-        logits: Tensor = copied(SCALE.apply(pixels))
+        logits: Tensor = copied(SCALE(pixels))
         return logits
 
     copied = copy_with(module, other.state_dict())
     if isinstance(method, GradCAM):
-        expected = method.attribute(copied, SCALE.apply(given), TARGET)
+        expected = method.attribute(copied, SCALE(given), TARGET)
     else:
         expected = method.attribute(on_pixels, given.clone(), TARGET)
     torch.testing.assert_close(attribution, expected, atol=1e-5, rtol=1e-4)
@@ -83,9 +81,9 @@ def test_attributions_are_those_of_a_copy(method: Attribution, inference: bool, 
 def test_the_gradient_is_that_of_a_copy(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     module, other = pair(make)
     state = read_reference(saved(other, tmp_path / "other.ckpt"), module)
-    gradient = Gradient().attribute(ExplainedModel(module, SCALE, state), images(), TARGET)
+    gradient = Gradient().attribute(explained_model(module, SCALE, state), images(), TARGET)
     copied, pixels = copy_with(module, other.state_dict()), images().requires_grad_()
-    copied(SCALE.apply(pixels)).gather(1, TARGET[:, None]).sum().backward()
+    copied(SCALE(pixels)).gather(1, TARGET[:, None]).sum().backward()
     assert pixels.grad is not None
     torch.testing.assert_close(gradient, pixels.grad, atol=1e-6, rtol=1e-4)
 
@@ -107,7 +105,7 @@ def test_the_module_is_left_as_it_was(make: Callable[[], nn.Module], with_state:
     module, other = pair(make)
     state = read_reference(saved(other, tmp_path / "other.ckpt"), module) if with_state else None
     before, given = everything(module), None if state is None else {k: v.clone() for k, v in state.items()}
-    explained = ExplainedModel(module, SCALE, state)
+    explained = explained_model(module, SCALE, state)
     Gradient().attribute(explained, images(), TARGET)
     if make is Convolutional:
         GradCAM(layer="net").attribute(explained, images(), TARGET)
@@ -120,7 +118,7 @@ def test_the_module_is_left_as_it_was(make: Callable[[], nn.Module], with_state:
 def test_an_error_in_forward_leaves_the_module_as_it_was(tmp_path: Path) -> None:
     module, other = pair(Convolutional)
     before = everything(module)
-    explained = ExplainedModel(module, PLAIN, read_reference(saved(other, tmp_path / "other.ckpt"), module))
+    explained = explained_model(module, PLAIN, read_reference(saved(other, tmp_path / "other.ckpt"), module))
     with pytest.raises(RuntimeError, match="channels"):
         explained(images(channels=1))
     assert everything(module) == before
@@ -129,18 +127,18 @@ def test_an_error_in_forward_leaves_the_module_as_it_was(tmp_path: Path) -> None
 @pytest.mark.parametrize("layer", ["net", "net.0", "module.net.0"])
 def test_a_layer_is_found_by_the_name_it_has_for_the_user(layer: str) -> None:
     module = pair(Convolutional)[0]
-    found = ExplainedModel(module, SCALE).get_submodule(layer)
+    found = explained_model(module, SCALE).get_submodule(layer)
     assert found is module.get_submodule(layer.removeprefix("module."))
 
 
 def test_a_layer_of_a_part_called_module_is_found() -> None:
     module = nn.Sequential()
     module.module = Convolutional()
-    assert ExplainedModel(module, SCALE).get_submodule("module.net.0") is module.module.net[0]
+    assert explained_model(module, SCALE).get_submodule("module.net.0") is module.module.net[0]
 
 
 def test_a_layer_that_is_not_there_is_named() -> None:
-    explained = ExplainedModel(pair(Convolutional)[0], SCALE)
+    explained = explained_model(pair(Convolutional)[0], SCALE)
     with pytest.raises(AttributeError, match="stem"):
         explained.get_submodule("stem")
     with pytest.raises(ValueError, match="`layer` to name a module of Convolutional, such as net, head, got 'stem'"):
@@ -155,14 +153,14 @@ def test_a_module_of_another_precision_takes_a_reference_of_any(dtype: torch.dty
     state = read_reference(path, module)
     own = module.state_dict()
     assert {name: value.dtype for name, value in state.items()} == {name: value.dtype for name, value in own.items()}
-    explained = ExplainedModel(module.eval(), SCALE, state)
-    expected = copy_with(module, other.state_dict())(SCALE.apply(images()).to(dtype))
+    explained = explained_model(module.eval(), SCALE, state)
+    expected = copy_with(module, other.state_dict())(SCALE(images()).to(dtype))
     torch.testing.assert_close(explained(images()), expected, atol=0, rtol=0)
     assert Gradient().attribute(explained, images(), TARGET).dtype == torch.float32
 
 
 def test_a_module_without_weights_takes_float32() -> None:
-    logits = ExplainedModel(nn.Flatten(), PLAIN)(images())
+    logits = explained_model(nn.Flatten(), PLAIN)(images())
     torch.testing.assert_close(logits, images().flatten(1), atol=0, rtol=0)
 
 
@@ -183,13 +181,13 @@ Auxiliary = namedtuple("Auxiliary", ["logits", "aux"])
     ids=["tensor", "tuple", "list", "dict", "object", "named tuple"],
 )
 def test_logits_are_found_in_what_a_model_returns(output: object) -> None:
-    assert only_logits(output) is LOGITS
+    assert read_output(output) is LOGITS
 
 
 def test_one_column_is_a_binary_classifier() -> None:
-    assert only_logits(torch.tensor([[1.0], [2.0]])).tolist() == [1.0, 2.0]
-    assert only_logits((torch.tensor([[1.0], [2.0]]), None)).tolist() == [1.0, 2.0]
-    assert only_logits(torch.tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
+    assert for_head(read_output(torch.tensor([[1.0], [2.0]])), "single_label", "Net").tolist() == [1.0, 2.0]
+    assert for_head(read_output((torch.tensor([[1.0], [2.0]]), None)), "single_label", "Net").tolist() == [1.0, 2.0]
+    assert for_head(read_output(torch.tensor([1.0, 2.0])), "single_label", "Net").tolist() == [1.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -207,17 +205,4 @@ def test_one_column_is_a_binary_classifier() -> None:
 def test_an_output_without_logits_is_refused(output: object, kind: str) -> None:
     message = f"Expected the model's `forward` to return logits, a tuple that begins with them .*, got {kind}"
     with pytest.raises(TypeError, match=message):
-        only_logits(output)
-
-
-def test_a_module_without_forward_is_refused() -> None:
-    class Nameless(LightningModule):
-        pass
-
-    class Named(LightningModule):
-        def forward(self, pixels: Tensor) -> Tensor:
-            return pixels
-
-    check_forward(Named())
-    with pytest.raises(TypeError, match=r"Expected Nameless to define `forward\(images\)`, .*, got none"):
-        check_forward(Nameless())
+        read_output(output)

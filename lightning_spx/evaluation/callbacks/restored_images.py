@@ -1,0 +1,36 @@
+"""Restores a loader's images to [0, 1]."""
+
+from torch import Tensor, nn
+
+# restored images leave [0, 1] only by rounding errors; images that are still normalized leave it by far more
+TOLERANCE = 1e-2
+
+
+def restore(inputs: Tensor, preprocess: nn.Module | None) -> Tensor:
+    """Return a loader's images in [0, 1], (N, C, H, W) float32.
+
+    Args:
+        inputs: floating point images (N, C, H, W) as the loader gives them.
+        preprocess: what the loader did to them, which `invert` of the layer undoes; without such a method, and with
+            None, the loader's images are in [0, 1] already.
+
+    Raises:
+        ValueError: the restored images are not in [0, 1], or `mean` has another number of channels; the error says
+            which argument to set.
+
+    Example:
+        >>> import torch
+        >>> from lightning_spx.models import Normalize
+        >>> restore(torch.full((1, 1, 1, 1), 2.0), Normalize((0.5,), (0.25,))).item()
+        1.0
+    """
+    invert = getattr(preprocess, "invert", None)
+    images: Tensor = inputs.float() if invert is None else invert(inputs.float())
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # false for a NaN
+        advice = "other ones" if invert is not None else "those of the loader's normalization"
+        raise ValueError(
+            f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. Set `mean` and `std` of SaliencyEvaluator to "
+            f"{advice}, so that the images can be restored."
+        )
+    return images.clamp(0, 1)
