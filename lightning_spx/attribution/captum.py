@@ -17,11 +17,12 @@ from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chu
 from lightning_spx.attribution.conservation import NONSENSE, TOLERANCE_IN_LOW_PRECISION, broken_promise
 from lightning_spx.attribution.finite import require_finite
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
-from lightning_spx.attribution.logits import explained_logits
+from lightning_spx.attribution.logits import answer, explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators
 from lightning_spx.guard.layer_names import users_name
+from lightning_spx.guard.model_output import LogitsOnly
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class FromCaptum(Attribution):
                         f"Expected {users_name(network)} to leave its input as it is for {self._name}, got one that "
                         "writes to it, as `x.sub_(mean)` does."
                     )
+                if not isinstance(answer(network, images[:1].clone()), Tensor):
+                    network = LogitsOnly(network)
                 method, result = self._captum(network, images, chosen)
                 if first:
                     self._check_sum(method, network, images, chosen, result)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 # what picks the logits: a name, a position, or a function of all that the model returns
 OutputChoice = str | int | Callable[[Any], Tensor]
@@ -60,6 +60,24 @@ def read_output(returned: object, output: OutputChoice | None = None) -> Tensor:
         "Expected the model's `forward` to return logits, a tuple that begins with them or something that holds "
         f"`logits`, got {type(returned).__name__}{listed}."
     )
+
+
+class LogitsOnly(nn.Module):
+    """Makes a model that returns logits alone of one that returns more, for libraries that need a tensor.
+
+    Example:
+        >>> import torch
+        >>> LogitsOnly(lambda images: (images, "features"))(torch.ones(1))
+        tensor([1.])
+    """
+
+    def __init__(self, model: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits."""
+        return read_output(self.model(images))
 
 
 def _named(returned: object, name: str) -> object:

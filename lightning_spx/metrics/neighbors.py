@@ -53,7 +53,7 @@ def check_neighbors(model: Callable[[Tensor], Tensor], images: Tensor, logits: T
 
 def _answer(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor | None:
     try:
-        return model(images.clone())
+        return read_output(model(images.clone()))
     except REFUSALS:
         return None
 

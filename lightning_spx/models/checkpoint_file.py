@@ -154,12 +154,13 @@ def read_weights(path: Path) -> Mapping[str, Any]:
     try:
         content = read_plain(file)
     except ValueError as error:
-        raise ValueError(f"Expected weights in {file}, got {error}") from error
+        raise ValueError(f"Expected a checkpoint or a file of weights, got {file}: {error}") from error
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, Mapping) or not any(isinstance(value, Tensor) for value in state.values()):
+    in_checkpoint = isinstance(content, dict) and "state_dict" in content and bool(state)
+    has_tensors = isinstance(state, Mapping) and any(isinstance(value, Tensor) for value in state.values())
+    if not isinstance(state, Mapping) or not (in_checkpoint or has_tensors):
         raise ValueError(
-            f"Expected {file} to hold a state of named tensors, as `network.state_dict()` gives it, "
-            f"got {held(content)}."
+            f"Expected a checkpoint, or a file of `network.state_dict()`, got {file}, which holds {held(content)}."
         )
     if not all(isinstance(name, str) for name in state):
         raise ValueError(f"Expected the state in {file} to be tensors by their names, got other keys.")

@@ -34,8 +34,10 @@ class Normalize(nn.Module):
             raise ValueError(f"Expected `mean` and `std` to be of equal length, got {len(mean)} and {len(std)}.")
         if not len(mean) or not all(value > 0 for value in std):  # also false for a NaN
             raise ValueError(f"Expected `std` to be positive, got {tuple(std)}.")
-        self.register_buffer("mean", torch.tensor([float(value) for value in mean]).reshape(-1, 1, 1))
-        self.register_buffer("std", torch.tensor([float(value) for value in std]).reshape(-1, 1, 1))
+        # an inference tensor, of a layer made within validate or test, cannot be part of a gradient
+        with torch.inference_mode(False):
+            self.register_buffer("mean", torch.tensor([float(value) for value in mean]).reshape(-1, 1, 1))
+            self.register_buffer("std", torch.tensor([float(value) for value in std]).reshape(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return normalized images of the same shape, `(N, C, H, W)`.

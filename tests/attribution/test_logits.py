@@ -52,15 +52,27 @@ class Pair(nn.Module):
         super().__init__()
         self.network = Net()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> object:
         logits = self.network(images)
         return logits, logits
 
 
 @every_method
+def test_logits_are_found_at_the_head_of_a_tuple(method: Attribution) -> None:
+    pair = Pair()
+    expected = method.attribute(pair.network, images(), targets())
+    torch.testing.assert_close(method.attribute(pair, images(), targets()), expected, atol=0, rtol=0)
+
+
+class Nothing(Pair):
+    def forward(self, images: Tensor) -> object:
+        return {"scores": self.network(images)}
+
+
+@every_method
 def test_output_must_be_a_tensor_of_one_or_two_dimensions(method: Attribution) -> None:
-    with pytest.raises(TypeError, match=r"Expected the model to return a tensor of shape .* got tuple"):
-        method.attribute(Pair(), images(), targets())
+    with pytest.raises(TypeError, match=r"Expected the model's `forward` to return logits.* got dict with scores"):
+        method.attribute(Nothing(), images(), targets())
     with pytest.raises(ValueError, match=r"Expected the model to return shape \(N, K\) or \(N,\)"):
         method.attribute(nn.Sequential(Net(), nn.Unflatten(1, (5, 1))), images(), targets())
 

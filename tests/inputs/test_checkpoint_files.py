@@ -135,8 +135,8 @@ def test_explain_names_the_file(name: str, capsys: Captured) -> None:
     Path("photo.png").write_bytes(IMAGES["PNG"])
     Path("file.ckpt").write_bytes((BROKEN | FOREIGN)[name])
     words = ["explain", "photo.png", "--image_size=16", "--methods=[Gradient]", "--superpixels=[Grid]"]
-    assert "file.ckpt" in refusal(capsys, [*words, "--ckpt=file.ckpt"])
-    own = ["--network=SmallResNet", "--network.num_classes=2", "--network.width=4"]
+    assert "file.ckpt" in refusal(capsys, [*words, "--checkpoints=file.ckpt"])
+    own = ["--model=SmallResNet", "--model.num_classes=2", "--model.width=4"]
     assert "file.ckpt" in refusal(capsys, [*words, *own, "--weights=file.ckpt"])
     assert not Path(TRACE).exists()
 

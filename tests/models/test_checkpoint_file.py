@@ -161,7 +161,7 @@ def test_a_folder_in_the_place_of_a_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.ckpt"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*broken\.ckpt"):
+    with pytest.raises(ValueError, match=r"Expected a checkpoint or a file of weights, got .*broken\.ckpt"):
         load_checkpoint(path, classifier)
 
 
@@ -169,7 +169,7 @@ def test_half_a_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "half.ckpt"
     torch.save({"state_dict": classifier().state_dict()}, path)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint .*, got .*half\.ckpt"):
+    with pytest.raises(ValueError, match=r"Expected a checkpoint or a file of weights, got .*half\.ckpt"):
         load_checkpoint(path, classifier)
 
 
@@ -177,7 +177,9 @@ def test_half_a_checkpoint_is_named(tmp_path: Path) -> None:
 def test_a_file_of_other_tensors_is_named(tmp_path: Path, content: dict[str, int] | list[int] | Tensor) -> None:
     path = tmp_path / "other.pt"
     torch.save(content, path)
-    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*other\.pt"):
+    with pytest.raises(
+        ValueError, match=r"Expected a checkpoint, or a file of `network.state_dict\(\)`, got .*other\.pt"
+    ):
         load_checkpoint(path, classifier)
 
 
@@ -190,7 +192,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path, zipped: boo
         assert zipfile.is_zipfile(path)
     else:
         path.write_bytes(pickle.dumps(content, protocol=2))
-    with pytest.raises(ValueError, match=r"Expected a Lightning checkpoint with a `state_dict`, got .*evil\.ckpt"):
+    with pytest.raises(ValueError, match=r"Expected a checkpoint or a file of weights, got .*evil\.ckpt"):
         load_checkpoint(path, classifier)
     assert not trace.exists()
 

@@ -124,11 +124,11 @@ def test_an_error_in_forward_leaves_the_module_as_it_was(tmp_path: Path) -> None
     assert everything(module) == before
 
 
-@pytest.mark.parametrize("layer", ["net", "net.0", "module.net.0"])
+@pytest.mark.parametrize("layer", ["net", "net.0", "network.net.0"])
 def test_a_layer_is_found_by_the_name_it_has_for_the_user(layer: str) -> None:
     module = pair(Convolutional)[0]
     found = explained_model(module, SCALE).get_submodule(layer)
-    assert found is module.get_submodule(layer.removeprefix("module."))
+    assert found is module.get_submodule(layer.removeprefix("network."))
 
 
 def test_a_layer_of_a_part_called_module_is_found() -> None:

@@ -96,12 +96,12 @@ def test_weights_of_another_network_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [torch.zeros(3), {"epoch": 3}, ["weights"]])
 def test_a_file_without_named_tensors_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "weights.pt")
-    with pytest.raises(ValueError, match=r"weights\.pt to hold a state of named tensors"):
+    with pytest.raises(ValueError, match=r"a file of `network.state_dict\(\)`, got .*weights\.pt"):
         pretrained(SmallResNet(width=4), tmp_path / "weights.pt")
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"`weights` to be a file, found none at .*weights\.pt"):
+    with pytest.raises(FileNotFoundError, match=r"a checkpoint at .*weights\.pt, found none"):
         pretrained(SmallResNet(width=4), tmp_path / "weights.pt")
 
 
@@ -126,7 +126,9 @@ def test_weights_of_another_kind_of_number_are_refused_and_whole_counters_are_no
 def test_states_inside_of_a_file_are_named_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     torch.save({"epoch": 3, "model_ema": {"weight": torch.zeros(1)}}, path)
-    with pytest.raises(ValueError, match=r"got a dict of epoch, model_ema: save .*content\['model_ema'\], path\)`\.$"):
+    with pytest.raises(
+        ValueError, match=r"holds a dict of epoch, model_ema: save .*content\['model_ema'\], path\)`\.$"
+    ):
         pretrained(nn.Linear(1, 1), path)
 
 
