@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from lightning_spx.guard.model_output import read_output
+
 # Two logits may differ by this fraction of the largest logit. Rounding in float32 for another batch size is usually
 # less; if it is not, batches of equal size are compared, which are rounded alike.
 APART = 1e-4

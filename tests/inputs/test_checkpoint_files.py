@@ -89,9 +89,8 @@ def test_settings_that_cannot_be_built_are_refused_with_the_file(name: str) -> N
     assert not Path(TRACE).exists()
     # with a network given, the weights are all that is asked of the file
     module = load_model(path, ModelReading(), network)
-    assert torch.equal(
-        module.network.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"]
-    )
+    own = module.get_parameter("network.network.head.weight")
+    assert torch.equal(own, content()["state_dict"]["network.head.weight"])
 
 
 @pytest.mark.parametrize("name", NOT_RESUMABLE)
@@ -100,9 +99,8 @@ def test_training_does_not_go_on_from_weights_alone(name: str) -> None:
     path.write_bytes(NOT_RESUMABLE[name])
     refused(lambda: check_resumable(path, training=True), "file.ckpt")
     module = load_model(path, ModelReading(), network)
-    assert torch.equal(
-        module.network.state_dict()["network.head.weight"], content()["state_dict"]["network.head.weight"]
-    )
+    own = module.get_parameter("network.network.head.weight")
+    assert torch.equal(own, content()["state_dict"]["network.head.weight"])
 
 
 def lightning_command(words: list[str]) -> None:

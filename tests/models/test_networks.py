@@ -126,9 +126,7 @@ def test_weights_of_another_kind_of_number_are_refused_and_whole_counters_are_no
 def test_states_inside_of_a_file_are_named_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "weights.pt"
     torch.save({"epoch": 3, "model_ema": {"weight": torch.zeros(1)}}, path)
-    with pytest.raises(
-        ValueError, match=r"holds a dict of epoch, model_ema: save .*content\['model_ema'\], path\)`\.$"
-    ):
+    with pytest.raises(ValueError, match=r"dict of epoch, model_ema: save .*content\['model_ema'\], path\)`\.$"):
         pretrained(nn.Linear(1, 1), path)
 
 
