@@ -31,6 +31,10 @@ class Preprocessing(nn.Module):
         super().__init__()
         self.function: Callable[[Tensor], Tensor] = import_path(function) if isinstance(function, str) else function
 
+    def extra_repr(self) -> str:
+        """Return the function's name."""
+        return _name(self.function)
+
     def forward(self, images: Tensor) -> Tensor:
         """Return what the function gives for images `(N, C, H, W)` in [0, 1]."""
         return self.function(images)
