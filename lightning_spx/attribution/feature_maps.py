@@ -1,5 +1,7 @@
 """Finds the axes of rows, columns and channels in a layer's output by watching what changes with the image."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,27 @@ from torch import Tensor
 MOVES, STILL = 0.02, 0.05
 # both sides of a feature map move by at least this fraction of the largest movement along any axis
 SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class ChannelAxis:
+    """The axis of the channels in a feature map: 1 for `(N, A, h, w)`, 3 for `(N, h, w, A)`.
+
+    Example:
+        >>> ChannelAxis(3).channels_first(torch.zeros(1, 4, 5, 2)).shape
+        torch.Size([1, 2, 4, 5])
+    """
+
+    axis: int
+    batch_axis = 0
+
+    def fits(self, output: Tensor) -> bool:
+        """Return whether an output has four axes."""
+        return output.ndim == 4
+
+    def channels_first(self, output: Tensor) -> Tensor:
+        """Return a feature map as `(N, A, h, w)`."""
+        return output.movedim(self.axis, 1)
 
 
 def corners_changed(image: Tensor) -> Tensor:
