@@ -21,8 +21,10 @@ from lightning_spx.attribution.cam_layers import (
 )
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.guards import Precision, check_precision, explaining, module_of
+from lightning_spx.attribution.layer_calls import in_place_of, only_tensor
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.token_maps import TokenGrid
 
 # the name from before transformers were explained too
 last_convolutional_layer = default_layer
@@ -105,16 +107,19 @@ class ClassActivationMap(Attribution):
                 # a copy, because a model may write to its input
                 logits = explained_logits(explained, inputs.clone(), target)
                 if not outputs or not layout.fits(outputs[-1]) or len(outputs[-1]) != len(inputs):
-                    raise no_feature_map(layer.name, tuple(outputs[-1].shape) if outputs else None)
+                    raise no_feature_map(layer.name, outputs[-1] if outputs else None)
                 return logits, outputs[-1]
 
             # captures in the backward pass too, where an activation checkpoint evaluates the layer again
             with _captured(network, layer) as outputs:
                 gradients, logits, activations = evaluated_gradient(evaluate)
-            gradients, activations = (
-                layout.channels_first(gradients),
-                layout.channels_first(activations.detach().float()),
-            )
+            if isinstance(layout, TokenGrid) and layout.is_passed_by(gradients):
+                raise ValueError(
+                    f"Expected the patches in `layer` {layer.name!r} to have gradients, got them for other tokens "
+                    "only: the logits read a class token. Name a `layer` before the last attention, or none."
+                )
+            gradients = layout.channels_first(gradients)
+            activations = layout.channels_first(activations.detach().float())
             maps = self.weighted(gradients, activations).sum(dim=1, keepdim=True).relu()
             maps = F.interpolate(maps, size=inputs.shape[2:], mode="bilinear", align_corners=False)
             return layer, maps.expand_as(inputs) / inputs.shape[1], logits.detach()
@@ -213,7 +218,8 @@ def _captured(network: nn.Module, layer: ExplainedLayer) -> Iterator[list[Tensor
     outputs: list[Tensor] = []
 
     def capture(_: nn.Module, __: object, output: object) -> object:
-        if not isinstance(output, Tensor):
+        tensor = only_tensor(output)
+        if tensor is None:
             return output
         if not torch.is_grad_enabled():
             raise ValueError(
@@ -221,8 +227,8 @@ def _captured(network: nn.Module, layer: ExplainedLayer) -> Iterator[list[Tensor
                 "`torch.no_grad`, or in an activation checkpoint that is not `use_reentrant=False`."
             )
         # the graph starts here, so that nothing before the layer is kept; copied in case an in-place layer follows
-        outputs.append(output.movedim(layer.layout.batch_axis, 0).detach().requires_grad_())
-        return outputs[-1].clone().movedim(0, layer.layout.batch_axis)
+        outputs.append(tensor.movedim(layer.layout.batch_axis, 0).detach().requires_grad_())
+        return in_place_of(output, outputs[-1].clone().movedim(0, layer.layout.batch_axis))
 
     handle = network.get_submodule(layer.name).register_forward_hook(capture)
     try:

@@ -7,16 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution.feature_maps import ChannelAxis, channel_axis
-from lightning_spx.attribution.layer_outputs import (
-    MapOutput,
-    TokenLayer,
-    exchange_follows,
-    first_tokens,
-    is_normalization,
-    noted,
-    output_of,
-)
+from lightning_spx.attribution.layer_outputs import MapOutput, is_normalization, noted, output_of
 from lightning_spx.attribution.naming import layer_names, users_name
+from lightning_spx.attribution.token_layers import TokenLayer, exchange_follows, first_tokens
 from lightning_spx.attribution.token_maps import TokenGrid, quarters_replaced, token_grid
 
 OUTPUTS_KEPT = 8
@@ -103,30 +96,31 @@ def named_layer(network: nn.Module, image: Tensor, name: str) -> ExplainedLayer:
         raise ValueError(
             f"Expected `layer` to name a module of {users_name(network)}, such as {names}, got {name!r}."
         ) from error
-    output = output_of(network, image, name)
+    output, num_images = output_of(network, image, name)
     if output is None or output.ndim not in (3, 4):
         # the evaluation will say which output there is instead
         return ExplainedLayer(name, ChannelAxis(1))
     if output.ndim == 3:
-        batch_axis = next((axis for axis in (0, 1) if output.shape[axis] in (1, 3)), 0)
+        batch_axis = int(output.shape[0] != num_images and output.shape[1] == num_images)
         return ExplainedLayer(name, _grid(network, image, TokenLayer(name, output.shape[1 - batch_axis], batch_axis)))
     axis = channel_axis(output, (image.shape[2], image.shape[3]))
     if axis is None:
-        raise no_feature_map(name, tuple(output.shape))
+        raise no_feature_map(name, output)
     return ExplainedLayer(name, ChannelAxis(axis))
 
 
-def no_feature_map(layer: str, shape: tuple[int, ...] | None) -> ValueError:
-    """Return the error for a layer that gives no feature map: one of another shape, or no tensor at all."""
-    got = "no output at all" if shape is None else f"shape {shape}"
-    reasons = {
-        3: " whose tokens, but for class and register tokens, form no grid of the image's rows and columns",
-        4: " in which the image's rows and columns were not found",
-    }
-    reason = "" if shape is None else reasons.get(len(shape), "")
+def no_feature_map(layer: str, output: Tensor | None) -> ValueError:
+    """Return the error for a layer that gives no feature map: a tensor of another kind, or none at all."""
+    if output is None:
+        return _refused(layer, "no output at all")
+    strange = " in which the image's rows and columns were not found" if output.ndim == 4 else ""
+    return _refused(layer, f"shape {tuple(output.shape)}{strange}")
+
+
+def _refused(layer: str, got: str) -> ValueError:
     return ValueError(
         f"Expected `layer` {layer!r} to return a feature map (N, A, h, w) or (N, h, w, A), or tokens (N, T, A), got "
-        f"{got}{reason}."
+        f"{got}: name another `layer`."
     )
 
 
@@ -134,7 +128,9 @@ def _grid(network: nn.Module, image: Tensor, layer: TokenLayer) -> TokenGrid:
     tokens = first_tokens(network, quarters_replaced(image), layer)
     grid = None if tokens is None else token_grid(tokens, layer.batch_axis)
     if grid is None:
-        raise no_feature_map(layer.name, ("N", layer.tokens, "A"))
+        raise _refused(
+            layer.name, f"{layer.tokens} tokens, of which those that change with the image are no grid of its patches"
+        )
     return grid
 
 

@@ -40,7 +40,12 @@ class TokenGrid:
 
     def channels_first(self, output: Tensor) -> Tensor:
         """Return the patches of `(N, tokens, A)` as `(N, A, height, width)`."""
-        return output[:, list(self.places)].unflatten(1, (self.height, self.width)).movedim(3, 1)
+        patches = output[:, list(self.places)]
+        return patches.reshape(len(patches), self.height, self.width, patches.shape[2]).movedim(3, 1)
+
+    def is_passed_by(self, gradients: Tensor) -> bool:
+        """Return whether no patch has a gradient in `(N, tokens, A)`, but another token has."""
+        return bool(gradients.any()) and not bool(gradients[:, list(self.places)].any())
 
 
 def quarters_replaced(image: Tensor) -> Tensor:
