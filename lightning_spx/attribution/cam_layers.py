@@ -1,13 +1,12 @@
 """Finds the layer that a class activation map explains, and where the image's rows and columns are in its output."""
 
-from collections import deque
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution.feature_maps import ChannelAxis, channel_axis
-from lightning_spx.attribution.layer_outputs import MapOutput, is_normalization, noted, output_of
+from lightning_spx.attribution.feature_maps import ChannelAxis, channel_axis, same_aspect
+from lightning_spx.attribution.layer_outputs import Notes, is_normalization, noted, output_of
 from lightning_spx.attribution.naming import layer_names, users_name
 from lightning_spx.attribution.token_layers import TokenLayer, exchange_follows, first_tokens
 from lightning_spx.attribution.token_maps import TokenGrid, quarters_replaced, token_grid
@@ -58,10 +57,10 @@ def found_layer(network: nn.Module, image: Tensor) -> ExplainedLayer:
     notes = noted(network, image, OUTPUTS_KEPT)
     found = None
     if not notes.maps or not notes.ends_in_tokens(notes.maps[-1].call):
-        found = _last_map(network, notes.maps, image)
+        found = _last_map(network, notes, image)
         if found is None and len(notes.maps) == OUTPUTS_KEPT:
             notes = noted(network, image, None)
-            found = _last_map(network, notes.maps, image)
+            found = _last_map(network, notes, image)
     if found is None or notes.ends_in_tokens(found[1]):
         for layers in (notes.norms, notes.blocks):
             layer = next((each for each in reversed(layers) if exchange_follows(network, image, each)), None)
@@ -69,7 +68,7 @@ def found_layer(network: nn.Module, image: Tensor) -> ExplainedLayer:
                 return ExplainedLayer(layer.name, _grid(network, image, layer))
     if found is None:
         # tokens that never see one another: the patches' own features are as good as any
-        found = _last_map(network, noted(network, image, None).maps, image)
+        found = _last_map(network, noted(network, image, None), image)
     if found is None:
         raise ValueError(
             f"Expected a layer of {users_name(network)} with a feature map of more than one pixel, got none: "
@@ -105,6 +104,8 @@ def named_layer(network: nn.Module, image: Tensor, name: str) -> ExplainedLayer:
         return ExplainedLayer(name, _grid(network, image, TokenLayer(name, output.shape[1 - batch_axis], batch_axis)))
     axis = channel_axis(output, (image.shape[2], image.shape[3]))
     if axis is None:
+        axis = _axis(noted(network, image, OUTPUTS_KEPT), output, image)
+    if axis is None:
         raise no_feature_map(name, output)
     return ExplainedLayer(name, ChannelAxis(axis))
 
@@ -134,12 +135,12 @@ def _grid(network: nn.Module, image: Tensor, layer: TokenLayer) -> TokenGrid:
     return grid
 
 
-def _last_map(network: nn.Module, maps: deque[MapOutput], image: Tensor) -> tuple[ExplainedLayer, int] | None:
+def _last_map(network: nn.Module, notes: Notes, image: Tensor) -> tuple[ExplainedLayer, int] | None:
     """Find the last feature map and the call that returned it."""
-    size = (image.shape[2], image.shape[3])
+    maps = notes.maps
     for place in reversed(range(len(maps))):
         names, output, call = maps[place]
-        axis = channel_axis(output, size)
+        axis = _axis(notes, output, image)
         if axis is None:
             continue
         # a layer may turn channels to the front for pooling, as torchvision's Swin does
@@ -151,12 +152,20 @@ def _last_map(network: nn.Module, maps: deque[MapOutput], image: Tensor) -> tupl
             and before >= 0
             and is_normalization(network.get_submodule(normalized.names[-1]))
             and maps[before].output.shape == normalized.output.shape
-            and channel_axis(maps[before].output, size) == 3
+            and _axis(notes, maps[before].output, image) == 3
         ):
-            stage = _stage(network, maps[before].names)
-            return ExplainedLayer(stage, ChannelAxis(3)), call
+            return ExplainedLayer(_stage(network, maps[before].names), ChannelAxis(3)), call
         return ExplainedLayer(names[-1], ChannelAxis(axis)), call
     return None
+
+
+def _axis(notes: Notes, output: Tensor, image: Tensor) -> int | None:
+    """Find the axis of the channels by what moves in the output or, if that does not show it, by a normalization's."""
+    height, width = image.shape[2:]
+    axis = channel_axis(output, (height, width))
+    if axis is None and output.shape[1:] in notes.channels_last:
+        return 3 if same_aspect((output.shape[1], output.shape[2]), (height, width)) else None
+    return axis
 
 
 def _is_turned(last: Tensor, first: Tensor) -> bool:

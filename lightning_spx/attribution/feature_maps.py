@@ -91,7 +91,7 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
             return channels
     if max(map(abs, moved)) >= STILL:
         return None
-    fitting = [channels for channels, (h, w) in ((1, sizes[1:]), (3, sizes[:2])) if _same_aspect((h, w), image_size)]
+    fitting = [channels for channels, (h, w) in ((1, sizes[1:]), (3, sizes[:2])) if same_aspect((h, w), image_size)]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -117,7 +117,12 @@ def _is_attention(output: Tensor) -> bool:
     return bool((sums - 1).abs().max() < 1e-2)
 
 
-def _same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
-    # a side may be rounded up or down by one
+def same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
+    """Return whether sides are in the proportion of the image's; either may be rounded up or down by one.
+
+    Example:
+        >>> same_aspect((7, 10), (224, 320)), same_aspect((10, 7), (224, 320))
+        (True, False)
+    """
     height, width = sides
     return abs(height * image_size[1] - width * image_size[0]) <= max(image_size)

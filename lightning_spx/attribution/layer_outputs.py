@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution.alone import REFUSALS
@@ -31,12 +32,15 @@ class Notes:
         norms: Normalizations of tokens that read what their block reads: the residual stream of a transformer.
         blocks: Elements of a list of layers that return tokens of the shape that they were given.
         last: The last call that returned as many tokens.
+        channels_last: Shapes `(h, w, A)` of outputs that a normalization takes with a number for each index of the last
+            axis, and for none of the first.
     """
 
     maps: deque[MapOutput]
     norms: list[TokenLayer] = field(default_factory=list)
     blocks: list[TokenLayer] = field(default_factory=list)
     last: dict[int, int] = field(default_factory=dict)
+    channels_last: set[torch.Size] = field(default_factory=set)
 
     def ends_in_tokens(self, call: int) -> bool:
         """Return whether a transformer's tokens were returned after a call."""
@@ -81,11 +85,11 @@ class _Noting:
         self._note_readers(name, given)
         tensor = only_tensor(output)
         if tensor is not None and tensor.ndim == 4:
-            self._note_map(name, module, tensor)
+            self._note_map(name, module, given, tensor)
         elif tensor is not None and tensor.ndim == 3:
             self._note_tokens(name, module, given, tensor)
 
-    def _note_map(self, name: str, module: nn.Module, output: Tensor) -> None:
+    def _note_map(self, name: str, module: nn.Module, given: Tensor | None, output: Tensor) -> None:
         # a table of positions, for instance, is no map of the images
         if output.shape[2:].numel() == 1 or len(output) != self._num_images:
             return
@@ -94,6 +98,11 @@ class _Noting:
             self._pooled.append(output)
             return
         maps = self.notes.maps
+        # an attention's queries and keys are normalized too, but are no layer's output as they are
+        if is_normalization(module) and any(given is before.output for before in maps):
+            numbers = {weight.numel() for weight in module.parameters()}
+            if numbers == {output.shape[3]} and output.shape[1] != output.shape[3]:
+                self.notes.channels_last.add(output.shape[1:])
         names = maps.pop().names if maps and maps[-1].output is output else []
         maps.append(MapOutput([*names, name], output, self._calls))
 
