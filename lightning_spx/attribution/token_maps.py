@@ -8,8 +8,8 @@ from torch import Tensor
 # a token that changes by less than this fraction of the largest change holds no patch: class, register, distillation
 CONSTANT = 1e-5
 # the changes of the tokens agree at least so well (cosine) with the quarters of the right grid, and better by MARGIN
-# than with those of any other: 0.71 is the best that a wrong grid can reach if only the right tokens change
-AGREEING, MARGIN = 0.5, 1.1
+# than with those of any other: 0.71 is the most that a wrong one reaches where the right tokens change alike
+AGREEING, MARGIN = 0.75, 1.1
 
 
 @dataclass(frozen=True)
