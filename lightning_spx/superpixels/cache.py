@@ -56,7 +56,7 @@ class Cached(Segmenter):
     def __post_init__(self) -> None:
         """Check the settings."""
         check_at_least("max_bytes", self.max_bytes, minimum=1)
-        if not is_dataclass(self.segmenter):
+        if not is_dataclass(type(self.segmenter)):
             raise TypeError(f"Expected `segmenter` to be a dataclass, got {type(self.segmenter).__name__}.")
         # it takes what its segmenter takes; as a frozen dataclass sets a value of its own
         object.__setattr__(self, "channels", self.segmenter.channels)

@@ -136,8 +136,9 @@ class Slic(Segmenter):
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
         """
         pixels = _gray_as_rgb(pixels)
-        is_rgb = pixels.shape[1] == 3
-        grid, weight, min_size = self._scaled(*pixels.shape[-2:], STEPS if is_rgb else LEVELS_PER_UNIT)
+        channels, height, width = pixels.shape[1:]
+        is_rgb = channels == 3
+        grid, weight, min_size = self._scaled(height, width, STEPS if is_rgb else LEVELS_PER_UNIT)
         colors = cielab(pixels) if is_rgb else pixels.int()
         return connected(nearest_cells(colors, grid, weight, self.max_num_iter), min_size)
 
