@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution.feature_maps import ChannelAxis, channel_axis, same_aspect
 from lightning_spx.attribution.layer_outputs import Notes, is_normalization, noted, output_of
-from lightning_spx.guard.layer_names import layer_names, users_name
 from lightning_spx.attribution.token_layers import TokenLayer, exchange_follows, first_tokens
 from lightning_spx.attribution.token_maps import TokenGrid, quarters_replaced, token_grid
+from lightning_spx.guard.layer_names import find_layer, users_name
 
 OUTPUTS_KEPT = 8
 
@@ -88,13 +88,7 @@ def named_layer(network: nn.Module, image: Tensor, name: str) -> ExplainedLayer:
         raise TypeError(
             f"Expected layers that run in Python for a class activation map, got TorchScript in {users_name(network)}."
         )
-    try:
-        network.get_submodule(name)
-    except AttributeError as error:
-        names = ", ".join(layer_names(network, name)) or "none"
-        raise ValueError(
-            f"Expected `layer` to name a module of {users_name(network)}, such as {names}, got {name!r}."
-        ) from error
+    find_layer(network, name)
     output, num_images = output_of(network, image, name)
     if output is None or output.ndim not in (3, 4):
         # the evaluation will say which output there is instead
