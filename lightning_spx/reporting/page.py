@@ -13,9 +13,10 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
 from lightning_spx.reporting.reasons import counted_images
-from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, select_rows
+from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, over_findings, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, TITLES, method_name, verdict
 
 MISSING = "\N{EN DASH}"
@@ -98,10 +99,19 @@ class _Table:
     title: str
     note: str
     rows: Sequence[_Row]
+    findings: "_Findings | None"
+
+
+@dataclass(frozen=True)
+class _Findings:
+    title: str
+    note: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    of_all = results[results["pair"] == ALL_PAIRS]
+    of_all = over_findings(results[results["pair"] == ALL_PAIRS])
     return list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
 
 
@@ -113,7 +123,16 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     title = f"{TITLES.get(metric, metric)} {setting}".strip()
-    return _Table(f"{metric} {setting}".strip(), title, note, [_row(row) for _, row in rows.iterrows()])
+    rows_of_table = [_row(row) for _, row in rows.iterrows()]
+    return _Table(f"{metric} {setting}".strip(), title, note, rows_of_table, _findings(results, metric, setting))
+
+
+def _findings(results: pd.DataFrame, metric: str, setting: str) -> _Findings | None:
+    """Return the table for each finding, or None for a study of classes."""
+    cells = finding_cells(results, metric, setting)
+    if cells.empty:
+        return None
+    return _Findings(finding_title(metric, setting), FINDING_NOTE, list(cells.columns), cells.to_numpy().tolist())
 
 
 def _left_out(rows: pd.DataFrame) -> str:
