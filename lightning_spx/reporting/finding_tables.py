@@ -15,8 +15,8 @@ from lightning_spx.reporting.rows import (
 from lightning_spx.reporting.tables import TITLES, method_name
 
 FINDING_NOTE = (
-    "One row for each method, the same in all findings: its S- row of the largest gain over all findings. Chosen on the "
-    "images that it is shown on, it looks better than it is; the verdict is about all findings together."
+    "One row for each method, the same in all findings: its S- row of the largest gain over all findings. It is chosen "
+    "on the images that it is shown on, so it looks better than it is; the verdict is about all findings together."
 )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
+from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
 from lightning_spx.reporting.reasons import counted_images
 from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, over_findings, select_rows
@@ -106,8 +106,7 @@ class _Table:
 class _Findings:
     title: str
     note: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[_Cell]]
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -129,10 +128,11 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
 
 def _findings(results: pd.DataFrame, metric: str, setting: str) -> _Findings | None:
     """Return the table for each finding, or None for a study of classes."""
-    cells = finding_cells(results, metric, setting)
-    if cells.empty:
+    rows = finding_rows(results, metric, setting)
+    if rows.empty:
         return None
-    return _Findings(finding_title(metric, setting), FINDING_NOTE, list(cells.columns), cells.to_numpy().tolist())
+    cells = [[_text(row["finding"]), *_row(row).cells] for _, row in rows.iterrows()]
+    return _Findings(finding_title(metric, setting), FINDING_NOTE, cells)
 
 
 def _left_out(rows: pd.DataFrame) -> str:
@@ -158,6 +158,10 @@ def _row(row: pd.Series) -> _Row:
         _Cell(f"{row['num_images']} ({row['num_dropped']})", float(row["num_images"])),
     ]
     return _Row(cells, control, said == "gain")
+
+
+def _text(text: str) -> _Cell:
+    return _Cell(text, text)
 
 
 def _control_name(row: pd.Series) -> str:

@@ -69,7 +69,7 @@ class Items:
         has[image, finding] = True
         # items are sorted, so the number of an item is the number of entries before it
         number = np.cumsum(has).reshape(has.shape) - 1
-        any_finding = _next(permutation, has.any(1))
+        any_finding = _next(permutation, has.max(1))
         if len(any_finding) < 2:
             raise ValueError(
                 "Expected at least 2 images of a shard to have a finding to explain, so that they can be mismatched, "

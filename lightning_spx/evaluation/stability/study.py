@@ -19,17 +19,18 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
-from lightning_spx.evaluation.maps.findings import Items, Targets, check_items, list_items
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
+from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
+from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.stability.shard_images import ShardImages
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import Distance
 from lightning_spx.runs.blocks import Block
-from lightning_spx.runs.example_maps import Examples, spread_positions
+from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number
 from lightning_spx.runs.record import RunRecord
@@ -80,23 +81,6 @@ class Round:
     load: Callable[[StudyModel], nn.Module]
     held_out: Tensor | None
     name: str
-
-
-@dataclass(frozen=True)
-class ShardImages:
-    """A shard with its images in memory.
-
-    Args:
-        images: (n, 3, H, W) in [0, 1].
-        mask: (n, H, W) bool, the masks of the images' objects, or None.
-        segments: each segmenter's segments (n, H, W), by its name.
-        poolings: the ways in which maps of these images are pooled.
-    """
-
-    images: Tensor
-    mask: Tensor | None
-    segments: Mapping[str, Tensor]
-    poolings: Sequence[Pooling]
 
 
 @dataclass
@@ -273,7 +257,7 @@ class Study:
             localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
             block.write(self.run, "localisation", localized, study, environment)
         if block.repeat == 0 and block.shard == 0:
-            self._examples(here, attributions, known.items).save(Examples.path(self.run.path, block.method))
+            here.examples(attributions, known.items).save(Examples.path(self.run.path, block.method))
         block.write(self.run, "per_image", values, study, environment)
         self.record.count(f"compare {block.method}")
 
@@ -290,13 +274,6 @@ class Study:
             self._latest[shard.number] = ShardImages(images, mask, segments, poolings)
             self.record.count("segment")
         return self._latest[shard.number]
-
-    @staticmethod
-    def _examples(here: ShardImages, attributions: Tensor, items: Items | None) -> Examples:
-        chosen = spread_positions(attributions.shape[1])
-        images = chosen if items is None else items.image[chosen].tolist()
-        segments = {name: segments[images] for name, segments in here.segments.items()}
-        return Examples(here.images[images], segments, attributions[:, chosen])
 
 
 def _progress() -> Progress:

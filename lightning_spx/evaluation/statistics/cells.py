@@ -66,8 +66,9 @@ class Cell:
         return weights if self.image is None else weights.take(self.image, -1)
 
     def num_images(self, chosen: Flags) -> int:
-        """Count the images of the items that (I,) flags choose."""
-        return int(chosen.sum()) if self.image is None else len(np.unique(self.image[chosen]))
+        """Count the images of the items that (R, P, I) flags choose in any repeat and pair."""
+        items: Flags = chosen.max((0, 1))
+        return int(items.sum()) if self.image is None else len(np.unique(self.image[items]))
 
 
 @dataclass(frozen=True)

@@ -152,8 +152,9 @@ class ImageFacts:
         index = self.index.numpy()
         if self.items is None:
             return {"index": index}
-        names = pd.Categorical.from_codes(self.items.finding.numpy(), categories=list(self.items.findings))
-        return {"index": index, "finding": names}
+        findings = self.items.findings
+        names = [findings[number] for number in self.items.finding.tolist()]
+        return {"index": index, "finding": pd.Categorical(names, categories=list(findings))}
 
 
 def counting_images(held_out: Tensor) -> Tensor:

@@ -174,9 +174,9 @@ def rows_of(
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         counted = _counted(metric, cell)
-        num_images = cell.num_images(counted.any((0, 1)))
-        num_valued = cell.num_images((~np.isnan(cell.variants["value"])).any((0, 1)))
-        num_lively = cell.num_images((counted & ~cell.constant).any((0, 1)))
+        num_images = cell.num_images(counted)
+        num_valued = cell.num_images(~np.isnan(cell.variants["value"]))
+        num_lively = cell.num_images(counted & ~cell.constant)
         has_interval = num_images >= LEAST_FOR_INTERVAL
         low, high = interval(draw.value) if has_interval else (np.nan, np.nan)
         row: dict[str, object] = {
@@ -187,7 +187,7 @@ def rows_of(
             "ci_low": low,
             "ci_high": high,
             "num_images": num_images,
-            "num_dropped": cell.num_images(np.ones(counted.shape[-1], bool)) - num_images,
+            "num_dropped": cell.num_images(np.ones_like(counted)) - num_images,
             "floor": float(draw.floor[0]),
             "excess": float(draw.excess[0]),
             "mean_segments": cell.mean_segments,
