@@ -133,7 +133,7 @@ class Layout:
         names = pd.Categorical(rows["finding"])
         finding = pd.Index(list(self.findings)).get_indexer(names.categories)[names.codes]
         image = np.searchsorted(self.images, rows["index"].to_numpy())
-        return image.astype(np.int64) * len(self.findings) + finding
+        return np.asarray(image * len(self.findings) + finding, np.int64)
 
 
 def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:
