@@ -7,6 +7,7 @@ from lightning_spx.guard import are_probabilities, between_zero_and_one
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 from lightning_spx.models.image_model import Head
 
+
 def check_logits(output: object, name: str, num_images: int, head: Head = "single_label") -> Tensor:
     """Return a model's output if it has the type and shape of logits.
 
