@@ -1,7 +1,6 @@
 """Class activation maps equal those of pytorch-grad-cam on networks of four libraries, before it scales them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from tests.attribution.cases import relative, targets
 
 pytest.importorskip("pytorch_grad_cam")
 
+CREATE: Callable[..., nn.Module] = timm.create_model
 METHODS: list[Attribution] = [GradCAM(), GradCAMPlusPlus(), LayerCAM()]
 
 
@@ -46,11 +46,11 @@ def last(output: Tensor) -> Tensor:
     return output.permute(0, 3, 1, 2)
 
 
-def of_timm(name: str, **settings: Any) -> Callable[[], nn.Module]:
-    return lambda: timm.create_model(name, num_classes=5, **settings)
+def of_timm(name: str, **settings: object) -> Callable[[], nn.Module]:
+    return lambda: CREATE(name, num_classes=5, **settings)
 
 
-def of_transformers(kind: str, **settings: Any) -> Callable[[], nn.Module]:
+def of_transformers(kind: str, **settings: object) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         transformers = pytest.importorskip("transformers")
         configuration = getattr(transformers, f"{kind}Config")(num_labels=5, **settings)
