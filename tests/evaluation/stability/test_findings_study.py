@@ -45,8 +45,8 @@ class Corners(nn.Module):
         self.binary = binary
 
     def forward(self, inputs: Tensor) -> Tensor:
-        logits = nn.functional.linear(inputs.flatten(1) ** 2 - 0.3, self.weight)
-        return logits[:, 0] if self.binary else logits
+        logits: Tensor = nn.functional.linear(inputs.flatten(1).square() - 0.3, self.weight)
+        return logits.squeeze(1) if self.binary else logits
 
 
 def label() -> Tensor:
