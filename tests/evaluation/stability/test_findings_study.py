@@ -46,7 +46,7 @@ class Corners(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         logits: Tensor = nn.functional.linear(inputs.flatten(1).square() - 0.3, self.weight)
-        return logits.squeeze(1) if self.binary else logits
+        return logits.flatten() if self.binary else logits
 
 
 def label() -> Tensor:
