@@ -53,7 +53,7 @@ def label() -> Tensor:
     """Labels as a mean model would give them, with one that is not said."""
     with torch.no_grad():
         logits = Corners(0, 3)(images()) + Corners(1, 3)(images())
-    labels = (logits > 0).float()
+    labels: Tensor = (logits > 0).float()
     labels[3, 1] = torch.nan
     return labels
 
