@@ -7,8 +7,9 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.evaluation.maps.readings import Head, check_logits, predicted
+from lightning_spx.evaluation.maps.readings import check_logits, predicted
 from lightning_spx.guard import between_zero_and_one
+from lightning_spx.models.image_model import Head
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from lightning_spx.data import BirdsDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
+from lightning_spx.evaluation.maps.findings import check_items
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.start import StudyStart
@@ -60,6 +62,8 @@ def trained(
     held_out = [sampled.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
     for flags in held_out:
         check_pairs(flags)
+    if sampled.findings:
+        check_items(sampled.labels(torch.arange(len(sampled))), start.shards, sampled.findings, start.targets)
     binary = part is None and _try_models(recipe, models, sampled, settings)
 
     run = start.open_run(data.name)
