@@ -5,13 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_spx.data.label_kinds import Labels
+
 Integers = NDArray[np.int64]
 # the exchange looks at pairs of images; more of them would take long and bring little
 MOST_EXCHANGED = 500
 MOST_ROUNDS = 5
 
 
-def deal_findings(findings: NDArray[np.float32], sizes: Sequence[int], seed: int) -> list[Integers]:
+def deal_findings(findings: Labels, sizes: Sequence[int], seed: int) -> list[Integers]:
     """Return parts of given sizes without common images, each with nearly the share of every finding of the whole.
 
     Images with the same set of findings are a stratum, and each part gets its share of it, rounded down. What is left
@@ -43,7 +45,7 @@ def deal_findings(findings: NDArray[np.float32], sizes: Sequence[int], seed: int
     return [np.flatnonzero(part_of == part) for part in range(len(sizes))]
 
 
-def _deal_strata(findings: NDArray[np.float32], sizes: Sequence[int], order: Integers) -> Integers:
+def _deal_strata(findings: Labels, sizes: Sequence[int], order: Integers) -> Integers:
     """Return the part of each image, -1 for those that are left over."""
     part_of = np.full(len(findings), -1, np.int64)
     # a number for NaN, which is not equal to itself
@@ -57,7 +59,7 @@ def _deal_strata(findings: NDArray[np.float32], sizes: Sequence[int], order: Int
     return part_of
 
 
-def _rarest_first(findings: NDArray[np.float32], left: Integers) -> Integers:
+def _rarest_first(findings: Labels, left: Integers) -> Integers:
     """Return the images in the order of how rare their rarest finding is; those without any come last."""
     present = findings[left] == 1
     rarity = np.where(present, (findings == 1).sum(0), len(findings) + 1).min(1)
@@ -70,7 +72,7 @@ class _Balance:
     All numbers are whole (surpluses are counted in n-th parts of an image), so that every machine makes the same split.
     """
 
-    def __init__(self, findings: NDArray[np.float32], sizes: Sequence[int], part_of: Integers) -> None:
+    def __init__(self, findings: Labels, sizes: Sequence[int], part_of: Integers) -> None:
         self.part_of = part_of
         self.num_images = len(findings)
         self.traits = np.concatenate([findings == 1, findings == 0], axis=1).astype(np.int64)

@@ -211,7 +211,7 @@ def classifier_facts(
         **describe(model, run),
         "network": network_name(module),
         **({"normalization": described_normalization(module)} if recipe.reading.is_given else {}),
-        "test_accuracy": accuracy(module, batches, device),
+        "test_accuracy": accuracy(module, batches, device).value,
     }
 
 
