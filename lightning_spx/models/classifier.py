@@ -262,7 +262,8 @@ class ImageClassifier(LightningModule):
     def _log_findings(self, stage: str) -> None:
         if self.head != "multi_label":
             return
-        scores = self.finding_scores.compute()
+        # torchmetrics makes a number of a tensor with one entry
+        scores = {measure: values.reshape(-1) for measure, values in self.finding_scores.compute().items()}
         names = self._names(len(scores["auroc"]))
         for key, value in keys_of(scores, names).items():
             # the same in all processes, and every logger's own process has it

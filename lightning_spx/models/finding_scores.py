@@ -47,8 +47,9 @@ class FindingScores(Metric):
         self.labels.append(label)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return `auroc` and `average_precision`, `(K,)` each; without any image `(0,)`."""
-        if not self.scores:
+        """Return `auroc` and `average_precision`, `(K,)` each, or `()` if K is 1; without any image `(0,)`."""
+        # between processes the list becomes one tensor
+        if len(self.scores) == 0:
             return {"auroc": torch.empty(0), "average_precision": torch.empty(0)}
         scores, labels = (torch.cat(each) if isinstance(each, list) else each for each in (self.scores, self.labels))
         rows = [_auroc_and_precision(*each) for each in zip(scores.unbind(1), labels.unbind(1), strict=True)]

@@ -86,14 +86,14 @@ def accuracy(model: nn.Module, batches: Iterable[dict[str, Any]], device: torch.
     total = int(said.sum())
     if not total:
         raise ValueError("Expected test images with labels, got none.")
-    by_column = zip(*(each.reshape(len(labels), -1).unbind(1) for each in (labels, said)), strict=True)
-    most_common = sum(_most_common(column[known]) for column, known in by_column)
+    columns = [each.reshape(len(labels), -1).unbind(1) for each in (labels, said)]
+    most_common = sum(_most_common(column[known]) for column, known in zip(*columns, strict=True))
     return Accuracy(int((preds == labels)[said].sum()) / total, most_common / total, total)
 
 
 def _most_common(labels: Tensor) -> int:
     """Return how often the most common of some labels occurs."""
-    return int(labels.unique(return_counts=True)[1].amax()) if len(labels) else 0
+    return int((labels == labels.mode().values).sum()) if len(labels) else 0
 
 
 def _answers(logits: Tensor, label: Tensor) -> Tensor:

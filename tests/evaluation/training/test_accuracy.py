@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from sklearn.dummy import DummyClassifier
 from torch import Tensor, nn
 
 from lightning_spx.evaluation.training.accuracy import Accuracy, accuracy
@@ -11,7 +10,8 @@ CPU = torch.device("cpu")
 
 
 def batches(logits: Tensor, label: Tensor, size: int) -> list[dict[str, Tensor]]:
-    return [{"image": each, "label": own} for each, own in zip(logits.split(size), label.split(size), strict=True)]
+    starts = range(0, len(logits), size)
+    return [{"image": logits[start : start + size], "label": label[start : start + size]} for start in starts]
 
 
 @pytest.mark.parametrize("size", [1, 7, 50])
@@ -19,9 +19,8 @@ def test_classes(size: int) -> None:
     generator = torch.Generator().manual_seed(0)
     logits, label = torch.randn(50, 3, generator=generator), torch.randint(0, 3, (50,), generator=generator)
     found = accuracy(nn.Identity(), batches(logits, label, size), CPU)
-    naive = DummyClassifier(strategy="most_frequent").fit(logits, label)
     assert found.value == (logits.argmax(1) == label).sum().item() / 50
-    assert found.chance == pytest.approx(naive.score(logits, label))
+    assert found.chance == max(label.tolist().count(number) for number in range(3)) / 50
     assert found.is_near_chance
 
 
