@@ -19,6 +19,7 @@ from lightning_spx.evaluation.training.model_trial import try_model
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainingRecipe,
+    accuracies_in_words,
     checkpoint_file,
     checkpoint_hashes,
     classifier_facts,
@@ -116,7 +117,10 @@ def trained(
     if start.explain(study):
         network = record.content["models"][models[0].name]["network"]
         names = [f"model {number}" for number in range(len(models) // repeats)]
-        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers)
+        lines, warned = accuracies_in_words(record.content["models"])
+        for line in lines:
+            say(line)
+        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers, warned)
     return run.path
 
 
