@@ -16,7 +16,7 @@ class RemovedPixels(LabelledImages):
         positions: positions of the images that this data set contains, `(n,)`.
         ranks: rank of each image's pixels, 0 first, `(n, H, W)` integers; may be memory-mapped.
         count: number of pixels to replace.
-        colour: color of replaced pixels, one value in [0, 1] per channel.
+        colour: color of replaced pixels, one value in [0, 1] for each channel of the images.
         keep: replace the last `count` pixels of the order instead of the first.
 
     Raises:
@@ -37,7 +37,7 @@ class RemovedPixels(LabelledImages):
         positions: NDArray[np.int64],
         ranks: NDArray[np.integer],
         count: int,
-        colour: tuple[float, float, float],
+        colour: tuple[float, ...],
         keep: bool = False,
     ) -> None:
         super().__init__(images.labels[positions])
@@ -56,6 +56,10 @@ class RemovedPixels(LabelledImages):
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return image and mask at a position."""
         image, mask = self.images.read(int(self.positions[index]))
+        if len(image) != len(self.colour):
+            raise ValueError(
+                f"Expected `colour` to hold a number for each of {len(image)} channels, got {len(self.colour)}."
+            )
         ranks = torch.from_numpy(np.array(self.ranks[index], dtype=np.int64))
         gone = ranks >= ranks.numel() - self.count if self.keep else ranks < self.count
         return torch.where(gone, self.colour[:, None, None].expand_as(image), image), mask

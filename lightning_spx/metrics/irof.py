@@ -17,7 +17,7 @@ def irof(
     target: Tensor,
     saliency: Tensor,
     segments: Tensor,
-    mean: tuple[float, float, float],
+    mean: tuple[float, ...],
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
@@ -32,7 +32,7 @@ def irof(
         target: target classes, shape (N,) int64.
         saliency: maps of any scale, shape (N,H,W); a segment's saliency is the mean over its pixels.
         segments: ids `0..S-1` without gaps, shape (N,H,W) int64.
-        mean: color of removed segments: the mean color of the data set.
+        mean: color of removed segments, one number for each channel: the mean color of the data set.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 
@@ -51,6 +51,8 @@ def irof(
     """
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
+    if images.ndim == 4 and len(mean) != images.shape[1]:
+        raise ValueError(f"Expected `mean` to hold a number for each of {images.shape[1]} channels, got {mean!r}.")
     check_real(saliency, "saliency")
     check_segments(segments, tuple(saliency.shape))
     if not len(images):
@@ -80,7 +82,7 @@ class IROF(ImageMean):
     """Mean over images of `irof`; images without a value are skipped and counted in `num_dropped`.
 
     Args:
-        mean: color of removed segments: the mean color of the data set.
+        mean: color of removed segments, one number for each channel: the mean color of the data set.
         seed: seeds the order of ties.
         batch_size: number of images evaluated at a time.
 
@@ -97,7 +99,7 @@ class IROF(ImageMean):
     plot_lower_bound = 0.0
     plot_upper_bound = 1.0
 
-    def __init__(self, mean: tuple[float, float, float], seed: int = 0, batch_size: int = 64) -> None:
+    def __init__(self, mean: tuple[float, ...], seed: int = 0, batch_size: int = 64) -> None:
         super().__init__()
         self.mean = mean
         self.seed = seed

@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional
 
 from lightning_spx.metrics.shapes import check_real, check_segments, scaled
 
-Substrate = Literal["black", "blur"] | tuple[float, float, float]
+Substrate = Literal["black", "blur"] | tuple[float, ...]
 # standard deviation of the blur as a fraction of the shorter side: 14 px at 224 px
 BLUR_SHARE = 1 / 16
 
@@ -81,8 +81,8 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
 
     Args:
         images: the images, shape (N,C,H,W).
-        substrate: "black"; "blur", the image blurred by a Gaussian of a sixteenth of its shorter side; or a color,
-            such as the data set's mean.
+        substrate: "black"; "blur", the image blurred by a Gaussian of a sixteenth of its shorter side; or a color, one
+            number for each channel, such as the data set's mean.
 
     Raises:
         ValueError: if it is none of these.
@@ -100,8 +100,11 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
         radius = min(math.ceil(3 * sigma), side - 1)
         blurred: Tensor = functional.gaussian_blur(images, [2 * radius + 1] * 2, [sigma] * 2)
         return blurred
-    if isinstance(substrate, str) or len(substrate) != images.shape[1]:
-        raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a color, got {substrate!r}.")
+    color: object = substrate
+    if isinstance(color, str) or len(substrate) != images.shape[1]:
+        count = images.shape[1]
+        numbers = "a number" if count == 1 else f"{count} numbers"
+        raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a color of {numbers}, got {substrate!r}.")
     return images.new_tensor(substrate)[None, :, None, None].expand_as(images)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
 
@@ -139,7 +140,7 @@ def map_panel(
     """Draw images with their segments and the maps of every model, first by pixel, then by each segmenter.
 
     Args:
-        images: (n, 3, H, W) in [0, 1].
+        images: (n, C, H, W) in [0, 1], shown as `as_photos` says.
         segments: (n, H, W) of each segmenter, by name.
         pixel_maps: (M, n, H, W) saliency maps in [0, 1].
         pooled_maps: the same, pooled, of each segmenter.
@@ -159,7 +160,7 @@ def map_panel(
     figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
     grid = figure.subplots(len(images), columns, squeeze=False)
     for line, (axes_row, image) in enumerate(zip(grid, images, strict=True)):
-        photo = _array(image.permute(1, 2, 0))
+        photo = _array(as_photos(image).permute(1, 2, 0))
         pictures = [(photo, "image")]
         for name, maps in kinds.items():
             if name in segments:

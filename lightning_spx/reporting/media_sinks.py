@@ -48,7 +48,7 @@ def log_segmented(
     Args:
         loggers: loggers of any kind.
         name: of the pictures.
-        images: (n, C, H, W) of 1 or 3 channels in [0, 1].
+        images: (n, C, H, W) in [0, 1], shown as `as_photos` says.
         segments: (n, H, W) of each segmenter, by name.
         captions: of the n images.
         step: of the Trainer.

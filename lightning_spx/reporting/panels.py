@@ -25,8 +25,9 @@ def map_grid(columns: Mapping[str, Tensor]) -> NDArray[np.uint8]:
     Small pictures are enlarged to about 128 pixels without smoothing, and those over 256 pixels are reduced.
 
     Args:
-        columns: by heading: photos (n, C, H, W) of 1 or 3 channels in [0, 1], or maps (n, H, W) in [0, 1], which are
-            shown in a perceptually uniform color map from 0 to 1. The first column determines the size of all cells.
+        columns: by heading: photos (n, C, H, W) in [0, 1], shown as `as_photos` says, or maps (n, H, W) in [0, 1],
+            which are shown in a perceptually uniform color map from 0 to 1. The first column determines the size of all
+            cells.
 
     Returns:
         (H', W', 3) uint8.
@@ -67,16 +68,39 @@ def map_grid(columns: Mapping[str, Tensor]) -> NDArray[np.uint8]:
     return np.asarray(canvas)
 
 
+def as_photos(images: Tensor) -> Tensor:
+    """Return images of any number of channels as people see them: other than three channels as their mean, in gray.
+
+    Args:
+        images: (..., C, H, W).
+
+    Returns:
+        (..., 3, H, W); RGB as it is, and a gray channel repeated.
+
+    Example:
+        >>> as_photos(torch.tensor([0.25, 0.75]).view(2, 1, 1)).flatten()
+        tensor([0.5000, 0.5000, 0.5000])
+    """
+    if images.shape[-3] == 3:
+        return images
+    return images.mean(-3, keepdim=True).expand(*images.shape[:-3], 3, *images.shape[-2:])
+
+
 def picture_of(values: Tensor) -> NDArray[np.uint8]:
     """Turn one photo (C, H, W) or one map (H, W), in [0, 1], into a picture (H, W, 3); a NaN is shown as 0.
+
+    A photo of other than three channels is shown as `as_photos` says.
 
     Example:
         >>> picture_of(torch.tensor([[0.0, 1.0]])).tolist()
         [[[0, 0, 4], [252, 255, 164]]]
     """
-    levels = (values.detach().float().nan_to_num(0.0).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    numbers = values.detach().float().nan_to_num(0.0).clamp(0, 1)
+    if numbers.ndim == 3:
+        numbers = as_photos(numbers)
+    levels = (numbers * 255).round().to(torch.uint8).cpu().numpy()
     if levels.ndim == 3:
-        photo: NDArray[np.uint8] = np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0).copy()
+        photo: NDArray[np.uint8] = levels.transpose(1, 2, 0).copy()
         return photo
     picture: NDArray[np.uint8] = _colors()[levels]
     return picture
@@ -86,7 +110,7 @@ def outline_segments(images: Tensor, segments: Tensor) -> Tensor:
     """Draw the borders of segments into photos; small photos are enlarged first, so that borders are thin lines.
 
     Args:
-        images: (n, C, H, W) of 1 or 3 channels in [0, 1].
+        images: (n, C, H, W) in [0, 1], shown as `as_photos` says.
         segments: (n, H, W) int64.
 
     Returns:
@@ -98,7 +122,7 @@ def outline_segments(images: Tensor, segments: Tensor) -> Tensor:
     """
     height, width = images.shape[2:]
     factor = max(1, CELL // max(height, width))
-    photos = images.detach().cpu().float().expand(-1, 3, -1, -1)
+    photos = as_photos(images.detach().cpu().float())
     large = photos.repeat_interleave(factor, 2).repeat_interleave(factor, 3).clone()
     ids = segments.cpu().repeat_interleave(factor, 1).repeat_interleave(factor, 2).numpy()
     borders: Callable[..., NDArray[np.bool_]] = find_boundaries

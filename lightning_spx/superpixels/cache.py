@@ -56,8 +56,10 @@ class Cached(Segmenter):
     def __post_init__(self) -> None:
         """Check the settings."""
         check_at_least("max_bytes", self.max_bytes, minimum=1)
-        if not is_dataclass(self.segmenter):
+        if not is_dataclass(type(self.segmenter)):
             raise TypeError(f"Expected `segmenter` to be a dataclass, got {type(self.segmenter).__name__}.")
+        # it takes what its segmenter takes; as a frozen dataclass sets a value of its own
+        object.__setattr__(self, "channels", self.segmenter.channels)
 
     @property
     def folder(self) -> Path:
@@ -69,16 +71,16 @@ class Cached(Segmenter):
         """Return the segments of each image, read from the folder if they are known.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], with the segmenter's number of channels.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1] or the segmenter breaks its contract.
+            ValueError: If `images` do not have that shape or leave [0, 1], or the segmenter breaks its contract.
         """
-        check_images(images)
+        check_images(images, self.channels)
         folder = self.folder
         # one image at a time, so that it stays in the processor's cache while it is rounded and hashed
         paths = [folder / f"{image_key(image)}{SUFFIX}" for image in images.cpu()]
@@ -92,9 +94,10 @@ class Cached(Segmenter):
         segments are computed again.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1], not augmented.
+            images: `(N, C, H, W)` in [0, 1], with the segmenter's number of channels, not augmented.
             data: A text with everything that decides what an image shows: the data set's fingerprint and name, whether
-                it is the test part, how images are cropped, what their background is. The size may be left out.
+                it is the test part, how images are cropped, what their background is, how bands became colors. The size
+                and the number of channels may be left out.
             index: `(N,)` integers, the images' places in the data set.
 
         Returns:
@@ -114,10 +117,13 @@ class Cached(Segmenter):
         """
         if not images.is_floating_point():
             raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
+        if images.ndim != 4:
+            raise ValueError(f"Expected `images` to have shape (N, C, H, W), got {tuple(images.shape)}.")
         if index.shape != images.shape[:1]:
             raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
-        height, width = images.shape[-2:]
-        folder = self.folder / f"{_digest(data)}_{height}x{width}"
+        channels, height, width = images.shape[1:]
+        identity = data if channels == 3 else f"{data}, {channels} channels"
+        folder = self.folder / f"{_digest(identity)}_{height}x{width}"
         paths = [folder / f"{number}{SUFFIX}" for number in index.tolist()]
         return self._found(images, paths, image_checksums(images))
 

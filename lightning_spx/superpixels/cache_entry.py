@@ -21,7 +21,7 @@ def image_checksums(images: Tensor) -> list[int]:
     """Return a checksum for each image: too short to identify it, long enough to notice another image.
 
     Args:
-        images: `(N, 3, H, W)` in [0, 1].
+        images: `(N, C, H, W)` in [0, 1].
 
     Example:
         >>> image_checksums(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1))

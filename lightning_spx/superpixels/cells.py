@@ -1,6 +1,7 @@
 """The local k-means of SLIC on tensors: every pixel compares the centers of the 3x3 cells around it."""
 
 import math
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -32,7 +33,7 @@ class CellGrid(NamedTuple):
         return cls(rows, columns)
 
 
-def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
+def nearest_cells(colors: Tensor, grid: CellGrid, weight: float, max_num_iter: int) -> Tensor:
     """Assign each pixel to the nearest center in color and place among the 3x3 cells around it.
 
     The first iteration is the grid itself; each further one moves the centers to the means of their pixels and assigns
@@ -43,7 +44,7 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
     only on the shapes of the arguments.
 
     Args:
-        lab: `(N, 3, H, W)` int32, colors.
+        colors: `(N, C, H, W)` int32.
         grid: The cells.
         weight: Factor of the squared distance in pixels against the squared distance in color.
         max_num_iter: Number of iterations.
@@ -52,29 +53,29 @@ def nearest_cells(lab: Tensor, grid: CellGrid, weight: float, max_num_iter: int)
         `(N, H, W)` int64, the number of the pixel's cell in row-major order. Cells need not be connected.
 
     Example:
-        >>> lab = torch.tensor([0, 0, 0, 9, 9, 9, 9, 9]).view(1, 1, 1, 8).repeat(1, 3, 1, 1).int()
-        >>> nearest_cells(lab, CellGrid(1, 2), weight=0.1, max_num_iter=1)
+        >>> colors = torch.tensor([0, 0, 0, 9, 9, 9, 9, 9]).view(1, 1, 1, 8).repeat(1, 3, 1, 1).int()
+        >>> nearest_cells(colors, CellGrid(1, 2), weight=0.1, max_num_iter=1)
         tensor([[[0, 0, 0, 0, 1, 1, 1, 1]]])
-        >>> nearest_cells(lab, CellGrid(1, 2), weight=0.1, max_num_iter=2)
+        >>> nearest_cells(colors, CellGrid(1, 2), weight=0.1, max_num_iter=2)
         tensor([[[0, 0, 0, 1, 1, 1, 1, 1]]])
     """
-    height, width = lab.shape[-2:]
-    y, inside_y, cell_y, offset_y = _blocks(height, grid.rows, lab.device)
-    x, inside_x, cell_x, offset_x = _blocks(width, grid.columns, lab.device)
+    (height, width), device = colors.shape[-2:], colors.device
+    y, inside_y, cell_y, offset_y = _blocks(height, grid.rows, device)
+    x, inside_x, cell_x, offset_x = _blocks(width, grid.columns, device)
     # one block of pixels for each cell, so that a cell's values are broadcast instead of looked up
-    color = lab[:, :, y[:, None, :, None], x[None, :, None, :]].float()
+    color = colors[:, :, y[:, None, :, None], x[None, :, None, :]].float()
     place_y, place_x = y.float()[:, None, :, None], x.float()[None, :, None, :]
     inside = inside_y[:, None, :, None] & inside_x[None, :, None, :]
     # the values whose mean is a center, and the number of pixels; cells smaller than the largest are padded with zeros
     moments = torch.stack([*color.unbind(1), *(p.expand_as(color[:, 0]) for p in (place_y, place_x))], dim=-1)
     moments = torch.cat([moments, torch.ones_like(moments[..., :1])], dim=-1).double() * inside[..., None]
     moments = moments.flatten(3, 4)
-    neighbor = torch.arange(9, device=lab.device)
+    neighbor = torch.arange(9, device=device)
     nearest = torch.full_like(color[:, 0], 4, dtype=torch.int64)
-    center = centers(moments.sum(3), torch.zeros(1, device=lab.device))
+    center = centers(moments.sum(3), torch.zeros(1, device=device))
     for _ in range(max_num_iter - 1):
         found = _nearest(color, place_y, place_x, center, weight)
-        if lab.device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(found, nearest):
+        if device.type == "cpu" and not torch.compiler.is_compiling() and torch.equal(found, nearest):
             break
         nearest = found
         chosen = (nearest.flatten(3)[:, :, :, None, :] == neighbor[:, None]).double()
@@ -93,7 +94,7 @@ def _blocks(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tens
 
 
 def _nearest(color: Tensor, y: Tensor, x: Tensor, center: Tensor, weight: float) -> Tensor:
-    """Return the number of the nearest of nine centers, (N, rows, columns, h, w); `center` is (N, rows, columns, 5)."""
+    """Return which of nine centers (N, rows, columns, C + 2) is the nearest to each pixel, (N, rows, columns, h, w)."""
     rows, columns = center.shape[1:3]
     # there is no center beyond the border: infinitely far
     around = pad(center.movedim(-1, 1), (1, 1, 1, 1), value=torch.inf)[..., None, None]
@@ -102,10 +103,10 @@ def _nearest(color: Tensor, y: Tensor, x: Tensor, center: Tensor, weight: float)
     for number in range(9):
         down, right = divmod(number, 3)
         candidate = around[:, :, down : down + rows, right : right + columns]
-        light, green_red, blue_yellow = (color - candidate[:, :3]).square().unbind(1)
-        # separate products and sums, so that every device and the compiled version round alike
-        place = (y - candidate[:, 3]).square() * weight + (x - candidate[:, 4]).square() * weight
-        distance = light + green_red + blue_yellow + place
+        # separate products and sums in a fixed order, so that every device and the compiled version round alike
+        apart = reduce(torch.add, (color - candidate[:, :-2]).square().unbind(1))
+        place = (y - candidate[:, -2]).square() * weight + (x - candidate[:, -1]).square() * weight
+        distance = apart + place
         nearest = torch.where(distance < best, number, nearest)
         # not `minimum`: it would return the NaN that an underflowing weight gives
         best = torch.where(distance < best, distance, best)
@@ -113,7 +114,7 @@ def _nearest(color: Tensor, y: Tensor, x: Tensor, center: Tensor, weight: float)
 
 
 def _gathered(sums: Tensor) -> Tensor:
-    """Add up the sums that each cell's neighbors hold for it, (N, rows, columns, 9, 6) to (N, rows, columns, 6)."""
+    """Add up what each cell's neighbors hold for it, (N, rows, columns, 9, C + 3) to (N, rows, columns, C + 3)."""
     rows, columns = sums.shape[1:3]
     total = sums.new_zeros(len(sums), rows + 2, columns + 2, sums.shape[-1])
     for number in range(9):
@@ -126,16 +127,17 @@ def centers(sums: Tensor, before: Tensor) -> Tensor:
     """Return the means of color and place; a center without pixels stays where it was.
 
     Args:
-        sums: `(..., 6)` float64, whole numbers: the five sums, then the number of pixels.
-        before: `(..., 5)` float32, the previous centers.
+        sums: `(..., C + 3)` float64, whole numbers: the sums of the `C` channels, of rows and of columns, then the
+            number of pixels.
+        before: `(..., C + 2)` float32, the previous centers.
 
     Returns:
-        `(..., 5)` float32.
+        `(..., C + 2)` float32.
 
     Example:
         >>> centers(torch.tensor([[2.0, 4, 6, 8, 10, 2], [0, 0, 0, 0, 0, 0]]), torch.full((2, 5), 9.0))
         tensor([[1., 2., 3., 4., 5.],
                 [9., 9., 9., 9., 9.]])
     """
-    count = sums[..., 5:]
-    return torch.where(count > 0, (sums[..., :5] / count).float(), before)
+    count = sums[..., -1:]
+    return torch.where(count > 0, (sums[..., :-1] / count).float(), before)

@@ -15,20 +15,20 @@ def eight_bit(images: Tensor) -> Tensor:
     """Round images in [0, 1] to the 256 levels of an image file.
 
     Args:
-        images: `(N, 3, H, W)`, RGB in [0, 1].
+        images: `(N, C, H, W)` in [0, 1].
 
     Returns:
-        `(N, 3, H, W)` uint8 on the images' device.
+        `(N, C, H, W)` uint8 on the images' device.
 
     Raises:
         TypeError: If `images` is not floating point.
-        ValueError: If `images` are not RGB in [0, 1].
+        ValueError: If `images` do not have that shape or leave [0, 1].
 
     Example:
         >>> eight_bit(torch.tensor([0.0, 0.1, 1.0]).view(1, 3, 1, 1)).flatten()
         tensor([  0,  26, 255], dtype=torch.uint8)
     """
-    check_images(images)
+    check_images(images, channels=None)
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
@@ -38,14 +38,14 @@ def image_key(image: Tensor) -> str:
     The name identifies the image as a segmenter sees it, that is, after resizing and cropping.
 
     Args:
-        image: `(3, H, W)`, RGB in [0, 1].
+        image: `(C, H, W)` in [0, 1].
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
         TypeError: If `image` is not floating point.
-        ValueError: If `image` is not RGB in [0, 1].
+        ValueError: If `image` does not have that shape or leaves [0, 1].
 
     Example:
         >>> image_key(torch.zeros(3, 2, 2))[:8]

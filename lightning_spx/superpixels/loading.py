@@ -11,7 +11,7 @@ from lightning_spx.superpixels.segmenter import Segmenter
 
 
 class ImageItems(Protocol):
-    """A data set whose items are dicts with `image` `(3, H, W)` in [0, 1] and, for cached segments, `index`."""
+    """A data set whose items are dicts with `image` `(C, H, W)` in [0, 1] and, for cached segments, `index`."""
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -24,7 +24,7 @@ class WithSegments(Dataset[dict[str, Tensor]]):
     """Adds `segments` `(H, W)` int64 to the items of a data set.
 
     Args:
-        dataset: Its items are dicts with `image` `(3, H, W)` in [0, 1] and, if `data` is given, `index`.
+        dataset: Its items are dicts with `image` `(C, H, W)` in [0, 1] and, if `data` is given, `index`.
         segmenter: Segments one image at a time.
         data: As in `Cached.of_index`: identifies unaugmented images by their place in the data set. None identifies
             them by their pixels.

@@ -11,29 +11,32 @@ from torch import Tensor
 from lightning_spx.superpixels.segmenter import check_images
 
 
-def segment_each(images: Tensor, segment: Callable[[NDArray[np.float32]], NDArray[np.integer]]) -> Tensor:
+def segment_each(
+    images: Tensor, segment: Callable[[NDArray[np.float32]], NDArray[np.integer]], channels: int | None = 3
+) -> Tensor:
     """Segment each image of a batch with a function for one image.
 
     The images are spread over `torch.get_num_threads()` threads (one in a DataLoader's worker).
 
     Args:
-        images: `(N, 3, H, W)`, RGB in [0, 1].
-        segment: Maps an `(H, W, 3)` float32 image to an `(H, W)` label map with any integer ids. It must be safe to
+        images: `(N, C, H, W)` in [0, 1], by default RGB.
+        segment: Maps an `(H, W, C)` float32 image to an `(H, W)` label map with any integer ids. It must be safe to
             run in several threads.
+        channels: The number `C` that the images must have; None takes any number.
 
     Returns:
         `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
     Raises:
         TypeError: If `images` is not floating point.
-        ValueError: If `images` are not RGB in [0, 1].
+        ValueError: If `images` do not have that shape or leave [0, 1].
 
     Example:
         >>> images = torch.tensor([[0.9, 0.1]]).expand(1, 3, 1, 2)
         >>> segment_each(images, lambda image: (10 * image[..., 0]).astype(int))
         tensor([[[1, 0]]])
     """
-    check_images(images)
+    check_images(images, channels)
     batch = images.detach().float().clamp(0, 1).movedim(1, -1).contiguous().cpu().numpy()
     labels = np.empty(batch.shape[:-1], dtype=np.int64)
 

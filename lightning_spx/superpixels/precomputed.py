@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ class Precomputed(Segmenter):
     The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (gray or
     palette, rotated as its EXIF data says), searched in this order. It holds an `(H, W)` map of any integer ids, which
     are renumbered without gaps. The key identifies the image as it reaches the segmenter, after resizing and cropping,
-    so make the maps from the batches of the data module and store them with `write`.
+    so make the maps from the batches of the data module and store them with `write`. A gray image has the key of the
+    RGB image that repeats its channel.
 
     Args:
         root: Folder of the files.
@@ -39,23 +41,25 @@ class Precomputed(Segmenter):
                  [0, 2]]])
     """
 
+    channels: ClassVar[int | None] = None
+
     root: str | Path
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image from its file.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], of any number of channels.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1], or a file holds no label map of the image's size.
+            ValueError: If `images` leave [0, 1], or a file holds no label map of the image's size.
             FileNotFoundError: If an image has no file.
         """
-        check_images(images)
+        check_images(images, self.channels)
         num_images, _, height, width = images.shape
         segments = torch.empty(num_images, height, width, dtype=torch.int64)
         for position, image in enumerate(images):
@@ -68,7 +72,7 @@ class Precomputed(Segmenter):
         """Store label maps where `__call__` finds them.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], of any number of channels.
             label_maps: `(N, H, W)` integers, any ids.
 
         Returns:
@@ -76,9 +80,9 @@ class Precomputed(Segmenter):
 
         Raises:
             TypeError: If `images` is not floating point or `label_maps` does not hold integers.
-            ValueError: If `images` are not RGB in [0, 1] or the shapes do not fit.
+            ValueError: If `images` leave [0, 1] or the shapes do not fit.
         """
-        check_images(images)
+        check_images(images, self.channels)
         if not isinstance(label_maps, Tensor) or label_maps.is_floating_point() or label_maps.is_complex():
             kind = label_maps.dtype if isinstance(label_maps, Tensor) else type(label_maps).__name__
             raise TypeError(f"Expected `label_maps` to be a tensor of integers, got {kind}.")
@@ -87,15 +91,18 @@ class Precomputed(Segmenter):
                 f"Expected `label_maps` to have the (N, H, W) of `images`, "
                 f"got {tuple(label_maps.shape)} for {tuple(images.shape)}."
             )
-        paths = [Path(self.root) / f"{image_key(image)}{SUFFIXES[0]}" for image in images]
+        paths = [self._stem(image).with_suffix(SUFFIXES[0]) for image in images]
         for path, labels in zip(paths, label_maps.cpu().numpy(), strict=True):
             content = io.BytesIO()
             np.savez_compressed(content, labels=without_gaps(labels).astype(np.int32))
             write_whole(path, content.getvalue())
         return paths
 
+    def _stem(self, image: Tensor) -> Path:
+        return Path(self.root) / image_key(image.expand(3, -1, -1) if len(image) == 1 else image)
+
     def _find(self, image: Tensor) -> Path:
-        stem = Path(self.root) / image_key(image)
+        stem = self._stem(image)
         for suffix in SUFFIXES:
             path = stem.with_suffix(suffix)
             if path.is_file():

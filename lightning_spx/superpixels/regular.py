@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ class Grid(Segmenter):
                  [1, 1, 2, 2]]])
     """
 
+    channels: ClassVar[int | None] = None
+
     n_segments: int = 100
 
     def __post_init__(self) -> None:
@@ -40,16 +43,16 @@ class Grid(Segmenter):
         """Return the grid, once for each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], of any number of channels.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1].
+            ValueError: If `images` do not have that shape or leave [0, 1].
         """
-        check_images(images)
+        check_images(images, self.channels)
         num_images, _, height, width = images.shape
         cells = grid_cells(height, width, min(self.n_segments, height * width))
         return cells.to(images.device).repeat(num_images, 1, 1)
@@ -71,6 +74,8 @@ class Voronoi(Segmenter):
         tensor([0, 1, 2, 3, 4, 5, 6])
     """
 
+    channels: ClassVar[int | None] = None
+
     n_segments: int = 100
     seed: int = 0
 
@@ -83,16 +88,16 @@ class Voronoi(Segmenter):
         """Return the cells, once for each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], of any number of channels.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1].
+            ValueError: If `images` do not have that shape or leave [0, 1].
         """
-        check_images(images)
+        check_images(images, self.channels)
         num_images, _, height, width = images.shape
         cells = voronoi_cells(height, width, min(self.n_segments, height * width), seed=(self.seed,))
         return cells.to(images.device).repeat(num_images, 1, 1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from torch import Tensor
 
 from lightning_spx.superpixels.per_image import segment_each
-from lightning_spx.superpixels.segmenter import Segmenter
+from lightning_spx.superpixels.segmenter import Segmenter, check_images
 from lightning_spx.superpixels.setting import check_at_least, check_positive
 
 
@@ -185,6 +186,10 @@ class ScikitSlic(Segmenter):
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012, with the
     settings and meanings of `skimage.segmentation.slic`. Segments are 4-connected.
 
+    Any number of channels will do, and they mean what they do for `Slic`: three are RGB and compared in CIELAB, a gray
+    one has the segments of the RGB image that repeats it, and two or more than three are compared by their Euclidean
+    distance, each from 0 to 100. scikit-image compares them from 0 to 1, so it gets a hundredth of the `compactness`.
+
     Args:
         n_segments: Number of segments requested; the result has about as many, rarely exactly.
         compactness: Weight of place against color: larger gives squarer segments.
@@ -205,6 +210,8 @@ class ScikitSlic(Segmenter):
                  [0, 0, 0, 1, 1, 1]]])
     """
 
+    channels: ClassVar[int | None] = None
+
     n_segments: int = 100
     compactness: float = 10.0
     sigma: float = 0.0
@@ -223,23 +230,28 @@ class ScikitSlic(Segmenter):
         """Return the SLIC segments of each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1], of any number of channels.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1].
+            ValueError: If `images` do not have that shape or leave [0, 1].
         """
+        check_images(images, self.channels)
+        if images.shape[1] == 1:
+            images = images.expand(-1, 3, -1, -1)
+        is_rgb = images.shape[1] == 3
         segment = partial(
             slic,
             n_segments=self.n_segments,
-            compactness=self.compactness,
+            compactness=self.compactness if is_rgb else self.compactness / 100,
             sigma=self.sigma,
             max_num_iter=self.max_num_iter,
             min_size_factor=self.min_size_factor,
             start_label=0,
+            convert2lab=is_rgb,
             channel_axis=-1,
         )
-        return segment_each(images, segment)
+        return segment_each(images, segment, self.channels)

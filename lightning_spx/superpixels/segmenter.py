@@ -1,6 +1,7 @@
 """Defines what a segmenter is, and checks its input and output."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,8 +16,13 @@ class Segmenter(ABC):
     Settings are arguments of the constructor. A subclass makes two promises: an image gets the same segments in every
     call, and the same alone as in any batch.
 
+    Attributes:
+        channels: Number of channels that an image must have; None takes any number.
+
     Example:
         >>> class Halves(Segmenter):
+        ...     channels = None
+        ...
         ...     def __call__(self, images: Tensor) -> Tensor:
         ...         n, _, height, width = images.shape
         ...         return (torch.arange(width) >= width // 2).long().expand(n, height, width)
@@ -24,23 +30,26 @@ class Segmenter(ABC):
         tensor([[[0, 0, 1, 1]]])
     """
 
+    channels: ClassVar[int | None] = 3
+
     @abstractmethod
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1].
+            images: `(N, C, H, W)` in [0, 1]; `C` is `channels`, by default three for RGB.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
         """
 
 
-def check_images(images: Tensor) -> None:
-    """Refuse anything but a batch of RGB images in [0, 1]; an empty batch passes.
+def check_images(images: Tensor, channels: int | None = 3) -> None:
+    """Refuse anything but a batch of images in [0, 1], by default RGB; an empty batch passes.
 
     Args:
-        images: `(N, 3, H, W)` floating point.
+        images: `(N, C, H, W)` floating point.
+        channels: The number `C` that the images must have; None takes any number from 1 on.
 
     Raises:
         TypeError: If `images` is not floating point.
@@ -51,21 +60,30 @@ def check_images(images: Tensor) -> None:
         >>> check_images(torch.randn(2, 1, 8, 8))
         Traceback (most recent call last):
         ValueError: Expected `images` to have shape (N, 3, H, W), got (2, 1, 8, 8). Repeat a gray channel three times.
+        >>> check_images(torch.rand(2, 10, 8, 8), channels=None)
     """
     if not images.is_floating_point():
         raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
-    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
-        advice = " Repeat a gray channel three times." if images.ndim == 4 and images.shape[1] == 1 else ""
-        raise ValueError(f"Expected `images` to have shape (N, 3, H, W), got {tuple(images.shape)}.{advice}")
+    if images.ndim != 4 or 0 in images.shape[1:] or channels not in (None, images.shape[1]):
+        wanted = "C" if channels is None else channels
+        advice = _how_to_get_rgb(images.shape[1]) if images.ndim == 4 and channels == 3 else ""
+        raise ValueError(f"Expected `images` to have shape (N, {wanted}, H, W), got {tuple(images.shape)}.{advice}")
     if len(images) == 0:
         return
     low, high = (value.item() for value in images.detach().aminmax())
     # Written this way round because a NaN, which fails every comparison, must be refused too
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ValueError(
-            f"Expected `images` to be RGB in [0, 1], got values from {low:.4g} to {high:.4g}. "
+            f"Expected `images` to be {'RGB ' if images.shape[1] == 3 else ''}in [0, 1], "
+            f"got values from {low:.4g} to {high:.4g}. "
             "Normalization by mean and standard deviation belongs inside the model, as its first layer."
         )
+
+
+def _how_to_get_rgb(channels: int) -> str:
+    if channels == 1:
+        return " Repeat a gray channel three times."
+    return "" if channels in (0, 3) else " Give three of the channels, such as images[:, [2, 1, 0]]."
 
 
 def check_segments(segments: Tensor) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from lightning_spx.superpixels.image_key import eight_bit
 from lightning_spx.superpixels.segmenter import Segmenter
 from lightning_spx.superpixels.setting import check_at_least, check_positive
 
-# a pixel takes about 250 bytes while it is processed; on a CPU one image at a time stays in the cache
+# a pixel of three channels takes about 250 bytes while it is processed; on a CPU one image at a time stays in the cache
 PIXELS_AT_ONCE = 2**22
+# levels of an 8-bit channel for each of the hundred units in which channels are compared, as lightness is
+LEVELS_PER_UNIT = 2.55
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,15 @@ class Slic(Segmenter):
     the centers of the 3x3 grid cells around it, instead of each center searching a window, and a fragment joins its
     largest neighbor instead of the previous one. The image is rounded to 8 bits first.
 
+    Any number of channels will do. Three are RGB and compared in CIELAB; a gray one has the segments of the RGB image
+    that repeats it. Two, or more than three, are compared as they are, by their Euclidean distance, each from 0 to 100
+    as the lightness of CIELAB is: what `skimage.segmentation.slic(convert2lab=False)` does with a hundredth of the
+    `compactness`. More channels differ by more, so a larger `compactness` suits them.
+
     It runs on the images' device for all images at once: on a GPU with kernels if `triton` is installed (it comes with
     torch on Linux), on a CPU compiled if the optional package `numba` is installed (`pip install lightning_spx[fast]`),
-    and otherwise with tensor operations. All three ways give the same segments.
+    and otherwise with tensor operations. All three ways give the same segments. Two, or more than three channels always
+    use tensor operations.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
     cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.
@@ -61,6 +70,8 @@ class Slic(Segmenter):
                  [0, 0, 0, 0, 1, 1, 1, 1]]])
     """
 
+    channels: ClassVar[int | None] = None
+
     n_segments: int = 100
     compactness: float = 10.0
     sigma: float = 0.0
@@ -79,25 +90,26 @@ class Slic(Segmenter):
         """Return the SLIC segments of each image.
 
         Args:
-            images: `(N, 3, H, W)`, RGB in [0, 1], of any floating point type.
+            images: `(N, C, H, W)` in [0, 1], of any number of channels and any floating point type.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
 
         Raises:
             TypeError: If `images` is not floating point.
-            ValueError: If `images` are not RGB in [0, 1].
+            ValueError: If `images` do not have that shape or leave [0, 1].
         """
         pixels = eight_bit(images)
         if not len(pixels):
             return torch.zeros_like(pixels[:, 0], dtype=torch.int64)
         if self.sigma > 0:
             pixels = (_smoothed(images, self.sigma) * 255).round().to(torch.uint8)
-        on_cpu = images.device.type == "cpu"
-        compiled = _compiled() if on_cpu else None
+        pixels = _gray_as_rgb(pixels)
+        on_cpu, is_rgb = images.device.type == "cpu", pixels.shape[1] == 3
+        compiled = _compiled() if on_cpu and is_rgb else None
         if compiled is None:
-            parts = torch.split(pixels, 1 if on_cpu else max(1, PIXELS_AT_ONCE // images[0, 0].numel()))
-            kernels = _kernels() if images.device.type == "cuda" else None
+            parts = torch.split(pixels, 1 if on_cpu else max(1, 3 * PIXELS_AT_ONCE // pixels[0].numel()))
+            kernels = _kernels() if images.device.type == "cuda" and is_rgb else None
             return self._by_kernels(kernels, parts) if kernels else torch.cat([self.segment(part) for part in parts])
         grid, weight, min_size = self._scaled(*images.shape[-2:])
         one = partial(
@@ -118,13 +130,17 @@ class Slic(Segmenter):
         It also works inside `torch.compile`, with fixed shapes.
 
         Args:
-            pixels: `(N, 3, H, W)` uint8, RGB; already smoothed.
+            pixels: `(N, C, H, W)` uint8; already smoothed.
 
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
         """
-        grid, weight, min_size = self._scaled(*pixels.shape[-2:])
-        return connected(nearest_cells(cielab(pixels), grid, weight, self.max_num_iter), min_size)
+        pixels = _gray_as_rgb(pixels)
+        channels, height, width = pixels.shape[1:]
+        is_rgb = channels == 3
+        grid, weight, min_size = self._scaled(height, width, STEPS if is_rgb else LEVELS_PER_UNIT)
+        colors = cielab(pixels) if is_rgb else pixels.int()
+        return connected(nearest_cells(colors, grid, weight, self.max_num_iter), min_size)
 
     def _by_kernels(self, kernels: Callable[..., Tensor], parts: Sequence[Tensor]) -> Tensor:
         scaled = self._scaled(*parts[0].shape[-2:])
@@ -135,13 +151,20 @@ class Slic(Segmenter):
             warnings.warn(f"Slic runs without its kernels, and slower. {error}", stacklevel=3)
         return torch.cat([self.segment(part) for part in parts])
 
-    def _scaled(self, height: int, width: int) -> tuple[CellGrid, float, int]:
-        """Return the cells, the weight of a squared pixel in CIELAB steps, and the size below which fragments join."""
+    def _scaled(self, height: int, width: int, steps: float = STEPS) -> tuple[CellGrid, float, int]:
+        """Return the cells, the weight of a squared pixel, and the size below which fragments join.
+
+        Colors are whole numbers, and `steps` of them make a unit of color.
+        """
         grid = CellGrid.over(height, width, self.n_segments)
         side = max(height / grid.rows, width / grid.columns)
         min_size = int(self.min_size_factor * height * width / (grid.rows * grid.columns))
         # in single precision, in which all versions multiply
-        return grid, float(np.float32((self.compactness * STEPS / side) ** 2)), min_size
+        return grid, float(np.float32((self.compactness * steps / side) ** 2)), min_size
+
+
+def _gray_as_rgb(pixels: Tensor) -> Tensor:
+    return pixels.expand(-1, 3, -1, -1) if pixels.shape[1] == 1 else pixels
 
 
 def _smoothed(images: Tensor, sigma: float) -> Tensor:

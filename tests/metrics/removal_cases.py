@@ -12,10 +12,10 @@ PIXELS = HEIGHT * WIDTH
 class TinyNet(nn.Module):
     """A linear layer over all values behind a dropout that only evaluation mode switches off."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3) -> None:
         super().__init__()
         self.dropout = nn.Dropout(0.5)
-        weight = torch.randn(3, 3 * HEIGHT * WIDTH, generator=torch.Generator().manual_seed(3))
+        weight = torch.randn(3, channels * HEIGHT * WIDTH, generator=torch.Generator().manual_seed(3))
         self.weight = nn.Parameter(weight)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -23,10 +23,10 @@ class TinyNet(nn.Module):
         return dropped @ self.weight.T
 
 
-def draw(number: int = 7, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+def draw(number: int = 7, seed: int = 0, channels: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     """Images, targets and maps."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.rand(number, 3, HEIGHT, WIDTH, generator=generator)
+    images = torch.rand(number, channels, HEIGHT, WIDTH, generator=generator)
     target = torch.randint(0, 3, (number,), generator=generator)
     return images, target, torch.rand(number, HEIGHT, WIDTH, generator=generator)
 

@@ -21,6 +21,18 @@ def test_a_gray_photo_is_shown_gray() -> None:
     assert np.array_equal(picture_of(photo), picture_of(photo.expand(3, -1, -1)))
 
 
+@pytest.mark.parametrize("channels", [2, 10])
+def test_other_channels_are_shown_as_their_mean_in_gray(channels: int) -> None:
+    images = torch.rand(2, channels, 5, 6, generator=torch.Generator().manual_seed(0))
+    gray = images.double().mean(1)
+    for image, mean in zip(images, gray, strict=True):
+        assert np.array_equal(picture_of(image), (mean.numpy() * 255).round().astype(np.uint8)[..., None].repeat(3, 2))
+    ids = torch.zeros(2, 5, 6, dtype=torch.int64)
+    outlined = outline_segments(images, ids)
+    torch.testing.assert_close(outlined[:, :, ::21, ::21][:, :, :5, :6], gray[:, None].float().expand(-1, 3, -1, -1))
+    assert np.array_equal(map_grid({"image": images}), map_grid({"image": gray[:, None]}))
+
+
 def test_a_map_is_shown_in_inferno_from_0_to_1() -> None:
     values = torch.linspace(0, 1, 256).view(16, 16)
     expected = (mpl.colormaps["inferno"](values.numpy())[..., :3] * 255).round()

@@ -12,8 +12,8 @@ Place = tuple[int, int]
 def slow_cells(
     lab: NDArray[np.float64], n_segments: int, compactness: float, max_num_iter: int
 ) -> tuple[NDArray[np.int64], int]:
-    """K-means where a pixel looks at the cells around the one it starts in; `lab` is (H, W, 3)."""
-    height, width, _ = lab.shape
+    """K-means where a pixel looks at the cells around the one it starts in; `lab` is (H, W, C)."""
+    height, width, channels = lab.shape
     side = math.sqrt(height * width / n_segments)
     rows, columns = max(1, round(height / side)), max(1, round(width / side))
     home = {(y, x): (y * rows // height, x * columns // width) for y, x in np.ndindex(height, width)}
@@ -25,7 +25,7 @@ def slow_cells(
             for place, (row, column) in home.items():
                 around = [(row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
                 values = np.array([*lab[place], *place])
-                weights = np.array([1, 1, 1, place_weight, place_weight])
+                weights = np.array([*[1] * channels, place_weight, place_weight])
                 distances = {cell: weights @ (values - center[cell]) ** 2 for cell in around if cell in center}
                 member[place] = min(distances, key=lambda cell: distances[cell])
         for cell in set(member.values()):
@@ -82,6 +82,6 @@ def slow_connected(labels: NDArray[np.int64], min_size: int) -> NDArray[np.int64
 def slow_slic(
     lab: NDArray[np.float64], n_segments: int, compactness: float, max_num_iter: int, min_size_factor: float
 ) -> NDArray[np.int64]:
-    """SLIC of one (H, W, 3) image in CIELAB."""
+    """SLIC of one (H, W, C) image, such as one in CIELAB."""
     labels, cells = slow_cells(lab, n_segments, compactness, max_num_iter)
     return slow_connected(labels, int(min_size_factor * labels.size / cells))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.colors import ToRgb, as_rgb, check_channels
 from lightning_spx.reporting.rows import BEFORE, BLUR, BORROWED, EITHER, GRID, PIXEL, VORONOI, control_name
 from lightning_spx.superpixels import (
     Cached,
@@ -145,25 +146,45 @@ def segment_images(
     device: torch.device,
     source: str = "",
     index: Tensor | None = None,
+    to_rgb: ToRgb | None = None,
 ) -> dict[str, Tensor]:
-    """Segment all images with every segmenter, once.
+    """Segment all images with every segmenter, once: the images themselves, or their colors if it needs RGB.
 
     Args:
         segmenters: segmenters by name; `Cached` ones recognize an image by its place in the `source`.
-        images: (N, 3, H, W).
+        images: (N, C, H, W) in [0, 1].
         batch_size: number of images segmented at a time.
         device: the device on which segmenters compute if they can.
         source: what the images were taken from, as for `Cached.of_index`; empty if that is not known.
         index: (N,) the images' places in the source.
+        to_rgb: what segmenters get that need RGB, see `as_rgb`; by default RGB as it is, and a gray channel repeated.
 
     Returns:
         Segments (N, H, W) by the segmenters' names, on the CPU.
+
+    Raises:
+        ValueError: a segmenter does not take that number of channels, or `to_rgb` gives no colors.
     """
+    check_channels(segmenters, images.shape[1], to_rgb)
+    colors = as_rgb(images, to_rgb) if any(segmenter.channels == 3 for segmenter in segmenters.values()) else images
+    source_of_colors = _source_of_colors(source, images.shape[1], to_rgb)
 
     def segment(segmenter: Segmenter, here: slice) -> Tensor:
-        if isinstance(segmenter, Cached) and source and index is not None:
-            return segmenter.of_index(images[here].to(device), source, index[here]).cpu()
-        return segmenter(images[here].to(device)).cpu()
+        needs_rgb = segmenter.channels == 3
+        given = (colors if needs_rgb else images)[here].to(device)
+        known_from = source_of_colors if needs_rgb else source
+        if isinstance(segmenter, Cached) and known_from and index is not None:
+            return segmenter.of_index(given, known_from, index[here]).cpu()
+        return segmenter(given).cpu()
 
     batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
     return {name: torch.cat([segment(segmenter, here) for here in batches]) for name, segmenter in segmenters.items()}
+
+
+def _source_of_colors(source: str, channels: int, to_rgb: ToRgb | None) -> str:
+    """Say where the colors of images come from; empty, so that pixels decide, where no text can tell."""
+    if not source or callable(to_rgb):
+        return ""
+    if to_rgb is None:
+        return source if channels == 3 else f"{source}, RGB of {channels} channels"
+    return f"{source}, RGB of {channels} channels: {[int(band) for band in to_rgb]}"
