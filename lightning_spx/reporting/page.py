@@ -13,9 +13,10 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
 from lightning_spx.reporting.reasons import counted_images
-from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, select_rows
+from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, over_findings, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, TITLES, method_name, verdict
 
 MISSING = "\N{EN DASH}"
@@ -98,10 +99,18 @@ class _Table:
     title: str
     note: str
     rows: Sequence[_Row]
+    findings: "_Findings | None"
+
+
+@dataclass(frozen=True)
+class _Findings:
+    title: str
+    note: str
+    rows: Sequence[Sequence[_Cell]]
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    of_all = results[results["pair"] == ALL_PAIRS]
+    of_all = over_findings(results[results["pair"] == ALL_PAIRS])
     return list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
 
 
@@ -113,7 +122,17 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     title = f"{TITLES.get(metric, metric)} {setting}".strip()
-    return _Table(f"{metric} {setting}".strip(), title, note, [_row(row) for _, row in rows.iterrows()])
+    rows_of_table = [_row(row) for _, row in rows.iterrows()]
+    return _Table(f"{metric} {setting}".strip(), title, note, rows_of_table, _findings(results, metric, setting))
+
+
+def _findings(results: pd.DataFrame, metric: str, setting: str) -> _Findings | None:
+    """Return the table for each finding, or None for a study of classes."""
+    rows = finding_rows(results, metric, setting)
+    if rows.empty:
+        return None
+    cells = [[_text(row["finding"]), *_row(row).cells] for _, row in rows.iterrows()]
+    return _Findings(finding_title(metric, setting), FINDING_NOTE, cells)
 
 
 def _left_out(rows: pd.DataFrame) -> str:
@@ -139,6 +158,10 @@ def _row(row: pd.Series) -> _Row:
         _Cell(f"{row['num_images']} ({row['num_dropped']})", float(row["num_images"])),
     ]
     return _Row(cells, control, said == "gain")
+
+
+def _text(text: str) -> _Cell:
+    return _Cell(text, text)
 
 
 def _control_name(row: pd.Series) -> str:

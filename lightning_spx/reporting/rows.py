@@ -24,6 +24,59 @@ GRID, VORONOI, BORROWED, BLUR = CONTROL_KINDS = ("grid", "voronoi", "borrowed", 
 AFTER: Final = "after"
 BEFORE: Final = "before"
 EITHER: Final = "either"
+# in the column `setting`, the entry of the rows of a single finding
+FINDING: Final = "finding="
+# what would end an entry or its name, and the sign that stands before what stands for them
+ESCAPES = {"%": "%25", ";": "%3B", "=": "%3D"}
+
+
+def with_finding(setting: str, finding: str) -> str:
+    """Add a finding to a setting; an empty one stands for all findings and adds nothing.
+
+    Example:
+        >>> with_finding("distance=l2", "red wing"), with_finding("", "a;b=c"), with_finding("k=0.1", "")
+        ('distance=l2;finding=red wing', 'finding=a%3Bb%3Dc', 'k=0.1')
+    """
+    if not finding:
+        return setting
+    escaped = "".join(ESCAPES.get(letter, letter) for letter in finding)
+    return ";".join(filter(None, [setting, f"{FINDING}{escaped}"]))
+
+
+def finding_of(setting: str) -> str:
+    """Read the finding from a setting; it is empty in rows over all findings.
+
+    Example:
+        >>> finding_of("distance=l2;finding=a%3Bb%3Dc"), finding_of("distance=l2")
+        ('a;b=c', '')
+    """
+    found = next((entry for entry in setting.split(";") if entry.startswith(FINDING)), "").removeprefix(FINDING)
+    # the sign of the escapes is the last to be put back
+    for letter, escaped in reversed(ESCAPES.items()):
+        found = found.replace(escaped, letter)
+    return found
+
+
+def without_finding(setting: str) -> str:
+    """Leave the finding out of a setting, and return what the rows over all findings have there.
+
+    Example:
+        >>> without_finding("distance=l2;finding=wing"), without_finding("finding=wing")
+        ('distance=l2', '')
+    """
+    return ";".join(entry for entry in setting.split(";") if not entry.startswith(FINDING))
+
+
+def over_findings(results: pd.DataFrame) -> pd.DataFrame:
+    """Leave the rows of single findings out; a study of classes has none.
+
+    Example:
+        >>> over_findings(pd.DataFrame({"setting": ["", "finding=wing"]})).index.tolist()
+        [0]
+    """
+    # pandas reads the empty setting of a file as a missing value
+    settings = results["setting"].astype(object).fillna("")
+    return results[[not finding_of(setting) for setting in settings]]
 
 
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:

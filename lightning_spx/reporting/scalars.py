@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import ALL_PAIRS, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, finding_of, without_controls, without_finding
 
 NUMBERS = ("value", "floor", "excess", "gain")
 
 
 def scalars_of(results: pd.DataFrame, study: str) -> dict[str, float]:
-    """Name the numbers of all rows but the controls by study, metric, method, super-pixels and order.
+    """Name the numbers of all rows but the controls by study, metric, method, super-pixels, order and finding.
 
     Args:
         results: rows of `results.csv`.
@@ -24,8 +24,10 @@ def scalars_of(results: pd.DataFrame, study: str) -> dict[str, float]:
     """
 
     def prefix(row: pd.Series) -> str:
-        setting = f"_{row['setting'].partition('=')[2]}" if row["setting"] else ""
-        return f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
+        common, finding = without_finding(row["setting"]), finding_of(row["setting"])
+        setting = f"_{common.partition('=')[2]}" if common else ""
+        name = f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
+        return f"{name}/{finding}" if finding else name
 
     return numbers_of(results, prefix, NUMBERS)
 

@@ -7,7 +7,9 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.evaluation.maps.readings import check_logits
+from lightning_spx.evaluation.maps.readings import Head, check_logits, predicted
+from lightning_spx.guard import between_zero_and_one
+from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
 
@@ -37,20 +39,69 @@ def predict(
         TypeError: the model returns no floating point tensor.
         ValueError: its output has another shape, or is NaN or infinite; the error then names the images.
     """
+    outputs = _outputs(model, images, batch_size, device, "single_label", numbers)
+    return torch.cat([(each.argmax(1) if each.ndim > 1 else (each > threshold).long()).cpu() for each in outputs])
+
+
+def predict_findings(
+    model: nn.Module,
+    images: Tensor,
+    num_findings: int,
+    batch_size: int,
+    device: torch.device,
+    numbers: Sequence[int] | None = None,
+) -> Tensor:
+    """Predict of every image which findings it has, those with a sigmoid above 0.5, in evaluation mode.
+
+    Args:
+        model: maps images (n, C, H, W) in [0, 1] to logits (n, K), one for each finding.
+        images: (N, C, H, W).
+        num_findings: number of findings, K.
+        batch_size: number of images evaluated at a time.
+        device: the model's device.
+        numbers: the images' numbers in the data set, which the error names; by default 0 to N - 1.
+
+    Returns:
+        (N, K) int64 on the CPU, 1 for a predicted finding.
+
+    Raises:
+        TypeError: the model returns no floating point tensor.
+        ValueError: its output has another shape, is NaN or infinite, or looks like probabilities.
+    """
+    logits = torch.cat([each.cpu() for each in _outputs(model, images, batch_size, device, "multi_label", numbers)])
+    name = network_name(model)
+    if logits.shape[1] != num_findings:
+        raise ValueError(
+            f"Expected {name} to return {num_findings} logits, one for each finding, got {logits.shape[1]}."
+        )
+    if len(logits) >= FEW_IMAGES and bool(between_zero_and_one(logits).all() & (logits.max() - logits.min() >= SPREAD)):
+        raise ValueError(
+            f"Expected {name} to return logits, got values that all lie in [0, 1], as probabilities do: "
+            "give the model without its sigmoid."
+        )
+    return predicted(logits, given=False, head="multi_label")
+
+
+def _outputs(
+    model: nn.Module,
+    images: Tensor,
+    batch_size: int,
+    device: torch.device,
+    head: Head,
+    numbers: Sequence[int] | None,
+) -> Iterator[Tensor]:
+    """Yield the logits of one batch after the other; raise for one that is no logits or not finite."""
     model.eval()
     name = network_name(model)
-    results = []
     for positions in batches(len(images), batch_size):
         with torch.no_grad():
-            logits = check_logits(model(images[positions].to(device)), name, len(positions))
+            logits = check_logits(model(images[positions].to(device)), name, len(positions), head)
         broken = ~logits.isfinite().flatten(1).all(1) if logits.ndim > 1 else ~logits.isfinite()
         if broken.any():
             known = range(len(images)) if numbers is None else numbers
             named = [known[position] for position, bad in zip(positions, broken.tolist(), strict=True) if bad]
             raise ValueError(f"Expected finite outputs of {name}, got NaN or infinity for images {named}.")
-        preds: Tensor = logits.argmax(1) if logits.ndim > 1 else (logits > threshold).long()
-        results.append(preds.cpu())
-    return torch.cat(results)
+        yield logits
 
 
 def explain(
@@ -62,8 +113,9 @@ def explain(
     batch_size: int,
     device: torch.device,
     advance: Callable[[int], object] | None = None,
+    image: Tensor | None = None,
 ) -> Tensor:
-    """Attribute every image's target class to its pixels.
+    """Attribute every image's target class to its pixels, or every item's finding to the pixels of its image.
 
     Args:
         model: the model, as for `predict`.
@@ -73,14 +125,17 @@ def explain(
         batch_size: number of images explained at a time.
         device: the model's device.
         advance: called after each batch with its number of images.
+        image: (I,) positions of the images that targets (I,) belong to, so that an image may have several; None if
+            each image has one target.
 
     Returns:
-        (N, 3, H, W) float32 on the CPU.
+        (N, 3, H, W) float32 on the CPU, or (I, 3, H, W).
     """
     results = []
-    for positions in batches(len(images), batch_size):
+    for positions in batches(len(images) if image is None else len(image), batch_size):
         own = None if target is None else target[positions].to(device)
-        results.append(method.attribute(model, images[positions].to(device), own).cpu())
+        here = images[positions if image is None else image[positions]]
+        results.append(method.attribute(model, here.to(device), own).cpu())
         if advance is not None:
             advance(len(positions))
     return torch.cat(results)

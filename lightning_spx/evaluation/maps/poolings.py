@@ -40,13 +40,13 @@ class Pooling:
     kind: Literal["none", "segments", "blur"]
     segments: Tensor
 
-    def pool(self, attribution: Tensor, order: str, images: slice = EVERY_IMAGE) -> Tensor:
+    def pool(self, attribution: Tensor, order: str, images: slice | Tensor = EVERY_IMAGE) -> Tensor:
         """Pool attributions of M models on n of the study's images.
 
         Args:
             attribution: (M * n, C, H, W), model after model.
             order: `before` pools absolute values; any other order pools signed ones.
-            images: which of the study's images these are.
+            images: which of the study's images these are; as positions (n,), an image may be there several times.
 
         Returns:
             Pooled values (M * n, C, H, W); magnitudes have yet to be taken.
@@ -58,7 +58,7 @@ class Pooling:
         segments = segments.repeat(len(values) // len(segments), 1, 1)
         return blur_like(values, segments) if self.kind == "blur" else segment_pool(values, segments, "mean")
 
-    def constant_on(self, images: slice) -> Tensor | None:
+    def constant_on(self, images: slice | Tensor) -> Tensor | None:
         """Return the segments (n, H, W) on which all pooled maps of the study's `images` are constant, or None."""
         return self.segments[images] if self.kind == "segments" else None
 

@@ -1,22 +1,28 @@
 """Reads a classifier's outputs: are they logits or probabilities, which class is predicted, how probable is it?"""
 
+from typing import Literal
+
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_spx.guard import are_probabilities, between_zero_and_one
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
 
+# a model tells classes apart, says findings each by itself, or has one output
+Head = Literal["single_label", "multi_label", "scalar"]
 
-def check_logits(output: object, name: str, num_images: int) -> Tensor:
+
+def check_logits(output: object, name: str, num_images: int, head: Head = "single_label") -> Tensor:
     """Return a model's output if it has the type and shape of logits.
 
     Args:
         output: what the model returned.
         name: the model's name, for the error.
         num_images: number of images that the model was given.
+        head: what the outputs mean.
 
     Returns:
-        Logits (N, K) with K at least 2, or (N,) for a model with one output.
+        Logits (N, K) with K at least 2, or (N,) for a model with one output; of `multi_label` (N, K), K at least 1.
 
     Raises:
         TypeError: the output is no floating point tensor.
@@ -32,6 +38,13 @@ def check_logits(output: object, name: str, num_images: int) -> Tensor:
     if not isinstance(output, Tensor) or not output.is_floating_point():
         kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
         raise TypeError(f"Expected {name} to return floating point logits, got {kind}.")
+    if head == "multi_label":
+        if output.ndim != 2 or len(output) != num_images or not output.shape[1]:
+            raise ValueError(
+                f"Expected {name} to return logits (N, K), one for each finding, with N = {num_images}, "
+                f"got {tuple(output.shape)}."
+            )
+        return output
     # a single column would always be the highest, whatever the image
     if output.ndim not in (1, 2) or len(output) != num_images or (output.ndim == 2 and output.shape[1] < 2):
         raise ValueError(
@@ -77,32 +90,48 @@ def are_given(outputs: Tensor, name: str) -> bool:
     return True
 
 
-def predicted(outputs: Tensor, given: bool) -> Tensor:
-    """Return the predicted classes, (N,) int64, for outputs (N, K), or (N,) from a network with one output.
+def predicted(outputs: Tensor, given: bool, head: Head = "single_label") -> Tensor:
+    """Return what a model predicts.
+
+    Args:
+        outputs: (N, K), or (N,) from a network with one output.
+        given: whether the outputs are probabilities.
+        head: what the outputs mean.
+
+    Returns:
+        The predicted classes, (N,) int64; of `multi_label` (N, K) int64, 1 for a finding whose sigmoid is above 0.5.
 
     Example:
         >>> import torch
         >>> predicted(torch.tensor([0.25, 0.75]), given=False), predicted(torch.tensor([0.25, 0.75]), given=True)
         (tensor([1, 1]), tensor([0, 1]))
+        >>> predicted(torch.tensor([[0.25, -0.5]]), given=False, head="multi_label")
+        tensor([[1, 0]])
     """
-    return (outputs > (0.5 if given else 0.0)).long() if outputs.ndim == 1 else outputs.argmax(1)
+    if outputs.ndim == 1 or head == "multi_label":
+        return (outputs > (0.5 if given else 0.0)).long()
+    return outputs.argmax(1)
 
 
-def probability_of(outputs: Tensor, target: Tensor, given: bool) -> Tensor:
+def probability_of(outputs: Tensor, target: Tensor, given: bool, head: Head = "single_label") -> Tensor:
     """Return the probabilities (N,) of the target classes.
 
     Args:
         outputs: (N, K), or (N,) from a network with one output, which stands for class 1.
-        target: the target classes, (N,) int64.
+        target: the target classes, (N,) int64; of `multi_label` the numbers of the findings.
         given: whether the outputs are probabilities.
+        head: what the outputs mean.
 
     Example:
         >>> import torch
         >>> probability_of(torch.tensor([0.25, 0.25]), torch.tensor([1, 0]), given=True)
         tensor([0.2500, 0.7500])
+        >>> probability_of(torch.tensor([[0.0, 9.0]]), torch.tensor([0]), given=False, head="multi_label")
+        tensor([0.5000])
     """
     if outputs.ndim == 2:
-        return (outputs if given else outputs.softmax(1)).gather(1, target[:, None])[:, 0]
+        of_all = outputs if given else outputs.sigmoid() if head == "multi_label" else outputs.softmax(1)
+        return of_all.gather(1, target[:, None])[:, 0]
     if given:
         return outputs.where(target == 1, 1 - outputs)
     # sigmoid(-z) is 1 - sigmoid(z) without cancellation

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
 from lightning_spx.data.labelled_images import Sample
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.evaluation.maps.findings import check_labels
 from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import named_when_full
 from lightning_spx.runs.processes import is_writer
@@ -27,11 +29,12 @@ class SampledImages:
         fingerprint: text that differs when the images do.
         sample: returns the sample that has a number of `index`, as a data set does.
         index: (N,) the images' numbers in the test set, or under `folds` in the training pool.
-        label: (N,) the images' labels, or None for photos without labels.
-        num_classes: number of classes; 0 without labels.
+        label: (N,) the images' labels, or (N, K) float labels of findings, 0, 1 or NaN; None for photos without labels.
+        num_classes: number of classes, or of findings; 0 without labels.
         has_mask: whether each image has a mask of its object.
         source: says what the images were taken from, so that segments can be cached by the images' numbers; empty if
             that is not known.
+        findings: names of the K findings; empty if the labels are classes.
     """
 
     name: str
@@ -42,6 +45,7 @@ class SampledImages:
     num_classes: int
     has_mask: bool = False
     source: str = ""
+    findings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -88,11 +92,19 @@ class SampledImages:
 def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledImages:
     """Draw the images to explain, class by class, from the test set, or under `folds` from the training pool.
 
+    Images with findings are drawn by the set of findings that they have.
+
     Raises:
-        ValueError: there are fewer images than `num_images`, or the first one is not in [0, 1].
+        ValueError: there are fewer images than `num_images`, the first one is not in [0, 1], or labels of findings are
+            not 0, 1 or NaN.
     """
     kind, source = ("pool", data.pool()) if data.plan == "folds" else ("test", data.test())
-    index = stratified_draw(source.labels, num_images, seed)
+    findings = tuple(getattr(data, "findings", None) or ())
+    labels = torch.from_numpy(np.asarray(source.labels))
+    if findings:
+        check_labels(labels, findings)
+    strata = finding_sets(labels.numpy(), num_images) if findings else source.labels
+    index = stratified_draw(strata, num_images, seed)
     # the study would refuse all images if the first one has a wrong range, so check it before the study begins
     has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
     fingerprint = data.fingerprint()
@@ -101,11 +113,35 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledIma
         fingerprint=fingerprint,
         sample=source.__getitem__,
         index=torch.from_numpy(index),
-        label=torch.from_numpy(source.labels[index]),
-        num_classes=data.num_classes,
+        label=labels[torch.from_numpy(index)],
+        num_classes=len(findings) or data.num_classes,
         has_mask=has_mask,
         source=f"{type(data).__name__} {fingerprint} {kind}",
+        findings=findings,
     )
+
+
+def finding_sets(labels: NDArray[np.floating], num_images: int) -> NDArray[np.int64]:
+    """Number the sets of findings that images have, so that a draw can follow their frequencies.
+
+    A set of which a draw expects less than one image shares a number with all others that are as rare, because a
+    stratified draw would take the most frequent of them and never the rest. Among them the draw is a plain one.
+
+    Args:
+        labels: (n, K), 1 where an image has a finding.
+        num_images: number of images to draw.
+
+    Returns:
+        (n,) numbers.
+
+    Example:
+        >>> finding_sets(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), num_images=2).tolist()
+        [1, 1, 0, 0]
+    """
+    _, inverse, counts = np.unique(labels == 1, axis=0, return_inverse=True, return_counts=True)
+    rare = num_images * counts < len(labels)
+    numbers = np.where(rare, 0, np.cumsum(~rare))
+    return numbers[inverse.reshape(-1)].astype(np.int64)
 
 
 def sample_photos(photos: Sequence[str], image_size: int, num_images: int, strict: bool) -> SampledImages:

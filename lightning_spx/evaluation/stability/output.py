@@ -20,7 +20,8 @@ from lightning_spx.reporting import (
     stability_table,
     text_table,
 )
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
+from lightning_spx.reporting.rows import PIXEL, over_findings
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
@@ -53,6 +54,9 @@ def report_stability(
         # print only the last stage of a sanity check
         if metric in ("saliency_ssim", "mege", *LOCALIZATION) or setting == FULLY_RANDOMISED:
             printed.append(stability_table(results, metric, setting))
+            of_findings = finding_cells(results, metric, setting)
+            if len(of_findings):
+                printed.append(text_table(of_findings, finding_title(metric, setting), FINDING_NOTE))
     if len(names) > 2:
         printed.append(text_table(pair_cells(results, "saliency_ssim", names), "SSIM of saliency maps, pair by pair"))
     printed += [f"{key}: {share:.1%} of the compared pairs of maps hold a constant map" for key, share in blank.items()]
@@ -62,8 +66,9 @@ def report_stability(
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the metrics of a study with their settings, in the order of the rows."""
-    return list(dict.fromkeys(zip(results["metric"], results["setting"], strict=True)))
+    """Return the metrics of a study with their settings, in the order of the rows over all findings."""
+    rows = over_findings(results)
+    return list(dict.fromkeys(zip(rows["metric"], rows["setting"], strict=True)))
 
 
 def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], names: Sequence[str]) -> dict[str, Figure]:

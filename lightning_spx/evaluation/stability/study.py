@@ -18,17 +18,19 @@ from torch import Tensor, nn
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.maps.attributions import explain, predict
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, segment_images
+from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
+from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
+from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.stability.shard_images import ShardImages
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import Distance
 from lightning_spx.runs.blocks import Block
-from lightning_spx.runs.example_maps import Examples, spread_positions
+from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number
 from lightning_spx.runs.record import RunRecord
@@ -81,23 +83,6 @@ class Round:
     name: str
 
 
-@dataclass(frozen=True)
-class ShardImages:
-    """A shard with its images in memory.
-
-    Args:
-        images: (n, 3, H, W) in [0, 1].
-        mask: (n, H, W) bool, the masks of the images' objects, or None.
-        segments: each segmenter's segments (n, H, W), by its name.
-        poolings: the ways in which maps of these images are pooled.
-    """
-
-    images: Tensor
-    mask: Tensor | None
-    segments: Mapping[str, Tensor]
-    poolings: Sequence[Pooling]
-
-
 @dataclass
 class Study:
     """A study with its images and models.
@@ -109,9 +94,16 @@ class Study:
         shards: the shards of these images.
         rounds: the repeats.
         settings: the study's settings.
-        target: explain the label, each model's prediction, or the one output that each model has.
+        target: explain the label, each model's prediction, or the one output that each model has; of no effect if the
+            images have findings.
         threshold: for models with one output; outputs above it mean class 1, all others class 0.
         localization_setting: entry of the localization rows in the column `setting`.
+        targets: if the images have findings, which of them models explain: those that an image has (`present`), those
+            that a model predicts (`predicted`), or these on every image. Two models are compared on a finding under
+            `predicted` if both predict it.
+
+    Raises:
+        ValueError: targets do not fit the images' findings, or a shard has fewer than two images to explain.
     """
 
     run: RunFolder
@@ -123,7 +115,17 @@ class Study:
     target: Literal["label", "prediction", "output"]
     threshold: float = 0.0
     localization_setting: str = ""
+    targets: Targets = "present"
     _latest: dict[int, ShardImages] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the targets."""
+        if self.drawn.findings:
+            check_items(
+                self.drawn.labels(torch.arange(len(self.drawn))), self.shards, self.drawn.findings, self.targets
+            )
+        elif self.targets != "present":
+            raise ValueError(f"Expected `targets` with data that have findings, got {self.targets} for classes.")
 
     def blocks(self) -> list[Block]:
         """List all blocks, method by method in each repeat."""
@@ -161,45 +163,68 @@ class Study:
         shard: Shard,
         blocks: Sequence[Block],
         networks: Mapping[StudyModel, nn.Module],
-        advance: Callable[[int], object],
+        advance: Callable[[float], object],
     ) -> None:
         here = self._read(shard)
-        settings, positions = self.settings, torch.from_numpy(shard.positions)
-        index, label = self.drawn.index[positions], self.drawn.labels(positions)
-        preds = torch.stack(
-            [
-                predict(
-                    network, here.images, settings.batch_size, settings.device, self.threshold, numbers=index.tolist()
-                )
-                for network in networks.values()
-            ]
-        )
+        known = self._facts(shard, here.images, networks, self.rounds[blocks[0].repeat].held_out)
         self.record.count("predict")
-        of_round = self.rounds[blocks[0].repeat]
-        held_out = None if of_round.held_out is None else of_round.held_out[:, positions]
-        known = ImageFacts(index, label, preds, held_out, shard.permutation)
-        target = [None if self.target == "output" else label if self.target == "label" else own for own in preds]
         models = list(networks)
         for block in blocks:
-            method = settings.methods[block.method]
-            explained = partial(self._attribution, method, models, here.images, target, advance)
+            explained = partial(
+                self._attribution, self.settings.methods[block.method], models, here.images, known, advance
+            )
             self._measure_block(block, here, networks, known, explained)
+
+    def _facts(
+        self, shard: Shard, images: Tensor, networks: Mapping[StudyModel, nn.Module], held_out: Tensor | None
+    ) -> ImageFacts:
+        """Predict a shard's images with every model, and return what is known of them, or of their findings."""
+        positions, findings = torch.from_numpy(shard.positions), self.drawn.findings
+        index, label = self.drawn.index[positions], self.drawn.labels(positions)
+        held_out = None if held_out is None else held_out[:, positions]
+        size, device, numbers = self.settings.batch_size, self.settings.device, index.tolist()
+        if findings:
+            of_models = [
+                predict_findings(network, images, len(findings), size, device, numbers) for network in networks.values()
+            ]
+            items = list_items(label, torch.stack(of_models), findings, self.targets)
+            return ImageFacts.of_items(index, label, torch.stack(of_models), held_out, shard.permutation, items)
+        preds = [predict(network, images, size, device, self.threshold, numbers) for network in networks.values()]
+        return ImageFacts(index, label, torch.stack(preds), held_out, shard.permutation)
 
     def _attribution(
         self,
         method: Attribution,
         models: Sequence[StudyModel],
         images: Tensor,
-        target: Sequence[Tensor | None],
-        advance: Callable[[int], object],
+        known: ImageFacts,
+        advance: Callable[[float], object],
         position: int,
         network: nn.Module,
     ) -> Tensor:
-        """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings."""
-        settings = self.settings
+        """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings.
+
+        If the images have findings, it explains their items, (I, 3, H, W).
+        """
+        settings, items = self.settings, known.items
         own = method if settings.shared_noise else reseed(method, models[position].number)
         size, device = settings.batch_size, settings.device
-        return explain(network, own, images, target[position], batch_size=size, device=device, advance=advance)
+        if items is not None:
+            # progress counts images, because the number of items may follow from predictions
+            share = len(images) / len(items)
+            return explain(
+                network,
+                own,
+                images,
+                items.finding,
+                batch_size=size,
+                device=device,
+                advance=lambda count: advance(count * share),
+                image=items.image,
+            )
+        of_class = known.label if self.target == "label" else known.preds[position]
+        target = None if self.target == "output" else of_class
+        return explain(network, own, images, target, batch_size=size, device=device, advance=advance)
 
     def _measure_block(
         self,
@@ -232,7 +257,7 @@ class Study:
             localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
             block.write(self.run, "localisation", localized, study, environment)
         if block.repeat == 0 and block.shard == 0:
-            self._examples(here, attributions).save(Examples.path(self.run.path, block.method))
+            here.examples(attributions, known.items).save(Examples.path(self.run.path, block.method))
         block.write(self.run, "per_image", values, study, environment)
         self.record.count(f"compare {block.method}")
 
@@ -249,12 +274,6 @@ class Study:
             self._latest[shard.number] = ShardImages(images, mask, segments, poolings)
             self.record.count("segment")
         return self._latest[shard.number]
-
-    @staticmethod
-    def _examples(here: ShardImages, attributions: Tensor) -> Examples:
-        chosen = spread_positions(len(here.images))
-        segments = {name: segments[chosen] for name, segments in here.segments.items()}
-        return Examples(here.images[chosen], segments, attributions[:, chosen])
 
 
 def _progress() -> Progress:

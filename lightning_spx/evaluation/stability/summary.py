@@ -8,7 +8,8 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.stability.output import report_stability
 from lightning_spx.evaluation.stability.study import Study
-from lightning_spx.evaluation.statistics.results import Layout, results_table, summarize_metric
+from lightning_spx.evaluation.statistics.cells import Layout
+from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
@@ -66,7 +67,11 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
         layout = Layout(repeats, sorted(first["pair"].unique()), index)
-        for metric, setting in first[["metric", "setting"]].drop_duplicates().itertuples(index=False):
+        numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
+        if study.drawn.findings:
+            # every number is of the same items
+            layout = layout.with_items(read_rows(paths, *numbers[0]))
+        for metric, setting in numbers:
             yield from summarize_metric(
                 read_rows(paths, metric, setting),
                 layout,

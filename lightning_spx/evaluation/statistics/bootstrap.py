@@ -17,11 +17,20 @@ MIN_REPEATS = 3  # with fewer, the spread over repeats cannot be estimated, and 
 SLAB_ELEMENTS = 2**20  # weights drawn at a time; bounds memory, however many images there are
 
 
-def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Iterator[Array]:
+def weight_slabs(
+    num_repeats: int, num_images: int, num_resamples: int, seed: int, num_items: int = 0
+) -> Iterator[Array]:
     """Draw how often each image of each repeat counts in each resample, some resamples at a time.
 
     With three or more repeats a resample draws repeats, then images within each of them; with fewer it draws images,
     the same for all repeats.
+
+    Args:
+        num_repeats: number of repeats, R.
+        num_images: number of images, N.
+        num_resamples: number of resamples, B - 1.
+        seed: seeds the draws.
+        num_items: number of values that get weights, if an image has several; bounds memory and changes no draw.
 
     Yields:
         Counts (b, num_repeats, num_images), 1 + num_resamples in all; those of the first resample are all one.
@@ -31,7 +40,7 @@ def weight_slabs(num_repeats: int, num_images: int, num_resamples: int, seed: in
     drawn = np.ones((num_resamples, num_repeats), np.int64)
     if num_repeats >= MIN_REPEATS:
         drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
-    rows = max(1, SLAB_ELEMENTS // (num_repeats * num_images))
+    rows = max(1, SLAB_ELEMENTS // (num_repeats * max(num_images, num_items)))
     # weights of the number itself, which is no draw
     unit = np.ones((1, num_repeats, num_images))
     for start in range(0, max(num_resamples, 1), rows):

@@ -1,11 +1,11 @@
 """Compares the attributions of k models, image by image, for every pair, pooling and metric, with their nulls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
 from lightning_spx.evaluation.statistics.floors import with_nulls
 from lightning_spx.metrics import Distance, pair_distances, pair_sets
@@ -62,13 +63,13 @@ class PooledMaps:
     """The maps of some images in one pooling and order, with their nulls.
 
     Args:
-        images: which of the compared images the maps belong to.
+        images: which of the poolings' images the maps belong to; positions (n,) where maps belong to items.
         pooling: how the maps were pooled.
         order: order of pooling and taking magnitudes.
         of_variant: the maps as they are, and the maps of each null, by the names of `VARIANTS`.
     """
 
-    images: slice
+    images: slice | Tensor
     pooling: Pooling
     order: str
     of_variant: Mapping[str, Maps]
@@ -78,12 +79,15 @@ class PooledMaps:
 class ImageFacts:
     """What a comparison needs to know about the images besides their maps.
 
+    If models explain findings, every map belongs to an item, an image with a finding, and N is the number of items.
+
     Args:
         index: (N,) each image's number in the data set.
         label: (N,) true classes.
         preds: (M, N) the models' predictions.
         held_out: (M, N) bool, which model did not train on which image, or None if no model saw any.
         permutation: (N,) a derangement: image n is mismatched with image permutation[n].
+        items: the items, or None for one map of each image; `of_items` makes the facts about them.
     """
 
     index: Tensor
@@ -91,12 +95,66 @@ class ImageFacts:
     preds: Tensor
     held_out: Tensor | None
     permutation: NDArray[np.int64]
+    items: Items | None = None
+
+    @classmethod
+    def of_items(
+        cls,
+        index: Tensor,
+        label: Tensor,
+        preds: Tensor,
+        held_out: Tensor | None,
+        permutation: NDArray[np.int64],
+        items: Items,
+    ) -> Self:
+        """Return the facts about the items of n images with K findings.
+
+        Args:
+            index: (n,) each image's number in the data set.
+            label: (n, K) float, 0 or 1, or NaN where a finding is not said.
+            preds: (M, n, K) int64, 1 where a model predicts a finding.
+            held_out: (M, n) bool, or None.
+            permutation: (n,) a derangement of the images in one cycle.
+            items: the items.
+
+        Raises:
+            ValueError: fewer than two images have items.
+        """
+        image = items.image
+        flags = None if held_out is None else held_out[:, image]
+        other = items.mismatched(permutation)
+        return cls(index[image], items.labels(label), items.of(preds), flags, other, items)
 
     def counting(self) -> Tensor:
         """Return which images count for which pair of models, (pairs, N)."""
+        counts = torch.ones(comb(len(self.preds), 2), len(self.index), dtype=torch.bool)
         if self.held_out is not None:
-            return counting_images(self.held_out)
-        return torch.ones(comb(len(self.preds), 2), len(self.index), dtype=torch.bool)
+            counts = counting_images(self.held_out)
+        explained = None if self.items is None else self.items.explained
+        if explained is not None:
+            first, second = zip(*combinations(range(len(explained)), 2), strict=True)
+            counts = counts & explained[list(first)] & explained[list(second)]
+        return counts
+
+    def of_models(self, models: Sequence[int]) -> "ImageFacts":
+        """Return the facts about some of the models, as if they had seen no image in training."""
+        items = self.items
+        if items is not None and items.explained is not None:
+            items = replace(items, explained=items.explained[list(models)])
+        return replace(self, preds=self.preds[list(models)], held_out=None, items=items)
+
+    def pooled_as(self, here: slice) -> slice | Tensor:
+        """Return which of the poolings' images the maps at some places belong to."""
+        return here if self.items is None else self.items.image[here]
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns that name the map of each row: `index`, and `finding` if there are items."""
+        index = self.index.numpy()
+        if self.items is None:
+            return {"index": index}
+        findings = self.items.findings
+        names = [findings[number] for number in self.items.finding.tolist()]
+        return {"index": index, "finding": pd.Categorical(names, categories=list(findings))}
 
 
 def counting_images(held_out: Tensor) -> Tensor:
@@ -128,19 +186,21 @@ def compare(
 
     Args:
         attributions: (M, N, C, H, W) the attributions of one method.
-        poolings: poolings; each gets rows for every magnitude order.
-        images: the images' labels, predictions and derangement.
+        poolings: poolings of the images; each gets rows for every magnitude order.
+        images: the images' labels, predictions and derangement, or those of their items.
         settings: how maps are pooled and nulls drawn.
         distances: distances that MeGe and ReCo use.
 
     Returns:
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
-        are NaN where the image does not count for the pair; `constant` says that one of the two maps is constant.
+        are NaN where the image does not count for the pair; `constant` says that one of the two maps is constant. With
+        items there is a row for each of them, and the column `finding` names its finding.
     """
     num_models = len(attributions)
     pairs = list(combinations(range(num_models), 2))
     agree, differ = pair_sets(images.preds, images.label, images.held_out)
-    counting = images.counting().numpy()
+    counts = images.counting()
+    agree, differ, counting = agree & counts, differ & counts, counts.numpy()
     values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
     for maps in each_pooling(attributions, poolings, images, settings):
@@ -152,7 +212,8 @@ def compare(
             constant.setdefault((position, superpixels, order), []).append(either_blank)
             for (metric, setting), number in measured.items():
                 values.setdefault((position, superpixels, order, metric, setting), []).append(number[:, position])
-    sizes = {pooling.name: pooling.num_segments().numpy() for pooling in poolings}
+    every = images.pooled_as(slice(None))
+    sizes = {pooling.name: pooling.num_segments()[every].numpy() for pooling in poolings}
     frames = []
     for (position, superpixels, order, metric, setting), chunks in values.items():
         first, second = pairs[position]
@@ -165,7 +226,7 @@ def compare(
                     "magnitude": order,
                     "metric": metric,
                     "setting": setting,
-                    "index": images.index.numpy(),
+                    **images.columns(),
                     "agree": agree[position].numpy(),
                     "differ": differ[position].numpy(),
                     "num_segments": sizes[superpixels],
@@ -185,15 +246,19 @@ def each_pooling(
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
     for start in range(0, num_images, chunk):
         here = slice(start, min(start + chunk, num_images))
-        nulls = with_nulls(attributions, here, images.index, images.permutation, settings.seed, settings.model_offset)
+        finding = None if images.items is None else images.items.finding
+        nulls = with_nulls(
+            attributions, here, images.index, images.permutation, settings.seed, settings.model_offset, finding
+        )
+        own = images.pooled_as(here)
         for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
-            of_variant = {name: _maps(pooling, order, part, here) for name, part in nulls.items()}
-            yield PooledMaps(here, pooling, order, of_variant)
+            of_variant = {name: _maps(pooling, order, part, own) for name, part in nulls.items()}
+            yield PooledMaps(own, pooling, order, of_variant)
 
 
-def _maps(pooling: Pooling, order: str, attributions: Tensor, here: slice) -> Maps:
+def _maps(pooling: Pooling, order: str, attributions: Tensor, images: slice | Tensor) -> Maps:
     """Pool attributions (M, n, C, H, W)."""
-    pooled = pooling.pool(attributions.flatten(0, 1), order, here)
+    pooled = pooling.pool(attributions.flatten(0, 1), order, images)
     shape = (*attributions.shape[:2], *attributions.shape[-2:])
     return Maps(magnitude(pooled).view(shape), saliency_map(pooled).view(shape))
 

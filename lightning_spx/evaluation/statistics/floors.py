@@ -16,7 +16,9 @@ from torch import Tensor
 from lightning_spx.evaluation.statistics.bootstrap import Array, ratio
 
 
-def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: int) -> Tensor:
+def permute_pixels(
+    attribution: Tensor, index: Sequence[int], model: int, seed: int, finding: Sequence[int] | None = None
+) -> Tensor:
     """Permute each attribution's values over the pixels, which leaves neither signal nor smoothness.
 
     Args:
@@ -24,6 +26,8 @@ def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: 
         index: each image's number, so that the permutation does not depend on the batch.
         model: number of the model, so that two models' permutations are independent.
         seed: the study's seed.
+        finding: number of each image's explained finding, so that two findings of an image permute differently; None
+            without findings, which is the same as the first one.
 
     Returns:
         (N, C, H, W).
@@ -33,13 +37,22 @@ def permute_pixels(attribution: Tensor, index: Sequence[int], model: int, seed: 
         tensor([0., 1., 2., 3.])
     """
     num_pixels = attribution[0, 0].numel()
-    orders = np.stack([np.random.default_rng([seed, model, image]).permutation(num_pixels) for image in index])
+    # the first finding adds nothing: a single one permutes as the same study of a binary classifier does
+    ends = [[number] if number else [] for number in finding or [0] * len(index)]
+    seeds = [[seed, model, image, *end] for image, end in zip(index, ends, strict=True)]
+    orders = np.stack([np.random.default_rng(each).permutation(num_pixels) for each in seeds])
     order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
     return attribution.flatten(2).gather(2, order).view_as(attribution)
 
 
 def with_nulls(
-    attributions: Tensor, here: slice, index: Tensor, permutation: NDArray[np.int64], seed: int, model_offset: int
+    attributions: Tensor,
+    here: slice,
+    index: Tensor,
+    permutation: NDArray[np.int64],
+    seed: int,
+    model_offset: int,
+    finding: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return the attributions of some images and their two nulls.
 
@@ -50,6 +63,7 @@ def with_nulls(
         permutation: (N,) a derangement: image n is mismatched with image permutation[n].
         seed: the study's seed.
         model_offset: number of the first model in the whole study.
+        finding: (N,) number of each image's explained finding, or None, as for `permute_pixels`.
 
     Returns:
         Attributions (M, n, C, H, W) by the names of `VARIANTS`: as they are, with permuted pixels, and those of the
@@ -57,7 +71,8 @@ def with_nulls(
     """
     own = attributions[:, here]
     numbers = index[here].tolist()
-    permuted = [permute_pixels(each, numbers, model_offset + model, seed) for model, each in enumerate(own)]
+    findings = None if finding is None else finding[here].tolist()
+    permuted = [permute_pixels(each, numbers, model_offset + model, seed, findings) for model, each in enumerate(own)]
     mismatched = attributions[:, torch.from_numpy(permutation[here])]
     return {"value": own, "permuted": torch.stack(permuted), "mismatched": mismatched}
 

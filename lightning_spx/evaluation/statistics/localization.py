@@ -32,8 +32,8 @@ def localization_values(
     Args:
         attributions: (M, N, C, H, W) the attributions of one method.
         poolings: poolings; each gets rows for every magnitude order.
-        images: the images' numbers and derangement.
-        mask: (N, H, W) bool, the masks of the images' objects.
+        images: the numbers and derangement of the images, or of their items.
+        mask: (N, H, W) bool, the masks of the images' objects, of each image once.
         settings: how maps are pooled and nulls drawn.
         row_setting: the rows' entry in the column `setting`.
 
@@ -53,7 +53,9 @@ def localization_values(
                 measured = [function(maps.of_variant[name].saliency[model], inside) for name in VARIANTS]
                 key = (superpixels, order, model, metric)
                 values.setdefault(key, []).append(torch.stack(measured).double().numpy())
-    sizes = {pooling.name: pooling.num_segments().numpy() for pooling in poolings}
+    sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
+    explained = None if images.items is None else images.items.explained
+    counts = torch.ones(attributions.shape[:2], dtype=torch.bool) if explained is None else explained
     frames = [
         pd.DataFrame(
             {
@@ -62,12 +64,12 @@ def localization_values(
                 "magnitude": order,
                 "metric": metric,
                 "setting": row_setting,
-                "index": images.index.numpy(),
+                **images.columns(),
                 "agree": True,
                 "differ": False,
                 "num_segments": sizes[superpixels],
                 "constant": np.concatenate(constant[superpixels, order, model]),
-                **dict(zip(VARIANTS, np.concatenate(chunks, axis=1), strict=True)),
+                **dict(zip(VARIANTS, np.where(counts[model], np.concatenate(chunks, axis=1), np.nan), strict=True)),
             }
         )
         for (superpixels, order, model, metric), chunks in values.items()

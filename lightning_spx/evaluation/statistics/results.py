@@ -1,12 +1,10 @@
 """Summarizes a study's per-image values for `results.csv`: numbers with interval, floor, excess and gain."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lightning_spx.evaluation.statistics.bootstrap import (
     MIN_REPEATS,
@@ -18,9 +16,10 @@ from lightning_spx.evaluation.statistics.bootstrap import (
     weighted_mege,
     weighted_reco,
 )
+from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of
+from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of, with_finding
 from lightning_spx.runs.blocks import VARIANTS
 
 K = TypeVar("K", bound=Hashable)
@@ -28,50 +27,6 @@ OVER_IMAGES = "over images, for these models"
 OVER_REPEATS = "over repeats and images"
 # images that an interval needs: resampling a single image gives the same number every time
 LEAST_FOR_INTERVAL = 2
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The per-image values of one (method, superpixels, magnitude, metric, setting) over repeats, pairs and images."""
-
-    variants: dict[str, Array]  # each (R, P, N)
-    agree: Flags
-    differ: Flags
-    constant: Flags  # which pairs of maps contain a constant map
-    mean_segments: float
-
-    def pair(self, position: int) -> "Cell":
-        """Return the values of one pair."""
-        here = slice(position, position + 1)
-        values = {name: value[:, here] for name, value in self.variants.items()}
-        agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
-        return Cell(values, agree, differ, constant, self.mean_segments)
-
-    def of_images(self, chosen: Flags) -> "Cell":
-        """Return the values of the images that (N,) flags choose; `mean_segments` stays that of all images."""
-        values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}
-        agree, differ, constant = (each.compress(chosen, -1) for each in (self.agree, self.differ, self.constant))
-        return Cell(values, agree, differ, constant, self.mean_segments)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The repeats, pairs and images that a study's per-image values cover.
-
-    Args:
-        repeats: numbers of the repeats, sorted.
-        pairs: names of the pairs, sorted.
-        images: the images' numbers in the data set, sorted.
-    """
-
-    repeats: NDArray[np.int64]
-    pairs: list[str]
-    images: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> "Layout":
-        """Return the layout of rows that are in memory."""
-        return cls(np.sort(rows["repeat"].unique()), sorted(rows["pair"].unique()), np.sort(rows["index"].unique()))
 
 
 def summarize(
@@ -87,7 +42,8 @@ def summarize(
         seed: seeds the bootstrap.
 
     Returns:
-        One row per number with the columns `KEYS` and `VALUES`; the distance rows become MeGe and ReCo.
+        One row per number with the columns `KEYS` and `VALUES`; the distance rows become MeGe and ReCo. With findings
+        there is a row over all of them and one for each, over all pairs of models, which names it in `setting`.
     """
     layout = Layout.of(per_image)
     rows = [
@@ -114,7 +70,7 @@ def summarize_metric(
 
     Args:
         frames: rows with the values, some images at a time.
-        layout: the study's repeats, pairs and images.
+        layout: the study's repeats, pairs and images, with their items if models explain findings.
         method: the method's name in tables.
         metric: name of the metric.
         setting: setting of the metric.
@@ -129,19 +85,26 @@ def summarize_metric(
     names = ("mege", "reco") if metric == "distance" else (metric,)
     # MeGe and ReCo are defined for all pairs together
     selections = [ALL_PAIRS] if metric == "distance" or len(pairs) == 1 else [ALL_PAIRS, *pairs]
-    chosen = {
-        pair: cells if pair == ALL_PAIRS else {key: cell.pair(pairs.index(pair)) for key, cell in cells.items()}
+    # by the pair and the finding that rows have, which is empty over all findings
+    chosen: dict[tuple[str, str], dict[tuple[str, str], Cell]] = {
+        (pair, ""): cells if pair == ALL_PAIRS else {key: cell.pair(pairs.index(pair)) for key, cell in cells.items()}
         for pair in selections
     }
+    for number, finding in enumerate(layout.findings):
+        own = layout.finding_of_item == number
+        chosen[ALL_PAIRS, finding] = {key: cell.of_items(own) for key, cell in cells.items()}
     wanted = {
-        (name, pair, *key): (name, cell) for name in names for pair in selections for key, cell in chosen[pair].items()
+        (name, *selection, *key): (name, cell)
+        for name in names
+        for selection, selected in chosen.items()
+        for key, cell in selected.items()
     }
-    draws = draws_of_all(wanted, weight_slabs(num_repeats, len(layout.images), num_resamples, seed))
+    slabs = weight_slabs(num_repeats, len(layout.images), num_resamples, seed, layout.num_items)
+    draws = draws_of_all(wanted, slabs)
     for name in names:
-        for pair in selections:
-            own = {key: draws[name, pair, *key] for key in cells}
-            for row in rows_of(name, chosen[pair], own):
-                row |= {"pair": pair, "method": method, "setting": setting}
+        for (pair, finding), selected in chosen.items():
+            for row in rows_of(name, selected, {key: draws[name, pair, finding, *key] for key in cells}):
+                row |= {"pair": pair, "method": method, "setting": with_finding(setting, finding)}
                 row["interval"] = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
                 yield row
 
@@ -151,43 +114,15 @@ def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: st
     return pd.DataFrame([{"dataset": dataset, "models": models, **row} for row in rows], columns=[*KEYS, *VALUES])
 
 
-def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:
-    """Arrange per-image values by repeat, pair and image, for each (superpixels, magnitude).
+def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
+    """Compute a number and its nulls in every resample.
 
     Args:
-        frames: rows of one method, metric and setting, some images at a time.
-        layout: which repeats, pairs and images there are; where rows are missing, values are NaN.
+        metric: `mege`, `reco`, or a metric that is a mean.
+        cell: the per-image values.
+        weights: (B, R, N), how often each image counts in each resample; all its items count as often.
     """
-    shape = (len(layout.repeats), len(layout.pairs), len(layout.images))
-    cells: dict[tuple[str, str], Cell] = {}
-    sizes: dict[tuple[str, str], list[float]] = {}
-    for frame in frames:
-        for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
-            key = (str(superpixels), str(magnitude))
-            if key not in cells:
-                flags = np.zeros((3, *shape), bool)
-                empty = {name: np.full(shape, np.nan) for name in VARIANTS}
-                cells[key] = Cell(empty, flags[0], flags[1], flags[2], np.nan)
-                sizes[key] = [0.0, 0.0]
-            place = (
-                np.searchsorted(layout.repeats, group["repeat"].to_numpy()),
-                np.searchsorted(layout.pairs, group["pair"].to_numpy().astype(str)),
-                np.searchsorted(layout.images, group["index"].to_numpy()),
-            )
-            for name, values in cells[key].variants.items():
-                values[place] = group[name].to_numpy()
-            for name in ("agree", "differ"):
-                getattr(cells[key], name)[place] = group[name].to_numpy()
-            if "constant" in group:
-                # only rows about maps have this column
-                cells[key].constant[place] = group["constant"].to_numpy()
-            sizes[key][0] += float(group["num_segments"].sum())
-            sizes[key][1] += len(group)
-    return {key: replace(cell, mean_segments=sizes[key][0] / sizes[key][1]) for key, cell in cells.items()}
-
-
-def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
-    """Compute a number and its nulls in every resample."""
+    weights = cell.weights(weights)
     if metric == "mege":
         return Draws(*(weighted_mege(cell.variants[name], cell.agree, weights) for name in VARIANTS))
     if metric == "reco":
@@ -233,14 +168,15 @@ def rows_of(
         draws: the bootstrap draws by the same keys, whose order the rows have.
 
     Yields:
-        Rows without the columns that name the study, the method and the setting.
+        Rows without the columns that name the study, the method and the setting. All their counts are of images: an
+        image counts if any of its items does, and is constant if all of its items that count are.
     """
     for (superpixels, magnitude), draw in draws.items():
         cell = cells[superpixels, magnitude]
         counted = _counted(metric, cell)
-        images = counted.any((0, 1))
-        has_value = ~np.isnan(cell.variants["value"]).all((0, 1))
-        num_images = int(images.sum())
+        num_images = cell.num_images(counted)
+        num_valued = cell.num_images(~np.isnan(cell.variants["value"]))
+        num_lively = cell.num_images(counted & ~cell.constant)
         has_interval = num_images >= LEAST_FOR_INTERVAL
         low, high = interval(draw.value) if has_interval else (np.nan, np.nan)
         row: dict[str, object] = {
@@ -251,12 +187,13 @@ def rows_of(
             "ci_low": low,
             "ci_high": high,
             "num_images": num_images,
-            "num_dropped": cell.agree.shape[-1] - num_images,
+            "num_dropped": cell.num_images(np.ones_like(counted)) - num_images,
             "floor": float(draw.floor[0]),
             "excess": float(draw.excess[0]),
             "mean_segments": cell.mean_segments,
-            "num_wrong": int((has_value & ~images).sum()),
-            "num_constant": int((images & (cell.constant | ~counted).all((0, 1))).sum()),
+            # what counts has a value
+            "num_wrong": num_valued - num_images,
+            "num_constant": num_images - num_lively,
         }
         controls = controls_of(draws, superpixels, magnitude)
         if superpixels != PIXEL and controls and has_interval:

@@ -35,7 +35,7 @@ def sanity_values(
         networks: the models, by their numbers in the whole study.
         attributions: (M, N, 3, H, W) the attributions of the models as they are.
         poolings: poolings; each gets rows for every magnitude order.
-        known: what the study knows about the images.
+        known: what the study knows about the images, or about their items.
         settings: how maps are pooled and nulls drawn; its seed also seeds the new weights.
         num_stages: number of stages in which the layers are randomized.
         explain: returns the attributions (N, 3, H, W) of a network that replaces the model at a position.
@@ -46,7 +46,7 @@ def sanity_values(
     """
     frames = []
     for position, (number, network) in enumerate(networks.items()):
-        own = ImageFacts(known.index, known.label, known.preds[[position, position]], None, known.permutation)
+        own = known.of_models([position, position])
         for share, randomized in cascading_randomisation(network, num_stages, settings.seed + number):
             values = compare(
                 torch.stack([attributions[position], explain(position, randomized.eval())]),

@@ -1,7 +1,8 @@
 """Sums a study up in a sentence: each method's best row is chosen on half of the images and reported on the rest.
 
 The best of many rows looks better than it is on the images that it was chosen on. The p-values are corrected over the
-methods that the sentence names (Holm 1979).
+methods that the sentence names (Holm 1979). If models explain findings, a verdict is about all of them together, and
+all findings of an image are in the same half.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +12,11 @@ import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, Flags, weight_slabs
+from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import (
     OVER_IMAGES,
     OVER_REPEATS,
-    Cell,
-    Layout,
-    cells_of,
     controls_of,
     draws_of,
     draws_of_all,
@@ -131,7 +130,8 @@ def _verdict(rows: pd.DataFrame, num_resamples: int, seed: int) -> Verdict | Non
         if order == magnitude and (name == superpixels or is_control_of(name, superpixels))
     }
     num_repeats, num_images = len(layout.repeats), int((~choosing).sum())
-    draws = draws_of_all(reporting, weight_slabs(num_repeats, num_images, num_resamples, seed))
+    slabs = weight_slabs(num_repeats, num_images, num_resamples, seed, layout.num_items)
+    draws = draws_of_all(reporting, slabs)
     own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
     gain = gain_over(own, controls)
     return Verdict(
@@ -152,7 +152,8 @@ def _verdict(rows: pd.DataFrame, num_resamples: int, seed: int) -> Verdict | Non
 def _candidates(metric: str, cells: Mapping[tuple[str, str], Cell], choosing: Flags) -> pd.DataFrame:
     """Return the S- rows with their gains on the images of the choosing half."""
     here = {key: cell.of_images(choosing) for key, cell in cells.items()}
-    draws = {key: draws_of(metric, cell, np.ones((1, *cell.agree.shape[::2]))) for key, cell in here.items()}
+    unit = {key: np.ones((1, len(cell.agree), int(choosing.sum()))) for key, cell in here.items()}
+    draws = {key: draws_of(metric, cell, unit[key]) for key, cell in here.items()}
     rows = results_table(rows_of(metric, here, draws), dataset="", models="")
     return rows[rows["best_control"].notna()]
 

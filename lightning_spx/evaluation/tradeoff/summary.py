@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights, interval, weighted_mean
+from lightning_spx.evaluation.statistics.cells import Layout, cells_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.evaluation.statistics.results import OVER_IMAGES, Layout, cells_of, controls_of, draws_of
+from lightning_spx.evaluation.statistics.results import OVER_IMAGES, controls_of, draws_of
 from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control
 
 STABILITY = ("saliency_ssim", "")

@@ -1,0 +1,39 @@
+"""Holds the images of a shard, with all that does not depend on the models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lightning_spx.evaluation.maps.findings import Items
+from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.runs.example_maps import Examples, spread_positions
+
+
+@dataclass(frozen=True)
+class ShardImages:
+    """A shard with its images in memory.
+
+    Args:
+        images: (n, 3, H, W) in [0, 1].
+        mask: (n, H, W) bool, the masks of the images' objects, or None.
+        segments: each segmenter's segments (n, H, W), by its name.
+        poolings: the ways in which maps of these images are pooled.
+    """
+
+    images: Tensor
+    mask: Tensor | None
+    segments: Mapping[str, Tensor]
+    poolings: Sequence[Pooling]
+
+    def examples(self, attributions: Tensor, items: Items | None) -> Examples:
+        """Choose some maps, spread over the shard, with their images.
+
+        Args:
+            attributions: (M, n, C, H, W), or (M, I, C, H, W) of items.
+            items: the items, if models explain findings.
+        """
+        chosen = spread_positions(attributions.shape[1])
+        images = chosen if items is None else items.image[chosen].tolist()
+        segments = {name: segments[images] for name, segments in self.segments.items()}
+        return Examples(self.images[images], segments, attributions[:, chosen])

@@ -1,0 +1,163 @@
+"""Arranges a study's per-image values by repeat, pair of models and image, so that weights of images apply to them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
+from lightning_spx.runs.blocks import VARIANTS
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The per-image values of one (method, superpixels, magnitude, metric, setting) over repeats, pairs and images.
+
+    In a study of findings there is a value for each of I items, a finding of an image; else each image is an item.
+
+    Args:
+        variants: the values and their nulls, each (R, P, I).
+        agree: (R, P, I), which items both models of a pair classify correctly.
+        differ: (R, P, I), which items exactly one of them does.
+        constant: (R, P, I), which pairs of maps contain a constant map.
+        segments: (I,) number of segments of each item's image.
+        image: (I,) position of each item's image among the images; None if each image is an item.
+    """
+
+    variants: dict[str, Array]
+    agree: Flags
+    differ: Flags
+    constant: Flags
+    segments: Array
+    image: NDArray[np.int64] | None = None
+
+    @property
+    def mean_segments(self) -> float:
+        """Return the mean number of segments."""
+        return float(np.nanmean(self.segments))
+
+    def pair(self, position: int) -> "Cell":
+        """Return the values of one pair."""
+        here = slice(position, position + 1)
+        values = {name: value[:, here] for name, value in self.variants.items()}
+        agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
+        return replace(self, variants=values, agree=agree, differ=differ, constant=constant)
+
+    def of_items(self, chosen: Flags) -> "Cell":
+        """Return the values of the items that (I,) flags choose, of the same images."""
+        values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}
+        agree, differ, constant = (each.compress(chosen, -1) for each in (self.agree, self.differ, self.constant))
+        image = None if self.image is None else self.image[chosen]
+        return Cell(values, agree, differ, constant, self.segments[chosen], image)
+
+    def of_images(self, chosen: Flags) -> "Cell":
+        """Return the values of the images that (N,) flags choose."""
+        if self.image is None:
+            return self.of_items(chosen)
+        own = self.of_items(chosen[self.image])
+        position = np.cumsum(chosen) - 1
+        return replace(own, image=position[self.image[chosen[self.image]]])
+
+    def weights(self, weights: Array) -> Array:
+        """Return weights (B, R, I) of items for weights (B, R, N) of images: the items of an image stay together."""
+        return weights if self.image is None else weights.take(self.image, -1)
+
+    def num_images(self, chosen: Flags) -> int:
+        """Count the images of the items that (R, P, I) flags choose in any repeat and pair."""
+        items: Flags = chosen.max((0, 1))
+        return int(items.sum()) if self.image is None else len(np.unique(self.image[items]))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The repeats, pairs and images that a study's per-image values cover.
+
+    Args:
+        repeats: numbers of the repeats, sorted.
+        pairs: names of the pairs, sorted.
+        images: the images' numbers in the data set, sorted; of findings those that have an item.
+        findings: names of the findings that have an item, in the order of their rows; empty if there are none.
+        items: (I,) of each item, its image's position times the number of findings, plus its finding's; sorted.
+    """
+
+    repeats: NDArray[np.int64]
+    pairs: list[str]
+    images: NDArray[np.int64]
+    findings: Sequence[str] = ()
+    items: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Self:
+        """Return the layout of rows that are in memory."""
+        layout = cls(np.sort(rows["repeat"].unique()), sorted(rows["pair"].unique()), np.sort(rows["index"].unique()))
+        return layout.with_items([rows]) if "finding" in rows else layout
+
+    def with_items(self, frames: Iterable[pd.DataFrame]) -> Self:
+        """Return the layout with the items of rows that have the columns `index` and `finding`."""
+        # the categories of a finding are in the order of the study
+        pairs = pd.concat([rows[["index", "finding"]].drop_duplicates() for rows in frames], ignore_index=True)
+        names = pd.Categorical(pairs["finding"]).remove_unused_categories()
+        images = np.sort(pairs["index"].unique())
+        findings = [str(name) for name in names.categories]
+        layout = replace(self, images=images, findings=findings)
+        return replace(layout, items=np.unique(layout._codes(pairs)))
+
+    @property
+    def finding_of_item(self) -> NDArray[np.int64]:
+        """Return the number of each item's finding, (I,); without findings all images have number 0."""
+        return np.zeros(len(self.images), np.int64) if self.items is None else self.items % len(self.findings)
+
+    @property
+    def num_items(self) -> int:
+        """Return the number of items."""
+        return len(self.images) if self.items is None else len(self.items)
+
+    def places(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the position of each row's item, or of its image without findings."""
+        if self.items is None:
+            return np.searchsorted(self.images, rows["index"].to_numpy())
+        return np.searchsorted(self.items, self._codes(rows))
+
+    def empty_cell(self) -> Cell:
+        """Return a cell without values, to be filled in."""
+        shape = (len(self.repeats), len(self.pairs), self.num_items)
+        flags = np.zeros((3, *shape), bool)
+        image = None if self.items is None else self.items // len(self.findings)
+        values = {name: np.full(shape, np.nan) for name in VARIANTS}
+        return Cell(values, flags[0], flags[1], flags[2], np.full(shape[-1], np.nan), image)
+
+    def _codes(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        finding = pd.Categorical(rows["finding"], categories=list(self.findings)).codes
+        image = np.searchsorted(self.images, rows["index"].to_numpy())
+        return image.astype(np.int64) * len(self.findings) + finding
+
+
+def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:
+    """Arrange per-image values by repeat, pair and item, for each (superpixels, magnitude).
+
+    Args:
+        frames: rows of one method, metric and setting, some images at a time.
+        layout: which repeats, pairs and items there are; where rows are missing, values are NaN.
+    """
+    cells: dict[tuple[str, str], Cell] = {}
+    for frame in frames:
+        for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
+            cell = cells.setdefault((str(superpixels), str(magnitude)), layout.empty_cell())
+            item = layout.places(group)
+            place = (
+                np.searchsorted(layout.repeats, group["repeat"].to_numpy()),
+                np.searchsorted(layout.pairs, group["pair"].to_numpy().astype(str)),
+                item,
+            )
+            for name, values in cell.variants.items():
+                values[place] = group[name].to_numpy()
+            for name in ("agree", "differ"):
+                getattr(cell, name)[place] = group[name].to_numpy()
+            if "constant" in group:
+                # only rows about maps have this column
+                cell.constant[place] = group["constant"].to_numpy()
+            cell.segments[item] = group["num_segments"].to_numpy()
+    return cells
