@@ -13,7 +13,6 @@ from lightning_spx.attribution import GradCAM
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import (
     PREVIOUS,
-    ExplainedImages,
     agreement_scalars,
     compare_with,
     localization,
@@ -21,6 +20,7 @@ from lightning_spx.evaluation.callbacks.agreement import (
     row_name,
 )
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.floors import permute_pixels
