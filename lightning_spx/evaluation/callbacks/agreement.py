@@ -60,7 +60,7 @@ def compare_with(
     for name, other in others.items():
         preds = torch.stack([model.preds, other.preds])
         if model.items is None or other.items is None:
-            rows_of_maps = [slice(None), slice(None)]
+            rows_of_maps = [index, index]
             images = ImageFacts(index, explained.label, preds, None, permutation)
         else:
             items, *rows_of_maps = common_items(model.items, other.items)
@@ -95,7 +95,7 @@ def comparable(first: ModelMaps, second: ModelMaps) -> bool:
     """Return whether two models explain something of two images or more, which a comparison needs for its floor."""
     if first.items is None or second.items is None:
         return len(first.preds) > 1
-    return len(common_items(first.items, second.items)[0].image.unique()) > 1
+    return len(set(common_items(first.items, second.items)[0].image.tolist())) > 1
 
 
 def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
@@ -105,8 +105,8 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>` over all models that are not the previous
         state of the same one, each with `/floor` and `/excess`; `<method>` is `Gradient` by pixel and
         `S-Gradient/Slic` pooled. Agreement with the previous state has these names if it is alone, and else ends with
-        `/previous`. Numbers over the maps of one finding end with its key. Left out is what has no value, as MeGe without an image that both models classify correctly, and
-        the controls.
+        `/previous`. Numbers of one finding then end with its key. Left out is what has no value, as MeGe without an
+        image that both models classify correctly, and the controls.
     """
     own = without_controls(per_image)
     kinds = {"": own[own["pair"] != PREVIOUS], f"/{PREVIOUS}": own[own["pair"] == PREVIOUS]}
@@ -161,7 +161,7 @@ def _by_finding(values: Tensor, items: Items | None) -> dict[str, Tensor]:
     if items is None:
         return {"": values}
     keys = finding_keys(items.findings)
-    own = {number: values[items.finding == number] for number in items.finding.unique().tolist()}
+    own = {number: values[items.finding == number] for number in sorted(set(items.finding.tolist()))}
     return {"": values, **{f"/{keys[items.findings[number]]}": each for number, each in own.items()}}
 
 

@@ -123,7 +123,7 @@ class ImageChooser:
         if batch.images.shape[1:] != self._shape:
             self.num_other_sizes += len(batch.images)
             return
-        groups, labels = _groups(batch.label), batch.label.cpu()
+        groups, labels = _groups(batch.label), batch.label.tolist()
         offered = [self._even.offer(group, start + row) for row, group in enumerate(groups)]
         if not any(offered):
             return
@@ -136,7 +136,13 @@ class ImageChooser:
         masks = None if batch.mask is None else batch.mask[rows].cpu()
         for position, row in enumerate(rows):
             mask = None if masks is None else masks[position].clone()
-            candidate = _Candidate(start + row, groups[row], labels[row].clone(), images[position].clone(), mask)
+            candidate = _Candidate(
+                start + row,
+                groups[row],
+                torch.tensor(labels[row], dtype=batch.label.dtype),
+                images[position].clone(),
+                mask,
+            )
             self._candidates[candidate.place] = candidate
 
     def chosen(self) -> ChosenImages | None:

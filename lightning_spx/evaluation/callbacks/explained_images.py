@@ -86,7 +86,7 @@ class ExplainedImages:
         """Count the images on which something is explained, whatever the model predicts."""
         if not self.findings or self.targets == "predicted":
             return len(self.images)
-        return self.items(torch.zeros_like(self.label, dtype=torch.long)).num_images()
+        return len(set(self.items(torch.zeros_like(self.label, dtype=torch.long)).image.tolist()))
 
     def poolings(self, controls: bool) -> list[Pooling]:
         """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""

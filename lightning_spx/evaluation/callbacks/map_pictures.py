@@ -78,7 +78,8 @@ def captions(words: Sequence[str]) -> Tensor:
     for text in words:
         canvas = Image.new("RGB", (CAPTION_SIZE, CAPTION_SIZE), "white")
         draw = ImageDraw.Draw(canvas)
-        lines, line = [], ""
+        lines: list[str] = []
+        line = ""
         for word in text.split():
             longer = f"{line} {word}".strip()
             fits = draw.textlength(longer, font=font) <= CAPTION_SIZE

@@ -78,7 +78,7 @@ class SaliencyEvaluator(Callback):
         batch_size: number of images explained at a time.
         num_resamples: number of bootstrap resamples at the end.
         seed: seeds floors, controls and bootstrap.
-        out: folder of the results; None is `saliency`, or `saliency-<name>`, in the folder of the Trainer's first logger.
+        out: folder of the results; None is `saliency` or `saliency-<name>` in the folder of the Trainer's first logger.
         name: tells several evaluators of a Trainer apart: a word that keys, folder and predictions have.
         to_rgb: colors of images with other than 1 or 3 channels, for pictures and segmenters that need RGB: three band
             numbers, or a callable.
@@ -122,12 +122,12 @@ class SaliencyEvaluator(Callback):
         name: str = "",
         to_rgb: ToRgb | None = None,
         targets: FindingTargets = "present",
-        findings: Sequence[str] | None = None,
+        findings: list[str] | None = None,
     ) -> None:
         super().__init__()
         if every_n_epochs < 1:
             raise ValueError(f"Expected `every_n_epochs` to be at least 1, got {every_n_epochs}.")
-        chosen = [PREVIOUS] if references is None else list(references)
+        chosen = [PREVIOUS] if references is None else references
         named = unique_names([*(methods or [Gradient()]), *(final_methods or [])])
         regular = len(methods or [Gradient()])
         self.settings = Settings(

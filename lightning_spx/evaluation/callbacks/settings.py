@@ -99,8 +99,8 @@ class Settings:
         self.preprocess_layer()
         several = self.head == "multi_label"
         if not several and (self.findings is not None or self.targets != "present"):
-            name, value = ("findings", self.findings) if self.findings is not None else ("targets", self.targets)
-            raise ValueError(f"Expected `head` multi_label with `{name}` {value}, got {self.head}.")
+            given = f"`targets` {self.targets}" if self.findings is None else f"`findings` {self.findings}"
+            raise ValueError(f"Expected `head` multi_label with {given}, got {self.head}.")
         if self.head != "single_label" and self.target != "label":
             raise ValueError(
                 f"Expected `target` {self.target} with `head` single_label, got {self.head}: set `targets` to say "
