@@ -5,7 +5,7 @@ from lightning_spx.attribution.adaptive import (
     PathIntegral,
     adaptive_integrated_gradients,
 )
-from lightning_spx.attribution.cam import GradCAM
+from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
 from lightning_spx.attribution.method import Attribution
@@ -19,9 +19,11 @@ __all__ = [
     "Attribution",
     "FromCaptum",
     "GradCAM",
+    "GradCAMPlusPlus",
     "Gradient",
     "InputXGradient",
     "IntegratedGradients",
+    "LayerCAM",
     "MoreauGrad",
     "PathIntegral",
     "SmoothGrad",

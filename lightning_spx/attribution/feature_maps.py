@@ -1,5 +1,7 @@
 """Finds the axes of rows, columns and channels in a layer's output by watching what changes with the image."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,27 @@ from torch import Tensor
 MOVES, STILL = 0.02, 0.05
 # both sides of a feature map move by at least this fraction of the largest movement along any axis
 SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class ChannelAxis:
+    """The axis of the channels in a feature map: 1 for `(N, A, h, w)`, 3 for `(N, h, w, A)`.
+
+    Example:
+        >>> ChannelAxis(3).channels_first(torch.zeros(1, 4, 5, 2)).shape
+        torch.Size([1, 2, 4, 5])
+    """
+
+    axis: int
+    batch_axis = 0
+
+    def fits(self, output: Tensor) -> bool:
+        """Return whether an output has four axes."""
+        return output.ndim == 4
+
+    def channels_first(self, output: Tensor) -> Tensor:
+        """Return a feature map as `(N, A, h, w)`."""
+        return output.movedim(self.axis, 1)
 
 
 def corners_changed(image: Tensor) -> Tensor:
@@ -68,7 +91,7 @@ def channel_axis(output: Tensor, image_size: tuple[int, int]) -> int | None:
             return channels
     if max(map(abs, moved)) >= STILL:
         return None
-    fitting = [channels for channels, (h, w) in ((1, sizes[1:]), (3, sizes[:2])) if _same_aspect((h, w), image_size)]
+    fitting = [channels for channels, (h, w) in ((1, sizes[1:]), (3, sizes[:2])) if same_aspect((h, w), image_size)]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -94,7 +117,12 @@ def _is_attention(output: Tensor) -> bool:
     return bool((sums - 1).abs().max() < 1e-2)
 
 
-def _same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
-    # a side may be rounded up or down by one
+def same_aspect(sides: tuple[int, int], image_size: tuple[int, int]) -> bool:
+    """Return whether sides are in the proportion of the image's; either may be rounded up or down by one.
+
+    Example:
+        >>> same_aspect((7, 10), (224, 320)), same_aspect((10, 7), (224, 320))
+        (True, False)
+    """
     height, width = sides
     return abs(height * image_size[1] - width * image_size[0]) <= max(image_size)

@@ -1,6 +1,7 @@
 """The command `spx` runs Lightning's fit, validate, test and predict, and the commands of this package."""
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_loader
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from torch import nn
@@ -26,6 +27,7 @@ from lightning_spx.cli.defaults import (
 from lightning_spx.cli.error_line import FORESEEN, GO_ON, GO_ON_FROM, TRACEBACK, is_foreseen, refusal
 from lightning_spx.cli.interruption import Interruptible
 from lightning_spx.cli.trainer_cli import TrainerCLI
+from lightning_spx.cli.words import Words, list_settings
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.commands.explain import explain_images
@@ -67,8 +69,12 @@ def main(args: list[str] | None = None) -> None:
     """
     words = sys.argv[1:] if args is None else args
     is_lightning = bool(words) and words[0] in LightningCLI.subcommands()
+    if os.getcwd() not in sys.path:
+        # a user's modules lie where the command is started, as for `python -m`; they do not hide installed ones
+        sys.path.append(os.getcwd())
     try:
         if is_lightning:
+            natural = natural_words(words)
             with Interruptible(words, lightning=True):
                 TrainerCLI(
                     LightningModule,
@@ -79,7 +85,7 @@ def main(args: list[str] | None = None) -> None:
                     save_config_callback=ConfigCallback,
                     # the configuration of `test` does not replace that of `fit`
                     save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
-                    args=args,
+                    args=None if natural == words else natural,
                 )
         else:
             with Interruptible(words):
@@ -107,9 +113,17 @@ def run_command(words: list[str]) -> None:
         subcommands.add_subcommand(name, subparser, help=subparser.description)
     for name in LightningCLI.subcommands():
         subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's `{name}`; see `spx {name} --help`.")
-    settings = parser.parse_args(words)
+    settings = parser.parse_args(natural_words(words))
     _, run = COMMANDS[settings.command]
     run(parsers[settings.command], settings[settings.command])
+
+
+def natural_words(words: list[str]) -> list[str]:
+    """Return the words in the parser's form, and have YAML files read in that form too."""
+    command = FUNCTIONS.get(words[0]) if words else None
+    forms = Words(frozenset() if command is None else list_settings(command), RENAMED.get(words[0] if words else ""))
+    set_loader("yaml", forms.load, exceptions=(yaml.YAMLError,))
+    return [*words[:1], *forms.rewrite(words[1:])]
 
 
 def _configurable_parser(description: str) -> ArgumentParser:
@@ -256,6 +270,17 @@ def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
         sys.exit(1)
 
 
+# the function behind each command, whose settings may be lists
+FUNCTIONS: dict[str, Callable[..., object]] = {
+    "stability": stability,
+    "roar": roar,
+    "tradeoff": tradeoff,
+    "explain": explain_images,
+    "segment": segment_photos,
+    "bench": bench,
+}
+# earlier words of a command
+RENAMED = {"explain": {"ckpt": "checkpoints", "network": "model"}}
 # for each command: the function that makes its parser, and the one that runs the parsed settings
 COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
     "stability": (stability_parser, partial(run_study, stability)),

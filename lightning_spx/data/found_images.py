@@ -11,6 +11,8 @@ EXTENSIONS = frozenset(
     {".apng", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
     | {".ppm", ".tif", ".tiff", ".webp"}
 )
+# endings of files with another number of channels than photos
+BAND_EXTENSIONS = frozenset({".npy", ".tif", ".tiff"})
 BEGINNINGS = (
     *(b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
     *(b"II*\0", b"MM\0*", b"RIFF"),
@@ -32,8 +34,12 @@ def class_folders(folder: Path) -> list[Path]:
     return found
 
 
-def image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path, channels: int = 3) -> list[Path]:
     """Return the image files directly in a folder, sorted by name.
+
+    Args:
+        folder: the folder.
+        channels: number of channels that the images have, as for `is_image`.
 
     Raises:
         ValueError: if there is none.
@@ -46,21 +52,34 @@ def image_paths(folder: Path) -> list[Path]:
         ...     [path.name for path in image_paths(Path(folder))]
         ['a.jfif', 'b.JPG']
     """
-    found = sorted(path for path in folder.iterdir() if is_image(path))
+    found = sorted(path for path in folder.iterdir() if is_image(path, channels))
     if not found:
-        endings = ", ".join(sorted(EXTENSIONS))
+        endings = ", ".join(sorted(_extensions(channels)))
         raise ValueError(f"Expected {folder} to hold images ({endings}), got none: it holds {contents(folder)}.")
     return found
 
 
-def is_image(path: Path) -> bool:
-    """Return whether a path has the ending of an image file, or has no ending and starts with an image's bytes."""
-    if path.suffix:
-        return path.suffix.lower() in EXTENSIONS
+def is_image(path: Path, channels: int = 3) -> bool:
+    """Return whether a path has the ending of an image file, or has no ending and starts with an image's bytes.
+
+    Args:
+        path: the path.
+        channels: number of channels: 1 and 3 are photos, and other numbers are in NumPy's `.npy` and in TIFF files.
+
+    Example:
+        >>> is_image(Path("field.npy")), is_image(Path("field.npy"), channels=10), is_image(Path("a.JPG"), channels=10)
+        (False, True, False)
+    """
+    if path.suffix or channels not in (1, 3):
+        return path.suffix.lower() in _extensions(channels)
     if path.name.startswith(".") or not path.is_file() or not os.access(path, os.R_OK):
         return False
     with path.open("rb") as file:
         return file.read(16).startswith(BEGINNINGS)
+
+
+def _extensions(channels: int) -> frozenset[str]:
+    return EXTENSIONS if channels in (1, 3) else BAND_EXTENSIONS
 
 
 def contents(folder: Path) -> str:

@@ -25,7 +25,7 @@ MAX_PIXELS = 2 * 89_478_485
 MAX_RATIO = 100
 
 
-def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
+def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
     """Return the first frame of an image file with 8 bits, rotated as its EXIF data says.
 
     Of 12 or 16 bits the upper eight are kept; 16-bit images that use at most a quarter of their range are refused.
@@ -34,10 +34,10 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
 
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
-        mode: RGB ignores transparency; RGBA adds the opacity.
+        mode: RGB ignores transparency; RGBA adds the opacity; L is the gray of RGB.
 
     Returns:
-        `(H, W, 3)`, or `(H, W, 4)` with opacity.
+        `(H, W, 3)`, `(H, W, 4)` with opacity, or `(H, W, 1)` in gray.
 
     Raises:
         ValueError: if the file does not exist, cannot be read, is too large, or holds numbers whose brightness is not
@@ -56,20 +56,29 @@ def decode(path: Path, mode: Literal["RGB", "RGBA"] = "RGB") -> NDArray[np.uint8
         if not path.is_file():
             raise FileNotFoundError("there is no such file.")
         with Image.open(path, formats=FORMATS) as image:
-            _check_size(*image.size)
+            check_size(*image.size)
             numbers = numbers_of(image)
-            pixels = np.array(eight_bits(ImageOps.exif_transpose(image), numbers).convert(mode))
+            colors = eight_bits(ImageOps.exif_transpose(image), numbers).convert("RGBA" if mode == "RGBA" else "RGB")
+            pixels = np.array(colors)
             deep_colors = numbers.highest == 65_535 and image.mode.startswith("RGB")
         if deep_colors and not pixels[..., :3].any():
             with Image.open(path, formats=FORMATS) as image:
                 check_black(image, numbers)
-        return pixels
+        return np.array(colors.convert("L"))[..., None] if mode == "L" else pixels
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"Expected {path} to be a readable image: {reason}") from error
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Raise a ValueError for an image that is too large or too long to be decoded.
+
+    Example:
+        >>> check_size(20_001, 300)
+        Traceback (most recent call last):
+        ...
+        ValueError: it is 20001 x 300 pixels, and the limits are 20000 px a side, ...
+    """
     longer, shorter = max(width, height), min(width, height)
     if longer > MAX_SIDE or width * height > MAX_PIXELS or longer > MAX_RATIO * shorter:
         raise ValueError(

@@ -23,6 +23,9 @@ class ImageFolderDataModule(ImageDataModule):
     Images are recognized by their endings or, without one, by content. One warning counts the files that are skipped,
     such as images in folders inside a class folder.
 
+    With other than one or three `channels`, images are NumPy arrays, (H, W, C) or (C, H, W) of uint8 or floats in
+    [0, 1], and TIFF files with that number of bands of 8 bits, and they stay on disk.
+
     Args:
         root: folder that contains `train` and `test` or `val`.
         strict: fail on an image that cannot be read; otherwise skip it, with one warning that counts them.
@@ -38,6 +41,7 @@ class ImageFolderDataModule(ImageDataModule):
         images_per_part: number of images in each disjoint part; None uses all images.
         val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
+        channels: number of channels of the images: 3 reads photos in RGB, 1 in gray.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -50,6 +54,9 @@ class ImageFolderDataModule(ImageDataModule):
         ...     ImageFolderDataModule(root=Path(root), image_size=64).class_names
         ['jay', 'owl']
     """
+
+    # an attribute of the object only where it differs, so that a run that began before there was this setting goes on
+    channels: int = 3
 
     def __init__(
         self,
@@ -66,10 +73,15 @@ class ImageFolderDataModule(ImageDataModule):
         images_per_part: int | None = None,
         val_fraction: float = 0.1,
         augment: bool = True,
+        channels: int = 3,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
         )
+        if channels < 1:
+            raise ValueError(f"Expected `channels` to be at least 1, got {channels}.")
+        if channels != self.channels:
+            self.channels = channels
         self.root = Path(root)
         self.strict = strict
         self.verify = verify
@@ -130,19 +142,20 @@ class ImageFolderDataModule(ImageDataModule):
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the names and sizes of all files; folders are part of the names and give the labels."""
-        digest = hashlib.sha256()
+        # with three channels the same as before there were others
+        digest = hashlib.sha256(b"" if self.channels == 3 else f"{self.channels} channels\n".encode())
         for folder in (self.train_folder, self.test_folder):
-            for path in (path for group in class_folders(folder) for path in image_paths(group)):
+            for path in (path for group in class_folders(folder) for path in image_paths(group, self.channels)):
                 digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
         return digest.hexdigest()
 
     def _load(self, folder: Path) -> LabelledImages:
         labels = {name: number for number, name in enumerate(self.class_names)}
         classes = class_folders(folder)
-        groups = {labels[group.name]: image_paths(group) for group in classes}
+        groups = {labels[group.name]: image_paths(group, self.channels) for group in classes}
         others = others_in(folder, classes)
         warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
-        return read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
+        return read_all(groups, self.image_size, self.channels, strict=self.strict, verify=self.verify)
 
 
 def _training_folders(root: Path) -> list[Path]:

@@ -17,7 +17,7 @@ Sample = dict[str, Tensor]
 class LabelledImages(Dataset[Sample], ABC):
     """Images in [0, 1] with class labels known in advance.
 
-    An item is a dict: `image` `(3, H, W)` float32 in [0, 1], `label` and `index` (the position in this data set) as
+    An item is a dict: `image` `(C, H, W)` float32 in [0, 1], `label` and `index` (the position in this data set) as
     integer scalars, and if there is one, the object's `mask` `(H, W)` bool.
 
     Args:
@@ -57,20 +57,21 @@ class LabelledImages(Dataset[Sample], ABC):
 
     @abstractmethod
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
-        """Return image `(3, H, W)` float32 in [0, 1] and mask `(H, W)` bool, or None, at a position."""
+        """Return image `(C, H, W)` float32 in [0, 1] and mask `(H, W)` bool, or None, at a position."""
 
 
 class ArrayImages(LabelledImages):
     """Images held in memory as 8-bit arrays.
 
     Args:
-        images: `(n, H, W, 3)` uint8.
+        images: `(n, H, W, C)` uint8 of any number of channels, or `(n, H, W)` for gray.
         labels: class of each image, `(n,)` integers.
         masks: `(n, H, W)` bool, or None.
         image_size: side in pixels to which image and mask are resized; None keeps their size.
 
     Raises:
-        ValueError: if the lengths differ.
+        ValueError: if the lengths differ, or `images` has another shape.
+        TypeError: if `images` does not hold uint8.
 
     Example:
         >>> images = ArrayImages(np.full((2, 8, 8, 3), 255, np.uint8), np.array([0, 1]))
@@ -86,13 +87,17 @@ class ArrayImages(LabelledImages):
         image_size: int | None = None,
     ) -> None:
         super().__init__(labels)
+        if images.dtype != np.uint8:
+            raise TypeError(f"Expected `images` to hold uint8, got {images.dtype}: round them to 0 to 255.")
+        if images.ndim not in (3, 4) or 0 in images.shape[1:]:
+            raise ValueError(f"Expected `images` of shape (n, H, W, C) or (n, H, W), got {images.shape}.")
         num_masks = len(images) if masks is None else len(masks)
         if not len(images) == len(self.labels) == num_masks:
             raise ValueError(
                 f"Expected a label and a mask for each of {len(images)} images, "
                 f"got {len(self.labels)} labels and {num_masks} masks."
             )
-        self.images = images
+        self.images = images if images.ndim == 4 else images[..., None]
         self.masks = masks
         self.image_size = image_size or images.shape[1]
 

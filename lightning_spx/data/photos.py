@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_spx.data.folder_images import read_image
+from lightning_spx.data.folder_images import in_unit_range, read_image
 from lightning_spx.data.found_images import contents, is_image, others_in, warn_of_others
 
 
@@ -20,7 +20,7 @@ class InputImages:
     Args:
         names: unique names, made from the files' stems.
         paths: (N,) files.
-        images: (N, 3, S, S), RGB in [0, 1].
+        images: (N, C, S, S) in [0, 1].
     """
 
     names: list[str]
@@ -28,8 +28,12 @@ class InputImages:
     images: Tensor
 
 
-def find_images(places: Sequence[str | Path]) -> list[Path]:
+def find_images(places: Sequence[str | Path], channels: int = 3) -> list[Path]:
     """List image files: given files, the images directly in a folder, and the matches of a pattern (`birds/*.jpg`).
+
+    Args:
+        places: files, folders and patterns.
+        channels: number of channels: 1 and 3 look for photos, other numbers for arrays (`.npy`) and TIFF files.
 
     Raises:
         FileNotFoundError: a file does not exist, or a folder or pattern has no image.
@@ -47,11 +51,11 @@ def find_images(places: Sequence[str | Path]) -> list[Path]:
         if path.is_file():
             matches = [path]
         elif path.is_dir():
-            matches = sorted(child for child in path.iterdir() if child.is_file() and is_image(child))
+            matches = sorted(child for child in path.iterdir() if child.is_file() and is_image(child, channels))
             others += others_in(path, matches)
         else:
             there = sorted(match for match in map(Path, glob.glob(str(place), recursive=True)) if match.is_file())
-            known = {match: is_image(match) for match in there}
+            known = {match: is_image(match, channels) for match in there}
             matches = [match for match in there if known[match]]
             others += [match for match in there if not known[match]]
         if not matches:
@@ -65,23 +69,27 @@ def find_images(places: Sequence[str | Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_images(paths: Sequence[Path], image_size: int, strict: bool = False) -> InputImages:
+def read_images(paths: Sequence[Path], image_size: int, strict: bool = False, channels: int = 3) -> InputImages:
     """Read images, each resized by its shorter side and cropped to the central square.
 
     Args:
         paths: image files.
         image_size: side of the images in pixels.
         strict: fail on a file that cannot be read; otherwise skip it, with one warning for all.
+        channels: 3 reads photos in RGB and 1 in gray; other numbers read NumPy arrays, (H, W, C) or (C, H, W) of uint8
+            or floats in [0, 1], and TIFF files with that number of bands of 8 bits. A file with other bands cannot be
+            read.
 
     Raises:
-        ValueError: a file cannot be read and `strict` is set, no file can be read, or `image_size` is below 1.
+        ValueError: a file cannot be read and `strict` is set, no file can be read, or a number is below 1.
     """
-    if image_size < 1:
-        raise ValueError(f"Expected `image_size` to be at least 1, got {image_size}.")
+    for name, value in (("image_size", image_size), ("channels", channels)):
+        if value < 1:
+            raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
     images, kept, refused = [], [], []
     for path in paths:
         try:
-            images.append(read_image(path, image_size).float() / 255)
+            images.append(in_unit_range(read_image(path, image_size, channels)))
             kept.append(path)
         except ValueError as error:
             if strict:

@@ -20,7 +20,7 @@ def augment(sample: Sample, generator: np.random.Generator, rotation: float = 0.
     resized (Szegedy et al. 2015). The rotation comes first, about the center, and pads by reflection.
 
     Args:
-        sample: `image` `(3, S, S)` and, if present, `mask` `(S, S)`; other entries do not change.
+        sample: `image` `(C, S, S)` and, if present, `mask` `(S, S)`; other entries do not change.
         generator: the random generator; equal generators give equal results, whatever else draws random numbers.
         rotation: largest angle in degrees, 0 to 45.
 
@@ -76,7 +76,7 @@ def zoom_and_crop(image: Tensor, generator: np.random.Generator) -> Tensor:
     It is the augmentation of CycleGAN (Zhu et al., ICCV 2017).
 
     Args:
-        image: `(3, S, S)`.
+        image: `(C, S, S)`.
         generator: the random generator.
 
     Example:

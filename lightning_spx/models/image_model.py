@@ -16,6 +16,7 @@ from lightning_spx.models.at_size import AtSize
 from lightning_spx.models.model_input import call_with_images, input_keyword
 from lightning_spx.models.placed_weights import PlacedWeights
 from lightning_spx.models.preprocess import Preprocess, check_differentiable, chosen_preprocess
+from lightning_spx.models.said_normalization import input_channels
 
 Head = Literal["single_label", "multi_label", "scalar"]
 
@@ -91,6 +92,12 @@ class ImageModel(Prepared):
     def users_network(self) -> Callable[..., Any]:
         """Return the network that was given, without our resizing."""
         return self.network.network if isinstance(self.network, AtSize) else self.network
+
+    @property
+    def channels(self) -> int | None:
+        """Return the number of channels of the network's first convolution; None without one."""
+        network = self.users_network
+        return input_channels(network) if isinstance(network, nn.Module) else None
 
     @property
     def device(self) -> torch.device:

@@ -7,24 +7,33 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
+from lightning_spx.models.builder import import_path
 from lightning_spx.models.image_processor import of_processor
 from lightning_spx.models.normalize import Normalize
 from lightning_spx.models.said_normalization import of_network, said_normalization
 
-Preprocess = Callable[[Tensor], Tensor]
+# a module first, so that the command line takes one by its class
+Preprocess = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Preprocessing(nn.Module):
     """Makes a layer of a function, so that it is found and named like any other.
+
+    Args:
+        function: the function, or its import path.
 
     Example:
         >>> Preprocessing(torch.neg)(torch.ones(1)).item()
         -1.0
     """
 
-    def __init__(self, function: Preprocess) -> None:
+    def __init__(self, function: str | Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.function = function
+        self.function: Callable[[Tensor], Tensor] = import_path(function) if isinstance(function, str) else function
+
+    def extra_repr(self) -> str:
+        """Return the function's name."""
+        return _name(self.function)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what the function gives for images `(N, C, H, W)` in [0, 1]."""

@@ -8,6 +8,7 @@ KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metr
 # of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
 # tables of earlier versions lack both
 LATER = ("num_wrong", "num_constant")
+# all numbers of images count an image once, however many findings of it are explained
 VALUES = [
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),

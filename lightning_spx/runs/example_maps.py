@@ -21,9 +21,9 @@ class Examples:
     """Example images of a study with their maps under one method.
 
     Args:
-        images: (n, 3, H, W) in [0, 1].
+        images: (n, C, H, W) in [0, 1]: the explained ones, or their colors.
         segments: (n, H, W) ids of each segmenter, by name.
-        attributions: (M, n, C, H, W) of M models.
+        attributions: (M, n, C, H, W) of M models; their number of channels may be another than the images'.
     """
 
     images: Tensor

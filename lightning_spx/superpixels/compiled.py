@@ -69,31 +69,56 @@ def _nearest_in_row(
 nearest_in_row = compiled(_nearest_in_row)
 
 
-def _move(sums: NDArray[np.int64], lab: NDArray[np.float32], y: int, x: int, cell: int, sign: int) -> None:
-    sums[cell, 0] += sign * int(lab[0, y, x])
-    sums[cell, 1] += sign * int(lab[1, y, x])
-    sums[cell, 2] += sign * int(lab[2, y, x])
-    sums[cell, 3] += sign * y
-    sums[cell, 4] += sign * x
-    sums[cell, 5] += sign
+def _nearest_in_row_of_any(
+    colors: NDArray[np.float32], y: int, candidates: NDArray[np.float32], weight: np.float32, nearest: NDArray[np.int32]
+) -> None:
+    # the same for any number of channels, one after the other, so that the loops over pixels are vectorized
+    channels, _, width = colors.shape
+    best = np.full(width, INFINITY)
+    apart = np.empty(width, np.float32)
+    nearest[:] = 0
+    for number in range(9):
+        apart[:] = 0
+        for channel in range(channels):
+            for x in range(width):
+                difference = colors[channel, y, x] - candidates[number, channel, x]
+                apart[x] += difference * difference
+        for x in range(width):
+            down = np.float32(y) - candidates[number, channels, x]
+            place = down * down * weight + candidates[number, channels + 1, x]
+            distance = apart[x] + place
+            if distance < best[x]:
+                best[x], nearest[x] = distance, np.int32(number)
+
+
+nearest_in_row_of_any = compiled(_nearest_in_row_of_any)
+
+
+def _move(sums: NDArray[np.int64], colors: NDArray[np.float32], y: int, x: int, cell: int, sign: int) -> None:
+    channels = colors.shape[0]
+    for channel in range(channels):
+        sums[cell, channel] += sign * int(colors[channel, y, x])
+    sums[cell, channels] += sign * y
+    sums[cell, channels + 1] += sign * x
+    sums[cell, channels + 2] += sign
 
 
 move = compiled(_move)
 
 
 def _cells(
-    lab: NDArray[np.float32], rows: int, columns: int, weight: np.float32, max_num_iter: int
+    colors: NDArray[np.float32], rows: int, columns: int, weight: np.float32, max_num_iter: int
 ) -> NDArray[np.int32]:
-    _, height, width = lab.shape
+    channels, height, width = colors.shape
     cell_x = np.arange(width) * columns // width
     labels = np.empty((height, width), np.int32)
-    center = np.zeros((rows * columns, 5), np.float32)
-    sums = np.zeros((rows * columns, 6), np.int64)
+    center = np.zeros((rows * columns, channels + 2), np.float32)
+    sums = np.zeros((rows * columns, channels + 3), np.int64)
     for y in range(height):
         for x in range(width):
             labels[y, x] = y * rows // height * columns + cell_x[x]
-            move(sums, lab, y, x, labels[y, x], 1)
-    candidates = np.empty((9, 5, width), np.float32)
+            move(sums, colors, y, x, labels[y, x], 1)
+    candidates = np.empty((9, channels + 2, width), np.float32)
     nearest = np.empty(width, np.int32)
     for iteration in range(max_num_iter):
         changed = iteration == 0
@@ -108,27 +133,30 @@ def _cells(
                         for x in range(width):
                             column = cell_x[x] + right
                             if 0 <= down < rows and 0 <= column < columns:
-                                for value in range(4):
+                                for value in range(channels + 1):
                                     candidates[number, value, x] = center[down * columns + column, value]
-                                across = np.float32(x) - center[down * columns + column, 4]
-                                candidates[number, 4, x] = across * across * weight
+                                across = np.float32(x) - center[down * columns + column, channels + 1]
+                                candidates[number, channels + 1, x] = across * across * weight
                             else:
                                 candidates[number, :, x] = INFINITY
-                nearest_in_row(lab, y, candidates, weight, nearest)
+                if channels == 3:
+                    nearest_in_row(colors, y, candidates, weight, nearest)
+                else:
+                    nearest_in_row_of_any(colors, y, candidates, weight, nearest)
                 for x in range(width):
                     label = (row + nearest[x] // 3 - 1) * columns + cell_x[x] + nearest[x] % 3 - 1
                     if label != labels[y, x]:
                         # whole numbers, so subtracting leaves no rounding error
-                        move(sums, lab, y, x, labels[y, x], -1)
-                        move(sums, lab, y, x, label, 1)
+                        move(sums, colors, y, x, labels[y, x], -1)
+                        move(sums, colors, y, x, label, 1)
                         labels[y, x] = label
                         changed = True
         if not changed:
             break
         for cell in range(rows * columns):
-            if sums[cell, 5] > 0:
-                for value in range(5):
-                    center[cell, value] = np.float32(sums[cell, value] / sums[cell, 5])
+            if sums[cell, channels + 2] > 0:
+                for value in range(channels + 2):
+                    center[cell, value] = np.float32(sums[cell, value] / sums[cell, channels + 2])
     return labels
 
 
@@ -227,7 +255,7 @@ def slic_labels(
     """Segment one image with the steps and arguments of `cielab`, `nearest_cells` and `connected`.
 
     Args:
-        pixels: `(3, H, W)` uint8.
+        pixels: `(C, H, W)` uint8; three channels are RGB and converted, and others are compared as they are.
         rows: Number of rows of cells.
         columns: Number of columns of cells.
         weight: Factor of the squared distance in pixels.
@@ -241,6 +269,7 @@ def slic_labels(
         >>> slic_labels(np.zeros((3, 1, 4), np.uint8), 1, 2, 1.0, 10, 1)
         array([[0, 0, 1, 1]])
     """
-    labels = cells(to_lab(pixels, SHARES, ROOTS), rows, columns, np.float32(weight), max_num_iter)
+    colors = to_lab(pixels, SHARES, ROOTS) if len(pixels) == 3 else pixels.astype(np.float32)
+    labels = cells(colors, rows, columns, np.float32(weight), max_num_iter)
     segments: NDArray[np.int64] = connected(labels, min_size)
     return segments

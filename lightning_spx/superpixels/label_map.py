@@ -4,6 +4,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 # what NumPy and Pillow raise on damaged files, found by fuzzing them
 UNREADABLE = (
     *(EOFError, OSError, SyntaxError, ValueError, zipfile.BadZipFile, zlib.error, Image.DecompressionBombError),
-    *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, MemoryError, RuntimeError),
+    *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, MemoryError, RuntimeError, TokenError),
 )
 # gray and palette pictures, whose values are ids
 MODES = ("L", "P", "I", "I;16", "I;16B")

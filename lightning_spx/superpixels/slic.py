@@ -41,8 +41,8 @@ class Slic(Segmenter):
 
     It runs on the images' device for all images at once: on a GPU with kernels if `triton` is installed (it comes with
     torch on Linux), on a CPU compiled if the optional package `numba` is installed (`pip install lightning_spx[fast]`),
-    and otherwise with tensor operations. All three ways give the same segments. Two, or more than three channels always
-    use tensor operations.
+    and otherwise with tensor operations. All three ways give the same segments. The kernels are for RGB and gray, so
+    other images use tensor operations on a GPU.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
     cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.
@@ -105,13 +105,13 @@ class Slic(Segmenter):
         if self.sigma > 0:
             pixels = (_smoothed(images, self.sigma) * 255).round().to(torch.uint8)
         pixels = _gray_as_rgb(pixels)
-        on_cpu, is_rgb = images.device.type == "cpu", pixels.shape[1] == 3
-        compiled = _compiled() if on_cpu and is_rgb else None
+        (channels, height, width), on_cpu = pixels.shape[1:], images.device.type == "cpu"
+        compiled = _compiled() if on_cpu else None
         if compiled is None:
             parts = torch.split(pixels, 1 if on_cpu else max(1, 3 * PIXELS_AT_ONCE // pixels[0].numel()))
-            kernels = _kernels() if images.device.type == "cuda" and is_rgb else None
+            kernels = _kernels() if images.device.type == "cuda" and channels == 3 else None
             return self._by_kernels(kernels, parts) if kernels else torch.cat([self.segment(part) for part in parts])
-        grid, weight, min_size = self._scaled(*images.shape[-2:])
+        grid, weight, min_size = self._scaled(height, width, channels)
         one = partial(
             compiled,
             rows=grid.rows,
@@ -137,9 +137,8 @@ class Slic(Segmenter):
         """
         pixels = _gray_as_rgb(pixels)
         channels, height, width = pixels.shape[1:]
-        is_rgb = channels == 3
-        grid, weight, min_size = self._scaled(height, width, STEPS if is_rgb else LEVELS_PER_UNIT)
-        colors = cielab(pixels) if is_rgb else pixels.int()
+        grid, weight, min_size = self._scaled(height, width, channels)
+        colors = cielab(pixels) if channels == 3 else pixels.int()
         return connected(nearest_cells(colors, grid, weight, self.max_num_iter), min_size)
 
     def _by_kernels(self, kernels: Callable[..., Tensor], parts: Sequence[Tensor]) -> Tensor:
@@ -151,11 +150,9 @@ class Slic(Segmenter):
             warnings.warn(f"Slic runs without its kernels, and slower. {error}", stacklevel=3)
         return torch.cat([self.segment(part) for part in parts])
 
-    def _scaled(self, height: int, width: int, steps: float = STEPS) -> tuple[CellGrid, float, int]:
-        """Return the cells, the weight of a squared pixel, and the size below which fragments join.
-
-        Colors are whole numbers, and `steps` of them make a unit of color.
-        """
+    def _scaled(self, height: int, width: int, channels: int = 3) -> tuple[CellGrid, float, int]:
+        """Return the cells, the weight of a squared pixel in color steps, and the size below which fragments join."""
+        steps = STEPS if channels == 3 else LEVELS_PER_UNIT
         grid = CellGrid.over(height, width, self.n_segments)
         side = max(height / grid.rows, width / grid.columns)
         min_size = int(self.min_size_factor * height * width / (grid.rows * grid.columns))

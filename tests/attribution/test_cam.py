@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torchvision.models import vgg11
 
 from lightning_spx.attribution import GradCAM
-from lightning_spx.attribution.cam import last_convolutional_layer
+from lightning_spx.attribution.cam_layers import default_layer
 from lightning_spx.models import ImageClassifier, SmallResNet
 from tests.attribution.cases import Net, images, relative, residual_network, targets
 
@@ -49,7 +49,7 @@ def test_every_channel_holds_its_share() -> None:
     ids=["Net", "resnet18", "vgg11"],
 )
 def test_the_last_feature_map_before_pooling_is_found(network: nn.Module, layer: str) -> None:
-    assert last_convolutional_layer(network.eval(), images(1, 64)) == layer
+    assert default_layer(network.eval(), images(1, 64)) == layer
     by_name = GradCAM(layer).attribute(network, images(2, 64), targets(2))
     assert torch.equal(GradCAM().attribute(network, images(2, 64), targets(2)), by_name)
 
@@ -69,7 +69,7 @@ class Backwards(nn.Module):
 
 
 def test_the_order_of_use_decides_not_the_order_of_registration() -> None:
-    assert last_convolutional_layer(Backwards(), images(1)) == "late"
+    assert default_layer(Backwards(), images(1)) == "late"
 
 
 def test_code_that_was_compiled_for_one_layer_is_not_used_for_another() -> None:

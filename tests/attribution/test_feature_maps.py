@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_spx.attribution import GradCAM
-from lightning_spx.attribution.cam import last_convolutional_layer
+from lightning_spx.attribution.cam_layers import default_layer
 from tests.attribution.cases import images, relative, targets
 
 
@@ -85,7 +85,7 @@ def test_the_last_feature_map_may_have_its_channels_last() -> None:
     network = channels_last()[:4]
     network.append(nn.Flatten()).append(nn.Linear(216, 5))
     network.eval()
-    assert last_convolutional_layer(network, images(1, 12)) == "3"
+    assert default_layer(network, images(1, 12)) == "3"
     expected = by_hand(network, "3", images(2, 12), targets(2), 3)
     assert relative(GradCAM().attribute(network, images(2, 12), targets(2)).sum(1), expected) < 1e-5
 
@@ -95,7 +95,7 @@ def test_what_an_attention_computes_is_no_feature_map(layer: str) -> None:
     network = Transformer().eval()
     with pytest.raises(ValueError, match=rf"Expected `layer` '{layer}' to return a feature map .* got shape \(\d, \d"):
         GradCAM(layer).attribute(network, images(2, 16), targets(2))
-    assert last_convolutional_layer(network, images(1, 16)) == "patches"
+    assert default_layer(network, images(1, 16)) == "patches"
 
 
 def test_a_layer_inside_of_wrappers_is_named_as_the_user_names_it() -> None:

@@ -114,7 +114,9 @@ def test_a_module_exported_for_another_batch_says_so() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_layers_of_torchscript_are_not_looked_into() -> None:
     network = traced(Net().eval())
-    with pytest.raises(ValueError, match=r"got none: GradCAM explains .* modules that run in Python"):
+    with pytest.raises(ValueError, match=r"got none: class activation maps explain .* modules that run in Python"):
         GradCAM().attribute(network, images(), targets())
-    with pytest.raises(TypeError, match="Expected layers that run in Python for GradCAM, got TorchScript"):
+    with pytest.raises(
+        TypeError, match="Expected layers that run in Python for a class activation map, got TorchScript"
+    ):
         GradCAM("conv1").attribute(network, images(), targets())

@@ -68,10 +68,10 @@ def _grad_cam(network: nn.Module) -> Explain:
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    from lightning_spx.attribution.cam import last_convolutional_layer
+    from lightning_spx.attribution.cam_layers import default_layer
 
     def explain(images: Tensor, target: Tensor) -> Tensor:
-        layer = network.get_submodule(last_convolutional_layer(network, images[:1]))
+        layer = network.get_submodule(default_layer(network, images[:1]))
         chosen = [ClassifierOutputTarget(label) for label in target.tolist()]
         with pytorch_grad_cam.GradCAM(model=network, target_layers=[layer]) as cam:
             return torch.from_numpy(cam(input_tensor=images, targets=chosen))

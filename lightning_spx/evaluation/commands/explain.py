@@ -14,10 +14,12 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import Background
-from lightning_spx.data.photos import InputImages, find_images, read_images
+from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, PhotoAnswers
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
-from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
+from lightning_spx.evaluation.maps.colors import shown as color_images
+from lightning_spx.evaluation.maps.poolings import Pooling, segment_images
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization, said_in_words
 from lightning_spx.evaluation.training.named_networks import (
@@ -58,6 +60,8 @@ def explain_images(
     output: str | int | None = None,
     input_name: str | None = None,
     head: Head | None = None,
+    channels: int | None = None,
+    to_rgb: list[int] | str | None = None,
     networks: list[NamedNetwork] | None = None,
     part: Part | None = None,
     region: Region | None = None,
@@ -96,6 +100,10 @@ def explain_images(
             entry of a tuple, or `logits`.
         input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
         head: single_label; multi_label for one logit for each finding; scalar for one number per image.
+        channels: channels of the images: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF files. By
+            default as many as the first model's first convolution takes.
+        to_rgb: numbers of the three bands that are shown and segmented as red, green and blue, counted from 0, or the
+            import path of a function from images to colors; by default their mean is shown.
         networks: more networks with their weights, for `layout` models.
         part: for a CycleGAN checkpoint, the discriminator whose mean patch score is explained. Files of the original
             code, such as latest_net_D_A.pth, work too; its D_A judges images of B, so it is `discriminator_b` here.
@@ -136,9 +144,10 @@ def explain_images(
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
     settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}
-    paths = find_images(images)
+    if channels is not None:
+        find_images(images, channels)  # refuses files that are missing before models are loaded
     names = read_classes(Path(classes)) if classes else []
-    photos = read_images(paths, image_size, strict)
+    colors = chosen_colors(to_rgb)
     if part is not None:
         if not checkpoints or masks or model or networks:
             raise ValueError(
@@ -149,11 +158,15 @@ def explain_images(
         scores = {name: PatchScore(each.discriminator, region) for name, each in judges.items()}
         models = {name: ImageModel(each, head="scalar").eval() for name, each in scores.items()}
         first = next(iter(judges.values())).cyclegan
+        photos = read_images(find_images(images), image_size, strict)
         shown = with_translations(photos, translated_from, first, part, image_size, strict)
     else:
         if region is not None or translated_from:
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
         models = name_models(checkpoints or [], model, reading, networks or [], weights)
+        count = channels or next((each.channels for each in models.values() if each.channels), 3)
+        check_channels(segmenters, count, colors)
+        photos = read_images(find_images(images, count), image_size, strict, count)
         shown = with_background(photos, masks, background, paint_outside)
     for name, asked in models.items():
         say(f"{name}: {said_in_words(described_normalization(asked))}")
@@ -166,17 +179,20 @@ def explain_images(
     step = -(-batch_size // PHOTOS_ON_A_PAGE) * PHOTOS_ON_A_PAGE
     for start in track(range(0, len(photos.images), step), "explain", transient=True):
         here = slice(start, start + step)
-        segments = {name: segmenter(photos.images[here]) for name, segmenter in segmenters.items()}
+        pixels = photos.images[here]
+        segments = segment_images(segmenters, pixels, batch_size, pixels.device, to_rgb=colors)
         found: dict[str, list[PhotoMaps]] = {}
         for answer in answers:
             explained = answer.explain(here, named_methods, target, names)
             painted = shown.mask[here].numpy() if shown.mask is not None and paint_outside else None
             said_classes = [names[each] if names else f"class {each}" for each in explained.target.tolist()]
             labels = shown.origin[here] or said_classes
-            found[answer.name] = _photo_maps(explained, photos, here, segments, magnitude, labels, painted)
+            found[answer.name] = _photo_maps(
+                explained, photos.names[here], color_images(pixels, colors), segments, magnitude, labels, painted
+            )
             for position, each in enumerate(found[answer.name]):
                 stem = file_name(each.name if len(models) == 1 else f"{each.name}_{answer.name}")
-                save = partial(_save, each=each, explained=explained, position=position)
+                save = partial(_save, each=each, image=pixels[position], explained=explained, position=position)
                 write_atomic(run.path / f"{stem}.npz", save)
                 if layout == "photos":
                     _write(run.path, stem, photo_figure(each, said), formats)
@@ -190,8 +206,8 @@ def explain_images(
 
 def _photo_maps(
     explained: ExplainedPhotos,
-    photos: InputImages,
-    here: slice,
+    names: Sequence[str],
+    photos: Tensor,
     segments: Mapping[str, Tensor],
     magnitude: Magnitude,
     labels: Sequence[str],
@@ -215,7 +231,7 @@ def _photo_maps(
             pixel={method: each[row] for method, each in pixel.items()},
             pooled={method: {key: each[row] for key, each in of.items()} for method, of in pooled.items()},
         )
-        for row, (name, photo) in enumerate(zip(photos.names[here], photos.images[here], strict=True))
+        for row, (name, photo) in enumerate(zip(names, photos, strict=True))
     ]
 
 
@@ -244,8 +260,8 @@ def _scope(region: Region | None) -> str:
     return f"the mean score of patches in rows {region[0]} to {region[2]}, columns {region[1]} to {region[3]}"
 
 
-def _save(path: Path, each: PhotoMaps, explained: ExplainedPhotos, position: int) -> None:
-    arrays: dict[str, Any] = {"image": each.photo.transpose(2, 0, 1)}
+def _save(path: Path, each: PhotoMaps, image: Tensor, explained: ExplainedPhotos, position: int) -> None:
+    arrays: dict[str, Any] = {"image": image.numpy()}
     arrays |= {"target": explained.target[position].numpy(), "probability": np.array(each.probability)}
     arrays |= {f"segments/{name}": ids for name, ids in each.segments.items()}
     arrays |= {f"attribution/{name}": value[position].numpy() for name, value in explained.attributions.items()}

@@ -6,10 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from lightning_spx.models.builder import import_path
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.superpixels import Segmenter
 
 ToRgb = Sequence[int] | Callable[[Tensor], Tensor]
+
+
+def chosen_colors(to_rgb: ToRgb | str | None) -> ToRgb | None:
+    """Return `to_rgb` as commands take it, in which a function has its import path.
+
+    Raises:
+        ValueError: there is no such function.
+
+    Example:
+        >>> chosen_colors([2, 1, 0]), chosen_colors("torch.neg")(torch.ones(1)).item()
+        ([2, 1, 0], -1.0)
+    """
+    return import_path(to_rgb) if isinstance(to_rgb, str) else to_rgb
 
 
 def as_rgb(images: Tensor, to_rgb: ToRgb | None = None) -> Tensor:

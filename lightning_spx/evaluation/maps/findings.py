@@ -37,6 +37,11 @@ class Items:
         """Return the number of items."""
         return len(self.image)
 
+    @property
+    def num_images(self) -> int:
+        """Return the number of images that have items; with fewer than two, none can be mismatched."""
+        return len(self.image.unique_consecutive())
+
     def of(self, values: Tensor) -> Tensor:
         """Return the items' entries (..., I) of values (..., N, K) for all images and findings."""
         return values[..., self.image, self.finding]
@@ -69,12 +74,12 @@ class Items:
         has[image, finding] = True
         # items are sorted, so the number of an item is the number of entries before it
         number = np.cumsum(has).reshape(has.shape) - 1
-        any_finding = _next(permutation, has.max(1))
-        if len(any_finding) < 2:
+        if self.num_images < 2:
             raise ValueError(
                 "Expected at least 2 images of a shard to have a finding to explain, so that they can be mismatched, "
-                f"got {len(any_finding)}: {ADVICE}."
+                f"got {self.num_images}: {ADVICE}."
             )
+        any_finding = _next(permutation, has.max(1))
         other = np.empty(len(image), np.int64)
         for each in np.unique(finding):
             same = _next(permutation, has[:, each])

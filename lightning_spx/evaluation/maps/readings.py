@@ -1,15 +1,11 @@
 """Reads a classifier's outputs: are they logits or probabilities, which class is predicted, how probable is it?"""
 
-from typing import Literal
-
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_spx.guard import are_probabilities, between_zero_and_one
 from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
-
-# a model tells classes apart, says findings each by itself, or has one output
-Head = Literal["single_label", "multi_label", "scalar"]
+from lightning_spx.models.image_model import Head
 
 
 def check_logits(output: object, name: str, num_images: int, head: Head = "single_label") -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule, UnpairedDataModule
+from lightning_spx.evaluation.maps.colors import chosen_colors
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability.architectures import architectures
 from lightning_spx.evaluation.stability.start import StudyStart
@@ -41,6 +42,8 @@ def stability(
     output: str | int | None = None,
     input_name: str | None = None,
     head: Head | None = None,
+    targets: Literal["present", "predicted"] | list[str] | None = None,
+    to_rgb: list[int] | str | None = None,
     part: Part | None = None,
     region: Region | None = None,
     models: list[NamedNetwork] | None = None,
@@ -85,6 +88,10 @@ def stability(
         input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
         head: single_label; multi_label for one logit for each finding; scalar for one number per image. By default
             what ImageClassifier says, else single_label.
+        targets: with multi_label, the findings to explain: `present` in the image (the default), `predicted` by the
+            models, or a list of names, which are explained on every image.
+        to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
+            pictures show and segmenters of RGB get, or the import path of a function from images to colors.
         part: with a CycleGAN as `model`, the discriminator to explain. It explains real test images of its own set.
         region: first row, first column, last row and last column of the discriminator's patches to explain; by
             default the mean score of all patches is explained.
@@ -180,12 +187,14 @@ def stability(
         seed=seed,
         sanity_stages=sanity_stages,
         num_resamples=num_resamples,
+        to_rgb=chosen_colors(to_rgb),
     )
     start = StudyStart(
         settings=settings,
         num_images=num_images,
         shards=make_shards(num_images, shard_size, seed),
         target=target,
+        targets=targets or "present",
         launch=launch,
         loggers=lead.loggers,
         out=out,

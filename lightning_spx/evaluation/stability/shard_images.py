@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.runs.example_maps import Examples, spread_positions
@@ -15,7 +16,7 @@ class ShardImages:
     """A shard with its images in memory.
 
     Args:
-        images: (n, 3, H, W) in [0, 1].
+        images: (n, C, H, W) in [0, 1].
         mask: (n, H, W) bool, the masks of the images' objects, or None.
         segments: each segmenter's segments (n, H, W), by its name.
         poolings: the ways in which maps of these images are pooled.
@@ -26,14 +27,15 @@ class ShardImages:
     segments: Mapping[str, Tensor]
     poolings: Sequence[Pooling]
 
-    def examples(self, attributions: Tensor, items: Items | None) -> Examples:
+    def examples(self, attributions: Tensor, items: Items | None, to_rgb: ToRgb | None = None) -> Examples:
         """Choose some maps, spread over the shard, with their images.
 
         Args:
             attributions: (M, n, C, H, W), or (M, I, C, H, W) of items.
             items: the items, if models explain findings.
+            to_rgb: what pictures show of the images.
         """
         chosen = spread_positions(attributions.shape[1])
         images = chosen if items is None else items.image[chosen].tolist()
         segments = {name: segments[images] for name, segments in self.segments.items()}
-        return Examples(self.images[images], segments, attributions[:, chosen])
+        return Examples(shown(self.images[images], to_rgb), segments, attributions[:, chosen])

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.loggers import Logger
 
+from lightning_spx.evaluation.maps.findings import Targets
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.evaluation.stability.study import Study, StudySettings
 from lightning_spx.runs.blocks import study_name
@@ -27,6 +28,7 @@ class StudyStart:
         num_images: number of images to explain.
         shards: the shards of these images.
         target: explain the label or each model's prediction.
+        targets: which findings are explained if the images have findings.
         launch: which part of the work this start does.
         loggers: the Trainer's loggers.
         out: run folder, or None for the default one.
@@ -37,6 +39,7 @@ class StudyStart:
     num_images: int
     shards: Sequence[Shard]
     target: Literal["label", "prediction"]
+    targets: Targets
     launch: Launch
     loggers: Sequence[Logger]
     out: str | None

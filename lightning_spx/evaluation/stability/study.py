@@ -19,6 +19,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
+from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
@@ -52,6 +53,7 @@ class StudySettings:
         seed: seeds nulls, controls, randomized weights and bootstrap.
         sanity_stages: number of stages in which a sanity check randomizes a model; 0 for no sanity checks.
         num_resamples: number of bootstrap resamples.
+        to_rgb: what pictures show of images and segmenters of RGB get; None takes RGB and gray as they are.
     """
 
     methods: Mapping[str, Attribution]
@@ -64,6 +66,7 @@ class StudySettings:
     seed: int
     sanity_stages: int
     num_resamples: int
+    to_rgb: ToRgb | None = None
 
 
 @dataclass(frozen=True)
@@ -257,7 +260,9 @@ class Study:
             localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
             block.write(self.run, "localisation", localized, study, environment)
         if block.repeat == 0 and block.shard == 0:
-            here.examples(attributions, known.items).save(Examples.path(self.run.path, block.method))
+            here.examples(attributions, known.items, self.settings.to_rgb).save(
+                Examples.path(self.run.path, block.method)
+            )
         block.write(self.run, "per_image", values, study, environment)
         self.record.count(f"compare {block.method}")
 
@@ -268,7 +273,13 @@ class Study:
             settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
             images, mask = self.drawn.read(shard.positions.tolist())
             segments = segment_images(
-                settings.segmenters, images, settings.batch_size, settings.device, self.drawn.source, index
+                settings.segmenters,
+                images,
+                settings.batch_size,
+                settings.device,
+                self.drawn.source,
+                index,
+                settings.to_rgb,
             )
             poolings = make_poolings(segments, index, shard.permutation, settings.seed)
             self._latest[shard.number] = ShardImages(images, mask, segments, poolings)

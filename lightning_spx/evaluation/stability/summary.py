@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.stability.output import report_stability
@@ -11,6 +12,7 @@ from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.cells import Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.sanity import without_gain
+from lightning_spx.reporting.rows import finding_of
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import RESULTS_FILE
@@ -53,6 +55,7 @@ def conclude(
     study.record.note_results()
     study.record.lap("summarise")
     blank = _constant_shares(study, blocks)
+    said = [*said, *_said_of_findings(study, results)]
     report_stability(run, results, blank, list(settings.methods), names, said, loggers)
     study.record.lap("report")
     study.record.save()
@@ -81,6 +84,28 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
                 num_resamples=study.settings.num_resamples,
                 seed=study.settings.seed,
             )
+
+
+def _said_of_findings(study: Study, results: pd.DataFrame) -> list[str]:
+    """Say what numbers of findings are numbers of; nothing for a study of classes."""
+    findings, targets = study.drawn.findings, study.targets
+    if not findings:
+        return []
+    explained = {
+        "present": "the findings that an image has",
+        "predicted": "the findings that a model predicts, and two models are compared on those that both predict",
+    }
+    words = explained[targets] if isinstance(targets, str) else f"{', '.join(targets)} on every image"
+    said = [
+        f"Maps explain {words}. Each value is of an image and a finding; numbers of images count an image once, and "
+        "intervals resample images, so that the findings of an image stay together."
+    ]
+    with_rows = {finding_of(setting) for setting in results["setting"].unique()}
+    absent = [name for name in (findings if isinstance(targets, str) else targets) if name not in with_rows]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        said.append(f"There are no rows of {', '.join(absent)}, which {verb} {targets} in no explained image.")
+    return said
 
 
 def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, str], float]:

@@ -6,12 +6,14 @@ from pathlib import Path
 from torch import nn
 
 from lightning_spx.data import BirdsDataModule
-from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits
+from lightning_spx.evaluation.maps.colors import check_channels
+from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import Round, Study
+from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.training.model_trial import try_model
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainingRecipe,
@@ -58,6 +60,7 @@ def trained(
     held_out = [sampled.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
     for flags in held_out:
         check_pairs(flags)
+    binary = part is None and _try_models(recipe, models, sampled, settings)
 
     run = start.open_run(data.name)
     hashes = {"splits": [split.sha256 for split in splits], "checkpoints": checkpoint_hashes(models)}
@@ -101,7 +104,8 @@ def trained(
             for own, flags in zip(of_repeat, held_out, strict=True)
         ],
         settings=settings,
-        target="output" if part else start.target,
+        target="output" if part or binary else start.target,
+        targets=start.targets,
         threshold=REAL_ABOVE,
         localization_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
     )
@@ -110,6 +114,16 @@ def trained(
         names = [f"model {number}" for number in range(len(models) // repeats)]
         conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers)
     return run.path
+
+
+def _try_models(
+    recipe: TrainingRecipe, models: Sequence[StudyModel], sampled: SampledImages, settings: StudySettings
+) -> bool:
+    """Refuse models that cannot serve before any of them is trained; return whether they have one output each."""
+    check_channels(settings.segmenters, sampled.read([0])[0].shape[1], settings.to_rgb)
+    given = [model.checkpoint for model in models if model.checkpoint is not None]
+    tried = [recipe.load(file) for file in given] or [recipe.reading.of(recipe.untrained())]
+    return all([try_model(each, sampled) for each in tried])
 
 
 def _train(launch: Launch, recipe: TrainingRecipe, models: Sequence[StudyModel], run: RunFolder) -> list[str]:

@@ -130,9 +130,10 @@ class Layout:
         return Cell(values, flags[0], flags[1], flags[2], np.full(shape[-1], np.nan), image)
 
     def _codes(self, rows: pd.DataFrame) -> NDArray[np.int64]:
-        finding = pd.Categorical(rows["finding"], categories=list(self.findings)).codes
+        names = pd.Categorical(rows["finding"])
+        finding = pd.Index(list(self.findings)).get_indexer(names.categories)[names.codes]
         image = np.searchsorted(self.images, rows["index"].to_numpy())
-        return image.astype(np.int64) * len(self.findings) + finding
+        return np.asarray(image * len(self.findings) + finding, np.int64)
 
 
 def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, str], Cell]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
-from lightning_spx.evaluation.maps.attributions import explain_together, predict
+from lightning_spx.evaluation.maps.attributions import explain, explain_together, predict, predict_findings
 from lightning_spx.runs.processes import own_share
 from tests.processes import run_together
 
@@ -87,3 +87,51 @@ class Returns(nn.Module):
 def test_what_is_no_logits_is_refused(output: object, error: type[Exception], got: str) -> None:
     with pytest.raises(error, match=f"Expected Returns to return .*{got}"):
         predict(Returns(output), images(), 2, torch.device("cpu"))
+
+
+def test_findings_are_predicted_above_one_half_each_by_itself() -> None:
+    with torch.no_grad():
+        expected = (network()(images()).sigmoid() > 0.5).long()
+    found = predict_findings(network(), images(), 5, 2, torch.device("cpu"))
+    assert torch.equal(found, expected)
+    assert 0 < expected.sum() < expected.numel()
+
+
+def test_models_that_do_not_say_the_findings_as_logits_are_refused() -> None:
+    cpu = torch.device("cpu")
+    with pytest.raises(ValueError, match=r"Expected Sequential to return 3 logits, one for each finding, got 5\."):
+        predict_findings(network(), images(), 3, 2, cpu)
+    sure = nn.Sequential(*network(), nn.Sigmoid())
+    with torch.no_grad():
+        sure[3].weight *= 50
+    with pytest.raises(ValueError, match="got values that all lie in \\[0, 1\\].*: give the model without its sigmoid"):
+        predict_findings(sure, images(), 5, 2, cpu)
+    with pytest.raises(ValueError, match=r"logits \(N, K\), one for each finding, with N = 2, got \(2,\)"):
+        predict_findings(nn.Sequential(*network(), Column()), images(), 1, 2, cpu)
+    broken = nn.Sequential(*network(), nn.LogSigmoid(), nn.Softplus(-1e30))
+    with pytest.raises(
+        ValueError, match=r"Expected finite outputs of Sequential, got NaN or infinity for images \[10, 11\]"
+    ):
+        predict_findings(broken, images(), 5, 2, cpu, numbers=range(10, 17))
+
+
+class Column(nn.Module):
+    """Takes the first output of each image."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs[:, 0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 20])
+def test_several_targets_of_an_image_are_explained_one_by_one(batch_size: int) -> None:
+    image, target = torch.tensor([0, 0, 3, 6, 6, 6]), torch.tensor([1, 4, 0, 2, 3, 0])
+    counts: list[int] = []
+    cpu = torch.device("cpu")
+    found = explain(
+        network(), Gradient(), images(), target, batch_size=batch_size, device=cpu, advance=counts.append, image=image
+    )
+    for attribution, position, finding in zip(found, image, target, strict=True):
+        one = images()[position][None].requires_grad_()
+        (expected,) = torch.autograd.grad(network()(one)[0, finding], one)
+        assert torch.allclose(attribution, expected[0], atol=1e-6)
+    assert sum(counts) == 6

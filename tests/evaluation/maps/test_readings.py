@@ -1,5 +1,6 @@
 """A network that ends with a softmax: independent right value, the network without it."""
 
+import math
 import warnings
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
-from lightning_spx.evaluation.maps.readings import are_given
+from lightning_spx.evaluation.maps.readings import are_given, check_logits, predicted, probability_of
 from lightning_spx.models.image_model import ImageModel
 
 LABEL = torch.arange(5) % 3
@@ -92,3 +93,26 @@ def test_the_probability_of_one_output_is_that_of_the_explained_class(last: nn.M
 def test_few_outputs_between_zero_and_one_are_logits_and_it_is_said() -> None:
     with pytest.warns(UserWarning, match="too few images .3. to tell"):
         assert not are_given(torch.tensor([0.25, 0.5, 0.75]), "net")
+
+
+def test_findings_are_read_each_by_itself() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.0], [-3.0, 0.5, 1e-6]])
+    assert predicted(logits, given=False, head="multi_label").tolist() == [[1, 0, 0], [0, 1, 1]]
+    assert predicted(logits.sigmoid(), given=True, head="multi_label").tolist() == [[1, 0, 0], [0, 1, 1]]
+    finding = torch.tensor([2, 0])
+    assert probability_of(logits, finding, given=False, head="multi_label").tolist() == pytest.approx(
+        [0.5, 1 / (1 + math.exp(3))]
+    )
+    given = probability_of(logits.sigmoid(), finding, given=True, head="multi_label")
+    assert given.tolist() == pytest.approx([0.5, 1 / (1 + math.exp(3))])
+
+
+def test_a_single_finding_may_be_a_column() -> None:
+    logits = torch.tensor([[0.5], [-0.5]])
+    assert check_logits(logits, "Net", 2, "multi_label") is logits
+    assert predicted(logits, given=False, head="multi_label").tolist() == [[1], [0]]
+    for other in (torch.zeros(2), torch.zeros(2, 0), torch.zeros(3, 2), torch.zeros(2, 2, 2)):
+        with pytest.raises(
+            ValueError, match=r"Expected Net to return logits \(N, K\), one for each finding, with N = 2"
+        ):
+            check_logits(other, "Net", 2, "multi_label")

@@ -11,7 +11,7 @@ from PIL import Image
 from lightning_spx.data import Split, SyntheticBirdsDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.maps.sampled_images import draw_images, keep_splits, sample_photos
+from lightning_spx.evaluation.maps.sampled_images import draw_images, finding_sets, keep_splits, sample_photos
 from tests.small_study import all_images, all_labels
 
 
@@ -139,3 +139,65 @@ def test_photos_are_spread_over_the_list_and_one_that_cannot_be_read_is_named(tm
         sample_photos([str(tmp_path)], 8, 3, strict=True)
     with pytest.warns(UserWarning, match=r"Left out 1 of 3 images.*2\.png"):
         assert len(sample_photos([str(tmp_path)], 8, 3, strict=False)) == 2
+
+
+class Findings(LabelledImages):
+    """Images with findings in place of a class."""
+
+    def __init__(self, images: LabelledImages, findings: np.ndarray) -> None:
+        super().__init__(images.labels)
+        self.images = images
+        self.labels = findings
+
+    def read(self, index: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.images.read(index)
+
+    def unfinished(self, index: int) -> dict[str, torch.Tensor]:
+        image, mask = self.read(index)
+        assert mask is not None
+        return {"image": image, "label": torch.from_numpy(self.labels[index]), "mask": mask}
+
+
+class BirdsWithFindings(SyntheticBirdsDataModule):
+    """Half of the birds have a wing, a quarter a crest as well, and one has a tail."""
+
+    findings = ("wing", "crest", "tail")
+
+    def load_test(self) -> LabelledImages:
+        images = super().load_test()
+        labels = np.zeros((len(images), 3), np.float32)
+        labels[::2, 0] = labels[::4, 1] = labels[1, 2] = 1
+        labels[3, 2] = np.nan
+        return Findings(images, labels)
+
+
+def test_images_with_findings_are_drawn_by_their_sets_of_findings() -> None:
+    data = BirdsWithFindings(num_train=30, num_test=20, num_classes=2)
+    drawn = draw_images(data, 12, seed=0)
+    assert drawn.findings == ("wing", "crest", "tail")
+    assert drawn.num_classes == 3
+    labels = all_labels(drawn)
+    assert labels.dtype == torch.float32
+    expected = data.test().labels[drawn.index.numpy()]
+    np.testing.assert_array_equal(labels.numpy(), expected)
+    # by hand: of 20 images 5 have wing and crest, 5 a wing alone, 9 none, and one a tail, which is rare
+    wing, crest = labels[:, 0] == 1, labels[:, 1] == 1
+    assert (int((wing & crest).sum()), int((wing & ~crest).sum())) == (3, 3)
+    assert len(set(drawn.index.tolist())) == 12
+
+
+def test_rare_sets_are_drawn_at_random_and_none_is_left_out_for_good() -> None:
+    labels = np.zeros((40, 6))
+    labels[:6, :6] = np.eye(6)  # six sets of one image each
+    sets = finding_sets(labels, 20)
+    assert len(np.unique(sets[:6])) == 1
+    assert not np.isin(sets[:6], sets[6:]).any()
+    labels[:6, :1], labels[0, 0] = 0, 1
+    assert np.array_equal(finding_sets(labels, 40), finding_sets(labels, 400))
+
+
+def test_labels_of_findings_other_than_zero_and_one_are_refused() -> None:
+    data = BirdsWithFindings(num_train=30, num_test=20, num_classes=2)
+    data.test().labels[0, 0] = 2
+    with pytest.raises(ValueError, match="Expected labels of findings to be 0, 1 or NaN, got 2"):
+        draw_images(data, 4, seed=0)

@@ -1,0 +1,270 @@
+"""Rewrites a user's words into those that the parser takes, and so lets natural forms through.
+
+Three forms are natural and not the parser's: an earlier word, one value where a list is expected, and a builder of
+networks whose signature hides what it takes (`timm.create_model`) or returns (`from_pretrained`).
+"""
+
+import inspect
+import json
+import typing
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import UnionType
+from typing import Any, NamedTuple
+
+import yaml
+from jsonargparse import get_loader
+from torch import nn
+
+from lightning_spx.models.builder import built, import_path
+from lightning_spx.models.preprocess import Preprocessing
+
+# the parser's own way to read YAML, which knows more numbers than YAML does
+LOAD_YAML = get_loader("yaml")
+# the last part of settings that take a network, and of those that take a function of images
+NETWORKS = ("model", "network")
+FUNCTIONS = ("preprocess",)
+BUILT = f"{built.__module__}.{built.__name__}"
+PREPROCESSING = f"{Preprocessing.__module__}.{Preprocessing.__name__}"
+NO_ARGUMENTS = ("class_path", "init_args", "dict_kwargs", "help")
+
+
+def list_settings(command: Callable[..., object]) -> frozenset[str]:
+    """Return the settings of a command that take a list.
+
+    Example:
+        >>> def command(sizes: list[int] | None, seed: int) -> None: ...
+        >>> list_settings(command)
+        frozenset({'sizes'})
+    """
+    hints = typing.get_type_hints(command)
+    return frozenset(
+        name for name, hint in hints.items() if any(typing.get_origin(each) is list for each in (hint, *_options(hint)))
+    )
+
+
+def _options(hint: object) -> Sequence[object]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (UnionType, typing.Union) else ()
+
+
+class Words:
+    """The natural forms of one command.
+
+    Args:
+        lists: settings that take a list, in which one value is taken for a list of one.
+        renamed: earlier words, with the ones in their place.
+    """
+
+    def __init__(self, lists: frozenset[str] = frozenset(), renamed: Mapping[str, str] | None = None) -> None:
+        self.lists = lists
+        self.renamed = renamed or {}
+
+    def rewrite(self, words: Sequence[str]) -> list[str]:
+        """Return the words of a command line in the parser's form.
+
+        Example:
+            >>> Words(frozenset({"methods"})).rewrite(["--methods", "GradCAM", "--methods.layer=layer4"])
+            ['--methods=[GradCAM]', '--methods.layer=layer4']
+        """
+        given = split(words)
+        named = [(None if each.name is None else self._new_name(each.name), each) for each in given]
+        classes = self._classes([(name, each.value) for name, each in named])
+        rewritten: list[str] = []
+        for name, each in named:
+            if name is None or each.value is None:
+                rewritten += each.words
+            elif name in self.lists:
+                rewritten.append(f"--{name}={_listed(each.value)}")
+            else:
+                words_of_it = _argument(name, each.value, classes)
+                unchanged = name == each.name and words_of_it == [f"--{name}={each.value}"]
+                rewritten += each.words if unchanged else words_of_it
+        return rewritten
+
+    def load(self, text: str) -> Any:  # noqa: ANN401
+        """Load YAML, with the natural forms in it rewritten."""
+        return self.rewrite_tree(LOAD_YAML(text))
+
+    def rewrite_tree(self, tree: object, name: str = "", top: bool = True) -> object:
+        """Return settings in the parser's form.
+
+        Args:
+            tree: settings as YAML gives them.
+            name: of the setting, by its last part.
+            top: whether these are the settings of the command itself.
+        """
+        if isinstance(tree, Mapping):
+            known = {str(key): value for key, value in tree.items()}
+            if top:
+                known = dict(self._current_setting(key, value) for key, value in known.items())
+            inner = {key: self.rewrite_tree(value, key, top=False) for key, value in known.items()}
+            return _network_tree(inner) if name in NETWORKS and "class_path" in inner else inner
+        if isinstance(tree, list):
+            return [self.rewrite_tree(each, top=False) for each in tree]
+        if name in (*NETWORKS, *FUNCTIONS) and isinstance(tree, str) and "." in tree:
+            return _network_tree({"class_path": tree}) if name in NETWORKS else _function_tree(tree)
+        return tree
+
+    def _current_setting(self, key: str, value: object) -> tuple[str, object]:
+        name = self._new_name(key)
+        listed = name in self.lists and value is not None and not isinstance(value, list)
+        return name, [value] if listed else value
+
+    def _new_name(self, name: str) -> str:
+        first, dot, rest = name.partition(".")
+        if first not in self.renamed:
+            return name
+        warnings.warn(f"`{first}` is called `{self.renamed[first]}` now.", FutureWarning, stacklevel=2)
+        return f"{self.renamed[first]}{dot}{rest}"
+
+    def _classes(self, pairs: Sequence[tuple[str | None, str | None]]) -> dict[str, str]:
+        """Find the builder of each network, in the words or in their configuration files."""
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            if name == "config" and value is not None and Path(value).is_file():
+                # a file that is no YAML is refused by the parser
+                with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+                    found |= _classes_in(self.rewrite_tree(yaml.safe_load(Path(value).read_text(encoding="utf-8"))))
+            elif name is not None and value is not None:
+                setting = name.removesuffix(".class_path")
+                if setting.rpartition(".")[2] in NETWORKS and "." in value and value.replace(".", "_").isidentifier():
+                    found[setting] = value
+        return found
+
+
+class Word(NamedTuple):
+    """One setting of a command line.
+
+    Args:
+        name: of the setting; None for a word that is no setting.
+        value: None without one.
+        words: the setting as it was written.
+    """
+
+    name: str | None
+    value: str | None
+    words: Sequence[str]
+
+
+def split(words: Sequence[str]) -> list[Word]:
+    """Split words into settings and values.
+
+    Example:
+        >>> [(each.name, each.value) for each in split(["a.png", "--seed=1", "--out", "x", "--help"])]
+        [(None, None), ('seed', '1'), ('out', 'x'), ('help', None)]
+    """
+    found: list[Word] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if not word.startswith("--") or word == "--":
+            found.append(Word(None, None, [word]))
+            continue
+        name, equals, value = word[2:].partition("=")
+        if equals:
+            found.append(Word(name, value, [word]))
+        elif position < len(words) and not words[position].startswith("--"):
+            found.append(Word(name, words[position], [word, words[position]]))
+            position += 1
+        else:
+            found.append(Word(name, None, [word]))
+    return found
+
+
+def _listed(value: str) -> str:
+    if value.lstrip().startswith("[") or value.strip() in ("null", ""):
+        return value
+    # a name is an item as it stands; anything else, such as a pattern or a number, is quoted as YAML needs it
+    loaded = yaml.safe_load(value) if value.lstrip().startswith("{") else value
+    return (
+        f"[{value}]" if value.isidentifier() or not isinstance(loaded, str) or _number(value) else json.dumps([value])
+    )
+
+
+def _number(value: str) -> bool:
+    with suppress(ValueError):
+        float(value)
+        return True
+    return False
+
+
+def _argument(name: str, value: str, classes: Mapping[str, str]) -> list[str]:
+    """Return a setting's word, or those that hand it to a builder."""
+    if name in classes and classes[name] == value and _hides_result(value):
+        return [f"--{name}={BUILT}", f"--{name}.builder={value}"]
+    if name.rpartition(".")[2] in FUNCTIONS and "." in value and _is_function(value):
+        return [f"--{name}={PREPROCESSING}", f"--{name}.function={value}"]
+    owner = next((each for each in sorted(classes, key=len, reverse=True) if name.startswith(f"{each}.")), None)
+    if owner is None:
+        return [f"--{name}={value}"]
+    key = name[len(owner) + 1 :].removeprefix("init_args.")
+    if key.partition(".")[0] in NO_ARGUMENTS:
+        return [f"--{name}={value}"]
+    if _hides_result(classes[owner]):
+        return [f"--{owner}.arguments.{key}={value}"]
+    if key.partition(".")[0] in _unknown(classes[owner], [key.partition(".")[0]]):
+        return [f"--{owner}.dict_kwargs.{key}={value}"]
+    return [f"--{name}={value}"]
+
+
+def _network_tree(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    path, given = tree["class_path"], tree.get("init_args") or {}
+    if not isinstance(path, str) or not isinstance(given, Mapping) or path == BUILT:
+        return tree
+    extra = tree.get("dict_kwargs") or {}
+    if _hides_result(path):
+        return {"class_path": BUILT, "init_args": {"builder": path, "arguments": {**given, **extra}}}
+    unknown = _unknown(path, list(given))
+    if not unknown:
+        return tree
+    known = {key: value for key, value in given.items() if key not in unknown}
+    return {**tree, "init_args": known, "dict_kwargs": {**extra, **{key: given[key] for key in unknown}}}
+
+
+def _function_tree(path: str) -> object:
+    return {"class_path": PREPROCESSING, "init_args": {"function": path}} if _is_function(path) else path
+
+
+def _classes_in(tree: object, name: str = "") -> dict[str, str]:
+    """Find the builders in settings, by dotted names without `init_args`."""
+    found: dict[str, str] = {}
+    if not isinstance(tree, Mapping):
+        return found
+    for key, value in tree.items():
+        setting = f"{name}.{key}" if name and key != "init_args" else name if key == "init_args" else str(key)
+        if isinstance(value, Mapping) and isinstance(value.get("class_path"), str) and key in NETWORKS:
+            arguments = value.get("init_args") or {}
+            hidden = value["class_path"] == BUILT and isinstance(arguments, Mapping)
+            found[setting] = str(arguments["builder"]) if hidden else value["class_path"]
+        found |= _classes_in(value, setting)
+    return found
+
+
+def _is_function(path: str) -> bool:
+    with suppress(ValueError):
+        return not inspect.isclass(import_path(path))
+    return False
+
+
+def _hides_result(path: str) -> bool:
+    """Return whether a builder is a function that does not say that it returns a network."""
+    if not _is_function(path):
+        return False
+    try:
+        result = typing.get_type_hints(import_path(path)).get("return")
+    except (NameError, TypeError, AttributeError):
+        result = None
+    return not (inspect.isclass(result) and issubclass(result, nn.Module))
+
+
+def _unknown(path: str, names: Sequence[str]) -> list[str]:
+    """Return the names that only the keyword arguments of a builder can take; empty if it takes no such ones."""
+    if not _is_function(path):
+        return []
+    parameters = inspect.signature(import_path(path)).parameters
+    if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return []
+    return [name for name in names if name not in parameters]
