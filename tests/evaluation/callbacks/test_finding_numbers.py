@@ -117,7 +117,7 @@ def test_numbers_are_means_over_findings_of_images(targets: Any, tmp_path: Path)
     logged = validate(one, module, loader())
     explained = one._pipeline.explained
     assert explained is not None
-    images, label = explained.images, explained.label
+    images, label = explained.images.clone(), explained.label
     values: dict[int, list[float]] = {0: [], 1: [], 2: []}
     for image, row in zip(images, label, strict=True):
         for number in range(3):
@@ -161,7 +161,7 @@ def test_one_finding_gives_the_numbers_of_a_binary_classifier_bit_for_bit(tmp_pa
         results = pd.read_csv(f"out{place}/val_results.csv", keep_default_na=False)
         found.append((one.history, results[~results["setting"].str.contains("finding=")].reset_index(drop=True)))
     (history, results), *rest = found
-    assert "mege/Gradient" in history[-1]
+    assert any(name.startswith("mege/Gradient") for name in history[-1])
     for own_history, own_results in rest:
         common = [{key: row[key] for key in expected} for row, expected in zip(own_history, history, strict=True)]
         assert common == history
@@ -241,9 +241,9 @@ def test_too_few_images_with_a_finding_are_a_warning() -> None:
 def test_what_no_model_predicts_has_no_number() -> None:
     module = Several()
     with torch.no_grad():
-        list(module.parameters())[-1].fill_(-99)
+        list(module.parameters())[-1].fill_(-999)
     one = plain(targets="predicted")
-    trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one], "limit_train_batches": 0})
+    trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one]})
     trainer.fit(module, loader(), loader())
     assert [set(row) for row in one.history] == [{"epoch", "step"}] * 2
 

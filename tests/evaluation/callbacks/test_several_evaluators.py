@@ -1,7 +1,6 @@
 """Several evaluators in one Trainer: each logs, writes and restores what it does alone, under its name."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,18 +118,18 @@ def test_two_of_one_name_are_refused_before_training(names: tuple[str, str]) -> 
     class Counting(Stranger):
         steps = 0
 
-        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
             self.steps += 1
             return super().training_step(batch, batch_idx)
 
     module = Counting()
-    with pytest.raises(ValueError, match="to have a name of its own, got 2 with '.*': set `name`") as error:
+    with pytest.raises(ValueError, match=r"to have a name of its own, got 2 with '.*': set `name`") as error:
         fit([evaluator(name=name, seed=seed) for seed, name in enumerate(names)], module)
     assert (module.steps, "\n" in str(error.value)) == (0, False)
 
 
 def test_one_folder_for_two_is_refused() -> None:
-    with pytest.raises(ValueError, match="to have a folder `out` of its own, got .*results for 2"):
+    with pytest.raises(ValueError, match=r"to have a folder `out` of its own, got .*results for 2"):
         fit([evaluator(name="a", out="results"), evaluator(name="b", out="./results")])
 
 
