@@ -18,7 +18,7 @@ from lightning_spx.attribution import SmoothGrad, input_gradient, saliency_map
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.callbacks.agreement import common_items
 from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
-from lightning_spx.evaluation.callbacks.finding_names import finding_keys, name_findings, name_targets
+from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, finding_keys, name_findings, name_targets
 from lightning_spx.evaluation.callbacks.map_pictures import captions
 from lightning_spx.evaluation.callbacks.named_batch import NamedBatch
 from lightning_spx.evaluation.maps.findings import Items
@@ -111,8 +111,12 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("targets", ["present", "predicted", ["crest", "beak/bill"], [2, 0]], ids=str)
-def test_numbers_are_means_over_findings_of_images(targets: Any, tmp_path: Path) -> None:
+def test_numbers_are_means_over_findings_of_images(targets: FindingTargets, tmp_path: Path) -> None:
     module, other = Several(), Several()
+    for each in (module, other):
+        with torch.no_grad():
+            # so that some logits of both are no probabilities
+            next(iter(each.net[4].parameters())).mul_(20)
     one = plain(targets=targets, findings=FINDINGS, references=[checkpoint(tmp_path / "other.ckpt", other)])
     logged = validate(one, module, loader())
     explained = one._pipeline.explained
@@ -126,8 +130,8 @@ def test_numbers_are_means_over_findings_of_images(targets: Any, tmp_path: Path)
             if not (wanted[targets] if isinstance(targets, str) else {number, FINDINGS[number]} & set(targets)):
                 continue
             target = torch.tensor([number])
-            maps = [saliency_map(input_gradient(each, image[None], target)) for each in (module, other)]
-            values[number].append(saliency_ssim(*maps).item())
+            first, second = (saliency_map(input_gradient(each, image[None], target)) for each in (module, other))
+            values[number].append(saliency_ssim(first, second).item())
     every = [value for own in values.values() for value in own]
     assert logged[SSIM] == pytest.approx(np.mean(every), abs=1e-5)
     for number, key in enumerate(["wing", "crest", "beak-bill"]):
@@ -273,8 +277,8 @@ def test_one_number_per_image_is_explained_and_has_no_classes(tmp_path: Path) ->
     trainer = Trainer(**{**QUIET, "callbacks": [one]})
     logged = trainer.test(module, loader(ages, images), verbose=False)[0]
     flat = [nn.Sequential(each.net, nn.Flatten(0)) for each in (module, other)]
-    maps = [saliency_map(input_gradient(each, images[:10], None)) for each in flat]
-    expected = saliency_ssim(*maps).mean().item()
+    first, second = (saliency_map(input_gradient(each, images[:10], None)) for each in flat)
+    expected = saliency_ssim(first, second).mean().item()
     assert logged["test/saliency_ssim/Gradient"] == pytest.approx(expected, abs=1e-5)
     assert not any("mege" in name for name in logged)
     values = pd.read_csv("results/test_per_image.csv")
@@ -287,8 +291,8 @@ REFUSED: list[tuple[Several, Tensor, dict[str, Any], str]] = [
     (Several(), torch.full((18, 3), -1.0), {}, "got -1"),
     (Several(), pictures()[1][:, :2], {}, r"labels \(N, 3\) beside the 3 logits of Several .*, got \(N, 2\)"),
     (Several(), pictures()[1], {"head": "single_label"}, "Labels of several findings need `head` multi_label"),
-    (Several(), torch.zeros(18).long(), {"head": "scalar"}, r"one number per image, .* for `head` scalar, got \(3, 3\)"),
-    (Several(), pictures()[1], {"findings": ["a", "b"]}, r"to name the 3 columns of the labels \(N, 3\), got 2 names: a, b"),
+    (Several(), torch.zeros(18).long(), {"head": "scalar"}, r"one number per image, .* scalar, got \(3, 3\)"),
+    (Several(), pictures()[1], {"findings": ["a", "b"]}, r"to name the 3 columns of the labels .*, got 2 names: a, b"),
     (Several(), pictures()[1], {"targets": ["wing"]}, "`targets` to be present, predicted or .* got"),
     (Several(), pictures()[1], {"targets": [3]}, "`targets` to number findings from 0 to 2, got 3"),
     (Several(), pictures()[1], {"output": "logit"}, "Expected `output` to name what the model returns, got 'logit'"),

@@ -1,5 +1,6 @@
 """Several evaluators in one Trainer: each logs, writes and restores what it does alone, under its name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_two_of_one_name_are_refused_before_training(names: tuple[str, str]) -> 
     class Counting(Stranger):
         steps = 0
 
-        def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
             self.steps += 1
             return super().training_step(batch, batch_idx)
 
