@@ -60,7 +60,7 @@ def test_a_page_works_as_it_stands(
             # another page may have a module of this name
             monkeypatch.delitem(sys.modules, named[1], raising=False)
         else:
-            exec(compile(source, str(page), "exec"), {"__name__": page.stem})  # noqa: S102
+            exec(compile(source, str(page), "exec"), {"__name__": page.stem})
     assert commands >= 2
     printed = capsys.readouterr().out
     assert printed.count("explanations: ") + printed.count("results: ") == commands
