@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_spx.models.finding_scores import FindingScores, finding_names, keys_of
-from lightning_spx.models.heads import check_labels, head_loss, predictions
+from lightning_spx.models.heads import HeadLoss, check_labels, predictions
 from lightning_spx.models.image_model import Head, logits_of
 from lightning_spx.models.model_input import input_keyword
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD, Normalize
@@ -120,7 +120,7 @@ class ImageClassifier(LightningModule):
         self.head: Head = head
         self.output = output
         self._keyword = input_keyword(network, input_name)
-        self.label_smoothing = label_smoothing
+        self.loss = HeadLoss(label_smoothing)
         self.val_accuracy = MulticlassAccuracy(average="micro")
         self.test_accuracy = MulticlassAccuracy(average="micro")
         # of the stage that runs, validation or test
@@ -245,7 +245,7 @@ class ImageClassifier(LightningModule):
         check_labels(logits, label, self.head)
         if self.head == "multi_label":
             self._names(logits.shape[1])
-        return head_loss(logits, label, self.label_smoothing), logits, label
+        return self.loss(logits, label), logits, label
 
     def _evaluate(self, batch: Batch, stage: str, accuracy: MulticlassAccuracy) -> None:
         loss, logits, label = self._step(batch)

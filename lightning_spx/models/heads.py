@@ -1,7 +1,7 @@
 """What a classifier's head asks of its labels, and the loss that trains it."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lightning_spx.models.image_model import Head
@@ -63,30 +63,39 @@ def check_labels(logits: Tensor, label: Tensor, head: Head) -> None:
         )
 
 
-def head_loss(logits: Tensor, label: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean loss: cross-entropy of classes `(N, K)`, binary cross-entropy of one logit or of findings.
+class HeadLoss(nn.Module):
+    """The mean loss of a head: cross-entropy of classes `(N, K)`, binary cross-entropy of one logit or of findings.
 
     Args:
-        logits: `(N, K)`, or `(N,)` of a binary classifier with one output.
-        label: classes `(N,)`, or findings `(N, K)`, of which those that are not said (NaN) are left out; the loss is 0
-            if none is said.
         label_smoothing: fraction of the target probability that is spread over all classes; present and absent are the
             two classes of a finding.
 
     Example:
         >>> logits, label = torch.tensor([[0.0, 5.0]]), torch.tensor([[1.0, float("nan")]])
-        >>> round(head_loss(logits, label).item(), 4)
+        >>> round(HeadLoss()(logits, label).item(), 4)
         0.6931
     """
-    if label.ndim == 1 and logits.ndim == 2:
-        return functional.cross_entropy(logits, label.long(), label_smoothing=label_smoothing)
-    said = ~label.isnan()
-    # half precision would round smoothed targets
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    target = label.to(dtype).where(said, 0.0) * (1 - label_smoothing) + label_smoothing / 2
-    losses = functional.binary_cross_entropy_with_logits(logits.to(dtype), target, reduction="none")
-    # not by a product: 0 times a loss that is not finite is NaN
-    return losses.where(said, 0.0).sum() / said.sum().clamp(min=1)
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over images, or over the findings that are said; 0 if none is.
+
+        Args:
+            logits: `(N, K)`, or `(N,)` of a binary classifier with one output.
+            label: classes `(N,)`, or findings `(N, K)`, of which those that are not said (NaN) are left out.
+        """
+        if label.ndim == 1 and logits.ndim == 2:
+            return functional.cross_entropy(logits, label.long(), label_smoothing=self.label_smoothing)
+        said = ~label.isnan()
+        # half precision would round smoothed targets
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        target = label.to(dtype).where(said, 0.0) * (1 - self.label_smoothing) + self.label_smoothing / 2
+        losses = functional.binary_cross_entropy_with_logits(logits.to(dtype), target, reduction="none")
+        # not by a product: 0 times a loss that is not finite is NaN
+        return losses.where(said, 0.0).sum() / said.sum().clamp(min=1)
 
 
 def predictions(logits: Tensor) -> Tensor:
