@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.readings import check_logits
-from lightning_spx.evaluation.maps.sampled_images import SampledImages, sample_images
+from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
@@ -25,7 +25,7 @@ from lightning_spx.evaluation.training.named_networks import (
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import StudyModel
-from lightning_spx.models.image_model import ImageModel
+from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.preprocess import check_gradient
 
 DEFAULT_SIZE = 224
@@ -77,24 +77,19 @@ def architectures(
     sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True, channels=of_photos)
     first = sampled.read([0])[0]
     check_channels(settings.segmenters, first.shape[1], settings.to_rgb)
-    for each in models.values():
-        check_channels_fit(each, first)
-        check_gradient(each.normalize, first)
-    check_heads(models, sampled)
-    check_outputs(models, first, sampled.num_classes)
+    for network in models.values():
+        check_channels_fit(network, first)
+        check_gradient(network.normalize, first)
+    head: Head = "multi_label" if sampled.findings else "single_label"
+    check_heads(models, head)
+    check_outputs(models, first, sampled.num_classes, head)
 
     run = start.open_run(sampled.name)
     identity = start.identity(sampled.fingerprint, {"weights": weights_hash(models)})
     record = start.open_record(run, identity)
-    explained = (
-        FINDINGS
-        if sampled.findings
-        else PREDICTION
-        if start.target == "prediction"
-        else LABEL
-        if sampled.label is not None
-        else LIKELIEST
-    )
+    explained = LABEL if sampled.label is not None else LIKELIEST
+    if sampled.findings or start.target == "prediction":
+        explained = FINDINGS if sampled.findings else PREDICTION
     if sampled.label is None:
         on_device = (each.to(settings.device) for each in models.values())
         sampled = replace(sampled, label=_mean_probability(on_device, sampled.images, settings).argmax(1))
@@ -125,26 +120,28 @@ def architectures(
     return run.path
 
 
-def check_heads(models: Mapping[str, ImageModel], sampled: SampledImages) -> None:
+def check_heads(models: Mapping[str, ImageModel], wanted: Head) -> None:
     """Refuse networks whose heads do not fit the labels of the images, before a study begins.
 
     Raises:
         ValueError: a network gives other than logits of classes, or of findings where the labels are findings.
     """
-    wanted = "multi_label" if sampled.findings else "single_label"
+    kind = "findings" if wanted == "multi_label" else "classes"
     for name, model in models.items():
         if model.head != wanted:
-            kind = "findings" if sampled.findings else "classes"
             raise ValueError(f"Expected `head` {wanted} of {name} for images with {kind}, got {model.head}.")
 
 
-def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: int) -> None:
+def check_outputs(
+    models: Mapping[str, nn.Module], image: Tensor, num_classes: int, head: Head = "single_label"
+) -> None:
     """Try an image on every network before a study begins.
 
     Args:
         models: the networks by name.
         image: (1, C, H, W).
-        num_classes: number of classes of the data; 0 if it is unknown.
+        num_classes: number of classes or findings of the data; 0 if it is unknown.
+        head: what the outputs mean.
 
     Raises:
         TypeError: a network returns no floating point tensor.
@@ -156,12 +153,13 @@ def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: i
         # refuse a single output: the class with the highest mean probability must be one of several
         if isinstance(output, Tensor) and output.ndim != 2:
             raise ValueError(f"Expected {name} to return logits of shape (N, K), got shape {tuple(output.shape)}.")
-        counts[name] = check_logits(output, name, len(image), getattr(model, "head", "single_label")).shape[1]
+        counts[name] = check_logits(output, name, len(image), head).shape[1]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise ValueError(f"Expected `models` to tell the same classes apart, got {told}.")
     if num_classes and set(counts.values()) != {num_classes}:
-        raise ValueError(f"Expected `models` with the {num_classes} classes of the data, got {counts}.")
+        kind = "findings" if head == "multi_label" else "classes"
+        raise ValueError(f"Expected `models` with the {num_classes} {kind} of the data, got {counts}.")
 
 
 def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: StudySettings) -> Tensor:
