@@ -19,7 +19,7 @@ LATER: Mapping[str, tuple[object, ...]] = {
     "head": (None, "single_label"),
     "to_rgb": (None,),
     "targets": (None,),
-    "channels": (3,),
+    "channels": (None, 3),
     "findings": (None,),
     "attributes": (False,),
 }

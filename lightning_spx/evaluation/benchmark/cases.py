@@ -53,7 +53,7 @@ class Bench:
 
     Args:
         network: in evaluation mode on the device.
-        images: (N, 3, H, W) in [0, 1] on the device, as many as the largest batch.
+        images: (N, C, H, W) in [0, 1] on the device, as many as the largest batch.
         methods: by their names in tables.
         segmenters: by their names in tables.
         batch_sizes: numbers of images in a call.

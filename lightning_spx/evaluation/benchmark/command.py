@@ -27,6 +27,7 @@ from lightning_spx.evaluation.benchmark.growth import growth_section, memory_sec
 from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.publish import save_figure
+from lightning_spx.evaluation.training.classifier_trial import default_channels
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
 from lightning_spx.reporting.display_names import unique_names
@@ -73,9 +74,10 @@ def bench(
     (`pip install lightning_spx[peers]`). All ways to compute the same result are timed in turns.
 
     Args:
-        network: the network to explain; its weights do not affect the times.
+        network: the network to explain; its weights do not affect the times. Images have as many channels as its first
+            convolution takes.
         methods: attribution methods.
-        superpixels: segmenters.
+        superpixels: segmenters that take images of these channels.
         sections: parts of the table to measure. Each is kept in a file of its own and not measured again.
         images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth random images.
         image_size: side of the images in pixels.
@@ -113,15 +115,23 @@ def bench(
         raise ValueError("Expected a GPU for `device` cuda, found none.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
     place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
-    shown = _images(images, image_size, max(*sizes, 2, num_path_images, num_noise_images))
+    model, segmenters = network.build().eval(), unique_names(superpixels)
+    channels = default_channels([model])
+    for segmenter_name, segmenter in segmenters.items():
+        if segmenter.channels not in (None, channels):
+            raise ValueError(
+                f"Expected `superpixels` for the {channels} channels of `network`, got {segmenter_name} for "
+                f"{segmenter.channels}: leave it out."
+            )
+    shown = _images(images, image_size, max(*sizes, 2, num_path_images, num_noise_images), channels)
     name = network.name or type(network.network).__name__
     run = open_run_folder(Path(out) if out else default_folder("bench", name, settings), settings)
     record = RunRecord.open(run, {"network": name})
     shared = Bench(
-        network=network.build().eval().to(place),
+        network=model.to(place),
         images=shown.to(place),
         methods=unique_names(methods),
-        segmenters=unique_names(superpixels),
+        segmenters=segmenters,
         batch_sizes=sizes,
         repeats=repeats,
         max_evaluations=max_evaluations,
@@ -203,13 +213,14 @@ def _exactness(
         save_figure(run.path / "figures", "exactness", exactness_figure(table), endings)
 
 
-def _images(places: list[str] | None, image_size: int, count: int) -> Tensor:
+def _images(places: list[str] | None, image_size: int, count: int, channels: int) -> Tensor:
     if places:
-        paths = find_images(places)
+        paths = find_images(places, channels)
         if len(paths) < count:
             raise ValueError(f"Expected `images` to name at least {count} photos, found {len(paths)}.")
-        return read_images([paths[position] for position in spread_positions(len(paths), count)], image_size).images
-    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        chosen = [paths[position] for position in spread_positions(len(paths), count)]
+        return read_images(chosen, image_size, channels=channels).images
+    coarse = torch.rand(count, channels, 8, 8, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(coarse, size=image_size, mode="bicubic").clamp(0, 1)
 
 

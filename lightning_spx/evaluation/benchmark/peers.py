@@ -85,7 +85,7 @@ def _class_activation_map(name: str, network: nn.Module) -> Explain:
 
 
 def scikit_slic(images: Tensor, n_segments: int, compactness: float) -> NDArray[np.int64]:
-    """Segment images one by one with scikit-image, `(N, 3, H, W)` to `(N, H, W)`."""
+    """Segment images one by one with scikit-image, `(N, C, H, W)` to `(N, H, W)`."""
     photos = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return np.stack([slic(photo, n_segments, compactness, start_label=0) for photo in photos])
 

@@ -11,6 +11,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.evaluation.maps.model_maps import REPEATED, check_repeatable, evaluate_and_explain, finite_logits
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
+from lightning_spx.evaluation.training.model_trial import check_channels_fit
 from lightning_spx.evaluation.training.named_networks import RAISED_BY_MODEL, class_index
 from lightning_spx.models.image_model import EitherClass, ImageModel
 from lightning_spx.models.preprocess import check_gradient
@@ -23,7 +24,7 @@ class ExplainedPhotos:
     Args:
         target: (n,) the explained class.
         probability: (n,) of that class; of a discriminator its score.
-        attributions: (n, 3, H, W) of each method, by its name.
+        attributions: (n, C, H, W) of each method, by its name.
     """
 
     target: Tensor
@@ -38,7 +39,7 @@ class PhotoAnswers:
     Args:
         name: of the model.
         model: in evaluation mode.
-        images: (N, 3, S, S) in [0, 1].
+        images: (N, C, S, S) in [0, 1].
         outputs: (N, K), or (N,) of a model with one output.
         given: whether the outputs are probabilities.
         batch_size: photos at a time.
@@ -58,6 +59,7 @@ class PhotoAnswers:
         Raises:
             ValueError: it takes no such photos, or an output is not finite.
         """
+        check_channels_fit(model, images[:1])
         try:
             check_gradient(model.normalize, images[:1])
             finite_logits(model, images[:1])
@@ -113,5 +115,5 @@ class PhotoAnswers:
                 f"Expected finite outputs and gradients of {self.name} for every photo, got NaN or infinity."
             )
         # a score is not the logit of a probability
-        probability = outputs if is_score else probability_of(outputs, label, self.given)
+        probability = outputs if is_score else probability_of(outputs, label, self.given, self.model.head)
         return ExplainedPhotos(label, probability, found.attributions)

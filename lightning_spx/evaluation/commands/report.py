@@ -16,6 +16,7 @@ from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
 from lightning_spx.runs.blocks import files_of, read_rows
 from lightning_spx.runs.example_maps import Examples
@@ -148,7 +149,7 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
     if examples is None:
         return None
     return Gallery(
-        photos=examples.images.permute(0, 2, 3, 1).numpy(),
+        photos=as_photos(examples.images).permute(0, 2, 3, 1).numpy(),
         segments={name: segments.numpy() for name, segments in examples.segments.items()},
         maps=maps,
         models=_names(names, len(examples.attributions)),

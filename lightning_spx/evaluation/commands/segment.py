@@ -12,11 +12,13 @@ import torch
 from rich.progress import track
 
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.reporting import partitions_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import write_arrays, write_table
 from lightning_spx.runs.folder import default_folder, open_run_folder
+from lightning_spx.runs.settings import plain
 from lightning_spx.superpixels import Segmenter, num_segments
 
 PHOTOS_ON_A_PAGE = 6
@@ -26,6 +28,8 @@ def segment_photos(
     images: list[str],
     superpixels: list[Segmenter],
     image_size: int = 224,
+    channels: int = 3,
+    to_rgb: list[int] | str | None = None,
     repeats: int = 3,
     formats: list[Literal["png", "pdf", "svg"]] | None = None,
     strict: bool = False,
@@ -37,6 +41,9 @@ def segment_photos(
         images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
         superpixels: segmenters.
         image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        channels: channels of the images: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF files.
+        to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
+            pictures show and segmenters of RGB get, or the import path of a function from images to colors.
         repeats: how often each segmentation is timed, on one thread; the median is shown.
         formats: file formats of the pictures: png, pdf, svg; by default png.
         strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
@@ -54,11 +61,15 @@ def segment_photos(
     segmenters = unique_names(superpixels)
     if not segmenters or repeats < 1:
         raise ValueError(f"Expected `superpixels` to name at least one and `repeats` to be at least 1, got {repeats}.")
-    photos = read_images(find_images(images), image_size, strict)
+    colors = chosen_colors(to_rgb)
+    check_channels(segmenters, channels, colors)
+    photos = read_images(find_images(images, channels), image_size, strict, channels)
     settings = {
         "images": [str(path) for path in photos.paths],
         "superpixels": [repr(segmenter) for segmenter in superpixels],
         "image_size": image_size,
+        "channels": channels,
+        "to_rgb": plain(to_rgb),
     }
     run = open_run_folder(Path(out) if out else default_folder("segment", photos.names[0], settings), settings)
     labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
@@ -66,8 +77,9 @@ def segment_photos(
     for position in track(range(len(photos.images)), "segment", transient=True):
         photo = photos.images[position : position + 1]
         for name, segmenter in segmenters.items():
-            milliseconds = statistics.median(_milliseconds(partial(segmenter, photo)) for _ in range(repeats))
-            segments = segmenter(photo)
+            given = segmented_as(segmenter, photo, colors)
+            milliseconds = statistics.median(_milliseconds(partial(segmenter, given)) for _ in range(repeats))
+            segments = segmenter(given)
             labels[name].append(segments[0].numpy())
             row = {"image": photos.names[position], "superpixels": name, "num_segments": int(num_segments(segments)[0])}
             rows.append({**row, "milliseconds": round(milliseconds, 2)})
@@ -76,9 +88,9 @@ def segment_photos(
     write_arrays(run.path / "segments.npz", {name: np.stack(each).astype(np.int32) for name, each in labels.items()})
     for start in range(0, len(photos.images), PHOTOS_ON_A_PAGE):
         here = slice(start, start + PHOTOS_ON_A_PAGE)
-        shown = photos.images[here].permute(0, 2, 3, 1).numpy()
+        pictures = shown(photos.images[here], colors).permute(0, 2, 3, 1).numpy()
         figure = partitions_figure(
-            photos.names[here], shown, {name: each[here] for name, each in labels.items()}, table
+            photos.names[here], pictures, {name: each[here] for name, each in labels.items()}, table
         )
         page = f"partitions_page{start // PHOTOS_ON_A_PAGE + 1:02d}"
         save_figure(run.path, page, figure, formats or ["png"], dpi=PAPER_DPI)

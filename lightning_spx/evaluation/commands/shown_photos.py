@@ -53,18 +53,18 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
             asked = f"`background` {background}" if background != "keep" else "`paint_outside`"
             raise ValueError(f"Expected `masks` for {asked}, got none.")
         return ShownPhotos(photos, None, [], "")
-    side = photos.images.shape[-1]
+    channels, side = photos.images.shape[1], photos.images.shape[-1]
     found = []
     survey = MaskSurvey()
     for path in photos.paths:
-        height, width = read_pixels(path).shape[1:]
+        height, width = read_pixels(path, channels).shape[1:]
         mask = read_mask(_mask_file(path, Path(masks)), (int(height), int(width)))
         found.append(resize_and_crop(mask[None], side)[0] >= 0.5)
         survey.add(path.name, found[-1])
     survey.warn()
     mask = torch.stack(found)
     if background != "keep":
-        color = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(3)
+        color = photos.images.mean((0, 2, 3)) if background == "mean" else torch.zeros(channels)
         photos = replace(photos, images=replace_background(photos.images, mask, color))
     backgrounds = {"keep": "whole photos", "black": "a black background", "mean": "a background of the mean color"}
     drawn = "maps painted black outside of the mask" if paint_outside else "maps as they are"

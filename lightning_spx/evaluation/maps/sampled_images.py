@@ -53,14 +53,14 @@ class SampledImages:
 
     @cached_property
     def images(self) -> Tensor:
-        """Read all images, (N, 3, H, W), and keep them in memory, for studies that do not work shard by shard."""
+        """Read all images, (N, C, H, W), and keep them in memory, for studies that do not work shard by shard."""
         return self.read(range(len(self)))[0]
 
     def read(self, positions: Sequence[int]) -> tuple[Tensor, Tensor | None]:
         """Read the images at some positions of `index`.
 
         Returns:
-            Images (n, 3, H, W) in [0, 1], and masks (n, H, W) bool, or None if the images have none.
+            Images (n, C, H, W) in [0, 1], and masks (n, H, W) bool, or None if the images have none.
 
         Raises:
             ValueError: an image is not in [0, 1], or lacks the mask that others have.
@@ -144,7 +144,9 @@ def finding_sets(labels: NDArray[np.floating], num_images: int) -> NDArray[np.in
     return numbers[inverse.reshape(-1)].astype(np.int64)
 
 
-def sample_photos(photos: Sequence[str], image_size: int, num_images: int, strict: bool) -> SampledImages:
+def sample_photos(
+    photos: Sequence[str], image_size: int, num_images: int, strict: bool, channels: int = 3
+) -> SampledImages:
     """Read some of the photos that a user names, spread over the list; they are held in memory and have no labels.
 
     Args:
@@ -152,17 +154,18 @@ def sample_photos(photos: Sequence[str], image_size: int, num_images: int, stric
         image_size: side of the photos in pixels.
         num_images: number of photos to read.
         strict: fail on a photo that cannot be read; otherwise skip it with a warning.
+        channels: number of channels of the photos, as for `read_images`.
 
     Raises:
         FileNotFoundError: a photo does not exist.
         ValueError: there are fewer photos than `num_images`, or one cannot be read and `strict` is set.
     """
-    paths = find_images(photos)
+    paths = find_images(photos, channels)
     if len(paths) < num_images:
         raise ValueError(f"Expected `num_images` to be at most {len(paths)}, the photos found, got {num_images}.")
     # the list is often sorted by class, so choose photos from all of it
     chosen = [paths[position] for position in spread_positions(len(paths), num_images)]
-    found = read_images(chosen, image_size, strict)
+    found = read_images(chosen, image_size, strict, channels)
     return SampledImages(
         name=found.paths[0].parent.name,
         fingerprint=hashlib.sha256(found.images.numpy().tobytes()).hexdigest(),
@@ -180,6 +183,7 @@ def sample_images(
     num_images: int,
     seed: int,
     strict: bool = False,
+    channels: int = 3,
 ) -> SampledImages:
     """Read photos if the user names any; otherwise draw images from the data.
 
@@ -190,12 +194,15 @@ def sample_images(
         num_images: number of images to read or draw.
         seed: seeds the draw.
         strict: fail on a photo that cannot be read; otherwise skip it with a warning.
+        channels: number of channels of the photos, as for `read_images`; images of the data have their own.
 
     Raises:
         FileNotFoundError: a photo does not exist.
         ValueError: there are fewer images than `num_images`, or the first one of the data is not in [0, 1].
     """
-    return sample_photos(photos, image_size, num_images, strict) if photos else draw_images(data, num_images, seed)
+    if photos:
+        return sample_photos(photos, image_size, num_images, strict, channels)
+    return draw_images(data, num_images, seed)
 
 
 def stacked(items: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:

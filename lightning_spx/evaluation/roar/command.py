@@ -1,6 +1,7 @@
 """The study behind `spx roar`: remove the salient pixels of all images, retrain, and see what accuracy is left."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +11,14 @@ from rich.progress import track
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
+from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_color, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
 from lightning_spx.evaluation.roar.retraining import Removal, list_retrainings, retrain
 from lightning_spx.evaluation.roar.summary import roar_results
+from lightning_spx.evaluation.training.classifier_trial import try_classifier
+from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainerFactory,
@@ -24,6 +29,8 @@ from lightning_spx.evaluation.training.study_models import (
     obtain_checkpoint,
 )
 from lightning_spx.models.checkpoint_file import ModelFactory
+from lightning_spx.models.image_model import Head
+from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.launch import share_of
@@ -47,6 +54,13 @@ def roar(
     removal: Literal["roar", "kar"] = "roar",
     num_seeds: int = 3,
     checkpoint: str | None = None,
+    mean: list[float] | None = None,
+    std: list[float] | None = None,
+    preprocess: Preprocess | None = None,
+    output: str | int | None = None,
+    input_name: str | None = None,
+    head: Head | None = None,
+    to_rgb: list[int] | str | None = None,
     unit: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
@@ -72,6 +86,17 @@ def roar(
         removal: `roar` removes the most salient pixels; `kar` keeps them and removes as many of the least salient.
         num_seeds: number of networks trained for each order and percentage.
         checkpoint: checkpoint of the network to explain; None trains one.
+        mean: channel means of the images that the checkpoint's model was trained on, if it does not normalize them
+            itself. By default what a network itself says, else ImageNet's; a LightningModule gets images in [0, 1].
+            The networks that are retrained see images in [0, 1].
+        std: channel standard deviations of these images.
+        preprocess: a differentiable callable in the place of `mean` and `std`, such as ZScore.
+        output: what picks the logits out of the model's output: a name or a position. By default a tensor, the first
+            entry of a tuple, or `logits`.
+        input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
+        head: single_label, because accuracy is of one class for each image; other heads are refused.
+        to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
+            segmenters of RGB get, or the import path of a function from images to colors.
         unit: run share i of n of the trainings, written as 2/16, and do not collect; `collect` only collects. None
             does both.
         batch_size: number of images explained at a time.
@@ -106,21 +131,31 @@ def roar(
     # which share this process runs is not a setting of the study
     config = {name: value for name, value in config.items() if name != "unit"}
 
+    # refuse what cannot serve before anything is trained
+    colors = chosen_colors(to_rgb)
+    sampled = draw_images(data, 1, seed)
+    check_channels(segmenters, sampled.images.shape[1], colors)
+    reading = ModelReading(mean, std, preprocess, output, input_name, head)
+    of_retrained = replace(reading, mean=None, std=None, preprocess=None)  # they see images in [0, 1]
+    recipe = TrainingRecipe(data, model, trainer, seed, reading)
+    retrained = recipe if checkpoint is None else replace(recipe, reading=of_retrained)
+    given = [] if checkpoint is None else [recipe.load(Path(checkpoint))]
+    for tried in [*given, retrained.reading.of(retrained.untrained())]:
+        try_classifier(tried, sampled, "accuracy after retraining")
+
     shared = unit is not None and unit != COLLECT  # other starts do the rest
     base = StudyModel(0, data.part, 0, None if checkpoint is None else Path(checkpoint))
     pool = np.union1d(data.train_indices(), data.validation_indices())
     images = ModifiedImages(pool, len(data.test()))
-    given = checkpoint_hashes([base])
-    recipe = TrainingRecipe(data, model, trainer, seed)
     lead = trainer()  # trains nothing: it knows device and loggers, and making it sets what the record says
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("roar", data.name, config), config, shared=shared)
     identity = {
         "command": "roar",
         "seed": seed,
-        "fingerprint": data.fingerprint(),
+        "fingerprint": sampled.fingerprint,
         "splits": [data.split().sha256],
-        "checkpoints": given,
+        "checkpoints": checkpoint_hashes([base]),
     }
     record = RunRecord.open(run, identity, shared=shared)
     if any(not each.path(run).is_file() for each in chosen):
@@ -130,7 +165,7 @@ def roar(
         device = lead.strategy.root_device
         record.lap("train")
         network = recipe.load(file).to(device)
-        settings = RankingSettings(named_methods, segmenters, batch_size, seed)
+        settings = RankingSettings(named_methods, segmenters, batch_size, seed, colors)
         with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, orders, settings)
             color = mean_color(run, data, pool)
@@ -139,7 +174,7 @@ def roar(
         for each in track(chosen, "remove and retrain", disable=not is_writer()):
             with run.claim(each.name):
                 if not each.path(run).is_file():
-                    retrain(each, run, recipe, Removal(images, color, keep=removal == "kar"))
+                    retrain(each, run, retrained, Removal(images, color, keep=removal == "kar"))
                     record.lap("retrain")
     wait_for_all()
     if shared:

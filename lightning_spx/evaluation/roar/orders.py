@@ -17,6 +17,7 @@ from torch.nn.functional import conv2d, pad
 from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.maps.colors import ToRgb, segmented_as
 from lightning_spx.evaluation.maps.poolings import Pooling, orders_of, pixel_pooling, with_controls
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
@@ -87,7 +88,7 @@ class ModifiedImages:
         return len(self.pool) + self.num_test
 
     def read(self, data: ImageDataModule, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Return images (n, 3, H, W) and labels (n,) of some rows."""
+        """Return images (n, C, H, W) and labels (n,) of some rows."""
         items = [
             data.pool()[int(self.pool[row])] if row < len(self.pool) else data.test()[int(row) - len(self.pool)]
             for row in rows
@@ -104,12 +105,14 @@ class RankingSettings:
         segmenters: segmenters by their names in tables.
         batch_size: number of images ranked at a time.
         seed: seeds the random order, ties and controls.
+        to_rgb: what segmenters of RGB get; None takes RGB and gray as they are.
     """
 
     methods: Mapping[str, Attribution]
     segmenters: Mapping[str, Segmenter]
     batch_size: int
     seed: int
+    to_rgb: ToRgb | None = None
 
 
 def rank_images(
@@ -151,7 +154,7 @@ def rank_images(
         rows = np.arange(start, min(start + settings.batch_size, len(images)))
         photos, labels = images.read(data, rows)
         scores = _baselines(photos)
-        poolings = _poolings(data, images, photos, rows, permutation, settings.segmenters, settings.seed)
+        poolings = _poolings(data, images, photos, rows, permutation, settings)
         for name, method in settings.methods.items():
             if any(order.method == name for order in missing):
                 given = photos.to(model.device), labels.to(model.device)
@@ -201,16 +204,18 @@ def _poolings(
     photos: Tensor,
     rows: NDArray[np.int64],
     permutation: NDArray[np.int64],
-    segmenters: Mapping[str, Segmenter],
-    seed: int,
+    settings: RankingSettings,
 ) -> dict[str, Pooling]:
     """Return the poolings of a batch by name; borrowed segments come from images that may be outside of it."""
     poolings = [pixel_pooling(photos[:, 0])]
-    if segmenters:
+    if settings.segmenters:
         lenders, _ = images.read(data, permutation[rows])
         index = torch.from_numpy(rows)
-        for name, segmenter in segmenters.items():
-            poolings += with_controls(name, segmenter(photos).cpu(), segmenter(lenders).cpu(), index, seed)
+        for name, segmenter in settings.segmenters.items():
+            own, borrowed = (
+                segmenter(segmented_as(segmenter, each, settings.to_rgb)).cpu() for each in (photos, lenders)
+            )
+            poolings += with_controls(name, own, borrowed, index, settings.seed)
     return {pooling.name: pooling for pooling in poolings}
 
 
@@ -227,11 +232,15 @@ def load_ranks(run: RunFolder, order: Order) -> NDArray[np.integer]:
     return cast("NDArray[np.integer]", ranks)
 
 
-def mean_color(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, float, float]:
-    """Return the mean color of the training images, which is computed once and kept in the run folder."""
+def mean_color(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -> tuple[float, ...]:
+    """Return the mean color of the training images, a number for each channel.
+
+    It is computed once and kept in the run folder.
+    """
     path = run.path / "ranks" / "mean.npy"
+    channels = len(data.pool()[int(pool[0])]["image"])
     if not path.is_file() and is_writer():
-        total = torch.zeros(3, dtype=torch.float64)
+        total = torch.zeros(channels, dtype=torch.float64)
         for index in track(pool.tolist(), "mean color", transient=True):
             total += data.pool()[index]["image"].double().mean((1, 2))
         mean = (total / len(pool)).numpy()
@@ -242,7 +251,6 @@ def mean_color(run: RunFolder, data: ImageDataModule, pool: NDArray[np.int64]) -
         write_atomic(path, write)
     wait_for_all()
     found = read_array(path)
-    if found.shape != (3,) or found.dtype != np.float64:
+    if found.shape != (channels,) or found.dtype != np.float64:
         raise ValueError(f"Expected a mean color in {path}, got {found.dtype} of shape {found.shape}. {ADVICE}")
-    red, green, blue = found.tolist()
-    return red, green, blue
+    return tuple(found.tolist())

@@ -76,12 +76,12 @@ class Removal:
 
     Args:
         images: the images to modify.
-        color: color that replaces removed pixels.
+        color: color that replaces removed pixels, a number for each channel.
         keep: whether to keep the first pixels of an order and remove the last (KAR).
     """
 
     images: ModifiedImages
-    color: tuple[float, float, float]
+    color: tuple[float, ...]
     keep: bool
 
 

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.data import ImageDataModule
+from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
+from lightning_spx.evaluation.training.classifier_trial import default_channels
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
+from lightning_spx.evaluation.training.model_trial import check_channels_fit
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
@@ -22,11 +25,14 @@ from lightning_spx.evaluation.training.named_networks import (
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import StudyModel
+from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.preprocess import check_gradient
 
 DEFAULT_SIZE = 224
 
 # words that say what the networks explain
 PREDICTION = "each network explains its own prediction"
+FINDINGS = "all explain findings"
 LABEL = "all explain the label"
 LIKELIEST = "all explain the class of the highest mean probability"
 
@@ -37,6 +43,7 @@ def architectures(
     networks: Sequence[NamedNetwork],
     photos: Sequence[str] | None,
     image_size: int | None,
+    channels: int | None = None,
 ) -> Path:
     """Explain the same images with every network and tabulate how far each pair of them agrees.
 
@@ -49,12 +56,14 @@ def architectures(
         networks: two or more networks.
         photos: files, folders and patterns; None takes images from `data`.
         image_size: side of the grid in pixels; None takes the networks' largest `image_size`, or 224 if none has one.
+        channels: number of channels of the photos; None takes that of the first network's first convolution.
 
     Returns:
         The run folder.
 
     Raises:
-        ValueError: there are fewer than two networks, one does not take images of its size, or their classes differ.
+        ValueError: there are fewer than two networks, one does not take images of its size, their classes
+            differ, or a segmenter takes other channels.
         FileNotFoundError: a file does not exist.
     """
     if len(networks) < 2:
@@ -62,16 +71,25 @@ def architectures(
     settings = start.settings
     sizes = [each.image_size for each in networks if each.image_size is not None]
     grid = image_size or max(sizes, default=DEFAULT_SIZE)
-    models: dict[str, nn.Module] = dict(name_models([], None, ModelReading(), networks))
+    models = name_models([], None, ModelReading(), networks)
     # shards are made for all photos: one that is skipped would be missing in the last shard
-    sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True)
+    of_photos = channels or default_channels(models.values())
+    sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True, channels=of_photos)
     first = sampled.read([0])[0]
-    check_outputs(models, first, sampled.num_classes)
+    check_channels(settings.segmenters, first.shape[1], settings.to_rgb)
+    for network in models.values():
+        check_channels_fit(network, first)
+        check_gradient(network.normalize, first)
+    head: Head = "multi_label" if sampled.findings else "single_label"
+    check_heads(models, head)
+    check_outputs(models, first, sampled.num_classes, head)
 
     run = start.open_run(sampled.name)
     identity = start.identity(sampled.fingerprint, {"weights": weights_hash(models)})
     record = start.open_record(run, identity)
-    explained = PREDICTION if start.target == "prediction" else LABEL if sampled.label is not None else LIKELIEST
+    explained = LABEL if sampled.label is not None else LIKELIEST
+    if sampled.findings or start.target == "prediction":
+        explained = FINDINGS if sampled.findings else PREDICTION
     if sampled.label is None:
         on_device = (each.to(settings.device) for each in models.values())
         sampled = replace(sampled, label=_mean_probability(on_device, sampled.images, settings).argmax(1))
@@ -84,6 +102,7 @@ def architectures(
         rounds=[Round(study_models, lambda each: models[each.title], None, start.round_name(identity))],
         settings=settings,
         target=start.target,
+        targets=start.targets,
     )
     side = first.shape[-1]
     for (title, model), each in zip(models.items(), networks, strict=True):
@@ -101,13 +120,28 @@ def architectures(
     return run.path
 
 
-def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: int) -> None:
+def check_heads(models: Mapping[str, ImageModel], wanted: Head) -> None:
+    """Refuse networks whose heads do not fit the labels of the images, before a study begins.
+
+    Raises:
+        ValueError: a network gives other than logits of classes, or of findings where the labels are findings.
+    """
+    kind = "findings" if wanted == "multi_label" else "classes"
+    for name, model in models.items():
+        if model.head != wanted:
+            raise ValueError(f"Expected `head` {wanted} of {name} for images with {kind}, got {model.head}.")
+
+
+def check_outputs(
+    models: Mapping[str, nn.Module], image: Tensor, num_classes: int, head: Head = "single_label"
+) -> None:
     """Try an image on every network before a study begins.
 
     Args:
         models: the networks by name.
-        image: (1, 3, H, W).
-        num_classes: number of classes of the data; 0 if it is unknown.
+        image: (1, C, H, W).
+        num_classes: number of classes or findings of the data; 0 if it is unknown.
+        head: what the outputs mean.
 
     Raises:
         TypeError: a network returns no floating point tensor.
@@ -119,12 +153,13 @@ def check_outputs(models: Mapping[str, nn.Module], image: Tensor, num_classes: i
         # refuse a single output: the class with the highest mean probability must be one of several
         if isinstance(output, Tensor) and output.ndim != 2:
             raise ValueError(f"Expected {name} to return logits of shape (N, K), got shape {tuple(output.shape)}.")
-        counts[name] = check_logits(output, name, len(image)).shape[1]
+        counts[name] = check_logits(output, name, len(image), head).shape[1]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise ValueError(f"Expected `models` to tell the same classes apart, got {told}.")
     if num_classes and set(counts.values()) != {num_classes}:
-        raise ValueError(f"Expected `models` with the {num_classes} classes of the data, got {counts}.")
+        kind = "findings" if head == "multi_label" else "classes"
+        raise ValueError(f"Expected `models` with the {num_classes} {kind} of the data, got {counts}.")
 
 
 def _mean_probability(models: Iterable[nn.Module], images: Tensor, settings: StudySettings) -> Tensor:

@@ -13,6 +13,7 @@ from lightning_spx.evaluation.stability.architectures import architectures
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
+from lightning_spx.evaluation.training.classifier_trial import check_only_for_photos
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
@@ -49,6 +50,7 @@ def stability(
     models: list[NamedNetwork] | None = None,
     images: list[str] | None = None,
     image_size: int | None = None,
+    channels: int | None = None,
     num_images: int = 200,
     shard_size: int = 64,
     repeats: int = 1,
@@ -100,6 +102,8 @@ def stability(
             all held in memory; images of `data` are read shard by shard.
         image_size: with `images`, the side in pixels of the grid that all maps share; by default the largest
             `image_size` among `models`.
+        channels: with `images`, their channels: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF
+            files. By default as many as the first network's first convolution takes.
         num_images: number of images to explain: test images, or images of the training pool under `folds`. They are
             drawn with the class shares of the whole set.
         shard_size: least number of images that are explained, compared and written together. An image's null value and
@@ -200,10 +204,11 @@ def stability(
         out=out,
         config=config,
     )
+    check_only_for_photos(channels, images)
     if models or images:
         if checkpoints or part or repeats > 1:
             raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
-        return architectures(start, data, models or [], images, image_size)
+        return architectures(start, data, models or [], images, image_size, channels)
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
     if part is None and isinstance(data, UnpairedDataModule):

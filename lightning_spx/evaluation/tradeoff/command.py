@@ -1,6 +1,6 @@
 """The study behind `spx tradeoff`: how stable and how faithful is each pooling, and which one is best?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
+from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
@@ -20,12 +21,16 @@ from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentence
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.evaluation.training.classifier_trial import (
+    check_only_for_photos,
+    default_channels,
+    try_classifier,
+)
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
-    output_of,
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import (
@@ -36,17 +41,18 @@ from lightning_spx.evaluation.training.study_models import (
 )
 from lightning_spx.metrics.road import FRACTIONS
 from lightning_spx.models.checkpoint_file import ModelFactory
-from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.image_model import Head
 from lightning_spx.models.network_name import network_name
 from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.blocks import study_name
-from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
+from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.processes import is_writer, start_processes
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import important_settings, plain
 from lightning_spx.superpixels import Segmenter
 
+RGB = 3  # channels of BSDS500
 MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"
 
 
@@ -60,6 +66,8 @@ def tradeoff(
     sizes: list[int] | None = None,
     images: list[str] | None = None,
     image_size: int = 224,
+    channels: int | None = None,
+    to_rgb: list[int] | str | None = None,
     checkpoints: list[str] | None = None,
     mean: list[float] | None = None,
     std: list[float] | None = None,
@@ -96,6 +104,10 @@ def tradeoff(
         sizes: numbers of segments; a segmenter that has such a setting is used once with each.
         images: photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
         image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        channels: with `images`, their channels: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF
+            files. By default as many as the first model's first convolution takes.
+        to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
+            pictures show and segmenters of RGB get, or the import path of a function from images to colors.
         checkpoints: checkpoints of this package to use instead of training.
         mean: channel means of the images that the checkpoints' model was trained on, if it does not normalize them
             itself. By default what a network itself says, else ImageNet's; a LightningModule gets images in [0, 1].
@@ -104,8 +116,7 @@ def tradeoff(
         output: what picks the logits out of the model's output: a name or a position. By default a tensor, the first
             entry of a tuple, or `logits`.
         input_name: the keyword of the model's `forward` that takes images; by default the usual ones.
-        head: single_label; multi_label for one logit for each finding; scalar for one number per image. By default
-            what ImageClassifier says, else single_label.
+        head: single_label, because fidelity is the softmax probability of a class; other heads are refused.
         networks: networks with their weights, used instead of `model` or beside the `checkpoints` of finished runs.
         num_images: number of images to explain.
         against: the fidelity metric for the front's other axis and for the recommendation.
@@ -148,27 +159,35 @@ def tradeoff(
         raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
     if against != "road" and "blur" not in (substrates or ["blur"]):
         raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
+    check_only_for_photos(channels, images)
+    colors = chosen_colors(to_rgb)
     if bsds500:
         bsds500_folder(Path(bsds500))
+        check_channels(segmenters, RGB)
     if config is None:
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
-    known = sample_images(data, images, image_size, num_images, seed)
+    recipe = TrainingRecipe(data, model, trainer, seed, reading)
+    # photos and networks do not need the model of a study, which is there by default
+    members = [] if images or networks else list_study_models(data, 1, checkpoints)
+    if members:
+        models = {each.name: recipe.load(each.checkpoint) for each in members if each.checkpoint is not None}
+    else:
+        factory = model if checkpoints and reading.is_given else None
+        models = name_models(checkpoints or [], factory, reading, networks or [])
+        if len(models) < 2:
+            raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
+    # refuse what cannot serve before the study begins
+    tried = list(models.values()) or [reading.of(recipe.untrained())]
+    known = sample_images(data, images, image_size, num_images, seed, channels=channels or default_channels(tried))
+    check_channels(segmenters, known.read([0])[0].shape[1], colors)
+    for each in tried:
+        try_classifier(each, known, "fidelity")
     lead = trainer()  # trains nothing: it knows the device and the loggers
     start_processes(lead)
     run = open_run_folder(Path(out) if out else default_folder("tradeoff", known.name, config), config)
     device = lead.strategy.root_device
-    if images or networks:
-        # photos and networks do not need the model of a study, which is there by default
-        factory = model if reading.is_given else None
-        models = name_models(checkpoints or [], factory if checkpoints else None, reading, networks or [])
-    else:
-        models = _trained(run, TrainingRecipe(data, model, trainer, seed, reading), checkpoints)
-    if len(models) < 2:
-        raise ValueError(f"Expected at least 2 models to compare, got {len(models)}.")
-    for name, each in models.items():
-        # refuse a network that does not take the images before the study begins
-        output_of(name, each, known.images[:1])
+    models = models or {each.name: recipe.load(obtain_checkpoint(each, run, recipe)) for each in members}
     models = {name: each.to(device) for name, each in models.items()}
     identity = {
         "command": "tradeoff",
@@ -203,6 +222,7 @@ def tradeoff(
         settings=FidelitySettings(num_steps, substrates or ["black", "blur"], removed, batch_size, seed),
         device=device,
         seed=seed,
+        to_rgb=colors,
     )
     study.measure()
     quality = partition_quality(segmenters, Path(bsds500), num_quality_images) if bsds500 else None
@@ -225,11 +245,3 @@ def tradeoff(
         record.note_results()
         record.lap("report")
     return run.path
-
-
-def _trained(run: RunFolder, recipe: TrainingRecipe, checkpoints: Sequence[str] | None) -> dict[str, ImageModel]:
-    """Load the given checkpoints, or train a model on each part of the data and load those."""
-    return {
-        each.name: recipe.load(obtain_checkpoint(each, run, recipe))
-        for each in list_study_models(recipe.data, 1, checkpoints)
-    }

@@ -56,9 +56,9 @@ def fidelity_of(
 
     Args:
         model: the model in evaluation mode, on its device.
-        images: (N, 3, H, W).
+        images: (N, C, H, W).
         target: (N,) the explained class.
-        attribution: (N, 3, H, W) the model's attributions by one method.
+        attribution: (N, C, H, W) the model's attributions by one method.
         rows: poolings, each in an order of pooling and taking magnitudes.
         settings: how pixels are removed.
         description: text beside the progress bar.

@@ -12,6 +12,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
+from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
@@ -58,6 +59,7 @@ class TradeoffStudy:
         settings: how pixels are removed.
         device: the models' device.
         seed: seeds nulls and controls.
+        to_rgb: what pictures show of images and segmenters of RGB get; None takes RGB and gray as they are.
     """
 
     run: RunFolder
@@ -73,6 +75,7 @@ class TradeoffStudy:
     settings: FidelitySettings
     device: torch.device
     seed: int
+    to_rgb: ToRgb | None = None
 
     def measure(self) -> None:
         """Measure every method; values that are on disk are not measured again.
@@ -90,7 +93,13 @@ class TradeoffStudy:
             return
         known = self.known
         segments = segment_images(
-            self.segmenters, known.images, self.settings.batch_size, self.device, known.source, known.index
+            self.segmenters,
+            known.images,
+            self.settings.batch_size,
+            self.device,
+            known.source,
+            known.index,
+            self.to_rgb,
         )
         permutation = derangement(len(known.images), self.seed)
         poolings = make_poolings(segments, known.index, permutation, self.seed)
@@ -137,7 +146,7 @@ class TradeoffStudy:
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
     def _attributions(self, name: str, method: Attribution) -> Tensor:
-        """Explain every image with every model, (M, N, 3, H, W); each model draws its own noise."""
+        """Explain every image with every model, (M, N, C, H, W); each model draws its own noise."""
         return torch.stack(
             [
                 explain_together(
@@ -164,7 +173,8 @@ class TradeoffStudy:
         if is_writer():
             chosen = spread_positions(len(self.known.images))
             own = {name: ids[chosen] for name, ids in segments.items()}
-            Examples(self.known.images[chosen], own, attributions[:, chosen]).save(Examples.path(self.run.path, method))
+            pictures = shown(self.known.images[chosen], self.to_rgb)
+            Examples(pictures, own, attributions[:, chosen]).save(Examples.path(self.run.path, method))
 
     def _write(self, path: Path, values: pd.DataFrame) -> None:
         if is_writer():
