@@ -160,7 +160,7 @@ def test_one_finding_gives_the_numbers_of_a_binary_classifier_bit_for_bit(tmp_pa
             final_methods=[SmoothGrad(num_samples=2)],
             **{**settings, "out": f"out{place}"},
         )
-        trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one]})
+        trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one], "num_sanity_val_steps": 0})
         trainer.fit(module, loader(own, images), loader(own, images))
         results = pd.read_csv(f"out{place}/val_results.csv", keep_default_na=False)
         found.append((one.history, results[~results["setting"].str.contains("finding=")].reset_index(drop=True)))
