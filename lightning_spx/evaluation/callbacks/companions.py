@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 from pathlib import Path
+from typing import Self
 
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -32,6 +33,12 @@ class Peers:
 
     names: Sequence[str]
     folders: Sequence[str | Path | None]
+
+    @classmethod
+    def of(cls, trainer: Trainer, kind: type[Callback]) -> Self:
+        """Return the evaluators, callbacks of a kind, that a Trainer has."""
+        found = [vars(each) for each in vars(trainer)["callbacks"] if isinstance(each, kind)]
+        return cls([each["settings"].name for each in found], [each["out"] for each in found])
 
     def refuse_collisions(self) -> None:
         """Raise a ValueError if two evaluators would log the same names or write the same files."""

@@ -182,7 +182,7 @@ class SaliencyEvaluator(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse settings that cannot work before time is spent on them, and forget the images of an earlier stage."""
         self._is_set_up = True
-        _peers(trainer).refuse_collisions()
+        Peers.of(trainer, SaliencyEvaluator).refuse_collisions()
         check_forward(pl_module, self.settings.input_name)
         self._has_fitted = False
         if stage == "fit":
@@ -191,7 +191,7 @@ class SaliencyEvaluator(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references, now that the module is complete, and the names that other callbacks monitor."""
-        check_names(trainer, self.settings, _peers(trainer), masks=True)
+        check_names(trainer, self.settings, Peers.of(trainer, SaliencyEvaluator), masks=True)
         check_looks(trainer, self.settings, self.every_n_epochs, resumed=bool(self.history))
         self._rounds.start(trainer, pl_module, self.out)
         if not trainer.enable_validation:
@@ -234,7 +234,7 @@ class SaliencyEvaluator(Callback):
         if self._rounds.is_due(trainer):
             self._scored.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
-            self._rounds.look_at(trainer, pl_module, batch, _peers(trainer))
+            self._rounds.look_at(trainer, pl_module, batch, Peers.of(trainer, SaliencyEvaluator))
 
     def on_test_batch_end(
         self,
@@ -248,7 +248,7 @@ class SaliencyEvaluator(Callback):
         """Try out the first batch and choose images from the first loader."""
         self._tested.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
-            self._rounds.look_at(trainer, pl_module, batch, _peers(trainer))
+            self._rounds.look_at(trainer, pl_module, batch, Peers.of(trainer, SaliencyEvaluator))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate if an evaluation is due, which it never is in the sanity check."""
@@ -296,8 +296,3 @@ class SaliencyEvaluator(Callback):
         """Continue the history of a checkpoint."""
         self.history[:] = state_dict["history"]
         self._rounds.previous.mark = state_dict.get("weights")
-
-
-def _peers(trainer: Trainer) -> Peers:
-    evaluators = [each for each in vars(trainer)["callbacks"] if isinstance(each, SaliencyEvaluator)]
-    return Peers([each.settings.name for each in evaluators], [each.out for each in evaluators])

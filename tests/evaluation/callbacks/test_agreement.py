@@ -280,14 +280,8 @@ def test_an_image_without_an_object_is_left_out_of_localization() -> None:
     mask[0] = False
     others = torch.arange(1, NUM_IMAGES)
     whole = explained(mask=mask)
-    rest = ExplainedImages(
-        whole.images[others],
-        LABEL[others],
-        mask[others],
-        {k: v[others] for k, v in whole.segments.items()},
-        whole.photos[others],
-        SEED,
-    )
+    cells = {name: segments[others] for name, segments in whole.segments.items()}
+    rest = ExplainedImages(whole.images[others], LABEL[others], mask[others], cells, whole.photos[others], SEED)
     own = model(0)
     part = ModelMaps(LABEL[others], own.probability[others], {k: v[others] for k, v in own.attributions.items()})
     expected_scalars = localization(part, list(METHODS), rest, "after")

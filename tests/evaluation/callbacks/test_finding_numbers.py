@@ -1,6 +1,5 @@
 """Models of several findings, and of one number: what is explained, logged and written for each."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import LightningDataModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lightning_spx.attribution import SmoothGrad, input_gradient, saliency_map
-from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.callbacks.agreement import common_items
 from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
 from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, finding_keys, name_findings, name_targets
@@ -23,85 +20,10 @@ from lightning_spx.evaluation.callbacks.map_pictures import captions
 from lightning_spx.evaluation.callbacks.named_batch import NamedBatch
 from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.metrics import saliency_ssim
-from tests.evaluation.callbacks.evaluator_cases import QUIET, SIZE, evaluator
+from tests.evaluation.callbacks.evaluator_cases import QUIET
+from tests.evaluation.callbacks.finding_cases import FINDINGS, Several, checkpoint, loader, pictures, plain, validate
 
-FINDINGS = ["wing", "crest", "beak/bill"]
 SSIM = "val/saliency_ssim/Gradient"
-
-
-class Several(LightningModule):
-    """A plain module of K findings, or of one number."""
-
-    def __init__(self, num_findings: int = 3, channels: int = 1, flat: bool = False) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(channels, 6, 3, padding=1),
-            nn.Tanh(),
-            nn.AdaptiveAvgPool2d(3),
-            nn.Flatten(),
-            nn.Linear(54, num_findings),
-            *([nn.Flatten(0)] if flat else []),
-        )
-        self.steps = 0
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.net(images)
-        return logits
-
-    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
-        self.steps += 1
-        logits = self(batch[0])
-        known = ~batch[1].isnan() if batch[1].is_floating_point() else torch.ones_like(batch[1], dtype=torch.bool)
-        target = batch[1].float().nan_to_num(0).reshape(logits.shape)
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        return loss[known.reshape(logits.shape)].mean()
-
-    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        pass
-
-    def test_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
-        pass
-
-    def predict_step(self, batch: Sequence[Tensor], batch_idx: int) -> dict[str, Tensor]:
-        return {"logits": self(batch[0])}
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        return torch.optim.SGD(self.parameters(), lr=0.5)
-
-
-def pictures(num_images: int = 18, num_findings: int = 3, channels: int = 1) -> tuple[Tensor, Tensor]:
-    """Images with a bright band for each finding; every third image lacks each finding in turn, and one is not said."""
-    draw = torch.Generator().manual_seed(0)
-    images = torch.rand(num_images, channels, SIZE, SIZE, generator=draw) * 0.5
-    label = (torch.rand(num_images, num_findings, generator=draw) > 0.5).float()
-    for image, row in zip(images, label, strict=True):
-        for number in row.nonzero().flatten().tolist():
-            image[:, 4 * (number % 3) : 4 * (number % 3) + 4, 3:9] += 0.5
-    return images, label
-
-
-def loader(label: Tensor | None = None, images: Tensor | None = None) -> DataLoader[Any]:
-    known = pictures()
-    return DataLoader(
-        TensorDataset(known[0] if images is None else images, known[1] if label is None else label), batch_size=6
-    )
-
-
-def plain(**settings: object) -> SaliencyEvaluator:
-    few = {"mean": None, "std": None, "head": "multi_label", "num_images": 10, "num_resamples": 20, "out": "results"}
-    return evaluator(**{**few, **settings})
-
-
-def checkpoint(path: Path, module: LightningModule) -> str:
-    trainer = Trainer(**{**QUIET, "max_epochs": 0})
-    trainer.strategy.connect(module)
-    trainer.save_checkpoint(path)
-    return str(path)
-
-
-def validate(one: SaliencyEvaluator, module: LightningModule, data: DataLoader[Any]) -> dict[str, float]:
-    logged = Trainer(**{**QUIET, "callbacks": [one]}).validate(module, data, verbose=False)[0]
-    return {name: float(value) for name, value in logged.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +82,7 @@ def test_one_finding_gives_the_numbers_of_a_binary_classifier_bit_for_bit(tmp_pa
             final_methods=[SmoothGrad(num_samples=2)],
             **{**settings, "out": f"out{place}"},
         )
-        trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one]})
+        trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one], "num_sanity_val_steps": 0})
         trainer.fit(module, loader(own, images), loader(own, images))
         results = pd.read_csv(f"out{place}/val_results.csv", keep_default_na=False)
         found.append((one.history, results[~results["setting"].str.contains("finding=")].reset_index(drop=True)))
@@ -250,81 +172,6 @@ def test_what_no_model_predicts_has_no_number() -> None:
     trainer = Trainer(**{**QUIET, "max_epochs": 2, "callbacks": [one]})
     trainer.fit(module, loader(), loader())
     assert [set(row) for row in one.history] == [{"epoch", "step"}] * 2
-
-
-def test_predictions_hold_the_findings_that_are_predicted_or_named() -> None:
-    images, _ = pictures(6)
-    module = Several()
-    for targets, place in (("present", 0), (["crest"], 1)):
-        one = plain(targets=targets, findings=FINDINGS, out=f"out{place}")
-        (batch,) = Trainer(**{**QUIET, "callbacks": [one]}).predict(module, DataLoader(TensorDataset(images), 6)) or []
-        assert isinstance(batch, dict)
-        kept = batch["saliency"]
-        wanted = (module(images) > 0).nonzero() if targets == "present" else torch.tensor([[n, 1] for n in range(6)])
-        assert torch.stack([kept["image"], kept["finding"]], 1).tolist() == wanted.tolist()
-        expected = saliency_map(input_gradient(module, images[wanted[:, 0]], wanted[:, 1]))
-        torch.testing.assert_close(kept["Gradient"], expected, atol=1e-5, rtol=0)
-        file = np.load(f"out{place}/predictions/batch_0_000000_0.npz")
-        assert file["findings"].tolist() == FINDINGS
-        assert np.array_equal(file["S-Gradient/Grid"], kept["S-Gradient/Grid"])
-
-
-def test_one_number_per_image_is_explained_and_has_no_classes(tmp_path: Path) -> None:
-    module, other = Several(1), Several(1)
-    images, _ = pictures()
-    one = plain(head="scalar", references=[checkpoint(tmp_path / "other.ckpt", other)])
-    ages = torch.rand(len(images)) * 90
-    trainer = Trainer(**{**QUIET, "callbacks": [one]})
-    logged = trainer.test(module, loader(ages, images), verbose=False)[0]
-    flat = [nn.Sequential(each.net, nn.Flatten(0)) for each in (module, other)]
-    first, second = (saliency_map(input_gradient(each, images[:10], None)) for each in flat)
-    expected = saliency_ssim(first, second).mean().item()
-    assert logged["test/saliency_ssim/Gradient"] == pytest.approx(expected, abs=1e-5)
-    assert not any("mege" in name for name in logged)
-    values = pd.read_csv("results/test_per_image.csv")
-    assert list(values.columns[:2]) == ["position", "output"]
-    assert np.allclose(values["output"], module(images[:10])[:, 0].detach(), atol=1e-5)
-
-
-REFUSED: list[tuple[Several, Tensor, dict[str, Any], str]] = [
-    (Several(), torch.full((18, 3), 2.0), {}, r"labels of findings to be 0, 1 or NaN, got 2"),
-    (Several(), torch.full((18, 3), -1.0), {}, "got -1"),
-    (Several(), pictures()[1][:, :2], {}, r"labels \(N, 3\) beside the 3 logits of Several .*, got \(N, 2\)"),
-    (Several(), pictures()[1], {"head": "single_label"}, "Labels of several findings need `head` multi_label"),
-    (Several(), torch.zeros(18).long(), {"head": "scalar"}, r"one number per image, .* scalar, got \(3, 3\)"),
-    (Several(), pictures()[1], {"findings": ["a", "b"]}, r"to name the 3 columns of the labels .*, got 2 names: a, b"),
-    (Several(), pictures()[1], {"targets": ["wing"]}, "`targets` to be present, predicted or .* got"),
-    (Several(), pictures()[1], {"targets": [3]}, "`targets` to number findings from 0 to 2, got 3"),
-    (Several(), pictures()[1], {"output": "logit"}, "Expected `output` to name what the model returns, got 'logit'"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case[3][:30])
-def test_what_does_not_fit_is_refused_before_any_step_of_training(
-    case: tuple[Several, Tensor, dict[str, Any], str],
-) -> None:
-    module, label, settings, message = case
-    with pytest.raises((ValueError, TypeError), match=message) as error:
-        Trainer(**{**QUIET, "max_epochs": 1, "callbacks": [plain(**settings)]}).fit(
-            module, loader(label), loader(label)
-        )
-    assert (module.steps, "\n" in str(error.value)) == (0, False)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"findings": ["a/b", "a-b"]}, "different keys, got 'a/b' and 'a-b', both 'a-b'"),
-        ({"findings": ["floor"]}, "to be names other than floor, .* got 'floor'"),
-        ({"findings": ["a"], "targets": ["b"]}, "a list of findings among a, got"),
-        ({"head": "single_label", "findings": ["a"]}, r"`head` multi_label with `findings` \['a'\], got single_label"),
-        ({"head": "scalar", "targets": [0]}, r"`head` multi_label with `targets` \[0\], got scalar"),
-        ({"target": "prediction"}, "`target` prediction with `head` single_label, got multi_label: set `targets`"),
-    ],
-)
-def test_settings_that_do_not_fit_each_other_are_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        plain(**settings)
 
 
 def test_names_and_keys() -> None:

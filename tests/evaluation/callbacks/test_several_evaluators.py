@@ -48,10 +48,10 @@ def logged_by(trainer: Trainer, start: str) -> dict[str, float]:
 
 def test_each_logs_and_writes_what_it_does_alone(tmp_path: Path) -> None:
     both = pair(tmp_path)
-    _, trainer = fit(list(both), settings={"logger": CSVLogger(tmp_path / "both")})
+    _, trainer = fit(list(both), settings={"logger": CSVLogger(tmp_path / "both"), "num_sanity_val_steps": 0})
     for place, name in enumerate(("drift", "others")):
         alone = pair(tmp_path, ("", ""))[place]
-        _, own = fit([alone], settings={"logger": CSVLogger(tmp_path / name)})
+        _, own = fit([alone], settings={"logger": CSVLogger(tmp_path / name), "num_sanity_val_steps": 0})
         assert both[place].history == alone.history
         expected = logged_by(own, "val/")
         assert expected
@@ -77,7 +77,7 @@ def test_a_resumed_training_restores_the_history_of_each(tmp_path: Path) -> None
     def train(epochs: int, ckpt_path: str | None = None) -> tuple[list[SaliencyEvaluator], Trainer]:
         # equal but for their names and seeds
         both = [evaluator(name=name, seed=seed, num_resamples=20) for seed, name in enumerate(("a", "b"))]
-        trainer = Trainer(**{**QUIET, "max_epochs": epochs, "callbacks": list(both)})
+        trainer = Trainer(**{**QUIET, "max_epochs": epochs, "callbacks": list(both), "num_sanity_val_steps": 0})
         torch.manual_seed(0)
         trainer.fit(Stranger(dropout=0.0), loader(), loader(), ckpt_path=ckpt_path)
         return both, trainer
