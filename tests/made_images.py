@@ -32,7 +32,8 @@ class MadeImages(ImageDataModule):
     def arrays(self, kind: str) -> NDArray[np.uint8]:
         generator = np.random.default_rng(len(kind) + self.counts[kind])
         coarse = generator.integers(0, 256, (self.counts[kind], SIDE // 4, SIDE // 4, self.channels), dtype=np.uint8)
-        return coarse.repeat(4, 1).repeat(4, 2) // 2 + generator.integers(0, 128, dtype=np.uint8)
+        large = coarse.repeat(4, 1).repeat(4, 2) // 2
+        return large + generator.integers(0, 128, large.shape, dtype=np.uint8)
 
     def load_pool(self) -> LabelledImages:
         return ArrayImages(self.arrays("pool"), np.arange(self.counts["pool"]) % 2)

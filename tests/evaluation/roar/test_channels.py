@@ -1,17 +1,19 @@
 """ROAR on images with one and with ten channels, on a network with a normalization of its own, and its refusals."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lightning import LightningModule, Trainer
+from scipy import ndimage
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.roar import roar
-from lightning_spx.evaluation.roar.orders import Order, load_ranks, sobel
+from lightning_spx.evaluation.roar.orders import Order, load_ranks
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.models import ImageClassifier
 from lightning_spx.runs.folder import RunFolder
@@ -46,7 +48,7 @@ def run(
 ) -> Path:
     return roar(
         data,
-        lambda: module,
+        lambda: copy.deepcopy(module),
         quiet_trainer,
         [Gradient()],
         list(superpixels),
@@ -87,10 +89,12 @@ def test_ranks_and_removed_pixels_are_those_of_all_channels(
     attribution = Gradient().attribute(Normalized().eval(), images, label)
     colors = images[:, [0, 0, 0]] if to_rgb is None else images[:, to_rgb]
     ids = Watershed(markers=4)(colors)
+    gray = images.double().mean(1).numpy()
+    edges = np.stack([np.hypot(*(ndimage.sobel(each, axis, mode="nearest") for axis in (0, 1))) for each in gray])
     maps = {
         Order("Gradient", "pixel", "either"): attribution.abs().sum(1),
         Order("Gradient", "Watershed", "after"): segment_pool(attribution, ids).abs().sum(1),
-        Order("sobel", "pixel", "either"): sobel(images.mean(1, keepdim=True).expand(-1, 3, -1, -1)),
+        Order("sobel", "pixel", "either"): torch.from_numpy(edges.astype(np.float32)),
     }
     run_folder = RunFolder(folder, {})
     for order, scores in maps.items():
@@ -104,21 +108,14 @@ def test_ranks_and_removed_pixels_are_those_of_all_channels(
     assert torch.equal(seen[1], mean.where(gone[:, None], images))
 
 
-class OneOutput(ImageClassifier):
-    """A binary classifier with one output."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images)[:, 0]
-
-
 @pytest.mark.usefixtures("no_training")
 def test_what_cannot_be_retrained_is_refused_before_any_training(tmp_path: Path) -> None:
     out, ten = tmp_path / "run", MadeImages(10)
-    binary = OneOutput(network(10, num_outputs=1), mean=(0.5,), std=(0.25,))
+    binary = ImageClassifier(network(10, num_outputs=1), mean=(0.5,), std=(0.25,))
     findings = ImageClassifier(network(1), mean=(0.5,), std=(0.25,), head="multi_label")
     with pytest.raises(ValueError, match="which accuracy after retraining needs, got the findings wing, tail"):
         run(out, Findings(1), findings)
-    with pytest.raises(ValueError, match="`head` single_label for .* got multi_label"):
+    with pytest.raises(ValueError, match=r"`head` single_label for .* got multi_label"):
         run(out, MadeImages(1), findings)
     with pytest.raises(ValueError, match="got one output for each image"):
         run(out, ten, binary, superpixels=())

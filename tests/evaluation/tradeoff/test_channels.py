@@ -1,12 +1,12 @@
 """A trade-off of images with one and with ten channels, and what is refused before any training."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from lightning import LightningModule
-from torch import Tensor
 
 from lightning_spx.attribution import Gradient, saliency_map
 from lightning_spx.evaluation.commands.report import report
@@ -37,7 +37,7 @@ def run(
 ) -> Path:
     return tradeoff(
         data,
-        lambda: model,
+        lambda: copy.deepcopy(model),
         quiet_trainer,
         [Gradient()],
         list(superpixels),
@@ -116,27 +116,20 @@ def gray(folder: Path, number: int = 0) -> Path:
     return folder / f"{number}.png"
 
 
-class OneOutput(ImageClassifier):
-    """A binary classifier with one output."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        return super().forward(images)[:, 0]
-
-
 @pytest.mark.usefixtures("no_training")
 def test_what_has_no_classes_or_other_channels_is_refused_before_any_training(tmp_path: Path) -> None:
     out, ten = tmp_path / "run", MadeImages(10)
     findings = ImageClassifier(network(1), mean=(0.5,), std=(0.25,), head="multi_label")
-    binary = OneOutput(network(10, num_outputs=1), mean=(0.5,), std=(0.25,))
+    binary = ImageClassifier(network(10, num_outputs=1), mean=(0.5,), std=(0.25,))
     with pytest.raises(ValueError, match="made with one class each, which fidelity needs, got the findings wing, tail"):
         run(out, Findings(1), findings, superpixels=(Slic(4),))
-    with pytest.raises(ValueError, match="`head` single_label for SequentialX?, as fidelity needs .* got multi_label"):
+    with pytest.raises(ValueError, match=r"`head` single_label for Sequential, as fidelity needs .* got multi_label"):
         run(out, MadeImages(1), findings)
-    with pytest.raises(ValueError, match="`head` single_label for .* got scalar"):
+    with pytest.raises(ValueError, match=r"`head` single_label for .* got scalar"):
         run(out, MadeImages(1), classifier(1), head="scalar")
     with pytest.raises(ValueError, match="which fidelity needs, got one output for each image"):
         run(out, ten, binary, superpixels=(Slic(4),))
-    with pytest.raises(ValueError, match="RGB images .* for Watershed, got 10 channels: set `to_rgb`"):
+    with pytest.raises(ValueError, match=r"RGB images .* for Watershed, got 10 channels: set `to_rgb`"):
         run(out, ten, classifier(10))
     with pytest.raises(ValueError, match="three band numbers from 0 to 9, got"):
         run(out, ten, classifier(10), to_rgb=[0, 1, 10])
