@@ -40,7 +40,7 @@ class Watching(Attribution):
     seen: ClassVar[list[tuple[State, Tensor, Tensor]]] = []
 
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
-        module = getattr(model, "module", None)
+        module = getattr(model, "network", None)
         assert isinstance(module, nn.Module)
         if len(inputs) > 2:  # two images are tried at first
             with explaining(model, inputs.device, "fp32") as explained, torch.no_grad():
