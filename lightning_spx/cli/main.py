@@ -85,7 +85,7 @@ def main(args: list[str] | None = None) -> None:
                     save_config_callback=ConfigCallback,
                     # the configuration of `test` does not replace that of `fit`
                     save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
-                    args=None if natural == words else natural,
+                    args=args if natural == words else natural,
                 )
         else:
             with Interruptible(words):

@@ -104,7 +104,8 @@ def test_builders_that_hide_what_they_take_or_return_are_called_with_it() -> Non
         }
     }
     nested = forms.load(
-        "{model: {class_path: X, init_args: {network: {class_path: own_builders.open_ended, init_args: {kind: x, width: 5}}}}}"
+        "{model: {class_path: X, init_args: {network: "
+        "{class_path: own_builders.open_ended, init_args: {kind: x, width: 5}}}}}"
     )
     network = nested["model"]["init_args"]["network"]
     assert network == {"class_path": "own_builders.open_ended", "init_args": {"kind": "x"}, "dict_kwargs": {"width": 5}}
