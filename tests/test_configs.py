@@ -177,7 +177,9 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     data = smaller_data(config, tmp_path, monkeypatch)
     fewer = ["--num_images=12", "--batch_size=12", "--repeats=1", "--num_resamples=20"]
     training = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
-    network = ["--model.network=SmallResNet", "--model.network.num_classes=10", "--model.network.width=4"]
+    # the birds have three attributes
+    num_outputs = 3 if content(config)["data"]["init_args"].get("attributes") else 10
+    network = ["--model.network=SmallResNet", f"--model.network.num_classes={num_outputs}", "--model.network.width=4"]
     if content(config).get("model", {}).get("class_path") == "CycleGAN":
         network = SMALL_CYCLEGAN
     # both orders of pooling and magnitudes once: each costs as much as the other

@@ -1,5 +1,6 @@
 """Turns a signed attribution into one map per image that can be shown and compared."""
 
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -9,6 +10,8 @@ Channels = Literal["sum", "mean", "max"]
 
 
 Magnitude = Literal["after", "before"]
+# `sum` adds more channels than these in an order that depends on a pixel's place in memory
+IN_ONE_ORDER = 4
 
 
 def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
@@ -42,12 +45,19 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
                 f"Expected a finite `attribution`, got NaN or infinity for the images at positions {images}."
             )
     if channels == "sum":
-        return values.sum(dim=1)
+        return _sum(values)
     if channels == "mean":
-        return values.mean(dim=1)
+        return _sum(values) / values.shape[1] if values.shape[1] > IN_ONE_ORDER else values.mean(dim=1)
     if channels == "max":
         return values.amax(dim=1)
     raise ValueError(f"Expected `channels` to be 'sum', 'mean' or 'max', got {channels!r}.")
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Sum over channels in the same order at every pixel, so that equal pixels, as those of a segment, stay equal."""
+    if values.shape[1] <= IN_ONE_ORDER:
+        return values.sum(dim=1)
+    return reduce(torch.add, values.unbind(1))
 
 
 def saliency_map(attribution: Tensor, channels: Channels = "sum", clip: float = 0.99) -> Tensor:

@@ -1,11 +1,13 @@
 """Draws one picture of a bird: its parts, their colors and the background."""
 
 import colorsys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_spx.data.bird_attributes import COLORS, CREST, TAIL_BAND, WING_BAR, attribute_shape
 from lightning_spx.data.bird_background import background
 from lightning_spx.data.bird_parts import Plane, Point, ellipse, limb
 
@@ -67,7 +69,7 @@ HUES = {"red": 0.99, "blue": 0.60, "yellow": 0.14, "green": 0.36, "purple": 0.80
 
 
 def draw_bird(
-    shape: str, color: str, size: int, generator: np.random.Generator
+    shape: str, color: str, size: int, generator: np.random.Generator, attributes: Collection[str] = ()
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return a picture `(size, size, 3)` uint8 and the mask `(size, size)` of its bird.
 
@@ -76,6 +78,7 @@ def draw_bird(
         color: a key of `HUES`.
         size: side in pixels.
         generator: decides pose, shade, light and background.
+        attributes: those of `ATTRIBUTES` that the bird has; they do not change what else is drawn.
 
     Example:
         >>> image, mask = draw_bird("wader", "blue", 32, np.random.default_rng(0))
@@ -86,7 +89,7 @@ def draw_bird(
     x, y, pixel = _bird_coordinates(anatomy, size, generator)
     picture = background(size, generator)
     mask = np.zeros((size, size), np.float32)
-    for distance, paint in _parts(anatomy, x, y, _palette(color, generator)):
+    for distance, paint in _parts(anatomy, x, y, _palette(color, generator), attributes):
         cover = np.clip(0.5 - distance / pixel, 0, 1)
         picture += cover[..., None] * (paint - picture)
         mask = np.maximum(mask, cover)
@@ -132,7 +135,9 @@ def _palette(color: str, generator: np.random.Generator) -> dict[str, Color]:
     }
 
 
-def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Color]) -> list[tuple[Plane, Plane]]:
+def _parts(
+    anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Color], attributes: Collection[str]
+) -> list[tuple[Plane, Plane]]:
     """Return distance and color of each part, from the back to the front."""
     length, height = anatomy.body
     head_x, head_y, head_radius = anatomy.head
@@ -153,9 +158,14 @@ def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Color]) -> l
     beak_start = (head_x + 0.75 * head_radius, head_y + 0.12 * head_radius)
     beak_end = (head_x + 0.85 * head_radius + beak_length, head_y + 0.3 * head_radius)
 
+    def mark(attribute: str) -> list[tuple[Plane, str]]:
+        return [(attribute_shape(attribute, anatomy, x, y), attribute)] if attribute in attributes else []
+
     painted = [
         *((leg, "legs") for leg in legs),
         (limb(x, y, (-0.4 * length, 0.1), (tail_x, tail_y), (0.2, tail_width)), "wing"),
+        *mark(TAIL_BAND),
+        *mark(CREST),
         (limb(x, y, beak_start, beak_end, (beak_width, 0.02)), "bill"),
         (body, "body"),
         (limb(x, y, breast, (head_x, head_y), anatomy.neck), "body"),
@@ -164,7 +174,9 @@ def _parts(anatomy: Anatomy, x: Plane, y: Plane, palette: dict[str, Color]) -> l
         (np.maximum(belly, body), "belly"),
         (wing, "wing"),
         (np.maximum(quills, wing), "feather"),
+        *mark(WING_BAR),
         (ellipse(x, y, (eye_x, eye_y), (1.35 * eye_radius, 1.35 * eye_radius)), "glint"),
         (ellipse(x, y, (eye_x, eye_y), (eye_radius, eye_radius)), "eye"),
     ]
-    return [(distance, np.asarray(palette[name], np.float32)) for distance, name in painted]
+    colors = {**palette, **COLORS}
+    return [(distance, np.asarray(colors[name], np.float32)) for distance, name in painted]

@@ -19,7 +19,8 @@ class ImageDataModule(LightningDataModule, ABC):
     """Labeled images in [0, 1] for one of several models, each with its own part of the training images.
 
     A batch is a dict: `image` `(N, 3, S, S)` float32, `label` `(N,)`, `index` `(N,)` (the position among all training
-    or test images), and for data with masks `mask` `(N, S, S)` bool. Only training batches are augmented.
+    or test images), and for data with masks `mask` `(N, S, S)` bool. Only training batches are augmented. The labels of
+    data with several `findings` are `(N, K)` float32: 1 for present, 0 for absent and NaN for not said.
 
     Args:
         image_size: side S of the square images in pixels, 8 or more.
@@ -93,7 +94,7 @@ class ImageDataModule(LightningDataModule, ABC):
     @property
     @abstractmethod
     def class_names(self) -> list[str]:
-        """Return the name of each class, in the order of the labels."""
+        """Return the name of each class, or of each finding, in the order of the labels."""
 
     @abstractmethod
     def load_pool(self) -> LabelledImages:
@@ -108,20 +109,33 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return a SHA-256 that differs when the images or labels do."""
 
     @property
+    def findings(self) -> list[str]:
+        """Return the name of each finding, in the order of the labels' columns; empty if an image has one class."""
+        return []
+
+    @property
     def num_classes(self) -> int:
-        """Return the number of classes."""
-        return len(self.class_names)
+        """Return the number of classes, or of findings."""
+        return len(self.findings or self.class_names)
 
     def pool(self) -> LabelledImages:
-        """Return the training images of all parts, without augmentation."""
+        """Return the training images of all parts, without augmentation.
+
+        Raises:
+            ValueError: if the labels do not fit `findings`.
+        """
         if "pool" not in self._images:
-            self._images["pool"] = self.load_pool()
+            self._images["pool"] = self._checked(self.load_pool())
         return self._images["pool"]
 
     def test(self) -> LabelledImages:
-        """Return the test images."""
+        """Return the test images.
+
+        Raises:
+            ValueError: if the labels do not fit `findings`.
+        """
         if "test" not in self._images:
-            self._images["test"] = self.load_test()
+            self._images["test"] = self._checked(self.load_test())
         return self._images["test"]
 
     def split(self) -> Split:
@@ -205,6 +219,17 @@ class ImageDataModule(LightningDataModule, ABC):
     def predict_dataloader(self) -> DataLoader[Sample]:
         """Return batches of the test images."""
         return self.test_dataloader()
+
+    def _checked(self, images: LabelledImages) -> LabelledImages:
+        names, found = self.findings, images.labels.shape[1:]
+        if found != ((len(names),) if names else ()):
+            wanted = f"(n, {len(names)}), a column for each of `findings`" if names else "(n,) without `findings`"
+            raise ValueError(
+                f"Expected labels of {type(self).__name__} to be of shape {wanted}, got {images.labels.shape}."
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"Expected `findings` of {type(self).__name__} to have different names, got {names}.")
+        return images
 
     def _evaluation_loader(self, images: LabelledImages, indices: Indices) -> DataLoader[Sample]:
         return DataLoader(

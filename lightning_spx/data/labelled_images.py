@@ -8,20 +8,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightning_spx.data.label_kinds import Labels, checked_labels
 from lightning_spx.data.resize import resize_and_crop
-from lightning_spx.data.splits import Indices
 
 Sample = dict[str, Tensor]
 
 
 class LabelledImages(Dataset[Sample], ABC):
-    """Images in [0, 1] with class labels known in advance.
+    """Images in [0, 1] with labels known in advance.
 
     An item is a dict: `image` `(C, H, W)` float32 in [0, 1], `label` and `index` (the position in this data set) as
-    integer scalars, and if there is one, the object's `mask` `(H, W)` bool.
+    integer scalars, and if there is one, the object's `mask` `(H, W)` bool. The `label` of several findings is `(K,)`
+    float32.
 
     Args:
-        labels: class of each image, `(n,)` integers.
+        labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats: 1 for present, 0 for absent and NaN
+            for not said.
+
+    Raises:
+        TypeError: if classes are not integers, or findings not floats.
+        ValueError: if the labels have another shape, or a finding is neither 0, 1 nor NaN.
 
     Example:
         >>> class Grays(LabelledImages):
@@ -32,8 +38,8 @@ class LabelledImages(Dataset[Sample], ABC):
         (0.1, 0, 1)
     """
 
-    def __init__(self, labels: Indices) -> None:
-        self.labels = np.asarray(labels, dtype=np.int64)
+    def __init__(self, labels: Labels) -> None:
+        self.labels = checked_labels(labels)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -65,7 +71,7 @@ class ArrayImages(LabelledImages):
 
     Args:
         images: `(n, H, W, C)` uint8 of any number of channels, or `(n, H, W)` for gray.
-        labels: class of each image, `(n,)` integers.
+        labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         masks: `(n, H, W)` bool, or None.
         image_size: side in pixels to which image and mask are resized; None keeps their size.
 
@@ -82,7 +88,7 @@ class ArrayImages(LabelledImages):
     def __init__(
         self,
         images: NDArray[np.uint8],
-        labels: Indices,
+        labels: Labels,
         masks: NDArray[np.bool_] | None = None,
         image_size: int | None = None,
     ) -> None:

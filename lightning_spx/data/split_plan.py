@@ -12,7 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lightning_spx.data.splits import Indices, Plan, class_labels, disjoint_parts, folds
+from lightning_spx.data.label_kinds import checked_labels
+from lightning_spx.data.splits import Indices, Plan, disjoint_parts, folds
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +95,14 @@ def make_split(
     """Split a pool of images according to a plan.
 
     Args:
-        labels: class of each image of the pool, `(n,)` integers.
+        labels: class of each image of the pool, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         plan: see `Split`.
         num_parts: number of models and of parts.
         seed: decides which image goes where.
         images_per_part: number of images in each part, only for the plan `disjoint`; None uses all images.
 
     Raises:
-        TypeError: if the labels are not integers.
+        TypeError: if the labels are neither integers nor findings.
         ValueError: if the plan is unknown or the pool is too small for it.
 
     Example:
@@ -109,7 +110,7 @@ def make_split(
         >>> split.train_indices(0).size, split.held_out_indices(0).size
         (15, 5)
     """
-    values = class_labels(labels)
+    values = checked_labels(labels)
     if images_per_part is not None and plan != "disjoint":
         raise ValueError(f"Expected `images_per_part` only with the plan 'disjoint', got it with {plan!r}.")
     if plan == "disjoint":
@@ -119,10 +120,10 @@ def make_split(
     elif plan == "all":
         if num_parts < 1:
             raise ValueError(f"Expected `num_parts` to be at least 1, got {num_parts}.")
-        parts = [np.arange(values.size)] * num_parts
+        parts = [np.arange(len(values))] * num_parts
     else:
         raise ValueError(f"Expected `plan` to be 'all', 'disjoint' or 'folds', got {plan!r}.")
-    return Split(plan, num_parts, seed, labels_hash(values), tuple(parts), values.size)
+    return Split(plan, num_parts, seed, labels_hash(values), tuple(parts), len(values))
 
 
 def labels_hash(labels: ArrayLike) -> str:
@@ -132,7 +133,13 @@ def labels_hash(labels: ArrayLike) -> str:
         >>> labels_hash([0, 1])[:8]
         '9d34149f'
     """
-    return hashlib.sha256(class_labels(labels).astype("<i8").tobytes()).hexdigest()
+    values = checked_labels(labels)
+    if values.ndim == 2:
+        # a number for NaN, which may have any bits
+        content = np.nan_to_num(values, nan=-1.0).astype("<i8").tobytes() + f"{values.shape[1]} findings".encode()
+    else:
+        content = values.astype("<i8").tobytes()
+    return hashlib.sha256(content).hexdigest()
 
 
 def save_splits(splits: Sequence[Split], path: Path) -> None:
@@ -168,7 +175,7 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
 
     Args:
         path: a file written by `save_splits`.
-        labels: class of each image of the pool, `(n,)` integers.
+        labels: class of each image of the pool, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
 
     Raises:
         FileNotFoundError: if the file does not exist.
@@ -201,9 +208,9 @@ def load_splits(path: Path, labels: ArrayLike) -> list[Split]:
             raise ValueError(
                 f"Expected {path} to be made for these labels, but split {number} was made for others: "
                 f"{split.num_images} labels of hash {split.labels_hash[:12]}, "
-                f"got {class_labels(labels).size} of hash {own_hash[:12]}."
+                f"got {len(checked_labels(labels))} of hash {own_hash[:12]}."
             )
-        if split.num_images != class_labels(labels).size or not _is_possible(split):
+        if split.num_images != len(checked_labels(labels)) or not _is_possible(split):
             raise ValueError(f"Expected {path} to hold parts of its plan, but split {number} has other indices.")
     return splits
 

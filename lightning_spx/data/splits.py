@@ -5,6 +5,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lightning_spx.data.finding_splits import deal_findings
+from lightning_spx.data.label_kinds import Labels, checked_labels
+
 Indices = NDArray[np.int64]
 Plan = Literal["all", "disjoint", "folds"]
 
@@ -14,10 +17,12 @@ def disjoint_parts(
 ) -> list[Indices]:
     """Return parts without common images, each with the class frequencies of the whole.
 
-    The numbers of images of a class differ by at most one between the parts, and so do the sizes of the parts.
+    The numbers of images of a class differ by at most one between the parts, and so do the sizes of the parts. With
+    several findings, the numbers of images with each finding differ by as little as `deal_findings` can bring about,
+    usually one or two.
 
     Args:
-        labels: class of each image, `(n,)` integers.
+        labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         num_parts: number of parts.
         seed: decides which image goes where.
         images_per_part: number of images in each part; None uses all images.
@@ -26,25 +31,25 @@ def disjoint_parts(
         Sorted indices into `labels`, one array per part.
 
     Raises:
-        TypeError: if the labels are not integers.
-        ValueError: if there are fewer images, or fewer of a class, than requested.
+        TypeError: if the labels are neither integers nor findings.
+        ValueError: if there are fewer images, or fewer of a class or with a finding, than requested.
 
     Example:
         >>> [part.size for part in disjoint_parts([0, 0, 0, 1, 1, 1, 1], num_parts=2)]
         [4, 3]
     """
-    values = class_labels(labels)
+    values = checked_labels(labels)
     if num_parts < 1:
         raise ValueError(f"Expected `num_parts` to be at least 1, got {num_parts}.")
     _check_classes(values, num_parts, "num_parts")
-    chosen = np.arange(values.size)
+    chosen = np.arange(len(values))
     if images_per_part is not None:
         if images_per_part < 1:
             raise ValueError(f"Expected `images_per_part` to be at least 1, got {images_per_part}.")
-        if images_per_part * num_parts > values.size:
+        if images_per_part * num_parts > len(values):
             raise ValueError(
                 f"Expected {num_parts} parts of {images_per_part} images, without common images, to be at most the "
-                f"{values.size} there are: lower `images_per_part` or `num_parts`."
+                f"{len(values)} there are: lower `images_per_part` or `num_parts`."
             )
         chosen = stratified_draw(values, images_per_part * num_parts, seed)
     return _deal(values, chosen, num_parts, seed)
@@ -54,7 +59,7 @@ def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]
     """Return stratified folds: model i trains on all images except those of fold i.
 
     Args:
-        labels: class of each image, `(n,)` integers.
+        labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         num_folds: number of folds, 2 or more.
         seed: decides which image goes where.
 
@@ -62,18 +67,18 @@ def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0) -> list[Indices]
         Sorted indices of the held-out images, one array per fold; every image is in exactly one fold.
 
     Raises:
-        TypeError: if the labels are not integers.
-        ValueError: if there are fewer images of a class than folds.
+        TypeError: if the labels are neither integers nor findings.
+        ValueError: if there are fewer images of a class, or with a finding, than folds.
 
     Example:
         >>> sorted(np.concatenate(folds([0, 1, 0, 1, 0, 1], num_folds=3)).tolist())
         [0, 1, 2, 3, 4, 5]
     """
-    values = class_labels(labels)
+    values = checked_labels(labels)
     if num_folds < 2:
         raise ValueError(f"Expected `num_folds` to be at least 2, got {num_folds}.")
     _check_classes(values, num_folds, "num_folds")
-    return _deal(values, np.arange(values.size), num_folds, seed)
+    return _deal(values, np.arange(len(values)), num_folds, seed)
 
 
 def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indices:
@@ -82,7 +87,7 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
     Each class gets its share, rounded down; the remaining images go to the largest remainders.
 
     Args:
-        labels: class of each image, `(n,)` integers.
+        labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         num_images: number of images to draw, 0 to n.
         seed: decides which images are drawn.
 
@@ -90,7 +95,7 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
         Sorted indices into `labels`, `(num_images,)`.
 
     Raises:
-        TypeError: if the labels are not integers.
+        TypeError: if the labels are neither integers nor findings.
         ValueError: if there are fewer images.
 
     Example:
@@ -98,9 +103,11 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
         >>> np.bincount(labels[stratified_draw(labels, 6)]).tolist()
         [4, 2]
     """
-    values = class_labels(labels)
-    if not 0 <= num_images <= values.size:
-        raise ValueError(f"Expected `num_images` to be 0 to {values.size}, the images there are, got {num_images}.")
+    values = checked_labels(labels)
+    if not 0 <= num_images <= len(values):
+        raise ValueError(f"Expected `num_images` to be 0 to {len(values)}, the images there are, got {num_images}.")
+    if values.ndim == 2:
+        return deal_findings(values, [num_images, len(values) - num_images], seed)[0]
     generator = np.random.default_rng(seed)
     classes, counts = np.unique(values, return_counts=True)
     shares, remainders = np.divmod(num_images * counts, max(1, values.size))
@@ -114,28 +121,17 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
     return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
 
 
-def class_labels(labels: ArrayLike) -> Indices:
-    """Return labels as `(n,)` int64, or raise if they are not labels.
-
-    Raises:
-        TypeError: if the labels are not integers.
-        ValueError: if the labels do not have exactly one axis.
-
-    Example:
-        >>> class_labels([1, 0]).dtype
-        dtype('int64')
-    """
-    values = np.asarray(labels)
-    if values.ndim != 1:
-        raise ValueError(f"Expected `labels` to be of shape (n,), got {values.shape}.")
-    if values.size and not np.issubdtype(values.dtype, np.integer):
-        raise TypeError(f"Expected `labels` to be integers, got {values.dtype}.")
-    return values.astype(np.int64)
-
-
-def _check_classes(labels: Indices, num_parts: int, name: str) -> None:
+def _check_classes(labels: Labels, num_parts: int, name: str) -> None:
     if labels.size == 0:
         raise ValueError("Expected `labels` to name at least one image, got none.")
+    if labels.ndim == 2:
+        present = (labels == 1).sum(0)
+        if present.min() < num_parts:
+            raise ValueError(
+                f"Expected `{name}` to be at most {present.min()}, the images with finding {present.argmin()}, got "
+                f"{num_parts}."
+            )
+        return
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < num_parts:
         raise ValueError(
@@ -144,8 +140,11 @@ def _check_classes(labels: Indices, num_parts: int, name: str) -> None:
         )
 
 
-def _deal(labels: Indices, chosen: Indices, num_parts: int, seed: int) -> list[Indices]:
+def _deal(labels: Labels, chosen: Indices, num_parts: int, seed: int) -> list[Indices]:
     """Deal the chosen images like cards, class after class, so that part and class sizes differ by at most one."""
+    if labels.ndim == 2:
+        sizes = [len(chosen[part::num_parts]) for part in range(num_parts)]
+        return [chosen[part] for part in deal_findings(labels[chosen], sizes, seed)]
     generator = np.random.default_rng(seed)
     cards = generator.permutation(chosen)
     cards = cards[np.argsort(labels[cards], kind="stable")]

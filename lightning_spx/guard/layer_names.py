@@ -51,8 +51,12 @@ def layer_names(network: nn.Module, wanted: str) -> list[str]:
         further, inside = _unwrapped(inner)
         prefix, own = f"{prefix}network.{further}", inside
     # a wrapper may also accept the inner name of a layer
-    while prefix and all(_finds(network, f"{_shorter(prefix)}{name}") for name, _ in own.named_children()):
-        prefix = _shorter(prefix)
+    parts_of_prefix = prefix.split(".")
+    for start in reversed(range(len(parts_of_prefix))):
+        shorter = ".".join(parts_of_prefix[start:])
+        if all(_finds(network, f"{shorter}{name}") for name, _ in own.named_children()):
+            prefix = shorter
+            break
     parts = [(name, part) for name, part in own.named_modules() if name]
     # a list of layers is never called, so it has no output
     names = [prefix + name for name, part in parts if not isinstance(part, nn.ModuleList | nn.ModuleDict)]
@@ -81,10 +85,6 @@ def find_layer(network: nn.Module, layer: str) -> nn.Module:
         raise ValueError(
             f"Expected `layer` to name a module of {users_name(network)}, such as {names}, got {layer!r}."
         ) from error
-
-
-def _shorter(prefix: str) -> str:
-    return prefix.partition(".")[2]
 
 
 def _unwrapped(module: nn.Module) -> tuple[str, nn.Module]:

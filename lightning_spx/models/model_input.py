@@ -76,8 +76,13 @@ def call_with_images(network: Callable[..., Any], keyword: str | None, images: T
             return network(**{name: images})
         except KeyError as error:
             missing = error.args[0] if error.args else None
-            if missing == name or missing not in USUAL:
+            if missing == name:
                 raise
+            if missing not in USUAL:
+                raise TypeError(
+                    f"Expected {users_name(network)}.forward(**batch) to need images alone, but it reads {missing!r}: "
+                    "name the keyword for images as `input_name`, and make everything else optional."
+                ) from error
         except TypeError as error:
             # an inner call refuses a keyword that it does not know
             if f"unexpected keyword argument '{name}'" not in str(error):

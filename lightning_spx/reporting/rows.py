@@ -77,7 +77,7 @@ def over_findings(results: pd.DataFrame) -> pd.DataFrame:
     """
     # pandas reads the empty setting of a file as a missing value
     settings = results["setting"].astype(object).fillna("")
-    return results[[not finding_of(setting) for setting in settings]]
+    return results[settings.map(finding_of) == ""]
 
 
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:

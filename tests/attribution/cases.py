@@ -16,9 +16,11 @@ from lightning_spx.attribution import (
     Attribution,
     FromCaptum,
     GradCAM,
+    GradCAMPlusPlus,
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    LayerCAM,
     MoreauGrad,
     SmoothGrad,
     SparsifiedSmoothGrad,
@@ -39,6 +41,8 @@ METHODS: list[Attribution] = [
     SparsifiedSmoothGrad(num_samples=4),
     MoreauGrad(num_steps=3, num_samples=2, average_last=2),
     GradCAM(),
+    GradCAMPlusPlus(),
+    LayerCAM(),
     FromCaptum(DeepLift),
 ]
 

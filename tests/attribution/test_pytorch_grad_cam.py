@@ -16,6 +16,7 @@ from tests.attribution.cases import relative, targets
 
 pytest.importorskip("pytorch_grad_cam")
 
+CREATE: Callable[..., nn.Module] = timm.create_model
 METHODS: list[Attribution] = [GradCAM(), GradCAMPlusPlus(), LayerCAM()]
 
 
@@ -46,7 +47,7 @@ def last(output: Tensor) -> Tensor:
 
 
 def of_timm(name: str, **settings: object) -> Callable[[], nn.Module]:
-    return lambda: timm.create_model(name, num_classes=5, **settings)
+    return lambda: CREATE(name, num_classes=5, **settings)
 
 
 def of_transformers(kind: str, **settings: object) -> Callable[[], nn.Module]:

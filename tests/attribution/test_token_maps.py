@@ -38,10 +38,9 @@ class Attention(nn.Module):
 class Block(nn.Module):
     def __init__(self, size: int, form: str, axis: int) -> None:
         super().__init__()
-        self.form, self.norm1, self.norm2 = form, nn.LayerNorm(size), nn.LayerNorm(size)
+        self.form, self.norm2 = form, nn.LayerNorm(size)
+        self.norm1 = nn.Identity() if form == "inside" else nn.LayerNorm(size)
         self.attention, self.linear = Attention(size, form == "inside", axis), nn.Linear(size, size)
-        if form == "inside":
-            self.norm1 = nn.Identity()
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
@@ -174,7 +173,7 @@ def test_the_grid_is_measured_not_taken_from_the_sides_of_the_image(height: int,
     grid = token_grid(tokens)
     assert grid is not None
     assert (grid.height, grid.width, grid.places) == (height, width, tuple(range(3, 3 + height * width)))
-    assert torch.equal(grid.channels_first(tokens), patches.mT.unflatten(2, (height, width)))
+    assert torch.equal(grid.channels_first(tokens), patches.mT.reshape(4, -1, height, width))
 
 
 def test_patches_in_another_order_are_no_grid() -> None:
@@ -182,7 +181,7 @@ def test_patches_in_another_order_are_no_grid() -> None:
     patches = F.unfold(quarters_replaced(image), 4, stride=4).mT
     order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
     assert token_grid(patches[:, order]) is None
-    by_columns = patches.unflatten(1, (4, 6)).transpose(1, 2).flatten(1, 2)
+    by_columns = patches.reshape(4, 4, 6, -1).transpose(1, 2).flatten(1, 2)
     assert token_grid(by_columns) is None
 
 

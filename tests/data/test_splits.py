@@ -116,7 +116,7 @@ def test_more_parts_than_images_of_a_class_is_refused() -> None:
         (([0], 0), "`num_parts` to be at least 1, got 0"),
         (([0, 0], 2, 0, 0), "`images_per_part` to be at least 1, got 0"),
         (([], 1), "`labels` to name at least one image"),
-        (([[0, 1]], 1), r"`labels` to be of shape \(n,\), got \(1, 2\)"),
+        (([[[0.0, 1.0]]], 1), r"`labels` to be of shape \(n,\) or, with K findings, \(n, K\), got \(1, 1, 2\)"),
     ],
 )
 def test_a_wrong_number_of_parts_or_labels_is_refused(arguments: tuple[object, ...], message: str) -> None:

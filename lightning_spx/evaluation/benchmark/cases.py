@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import (
     Attribution,
-    GradCAM,
     Gradient,
     InputXGradient,
     IntegratedGradients,
@@ -20,6 +19,7 @@ from lightning_spx.attribution import (
     VarGrad,
     saliency_map,
 )
+from lightning_spx.attribution.cam import ClassActivationMap
 from lightning_spx.attribution.gradient import PIXELS_FOR_CHANNELS_LAST
 from lightning_spx.attribution.guards import Precision, explaining
 from lightning_spx.attribution.memory import largest_chunk
@@ -98,7 +98,7 @@ def num_evaluations(method: Attribution) -> int:
         100
     """
     match method:
-        case Gradient() | InputXGradient() | GradCAM():
+        case Gradient() | InputXGradient() | ClassActivationMap():
             return 1
         case IntegratedGradients():
             return method.num_steps
@@ -140,8 +140,8 @@ def gradients_section(bench: Bench) -> Iterator[Measurement]:
             peer = peer_of(method, bench.network)
             if peer is not None:
                 calls[peer[0]] = partial(peer[1], images, target)
-            # GradCAM goes back only to its layer, not to the input
-            if evaluations and not isinstance(method, GradCAM):
+            # a class activation map goes back only to its layer, not to the input
+            if evaluations and not isinstance(method, ClassActivationMap):
                 calls[FLOOR] = partial(passes, bench.network, images, evaluations, precision_of(method))
             yield from bench.timed(GRADIENTS, name, calls, size, evaluations)
 
@@ -198,7 +198,7 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
                 OWN: partial(s_method, method, bench.network, slic, images, target)
             }
             peer = peer_of(method, bench.network)
-            if peer is not None and not isinstance(method, GradCAM):
+            if peer is not None and not isinstance(method, ClassActivationMap):
                 calls[POOLING_PEER] = partial(peer_map, peer[1], slic, images, target)
             yield from bench.timed(WHOLE, f"S-{name}", calls, size, evaluations)
 

@@ -13,7 +13,9 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from lightning_spx.attribution import Attribution, GradCAM, Gradient, IntegratedGradients, SmoothGrad
+from lightning_spx.attribution import Attribution, Gradient, IntegratedGradients, SmoothGrad
+from lightning_spx.attribution.cam import ClassActivationMap
+from lightning_spx.attribution.cam_layers import found_layer
 
 CAPTUM, PYTORCH_GRAD_CAM = "captum", "pytorch-grad-cam"
 SCIKIT_IMAGE, TORCHMETRICS, SCIPY_LOOP = "scikit-image", "torchmetrics", "scipy loop"
@@ -28,8 +30,12 @@ def peer_of(method: Attribution, network: nn.Module) -> tuple[str, Explain] | No
     The counterpart evaluates as many gradients, in chunks of the size that was fastest. NoiseTunnel takes one standard
     deviation for a whole batch, here that for the mean range of its images.
     """
-    if isinstance(method, GradCAM):
-        return (PYTORCH_GRAD_CAM, _grad_cam(network)) if find_spec("pytorch_grad_cam") else None
+    if isinstance(method, ClassActivationMap):
+        return (
+            (PYTORCH_GRAD_CAM, _class_activation_map(type(method).__name__, network))
+            if find_spec("pytorch_grad_cam")
+            else None
+        )
     if find_spec("captum") is None:
         return None
     import captum.attr
@@ -64,16 +70,15 @@ def _at_once(images: Tensor) -> int:
     return 400 if images.device.type == "cuda" else 8
 
 
-def _grad_cam(network: nn.Module) -> Explain:
-    import pytorch_grad_cam
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    from lightning_spx.attribution.cam_layers import default_layer
-
+def _class_activation_map(name: str, network: nn.Module) -> Explain:
     def explain(images: Tensor, target: Tensor) -> Tensor:
-        layer = network.get_submodule(default_layer(network, images[:1]))
+        import pytorch_grad_cam
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        found = found_layer(network, images[:1])
+        layer, method = network.get_submodule(found.name), getattr(pytorch_grad_cam, name)
         chosen = [ClassifierOutputTarget(label) for label in target.tolist()]
-        with pytorch_grad_cam.GradCAM(model=network, target_layers=[layer]) as cam:
+        with method(network, [layer], reshape_transform=found.layout.channels_first) as cam:
             return torch.from_numpy(cam(input_tensor=images, targets=chosen))
 
     return explain

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightning_spx.attribution import GradCAM
+from lightning_spx.attribution.cam import ClassActivationMap
 from lightning_spx.attribution.guards import Precision, explaining
 from lightning_spx.evaluation.benchmark.cases import AFTER, GRADIENTS, Bench, precision_of
 from lightning_spx.evaluation.benchmark.measure import OWN, seconds
@@ -51,8 +51,8 @@ def arithmetic(bench: Bench, table: pd.DataFrame) -> pd.DataFrame:
     gflop = gflop_of_a_gradient(bench.network, bench.images[:1])
     rows = []
     own = table[(table["by"] == OWN) & (table["section"] == GRADIENTS) & (table["evaluations"] > 0)]
-    # GradCAM goes back only to its layer, not to the input
-    own = own[[not isinstance(bench.methods[str(name)], GradCAM) for name in own["what"]]]
+    # a class activation map goes back only to its layer, not to the input
+    own = own[[not isinstance(bench.methods[str(name)], ClassActivationMap) for name in own["what"]]]
     products: dict[Precision, float] = {}
     for row in own.to_dict("records"):
         precision = precision_of(bench.methods[str(row["what"])])

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -10,81 +9,18 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
+from lightning_spx.evaluation.callbacks.finding_names import finding_keys
+from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel_pooling, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import Distance
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, without_controls
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, without_controls
 
 PREVIOUS = "previous"
-
-
-@dataclass(frozen=True)
-class ExplainedImages:
-    """The chosen images as they are segmented, explained and shown.
-
-    Args:
-        images: (N, C, H, W) in [0, 1], C is 1 or 3.
-        label: (N,) int64.
-        mask: (N, H, W) bool, or None.
-        segments: (N, H, W) int64 of each segmenter, by name; not empty.
-        seed: of floors and controls.
-    """
-
-    images: Tensor
-    label: Tensor
-    mask: Tensor | None
-    segments: Mapping[str, Tensor]
-    seed: int
-
-    @classmethod
-    def segment(
-        cls, chosen: ChosenImages, images: Tensor, segmenters: Mapping[str, Segmenter], batch_size: int, seed: int
-    ) -> "ExplainedImages":
-        """Segment the restored images; gray ones as if they were RGB.
-
-        Args:
-            chosen: the images with their labels and masks.
-            images: (N, C, H, W) in [0, 1], the chosen ones restored.
-            segmenters: by name; not empty.
-            batch_size: images at a time.
-            seed: of floors and controls.
-
-        Raises:
-            ValueError: they have neither one channel nor three.
-        """
-        colored = as_colors(images)
-        segments = segment_images(segmenters, colored, batch_size, colored.device)
-        return cls(images, chosen.label, chosen.mask, segments, seed)
-
-    def poolings(self, controls: bool) -> list[Pooling]:
-        """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""
-        if controls:
-            index = torch.arange(len(self.images))
-            return make_poolings(self.segments, index, derangement(len(self.images), self.seed), self.seed)
-        first = next(iter(self.segments.values()))
-        own = [Pooling(name, "segments", segments) for name, segments in self.segments.items()]
-        return [pixel_pooling(first), *own]
-
-
-def as_colors(images: Tensor) -> Tensor:
-    """Return images as segmenters take them, (N, 3, H, W): gray ones as if they were RGB.
-
-    Args:
-        images: (N, C, H, W).
-
-    Raises:
-        ValueError: they have neither one channel nor three.
-    """
-    if images.shape[1] not in (1, 3):
-        shape = tuple(images.shape)
-        raise ValueError(f"Expected images of 1 or 3 channels, got {images.shape[1]} in (N, C, H, W) = {shape}.")
-    return images.expand(-1, 3, -1, -1)
 
 
 def compare_with(
@@ -110,20 +46,56 @@ def compare_with(
 
     Returns:
         The rows of `compare` for each method and each other model, whose name is in the column `pair`. They do not
-        depend on which other models there are.
+        depend on which other models there are. Models of findings are compared on those that both explain, and a number
+        per image, without classes, has no rows for MeGe.
+
+    Raises:
+        ValueError: two models explain a finding of fewer than two images in common; see `comparable`.
     """
     permutation = derangement(len(explained.images), explained.seed)
     poolings = explained.poolings(controls)
+    distances: list[Distance] = [] if explained.head == "scalar" else [distance]
+    index = torch.arange(len(explained.images))
     frames = []
     for name, other in others.items():
         preds = torch.stack([model.preds, other.preds])
-        images = ImageFacts(torch.arange(len(explained.images)), explained.label, preds, None, permutation)
+        if model.items is None or other.items is None:
+            rows_of_maps = [index, index]
+            images = ImageFacts(index, explained.label, preds, None, permutation)
+        else:
+            items, *rows_of_maps = common_items(model.items, other.items)
+            images = ImageFacts.of_items(index, explained.label, preds, None, permutation, items)
         for method, settings in methods.items():
-            both = torch.stack([model.attributions[method], other.attributions[method]])
+            both = torch.stack(
+                [maps.attributions[method][rows] for maps, rows in zip((model, other), rows_of_maps, strict=True)]
+            )
             comparison = ComparisonSettings([magnitude], settings.non_negative, explained.seed)
-            rows = compare(both, poolings, images, comparison, [distance])
+            rows = compare(both, poolings, images, comparison, distances)
             frames.append(rows.assign(pair=name, method=method, repeat=0))
     return pd.concat(frames, ignore_index=True)
+
+
+def common_items(first: Items, second: Items) -> tuple[Items, Tensor, Tensor]:
+    """Return the items that two models explain, and their rows among those of each.
+
+    Example:
+        >>> one = Items(torch.tensor([0, 0, 2]), torch.tensor([0, 1, 1]), ("wing", "crest"))
+        >>> two = Items(torch.tensor([0, 1, 2]), torch.tensor([1, 1, 1]), ("wing", "crest"))
+        >>> common_items(one, two)[1:]
+        (tensor([1, 2]), tensor([0, 2]))
+    """
+    codes = [items.image * len(items.findings) + items.finding for items in (first, second)]
+    rows = torch.isin(codes[0], codes[1]).nonzero().flatten()
+    # both are sorted in the same way
+    of_second = torch.isin(codes[1], codes[0]).nonzero().flatten()
+    return Items(first.image[rows], first.finding[rows], first.findings), rows, of_second
+
+
+def comparable(first: ModelMaps, second: ModelMaps) -> bool:
+    """Return whether two models explain something of two images or more, which a comparison needs for its floor."""
+    if first.items is None or second.items is None:
+        return len(first.preds) > 1
+    return len(set(common_items(first.items, second.items)[0].image.tolist())) > 1
 
 
 def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
@@ -133,8 +105,8 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>` over all models that are not the previous
         state of the same one, each with `/floor` and `/excess`; `<method>` is `Gradient` by pixel and
         `S-Gradient/Slic` pooled. Agreement with the previous state has these names if it is alone, and else ends with
-        `/previous`. Left out is what has no value, as MeGe without an image that both models classify correctly, and
-        the controls.
+        `/previous`. Numbers of one finding then end with its key. Left out is what has no value, as MeGe without an
+        image that both models classify correctly, and the controls.
     """
     own = without_controls(per_image)
     kinds = {"": own[own["pair"] != PREVIOUS], f"/{PREVIOUS}": own[own["pair"] == PREVIOUS]}
@@ -148,6 +120,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue
             name = f"{row['metric']}/{row_name(row['method'], row['superpixels'])}{'' if alone else ending}"
+            name += finding_ending(row["setting"])
             scalars[name] = float(row["value"])
             scalars |= {f"{name}/{part}": float(row[part]) for part in ("floor", "excess") if pd.notna(row[part])}
     return scalars
@@ -165,34 +138,50 @@ def localization(
         magnitude: order of pooling and taking magnitudes.
 
     Returns:
-        `mass_accuracy/<method>`, `pointing_game/<method>` and `mask_auc/<method>`, means over the images that have a
-        value; without masks nothing.
+        `mass_accuracy/<method>`, `pointing_game/<method>` and `mask_auc/<method>`, means over the maps that have a
+        value, and those of each finding; without masks nothing.
     """
     scalars: dict[str, float] = {}
     if explained.mask is None:
         return scalars
+    image = slice(None) if model.items is None else model.items.image
     for method in methods:
-        for name, maps in pooled_maps(model.attributions[method], explained, magnitude).items():
+        for name, maps in pooled_maps(model.attributions[method], explained, magnitude, model.items).items():
             for metric, function in LOCALIZATION.items():
-                value = float(function(maps, explained.mask).nanmean())
-                if not math.isnan(value):  # some image has an object
-                    scalars[f"{metric}/{row_name(method, name)}"] = value
+                values = function(maps, explained.mask[image])
+                for ending, own in _by_finding(values, model.items).items():
+                    value = float(own.nanmean())
+                    if not math.isnan(value):  # some image has an object
+                        scalars[f"{metric}/{row_name(method, name)}{ending}"] = value
     return scalars
 
 
-def pooled_maps(attribution: Tensor, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, Tensor]:
+def _by_finding(values: Tensor, items: Items | None) -> dict[str, Tensor]:
+    """Return the values of all maps, and of those of each finding that has one, by the ending of their names."""
+    if items is None:
+        return {"": values}
+    keys = finding_keys(items.findings)
+    own = {number: values[items.finding == number] for number in sorted(set(items.finding.tolist()))}
+    return {"": values, **{f"/{keys[items.findings[number]]}": each for number, each in own.items()}}
+
+
+def pooled_maps(
+    attribution: Tensor, explained: ExplainedImages, magnitude: Magnitude, items: Items | None = None
+) -> dict[str, Tensor]:
     """Return saliency maps by pixel and pooled by every segmenter.
 
     Args:
-        attribution: (N, C, H, W) of all images.
+        attribution: (N, C, H, W) of all images, or (I, C, H, W) of items.
         explained: the images and their segments.
         magnitude: order of pooling and taking magnitudes.
+        items: the items, or None for a map of each image.
 
     Returns:
-        (N, H, W) in [0, 1] by the pooling's name, `pixel` first.
+        (N, H, W) or (I, H, W) in [0, 1] by the pooling's name, `pixel` first.
     """
+    image = slice(None) if items is None else items.image
     poolings = explained.poolings(controls=False)
-    return {pooling.name: saliency_map(pooling.pool(attribution, magnitude)) for pooling in poolings}
+    return {pooling.name: saliency_map(pooling.pool(attribution, magnitude, image)) for pooling in poolings}
 
 
 def row_name(method: str, superpixels: str) -> str:
@@ -203,3 +192,14 @@ def row_name(method: str, superpixels: str) -> str:
         ('Gradient', 'S-Gradient/Slic')
     """
     return method if superpixels == PIXEL else f"S-{method}/{superpixels}"
+
+
+def finding_ending(setting: str) -> str:
+    """Return what the name of a row's number ends with: the key of its finding, if it is a row of one.
+
+    Example:
+        >>> finding_ending("distance=l2;finding=beak/bill"), finding_ending("distance=l2")
+        ('/beak-bill', '')
+    """
+    finding = finding_of(setting)
+    return f"/{finding_keys([finding])[finding]}" if finding else ""

@@ -3,7 +3,7 @@
 import hashlib
 from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ class ChosenImages:
 
     Args:
         images: (N, C, H, W) as the model takes them.
-        label: (N,) int64.
+        label: (N,) int64, or (N, K) float32 for several findings.
         mask: (N, H, W) bool; None unless all images have one.
         num_other_sizes: number of images that were skipped because their size differs from the first one's.
     """
@@ -47,14 +47,14 @@ class EvenPlaces:
 
     def __init__(self, num_places: int) -> None:
         self.num_places = num_places
-        self._occurrences: Counter[int] = Counter()
+        self._occurrences: Counter[Hashable] = Counter()
         self._ranks: list[tuple[int, int]] = []  # (how many of its class came first, place), sorted
 
-    def offer(self, label: int, place: int) -> bool:
+    def offer(self, label: Hashable, place: int) -> bool:
         """Look at the next label; return whether its place is chosen for now, perhaps instead of another.
 
         Args:
-            label: class.
+            label: class, or set of findings.
             place: position in the stream, larger than all before.
         """
         rank = (self._occurrences[label], place)
@@ -75,13 +75,16 @@ class _Candidate:
     """An image on the CPU, (C, H, W), in memory of its own."""
 
     place: int
-    label: int
+    group: Hashable
+    label: Tensor
     image: Tensor
     mask: Tensor | None
 
 
 class ImageChooser:
     """Chooses images from a loader's batches while they pass: the first ones, evenly over the classes.
+
+    Images with several findings are chosen evenly over the sets of findings that images have.
 
     Without regard to classes, a loader that is sorted by class would give images of one class. The choice depends
     neither on the batch size nor, under Lightning's distributed sampler, on the number of processes. The chooser holds
@@ -120,8 +123,8 @@ class ImageChooser:
         if batch.images.shape[1:] != self._shape:
             self.num_other_sizes += len(batch.images)
             return
-        labels = batch.label.tolist()
-        offered = [self._even.offer(label, start + row) for row, label in enumerate(labels)]
+        groups, labels = _groups(batch.label), batch.label.tolist()
+        offered = [self._even.offer(group, start + row) for row, group in enumerate(groups)]
         if not any(offered):
             return
         places = self._even.places()
@@ -133,7 +136,13 @@ class ImageChooser:
         masks = None if batch.mask is None else batch.mask[rows].cpu()
         for position, row in enumerate(rows):
             mask = None if masks is None else masks[position].clone()
-            candidate = _Candidate(start + row, labels[row], images[position].clone(), mask)
+            candidate = _Candidate(
+                start + row,
+                groups[row],
+                torch.tensor(labels[row], dtype=batch.label.dtype),
+                images[position].clone(),
+                mask,
+            )
             self._candidates[candidate.place] = candidate
 
     def chosen(self) -> ChosenImages | None:
@@ -154,15 +163,22 @@ class ImageChooser:
             return None
         even = EvenPlaces(self.num_images)
         for position, candidate in enumerate(distinct):
-            even.offer(candidate.label, position)
+            even.offer(candidate.group, position)
         final = [distinct[position] for position in even.places()]
         masks = [each.mask for each in final if each.mask is not None]
         return ChosenImages(
             torch.stack([each.image for each in final]),
-            torch.tensor([each.label for each in final]),
+            torch.stack([each.label for each in final]),
             torch.stack(masks) if len(masks) == len(final) else None,
             sum(num_other_sizes for _, num_other_sizes in shares) + len(candidates) - len(alike),
         )
+
+
+def _groups(label: Tensor) -> list[Hashable]:
+    """Return what images are spread over: the class of each, or the set of findings that it has."""
+    if label.ndim == 1:
+        return list(label.tolist())
+    return [tuple(row.nonzero().flatten().tolist()) for row in (label == 1).cpu()]
 
 
 def _each_once(candidates: Sequence[_Candidate]) -> list[_Candidate]:

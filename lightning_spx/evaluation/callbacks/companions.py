@@ -1,32 +1,61 @@
-"""Checks the other parts of a Trainer: a second evaluator, and all that monitor a number of the evaluator's."""
+"""Checks the other parts of a Trainer: further evaluators, and all that monitor a number of one of them."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
+from pathlib import Path
+from typing import Self
 
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, row_name
-from lightning_spx.evaluation.callbacks.settings import Settings
+from lightning_spx.evaluation.callbacks.finding_names import finding_keys
+from lightning_spx.evaluation.callbacks.settings import AGREEMENT, Settings
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.reporting.rows import PIXEL
 
-AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
 PARTS = ("", "/floor", "/excess")
 STAGES = ("val/", "test/", "")  # without a stage: the user forgot it
 EPOCHS = 1000  # looked ahead at most
 
 
-def refuse_second(trainer: Trainer, kind: type[Callback]) -> None:
-    """Raise a ValueError if a Trainer has two evaluators: they would log the same names and write the same files."""
-    count = sum(isinstance(callback, kind) for callback in vars(trainer)["callbacks"])
-    if count > 1:
-        raise ValueError(
-            f"Expected one SaliencyEvaluator in a Trainer, got {count}, which would log the same names and write the "
-            "same files: give one of them all `references`, `methods` and `superpixels`, or each a Trainer of its own."
-        )
+@dataclass(frozen=True)
+class Peers:
+    """All evaluators of a Trainer, each with its name and the folder that its user chose.
+
+    Args:
+        names: of the evaluators, empty for one without.
+        folders: chosen folders in the same order; None for one that chooses its own.
+    """
+
+    names: Sequence[str]
+    folders: Sequence[str | Path | None]
+
+    @classmethod
+    def of(cls, trainer: Trainer, kind: type[Callback]) -> Self:
+        """Return the evaluators, callbacks of a kind, that a Trainer has."""
+        found = [vars(each) for each in vars(trainer)["callbacks"] if isinstance(each, kind)]
+        return cls([each["settings"].name for each in found], [each["out"] for each in found])
+
+    def refuse_collisions(self) -> None:
+        """Raise a ValueError if two evaluators would log the same names or write the same files."""
+        # some file systems do not tell capital letters apart
+        for name, count in Counter(name.lower() for name in self.names).items():
+            if count > 1:
+                raise ValueError(
+                    f"Expected each SaliencyEvaluator of a Trainer to have a name of its own, got {count} with "
+                    f"{name!r}: set `name`, which becomes a part of the evaluator's keys and of its folder."
+                )
+        chosen = [Path(folder).absolute() for folder in self.folders if folder is not None]
+        for folder, count in Counter(chosen).items():
+            if count > 1:
+                raise ValueError(
+                    "Expected each SaliencyEvaluator of a Trainer to have a folder `out` of its own, got "
+                    f"{folder} for {count}: set another `out`, or None for a folder with the evaluator's name."
+                )
 
 
 @dataclass(frozen=True)
@@ -77,44 +106,70 @@ def watches(trainer: Trainer) -> Iterator[Watch]:
             yield Watch(who, config.monitor, every, config.strict, remedy, harm, True)
 
 
-def logged_names(settings: Settings, masks: bool) -> list[str]:
+def logged_names(settings: Settings, masks: bool, findings: Sequence[str] = ()) -> list[str]:
     """List the numbers that validations can log.
 
     Args:
         settings: of the callback.
         masks: whether batches have a mask; True if that is not known yet.
+        findings: names of the findings, if there are several and they are known.
 
     Example:
         >>> from lightning_spx.evaluation import SaliencyEvaluator
         >>> logged_names(SaliencyEvaluator().settings, masks=False)[:2]
         ['val/saliency_ssim/Gradient', 'val/saliency_ssim/Gradient/floor']
     """
+    stage = settings.stage("val")
     rows = [row_name(method, name) for method in settings.methods for name in (PIXEL, *settings.segmenters)]
     endings = [""] if settings.checkpoints or settings.with_previous else []
     endings += [f"/{PREVIOUS}"] * bool(settings.checkpoints and settings.with_previous)
-    agreement = [f"val/{metric}/{row}{ending}" for metric in AGREEMENT for ending in endings for row in rows]
-    localization = [f"val/{metric}/{row}" for metric in LOCALIZATION for row in rows if masks]
+    last = ["", *(f"/{key}" for key in finding_keys(findings).values())]
+    metrics = [metric for metric in AGREEMENT if settings.head != "scalar" or metric != "mege"]
+    agreement = [
+        f"{stage}/{metric}/{row}{ending}{finding}"
+        for metric in metrics
+        for ending in endings
+        for finding in last
+        for row in rows
+    ]
+    localization = [
+        f"{stage}/{metric}/{row}{finding}" for metric in LOCALIZATION for finding in last for row in rows if masks
+    ]
     return [name + part for name in agreement for part in PARTS] + localization
 
 
-def check_names(trainer: Trainer, settings: Settings, masks: bool) -> None:
+def check_names(trainer: Trainer, settings: Settings, peers: Peers, masks: bool, findings: Sequence[str] = ()) -> None:
     """Raise a ValueError if a monitored number is named like one of the evaluator's but is none of them.
+
+    A number without the name of an evaluator is also refused if all evaluators have names.
 
     Args:
         trainer: of the fit, with its optimizers.
         settings: of the callback.
+        peers: all evaluators of the Trainer.
         masks: whether batches have a mask; True if that is not known yet.
+        findings: names of the findings, once they are known.
     """
-    names = logged_names(settings, masks)
-    alike = tuple(f"{stage}{metric}/" for stage in STAGES for metric in (*AGREEMENT, *LOCALIZATION))
+    names = logged_names(settings, masks, findings)
+    owners = [f"{settings.name}/" if settings.name else "", *[""] * ("" not in peers.names)]
+    metrics = (*AGREEMENT, *LOCALIZATION)
+    alike = tuple(f"{stage}{owner}{metric}/" for owner in owners for stage in STAGES for metric in metrics)
     for watch in watches(trainer):
-        if watch.monitor.startswith(alike) and watch.monitor not in names:
+        if watch.monitor.startswith(alike) and not _is_logged(watch.monitor, names, settings, findings):
             listed = ", ".join(name for name in names if not name.endswith(PARTS[1:])) or "none"
             raise ValueError(
                 f"Expected `monitor` of {watch.who} to be a number that SaliencyEvaluator logs during fit, got "
                 f"{watch.monitor!r}: there are {listed}{'' if masks else ' (batches have no `mask`)'}; agreement also "
                 "with /floor and /excess."
             )
+
+
+def _is_logged(monitor: str, names: Sequence[str], settings: Settings, findings: Sequence[str]) -> bool:
+    if monitor in names:
+        return True
+    # which findings there are is known at the first batch
+    unknown = settings.head == "multi_label" and not findings
+    return unknown and monitor.startswith(tuple(f"{name}/" for name in names))
 
 
 def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resumed: bool) -> None:
@@ -136,12 +191,12 @@ def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resum
     interval = trainer.val_check_interval
     # the number of batches of an epoch is not known yet, so an interval in batches may mean two validations
     validations = round(1 / interval) if isinstance(interval, float) else 2
-    names = logged_names(settings, masks=True)
+    names, stage = logged_names(settings, masks=True), settings.stage("val")
     for watch in watches(trainer):
-        if watch.every is None or watch.monitor not in names:
+        if watch.every is None or not _is_logged(watch.monitor, names, settings, ()):
             continue
         drift = f"/{PREVIOUS}" in watch.monitor or not settings.checkpoints
-        least = 2 if drift and watch.monitor.split("/")[1] in AGREEMENT else 1
+        least = 2 if drift and watch.monitor.removeprefix(f"{stage}/").split("/")[0] in AGREEMENT else 1
         looks = [epoch for epoch in epochs if validated[epoch] and (epoch + 1) % watch.every == 0]
         # evaluations before each look; of the look's own epoch the first one counts, or all at its end
         counts = [

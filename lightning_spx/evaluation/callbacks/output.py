@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from lightning import Trainer
 from lightning.pytorch.loggers import Logger
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
-from torch import Tensor
 
-from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.callbacks.agreement import ExplainedImages, pooled_maps, row_name
+from lightning_spx.evaluation.callbacks.agreement import finding_ending, row_name
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
+from lightning_spx.evaluation.callbacks.map_pictures import panels, picture_cells
 from lightning_spx.evaluation.callbacks.pipeline import Outcome
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.statistics.results import summarize
@@ -24,9 +23,6 @@ from lightning_spx.reporting import (
     log_segmented,
     log_summary,
     log_table,
-    map_grid,
-    outline_segments,
-    picture_of,
     stability_table,
 )
 from lightning_spx.reporting.rows import without_controls
@@ -41,10 +37,16 @@ FOLDER = "saliency"
 NUMBERS = ("value", "ci_low", "ci_high", "floor", "excess", "gain", "gain_low", "gain_high")
 
 
-def result_folder(trainer: Trainer, out: str | Path | None) -> Path | None:
-    """Return the folder for files: `out`, or `saliency` in the first logger's folder; None in a `fast_dev_run`.
+def result_folder(trainer: Trainer, out: str | Path | None, folder: str = FOLDER) -> Path | None:
+    """Return the folder for files: `out`, or one in the first logger's folder; None in a `fast_dev_run`.
 
-    Without a logger it is `saliency` under the Trainer's root, or `saliency-v1` and so on if that exists.
+    Without a logger it is a folder under the Trainer's root, such as `saliency`, or `saliency-v1` and so on if that
+    exists.
+
+    Args:
+        trainer: of the run.
+        out: the user's choice, or None.
+        folder: its name if the user has not chosen.
     """
     if getattr(trainer, "fast_dev_run", False):
         return None
@@ -52,28 +54,10 @@ def result_folder(trainer: Trainer, out: str | Path | None) -> Path | None:
         return Path(out)
     own = trainer_folder(trainer)
     if own is not None:
-        return own / FOLDER
+        return own / folder
     root = Path(trainer.default_root_dir)
-    taken = (root / FOLDER, *(root / f"{FOLDER}-v{number}" for number in range(1, 10_000)))
+    taken = (root / folder, *(root / f"{folder}-v{number}" for number in range(1, 10_000)))
     return next(path for path in taken if not path.exists())
-
-
-def panels(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, NDArray[np.uint8]]:
-    """Draw a few images for each method, with segments, this model's maps and those of the first other model."""
-    chosen = spread_positions(len(explained.images))
-    photos = explained.images[chosen]
-    outlined = {name: outline_segments(photos, segments[chosen]) for name, segments in explained.segments.items()}
-    pictures = {}
-    for method, attribution in outcome.maps.attributions.items():
-        columns: dict[str, Tensor] = {"image": photos, **outlined}
-        own = pooled_maps(attribution, explained, magnitude)
-        columns |= {row_name(method, name): maps[chosen] for name, maps in own.items()}
-        for other, maps in list(outcome.others.items())[:1]:
-            if method in maps.attributions:
-                pooled = pooled_maps(maps.attributions[method], explained, magnitude)
-                columns |= {f"{row_name(method, name)}, {other}": value[chosen] for name, value in pooled.items()}
-        pictures[method] = map_grid(columns)
-    return pictures
 
 
 class Output:
@@ -101,14 +85,16 @@ class Output:
             if self.folder is not None:
                 path = self.folder / "panels" / f"{stage}_epoch{epoch:04d}_{file_name(method)}.png"
                 write_atomic(path, Image.fromarray(picture).save)
-            log_picture(self.loggers, f"{stage}/panels/{method}", picture, step)
+            log_picture(self.loggers, f"{self.settings.stage(stage)}/panels/{method}", picture, step)
 
-    def segments(self, explained: ExplainedImages, class_of: Sequence[str], stage: str, step: int) -> None:
+    def segments(self, explained: ExplainedImages, stage: str, step: int) -> None:
         """Log a few images with their segments, which stay the same in all evaluations."""
         chosen = spread_positions(len(explained.images))
         segments = {name: segments[chosen] for name, segments in explained.segments.items()}
-        captions = [class_of[position] for position in chosen]
-        log_segmented(self.loggers, f"{stage}/segments", explained.images[chosen], segments, captions, step)
+        every = explained.captions()
+        captions = [every[position] for position in chosen]
+        name = f"{self.settings.stage(stage)}/segments"
+        log_segmented(self.loggers, name, explained.photos[chosen], segments, captions, step)
 
     def summary(
         self,
@@ -140,45 +126,50 @@ class Output:
         if self.folder is not None:
             write_table(self.folder / f"{stage}_results.csv", results)
             write_table(self.folder / f"{stage}_per_image.csv", values)
-        log_table(self.loggers, f"{stage}/results", results)
-        log_map_table(self.loggers, f"{stage}/per_image", values, _cells(outcome, explained, self.settings.magnitude))
-        scalars = numbers_of(
-            results, lambda row: f"{stage}/{row['metric']}/{row_name(row['method'], row['superpixels'])}", NUMBERS
-        )
-        log_summary(self.loggers, scalars)
+        key = self.settings.stage(stage)
+        log_table(self.loggers, f"{key}/results", results)
+        cells = picture_cells(outcome.maps, explained, self.settings.magnitude)
+        log_map_table(self.loggers, f"{key}/per_image", values, cells)
+
+        def prefix(row: pd.Series) -> str:
+            ending = finding_ending(row["setting"])
+            return f"{key}/{row['metric']}/{row_name(row['method'], row['superpixels'])}{ending}"
+
+        log_summary(self.loggers, numbers_of(results, prefix, NUMBERS))
         print_table(Console(), stability_table(results, "saliency_ssim", ""))
 
-    def finish(self, name: str) -> None:
+    def finish(self) -> None:
         """Give the folder to the loggers that store folders, and print its path."""
         if self.folder is not None and self.folder.is_dir():
+            name = self.settings.word(FOLDER)
             log_folder(self.loggers, name, self.folder)
-            Console().print(f"saliency: {self.folder}", markup=False, highlight=False, soft_wrap=True)
+            Console().print(f"{name}: {self.folder}", markup=False, highlight=False, soft_wrap=True)
 
 
 def image_values(outcome: Outcome, explained: ExplainedImages) -> pd.DataFrame:
-    """Return a row for each image: its classes, the probability of the explained class, and its agreement values."""
-    table = pd.DataFrame(
-        {
-            "position": range(len(outcome.maps.preds)),
-            "label": explained.label.numpy(),
-            "prediction": outcome.maps.preds.numpy(),
-            "probability": outcome.maps.probability.numpy(),
-        }
-    )
+    """Return a row for each map: its image, what the model says of it, and its agreement values.
+
+    The model says a class, whose label, prediction and probability of the explained class are there; or whether the
+    image has a finding, with a row for each finding that is explained; or one number.
+    """
+    maps = outcome.maps
+    columns: dict[str, object] = {"position": range(len(maps.preds))}
+    if maps.items is not None:
+        names = [maps.items.findings[number] for number in maps.items.finding.tolist()]
+        columns = {"position": maps.items.image.numpy(), "finding": names}
+        columns |= {"label": maps.items.of(explained.label).numpy(), "prediction": maps.items.of(maps.preds).numpy()}
+    elif explained.head == "single_label":
+        columns |= {"label": explained.label.numpy(), "prediction": maps.preds.numpy()}
+    columns["output" if explained.head == "scalar" else "probability"] = maps.probability.numpy()
+    table = pd.DataFrame(columns)
     if outcome.per_image is not None:
         own = without_controls(outcome.per_image)
+        keys, of_table = ["index"], ["position"]
+        if maps.items is not None:
+            keys, of_table = ["index", "finding"], ["position", "finding"]
+        places = list(table[of_table].itertuples(index=False, name=None))
         for (pair, method, name, metric), rows in own.groupby(["pair", "method", "superpixels", "metric"], sort=False):
             column = f"{metric}/{row_name(str(method), str(name))}/{pair}"
-            table[column] = rows.set_index("index")["value"].reindex(table["position"]).to_numpy()
+            known = dict(zip(rows[keys].itertuples(index=False, name=None), rows["value"], strict=True))
+            table[column] = [known.get(place, np.nan) for place in places]
     return table
-
-
-def _cells(outcome: Outcome, explained: ExplainedImages, magnitude: Magnitude) -> dict[str, list[NDArray[np.uint8]]]:
-    """Draw every image and each of its maps as separate pictures."""
-    cells = {"image": [picture_of(photo) for photo in explained.images]}
-    for name, segments in explained.segments.items():
-        cells[name] = [picture_of(photo) for photo in outline_segments(explained.images, segments)]
-    for method, attribution in outcome.maps.attributions.items():
-        for name, maps in pooled_maps(attribution, explained, magnitude).items():
-            cells[row_name(method, name)] = [picture_of(one) for one in maps]
-    return cells

@@ -1,7 +1,7 @@
 """The stages of an evaluation: images are chosen, restored, segmented, explained and compared."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -13,16 +13,18 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution
 from lightning_spx.evaluation.callbacks.agreement import (
     PREVIOUS,
-    ExplainedImages,
     agreement_scalars,
+    comparable,
     compare_with,
     localization,
 )
-from lightning_spx.evaluation.callbacks.chosen_images import ImageChooser
+from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages, ImageChooser
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
+from lightning_spx.evaluation.callbacks.finding_names import name_targets
 from lightning_spx.evaluation.callbacks.named_batch import name_batch
 from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
-from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_model
+from lightning_spx.evaluation.maps.model_maps import ModelMaps, explain_findings, explain_model
 from lightning_spx.evaluation.maps.references import read_reference
 
 
@@ -51,11 +53,15 @@ class EvaluationPipeline:
         settings: of the callback.
         explained: the chosen images; None until they are chosen.
         check_labels: refuses labels without a logit of the module; None while their number is unknown.
+        findings: names of the findings, once they are known; empty unless the module has several.
+        image_name: the loader's name of the images, once it is known.
     """
 
     settings: Settings
     explained: ExplainedImages | None = None
     check_labels: Callable[[Tensor], None] | None = None
+    findings: tuple[str, ...] = ()
+    image_name: str | None = None
     _chooser: ImageChooser = field(init=False)
     _references: dict[str, ModelMaps] = field(default_factory=dict)
 
@@ -67,7 +73,7 @@ class EvaluationPipeline:
     def look_at(self, batch: object) -> None:
         """Choose images from the next batch, during the first pass through the loader."""
         if self.explained is None:
-            self._chooser.add(name_batch(batch, self.settings.batch_to_images))
+            self._chooser.add(name_batch(batch, self.settings.batch_to_images, self.settings.head))
 
     def has_images(self) -> bool:
         """Segment the chosen images once; return False, with a warning, if there are too few of them."""
@@ -88,11 +94,25 @@ class EvaluationPipeline:
             )
         if self.check_labels is not None:
             self.check_labels(chosen.label)
-        images = restore(chosen.images, self.settings.preprocess_layer())
-        self.explained = ExplainedImages.segment(
-            chosen, images, self.settings.segmenters, self.settings.batch_size, self.settings.seed
-        )
+        explained = self.segment(chosen, restore(chosen.images, self.settings.preprocess_layer()))
+        if explained.num_explained() < 2:
+            rank_zero_warn(
+                "SaliencyEvaluator needs at least 2 images with a finding to explain, and of "
+                f"{len(explained.images)} {explained.num_explained()} have one (`targets`): nothing is evaluated."
+            )
+            return False
+        self.explained = explained
         return True
+
+    def segment(self, chosen: ChosenImages, images: Tensor) -> ExplainedImages:
+        """Segment the chosen images, restored to [0, 1], and note which findings are explained on them."""
+        settings = self.settings
+        explained = ExplainedImages.segment(
+            chosen, images, settings.segmenters, settings.batch_size, settings.seed, settings.to_rgb, settings.head
+        )
+        if not self.findings:
+            return explained
+        return explained.with_findings(self.findings, name_targets(settings.targets, self.findings))
 
     def explain(
         self,
@@ -120,15 +140,14 @@ class EvaluationPipeline:
     ) -> ModelMaps | None:
         if self.explained is None:
             raise RuntimeError("Expected the images to be chosen before they are explained.")
-        return explain_model(
-            self.settings.model(module, state),
-            methods,
-            self.explained.images,
-            self.explained.label if self.settings.target == "label" else None,
-            batch_size=self.settings.batch_size,
-            device=module.device,
-            seed_offset=noise,
-        )
+        model = self.settings.model(module, state, self.image_name)
+        how = {"batch_size": self.settings.batch_size, "seed_offset": noise}
+        if self.explained.findings:
+            return explain_findings(
+                model, methods, self.explained.images, self.explained.items, device=module.device, **how
+            )
+        label = self.explained.label if self.settings.target == "label" else None
+        return explain_model(model, methods, self.explained.images, label, device=module.device, **how)
 
     def evaluate(
         self,
@@ -181,7 +200,7 @@ class EvaluationPipeline:
         frames = []
         for name, other in others.items():
             common = {key: method for key, method in methods.items() if key in other.attributions}
-            if common:
+            if common and comparable(maps, other):
                 frames.append(
                     compare_with(
                         maps,
@@ -210,7 +229,7 @@ class EvaluationPipeline:
             if maps is None:
                 raise ValueError(f"Expected finite outputs and gradients of the reference {checkpoint}, got others.")
             earlier = {} if known is None else known.attributions
-            self._references[name] = ModelMaps(maps.preds, maps.probability, {**earlier, **maps.attributions})
+            self._references[name] = replace(maps, attributions={**earlier, **maps.attributions})
         return dict(self._references)
 
 

@@ -28,9 +28,12 @@ def restore(inputs: Tensor, preprocess: nn.Module | None) -> Tensor:
     images: Tensor = inputs.float() if invert is None else invert(inputs.float())
     low, high = float(images.min()), float(images.max())
     if not (low >= -TOLERANCE and high <= 1 + TOLERANCE):  # false for a NaN
-        advice = "other ones" if invert is not None else "those of the loader's normalization"
+        advice = "Set `mean` and `std` of SaliencyEvaluator to those of the loader's normalization"
+        if invert is not None:
+            advice = "Set `mean` and `std` of SaliencyEvaluator to other ones"
+        elif preprocess is not None:
+            advice = "Give `preprocess` a method `invert`, or set `batch_to_images` to return images in [0, 1]"
         raise ValueError(
-            f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. Set `mean` and `std` of SaliencyEvaluator to "
-            f"{advice}, so that the images can be restored."
+            f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. {advice}, so that the images can be restored."
         )
     return images.clamp(0, 1)

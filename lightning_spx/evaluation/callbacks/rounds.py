@@ -1,13 +1,22 @@
 """Runs one evaluation after another in a Trainer: explains, compares with the one before, logs and writes."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 from lightning import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
-from lightning_spx.evaluation.callbacks.output import Output
+from lightning_spx.attribution import Attribution
+from lightning_spx.evaluation.callbacks.companions import Peers, check_names
+from lightning_spx.evaluation.callbacks.output import FOLDER, Output, result_folder
 from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline, Outcome
 from lightning_spx.evaluation.callbacks.previous_state import PreviousState
 from lightning_spx.evaluation.callbacks.scored_weights import averaging_callback, name_weights, parameter_mark
 from lightning_spx.evaluation.callbacks.settings import Settings
+from lightning_spx.evaluation.callbacks.trial import try_out
+from lightning_spx.evaluation.maps.references import read_reference
+from lightning_spx.reporting import log_config
 
 
 class Rounds:
@@ -16,14 +25,52 @@ class Rounds:
     Args:
         settings: of the callback.
         history: receives a row for each evaluation.
+        every_n_epochs: number of epochs between evaluations.
     """
 
-    def __init__(self, settings: Settings, history: list[dict[str, float | str]]) -> None:
+    def __init__(self, settings: Settings, history: list[dict[str, float | str]], every_n_epochs: int = 1) -> None:
         self.settings = settings
         self.history = history
+        self.every_n_epochs = every_n_epochs
         self.pipeline = EvaluationPipeline(settings)
         self.previous = PreviousState()
         self.output = Output(None, [], settings)
+        self._is_tried = False
+
+    def start(self, trainer: Trainer, module: LightningModule, out: str | Path | None) -> None:
+        """Check the references, and prepare the folder `out` of the results."""
+        for checkpoint in self.settings.checkpoints.values():
+            read_reference(checkpoint, module)
+        if trainer.is_global_zero:
+            folder = result_folder(trainer, out, self.settings.word(FOLDER))
+            self.output = Output(folder, trainer.loggers, self.settings)
+            described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
+            log_config(trainer.loggers, {self.settings.word("saliency_evaluator"): described})
+
+    def look_at(self, trainer: Trainer, module: LightningModule, batch: object, peers: Peers) -> None:
+        """Try out the first batch, then choose images from the next ones."""
+        if not self._is_tried:
+            tried = try_out(self.settings, module, batch, self._methods_to_try(trainer), findings_of(trainer))
+            if trainer.state.fn == TrainerFn.FITTING:
+                check_names(trainer, self.settings, peers, tried.masks, tried.findings)
+            self.pipeline.check_labels = tried.check_labels
+            self.pipeline.findings, self.pipeline.image_name = tried.findings, tried.image_name
+            self._is_tried = True
+        if not trainer.sanity_checking:
+            self.pipeline.look_at(batch)
+
+    def is_due(self, trainer: Trainer) -> bool:
+        """Return whether a validation ends with an evaluation, which the sanity check never does."""
+        if trainer.sanity_checking:
+            return False
+        return trainer.state.fn == TrainerFn.VALIDATING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+
+    def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
+        """Return the methods that run later in fit and not already in this pass."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return {}
+        soon = self.settings.methods if self.is_due(trainer) else {}
+        return {name: method for name, method in self.settings.final_methods.items() if name not in soon}
 
     def validated(self, trainer: Trainer, module: LightningModule) -> None:
         """Evaluate the module with the weights that a validation scored, and log the outcome."""
@@ -37,7 +84,7 @@ class Rounds:
         outcome = self.pipeline.evaluate(module, methods, number, maps)
         if outcome is None:
             return
-        module.log_dict({f"val/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
+        self._log(module, outcome, "val")
         row: dict[str, float | str] = {"epoch": trainer.current_epoch, "step": step}
         if averaging_callback(trainer) is not None:
             row["weights"] = name_weights(trainer, module, validating=True)
@@ -52,19 +99,20 @@ class Rounds:
         module.to(trainer.strategy.root_device)
         self._summarize(trainer, module, "val")
         module.to(home)
-        self.output.finish("saliency")
+        self.output.finish()
 
     def tested(self, trainer: Trainer, module: LightningModule) -> None:
         """Summarize the module with the weights that a test scored, and log the outcome."""
         outcome = self._summarize(trainer, module, "test")
         if outcome is not None:
-            module.log_dict({f"test/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
+            self._log(module, outcome, "test")
             self._show(outcome, "test", trainer, first=True)
-            self.output.finish("saliency")
+            self.output.finish()
 
     def _summarize(self, trainer: Trainer, module: LightningModule, stage: str) -> Outcome | None:
         pipeline, methods = self.pipeline, self.settings.final_methods
-        rank_zero_info(f"SaliencyEvaluator: summary of {', '.join(methods)}")
+        name = f" {self.settings.name}" if self.settings.name else ""
+        rank_zero_info(f"SaliencyEvaluator{name}: summary of {', '.join(methods)}")
         previous = self.previous.maps(trainer.global_step, parameter_mark(module))
         previous = previous if self.settings.with_previous else None
         outcome = pipeline.evaluate(module, methods, len(self.history), previous, controls=True)
@@ -79,6 +127,10 @@ class Rounds:
             self.output.summary(outcome, outcome.per_image, pipeline.explained, stage, dataset, weights)
         return outcome
 
+    def _log(self, module: LightningModule, outcome: Outcome, stage: str) -> None:
+        first = self.settings.stage(stage)
+        module.log_dict({f"{first}/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
+
     def _show(self, outcome: Outcome, stage: str, trainer: Trainer, first: bool) -> None:
         explained = self.pipeline.explained
         if explained is None or not trainer.is_global_zero:
@@ -86,5 +138,11 @@ class Rounds:
         # Lightning logs the validation after the n-th step at step n - 1
         step = max(trainer.global_step - 1, 0)
         if first:
-            self.output.segments(explained, [f"class {label}" for label in explained.label.tolist()], stage, step)
+            self.output.segments(explained, stage, step)
         self.output.panels(outcome, explained, stage, trainer.current_epoch, step)
+
+
+def findings_of(trainer: Trainer) -> Sequence[str] | None:
+    """Return the names of the findings that a Trainer's DataModule says; None if it says none."""
+    findings = getattr(getattr(trainer, "datamodule", None), "findings", None)
+    return tuple(findings) if findings else None

@@ -12,11 +12,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
-from lightning_spx.evaluation.callbacks.companions import check_looks, check_names, refuse_second
-from lightning_spx.evaluation.callbacks.output import Output, result_folder
+from lightning_spx.evaluation.callbacks.companions import Peers, check_looks, check_names
+from lightning_spx.evaluation.callbacks.finding_names import FindingTargets
+from lightning_spx.evaluation.callbacks.output import FOLDER, result_folder
 from lightning_spx.evaluation.callbacks.pipeline import EvaluationPipeline
 from lightning_spx.evaluation.callbacks.predicted_maps import PredictedMaps
-from lightning_spx.evaluation.callbacks.rounds import Rounds
+from lightning_spx.evaluation.callbacks.rounds import Rounds, findings_of
 from lightning_spx.evaluation.callbacks.scored_weights import (
     ScoredWeights,
     earlier_callbacks,
@@ -24,13 +25,12 @@ from lightning_spx.evaluation.callbacks.scored_weights import (
     warn_unaveraged,
 )
 from lightning_spx.evaluation.callbacks.settings import Settings, name_references
-from lightning_spx.evaluation.callbacks.trial import check_forward, try_out
-from lightning_spx.evaluation.maps.references import read_reference
+from lightning_spx.evaluation.callbacks.trial import check_forward
+from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.metrics import Distance
 from lightning_spx.models.image_model import Head
 from lightning_spx.models.preprocess import Preprocess
-from lightning_spx.reporting import log_config
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Segmenter, Slic
 
@@ -43,6 +43,8 @@ class SaliencyEvaluator(Callback):
     with `/floor` (the value for maps with nothing in common) and `/excess` (0 is chance, 1 is perfect); if batches
     have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient` by pixel and
     `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous state ends with `/previous`.
+    Of several findings, numbers over all have these keys, and those of one end with `/<finding>`; without classes
+    (`scalar`) there is no `mege`. The keys of an evaluator with a `name` begin with `val/<name>/`.
     At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth as much
     (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions that are
     dicts, and writes the maps to files.
@@ -57,7 +59,8 @@ class SaliencyEvaluator(Callback):
         references: checkpoints of other models of the same architecture, and `previous` for the state at the last
             evaluation; None is `["previous"]`.
         every_n_epochs: number of epochs between evaluations.
-        num_images: number of images to explain: the loader's first ones, spread over its classes; 2 or more.
+        num_images: number of images to explain: the loader's first ones, spread over its classes or over the sets of
+            findings that images have; 2 or more.
         mean: channel means of the loader's normalization; None if it does not normalize.
         std: channel standard deviations of the loader's normalization.
         preprocess: what the loader does to images in the place of `mean` and `std`, a differentiable callable such as
@@ -67,7 +70,7 @@ class SaliencyEvaluator(Callback):
         input_name: keyword of `forward` that takes images; None recognizes the usual ones.
         head: `single_label`; `multi_label` for one logit for each finding; `scalar` for one number per image.
         batch_to_images: turns a batch into (image, label) or a dict with `image`, `label` and perhaps `mask`; None
-            expects batches of this form.
+            expects batches of this form, and knows the other usual names, such as `pixel_values` and `labels`.
         final_methods: expensive methods that run only at the end of fit and in test.
         target: explain the logit of the label, or of each model's own prediction.
         magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
@@ -75,11 +78,17 @@ class SaliencyEvaluator(Callback):
         batch_size: number of images explained at a time.
         num_resamples: number of bootstrap resamples at the end.
         seed: seeds floors, controls and bootstrap.
-        out: folder of the results; None is `saliency` in the folder of the Trainer's first logger.
+        out: folder of the results; None is `saliency` or `saliency-<name>` in the folder of the Trainer's first logger.
+        name: tells several evaluators of a Trainer apart: a word that keys, folder and predictions have.
+        to_rgb: colors of images with other than 1 or 3 channels, for pictures and segmenters that need RGB: three band
+            numbers, or a callable.
+        targets: findings to explain of `multi_label`: those that an image has (`present`), those that the model
+            predicts, of which two models are compared on those that both predict, or these on every image.
+        findings: names of the findings; None takes those of the DataModule, or numbers them.
 
     Raises:
-        ValueError: a setting is out of its range. When a Trainer starts: it has two evaluators, or another callback
-            monitors a number that this one will not log.
+        ValueError: a setting is out of its range. When a Trainer starts: two evaluators have the same name, or another
+            callback monitors a number that this one will not log.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
@@ -97,10 +106,6 @@ class SaliencyEvaluator(Callback):
         num_images: int = 64,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        preprocess: Preprocess | None = None,
-        output: OutputChoice | None = None,
-        input_name: str | None = None,
-        head: Head = "single_label",
         batch_to_images: Callable[[Any], Any] | None = None,
         final_methods: list[Attribution] | None = None,
         target: Literal["label", "prediction"] = "label",
@@ -110,13 +115,19 @@ class SaliencyEvaluator(Callback):
         num_resamples: int = 2000,
         seed: int = 0,
         out: str | Path | None = None,
+        preprocess: Preprocess | None = None,
+        output: OutputChoice | None = None,
+        input_name: str | None = None,
+        head: Head = "single_label",
+        name: str = "",
+        to_rgb: ToRgb | None = None,
+        targets: FindingTargets = "present",
+        findings: list[str] | None = None,
     ) -> None:
         super().__init__()
-        limits = (("every_n_epochs", every_n_epochs, 1), ("num_images", num_images, 2), ("batch_size", batch_size, 1))
-        for name, value, least in limits:
-            if value < least:
-                raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
-        chosen = [PREVIOUS] if references is None else list(references)
+        if every_n_epochs < 1:
+            raise ValueError(f"Expected `every_n_epochs` to be at least 1, got {every_n_epochs}.")
+        chosen = [PREVIOUS] if references is None else references
         named = unique_names([*(methods or [Gradient()]), *(final_methods or [])])
         regular = len(methods or [Gradient()])
         self.settings = Settings(
@@ -139,17 +150,20 @@ class SaliencyEvaluator(Callback):
             batch_size=batch_size,
             num_resamples=num_resamples,
             seed=seed,
+            name=name,
+            to_rgb=to_rgb,
+            targets=targets,
+            findings=findings,
         )
-        self.settings.preprocess_layer()  # refuses a normalization that is none
         self.every_n_epochs = every_n_epochs
         self.out = out
         self.history: list[dict[str, float | str]] = []
-        self._rounds = Rounds(self.settings, self.history)
+        self._rounds = Rounds(self.settings, self.history, every_n_epochs)
         self._predicted = PredictedMaps(self.settings, None)
         self._scored = ScoredWeights("on_validation_epoch_end")
         self._tested = ScoredWeights("on_test_epoch_end")
         self._file: Mapping[str, Any] = {}
-        self._is_set_up = self._is_tried = self._has_fitted = False
+        self._is_set_up = self._has_fitted = False
 
     @property
     def _pipeline(self) -> EvaluationPipeline:
@@ -162,23 +176,24 @@ class SaliencyEvaluator(Callback):
             # the Trainer would refuse equal keys with an error about keys; `setup` has a clearer one for two evaluators
             return self._generate_state_key(object=id(self))
         key = {name: self.settings.describe()[name] for name in ("methods", "superpixels", "references")}
+        key |= {"name": self.settings.name} if self.settings.name else {}
         return self._generate_state_key(every_n_epochs=self.every_n_epochs, **key)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse settings that cannot work before time is spent on them, and forget the images of an earlier stage."""
         self._is_set_up = True
-        refuse_second(trainer, SaliencyEvaluator)
+        Peers.of(trainer, SaliencyEvaluator).refuse_collisions()
         check_forward(pl_module, self.settings.input_name)
-        self._is_tried = self._has_fitted = False
+        self._has_fitted = False
         if stage == "fit":
             self.history = []
-        self._rounds = Rounds(self.settings, self.history)
+        self._rounds = Rounds(self.settings, self.history, self.every_n_epochs)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references, now that the module is complete, and the names that other callbacks monitor."""
-        check_names(trainer, self.settings, masks=True)
+        check_names(trainer, self.settings, Peers.of(trainer, SaliencyEvaluator), masks=True)
         check_looks(trainer, self.settings, self.every_n_epochs, resumed=bool(self.history))
-        self._start(trainer, pl_module)
+        self._rounds.start(trainer, pl_module, self.out)
         if not trainer.enable_validation:
             rank_zero_warn("SaliencyEvaluator explains validation images, and this fit has none: nothing is evaluated.")
 
@@ -192,27 +207,19 @@ class SaliencyEvaluator(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references if validation runs outside fit."""
         if trainer.state.fn == TrainerFn.VALIDATING:
-            self._start(trainer, pl_module)
+            self._rounds.start(trainer, pl_module, self.out)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check the references."""
         warn_unaveraged(trainer, pl_module, "test")
-        self._start(trainer, pl_module)
+        self._rounds.start(trainer, pl_module, self.out)
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Prepare the folder for the predicted maps."""
         warn_unaveraged(trainer, pl_module, "predict")
-        self._predicted = PredictedMaps(
-            self.settings, result_folder(trainer, self.out), name_weights(trainer, pl_module, validating=False)
-        )
-
-    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for checkpoint in self.settings.checkpoints.values():
-            read_reference(checkpoint, pl_module)
-        if trainer.is_global_zero:
-            self._rounds.output = Output(result_folder(trainer, self.out), trainer.loggers, self.settings)
-            described = self.settings.describe() | {"every_n_epochs": self.every_n_epochs}
-            log_config(trainer.loggers, {"saliency_evaluator": described})
+        folder = result_folder(trainer, self.out, self.settings.word(FOLDER))
+        weights = name_weights(trainer, pl_module, validating=False)
+        self._predicted = PredictedMaps(self.settings, folder, weights, findings_of(trainer))
 
     def on_validation_batch_end(
         self,
@@ -224,10 +231,10 @@ class SaliencyEvaluator(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Try out the first batch (the sanity check's), then choose images in the first pass over the first loader."""
-        if self._is_due(trainer):
+        if self._rounds.is_due(trainer):
             self._scored.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
-            self._look_at(trainer, pl_module, batch)
+            self._rounds.look_at(trainer, pl_module, batch, Peers.of(trainer, SaliencyEvaluator))
 
     def on_test_batch_end(
         self,
@@ -241,34 +248,12 @@ class SaliencyEvaluator(Callback):
         """Try out the first batch and choose images from the first loader."""
         self._tested.note(earlier_callbacks(trainer, self), pl_module)
         if dataloader_idx == 0:
-            self._look_at(trainer, pl_module, batch)
-
-    def _look_at(self, trainer: Trainer, pl_module: LightningModule, batch: object) -> None:
-        if not self._is_tried:
-            tried = try_out(self.settings, pl_module, batch, self._methods_to_try(trainer))
-            if trainer.state.fn == TrainerFn.FITTING:
-                check_names(trainer, self.settings, tried.masks)
-            self._pipeline.check_labels = tried.check_labels
-            self._is_tried = True
-        if not trainer.sanity_checking:
-            self._pipeline.look_at(batch)
-
-    def _methods_to_try(self, trainer: Trainer) -> Mapping[str, Attribution]:
-        """Return the methods that run later in fit and not already in this pass."""
-        if trainer.state.fn != TrainerFn.FITTING:
-            return {}
-        soon = self.settings.methods if self._is_due(trainer) else {}
-        return {name: method for name, method in self.settings.final_methods.items() if name not in soon}
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        if trainer.sanity_checking:
-            return False
-        return trainer.state.fn == TrainerFn.VALIDATING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+            self._rounds.look_at(trainer, pl_module, batch, Peers.of(trainer, SaliencyEvaluator))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluate if an evaluation is due, which it never is in the sanity check."""
         with self._scored.in_place(pl_module):
-            if not trainer.sanity_checking and self._pipeline.has_images() and self._is_due(trainer):
+            if not trainer.sanity_checking and self._pipeline.has_images() and self._rounds.is_due(trainer):
                 self._rounds.validated(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

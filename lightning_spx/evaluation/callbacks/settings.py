@@ -1,5 +1,6 @@
 """The settings of the callback, with names for methods, segmenters and references."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +12,21 @@ from torch import nn
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
+from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, finding_keys, name_targets
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
+from lightning_spx.evaluation.maps.colors import ToRgb
+from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.metrics import Distance
 from lightning_spx.models.image_model import Head, ImageModel
+from lightning_spx.models.model_input import ANY_KEYWORD, input_keyword
 from lightning_spx.models.preprocess import Preprocess, chosen_preprocess
 from lightning_spx.reporting.rows import ALL_PAIRS
 from lightning_spx.superpixels import Segmenter
+
+AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
+# a name becomes a part of keys and of paths, where `v1` stands for a later run
+NAME = re.compile(r"(?!\.*$)(?!(.*-)?v\d+$)[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,13 @@ class Settings:
         batch_size: number of images explained at a time.
         num_resamples: number of bootstrap resamples at the end.
         seed: seeds floors, controls and bootstrap.
+        name: of the evaluator among others of a Trainer; empty without one.
+        to_rgb: colors of the images, for pictures and for segmenters that need RGB.
+        targets: which findings are explained if the head has several.
+        findings: names of the findings; None if the DataModule says them, or nothing does.
+
+    Raises:
+        ValueError: a setting is out of its range, or two do not fit each other.
     """
 
     methods: Mapping[str, Attribution]
@@ -65,6 +81,46 @@ class Settings:
     batch_size: int
     num_resamples: int
     seed: int
+    name: str = ""
+    to_rgb: ToRgb | None = None
+    targets: FindingTargets = "present"
+    findings: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for name, value, least in (("num_images", self.num_images, 2), ("batch_size", self.batch_size, 1)):
+            if value < least:
+                raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
+        if self.name and (not NAME.fullmatch(self.name) or self.name in (*AGREEMENT, *LOCALIZATION)):
+            raise ValueError(
+                "Expected `name` to be a word of letters, digits, `_`, `-` and `.` that is no metric and does not end "
+                f"like a version, -v1, got {self.name!r}: it becomes a part of keys and of the results' folder."
+            )
+        self.preprocess_layer()
+        several = self.head == "multi_label"
+        if not several and (self.findings is not None or self.targets != "present"):
+            given = f"`targets` {self.targets}" if self.findings is None else f"`findings` {self.findings}"
+            raise ValueError(f"Expected `head` multi_label with {given}, got {self.head}.")
+        if self.head != "single_label" and self.target != "label":
+            raise ValueError(
+                f"Expected `target` {self.target} with `head` single_label, got {self.head}: set `targets` to say "
+                "which findings are explained."
+            )
+        if self.findings is not None:
+            finding_keys(self.findings)
+            name_targets(self.targets, self.findings)
+
+    def stage(self, stage: str) -> str:
+        """Return the first part of this evaluator's keys: the stage, and its name if it has one.
+
+        Args:
+            stage: `val` or `test`.
+        """
+        return f"{stage}/{self.name}" if self.name else stage
+
+    def word(self, word: str) -> str:
+        """Return a word that files and configurations begin with, and the evaluator's name if it has one."""
+        return f"{word}-{self.name}" if self.name else word
 
     def preprocess_layer(self) -> nn.Module | None:
         """Return what the loader did to the images, as a layer; None for nothing.
@@ -74,14 +130,20 @@ class Settings:
         """
         return chosen_preprocess(nn.Identity(), self.mean, self.std, self.preprocess)
 
-    def model(self, module: nn.Module, state: Mapping[str, Any] | None = None) -> ImageModel:
+    def model(
+        self, module: nn.Module, state: Mapping[str, Any] | None = None, image_name: str | None = None
+    ) -> ImageModel:
         """Return a module as a model of images in [0, 1], with its own weights or others in their place.
 
         Args:
             module: the module in training, or another one that takes the same batches.
             state: weights and buffers that replace the module's own; None keeps its own.
+            image_name: the loader's name of the images, for a `forward(**batch)` that tells none.
         """
-        model = ImageModel(module, self.mean, self.std, self.preprocess, None, self.output, self.input_name, self.head)
+        keyword = self.input_name
+        if keyword is None and input_keyword(module, None) == ANY_KEYWORD:
+            keyword = image_name
+        model = ImageModel(module, self.mean, self.std, self.preprocess, None, self.output, keyword, self.head)
         return model.with_weights(state)
 
     def describe(self) -> dict[str, object]:
@@ -95,11 +157,22 @@ class Settings:
             # plain numbers, because NumPy's own cannot be written to YAML
             "mean": None if self.mean is None else [float(value) for value in self.mean],
             "std": None if self.std is None else [float(value) for value in self.std],
+            "preprocess": _text(self.preprocess),
+            "output": _text(self.output),
+            "input_name": self.input_name,
+            "head": self.head,
+            "to_rgb": _text(self.to_rgb),
             "target": self.target,
+            "targets": self.targets if isinstance(self.targets, str) else list(self.targets),
+            "findings": None if self.findings is None else list(self.findings),
             "magnitude": self.magnitude,
             "distance": self.distance,
             "seed": self.seed,
         }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(getattr(value, "__name__", value))
 
 
 def name_references(references: Sequence[str | Path]) -> dict[str, Path]:

@@ -7,11 +7,14 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.evaluation.maps.readings import Head, check_logits, predicted
+from lightning_spx.evaluation.maps.readings import check_logits, predicted
 from lightning_spx.guard import between_zero_and_one
-from lightning_spx.guard.outputs import FEW_IMAGES, SPREAD
+from lightning_spx.models.image_model import Head
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, is_writer, own_share
+
+# so many logits of findings that lie in [0, 1] and so far apart are none: a network that is barely trained has others
+MANY_OUTPUTS, WIDE = 32, 0.5
 
 
 def predict(
@@ -74,7 +77,8 @@ def predict_findings(
         raise ValueError(
             f"Expected {name} to return {num_findings} logits, one for each finding, got {logits.shape[1]}."
         )
-    if len(logits) >= FEW_IMAGES and bool(between_zero_and_one(logits).all() & (logits.max() - logits.min() >= SPREAD)):
+    spread = float(logits.max() - logits.min())
+    if logits.numel() >= MANY_OUTPUTS and spread >= WIDE and bool(between_zero_and_one(logits).all()):
         raise ValueError(
             f"Expected {name} to return logits, got values that all lie in [0, 1], as probabilities do: "
             "give the model without its sigmoid."

@@ -40,7 +40,7 @@ class Items:
     @property
     def num_images(self) -> int:
         """Return the number of images that have items; with fewer than two, none can be mismatched."""
-        return len(self.image.unique_consecutive())
+        return len(np.unique(self.image.numpy()))
 
     def of(self, values: Tensor) -> Tensor:
         """Return the items' entries (..., I) of values (..., N, K) for all images and findings."""

@@ -1,7 +1,8 @@
 """Predicts and explains the chosen images with one model, by every method."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, distributed
@@ -11,8 +12,9 @@ from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.guards import explaining
 from lightning_spx.attribution.reseed import reseed
+from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.readings import are_given, check_logits, predicted, probability_of
-from lightning_spx.models.image_model import EitherClass, ImageModel
+from lightning_spx.models.image_model import EitherClass, Head, ImageModel
 from lightning_spx.models.network_name import network_name
 from lightning_spx.runs.processes import gather_images, num_processes, own_share
 
@@ -27,15 +29,18 @@ class ModelMaps:
     """One model's predictions and attributions for the images, on the CPU and the same on every process.
 
     Args:
-        preds: predicted classes, (N,) int64.
-        probability: probability of each image's explained class, (N,).
+        preds: predicted classes, (N,) int64; of several findings (N, K) int64, 1 for a predicted one.
+        probability: probability of each image's explained class, (N,), or of each item's finding, (I,); of a model with
+            one number per image that number.
         attributions: each method's attributions, (N, C, H, W), by its name; for a model with one output they explain
-            that output, whichever class is asked for.
+            that output, whichever class is asked for. Of several findings those of the items, (I, C, H, W).
+        items: the findings that are explained, each on an image; None unless the model has several.
     """
 
     preds: Tensor
     probability: Tensor
     attributions: Mapping[str, Tensor]
+    items: Items | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,58 @@ def explain_model(
     )
     if found is None:
         return None
+    if head_of(model) == "scalar":
+        return ModelMaps(torch.zeros(len(images), dtype=torch.long), found.outputs, found.attributions)
     # a single row of logits may look like probabilities by chance
     given = are_given(found.outputs, network_name(model))
     preds = predicted(found.outputs, given)
     probability = probability_of(found.outputs, preds if label is None else label.cpu(), given)
     return ModelMaps(preds, probability, found.attributions)
+
+
+def explain_findings(
+    model: ImageModel,
+    methods: Mapping[str, Attribution],
+    images: Tensor,
+    items_of: Callable[[Tensor], Items],
+    *,
+    batch_size: int,
+    device: torch.device,
+    seed_offset: int,
+) -> ModelMaps | None:
+    """Predict and explain the images with a model of several findings, each with a logit of its own.
+
+    Args:
+        model: the model, whose head is `multi_label`.
+        methods: attribution methods by their names in tables.
+        images: (N, C, H, W) in [0, 1].
+        items_of: lists what to explain, given predictions (N, K).
+        batch_size: number of images, and of items, at a time.
+        device: the model's device.
+        seed_offset: as in `explain_model`.
+
+    Returns:
+        The maps of the items, or None if an output or gradient of the model is NaN or infinite.
+
+    Raises:
+        TypeError: as in `explain_model`.
+        ValueError: as in `explain_model`.
+    """
+    run = partial(evaluate_and_explain, batch_size=batch_size, device=device, seed_offset=seed_offset)
+    known = run(model, {}, images, None)
+    if known is None:
+        return None
+    given = are_given(known.outputs, network_name(model))
+    preds = predicted(known.outputs, given, "multi_label")
+    items = items_of(preds)
+    attributions: Mapping[str, Tensor] = dict.fromkeys(methods, images[items.image])
+    if len(items):
+        found = run(model, methods, images[items.image], items.finding)
+        if found is None:
+            return None
+        attributions = found.attributions
+    probability = probability_of(known.outputs[items.image], items.finding, given, "multi_label")
+    return ModelMaps(preds, probability, attributions, items)
 
 
 def evaluate_and_explain(
@@ -143,9 +195,14 @@ def finite_logits(model: ImageModel | EitherClass, images: Tensor) -> Tensor:
     """
     with explaining(model, images.device, "fp32") as explained, torch.no_grad():
         # pass a copy, because a model may write to its input (`x.sub_(mean)`)
-        logits = check_logits(explained(images.clone()), network_name(model), len(images))
+        logits = check_logits(explained(images.clone()), network_name(model), len(images), head_of(model))
     require_finite(logits[:, None], "model output")
     return logits.float()
+
+
+def head_of(model: ImageModel | EitherClass) -> Head:
+    """Return what a model's outputs mean."""
+    return model.head if isinstance(model, ImageModel) else "single_label"
 
 
 def check_repeatable(model: ImageModel | EitherClass, images: Tensor) -> None:

@@ -115,7 +115,7 @@ def retrain(retraining: Retraining, run: RunFolder, recipe: TrainingRecipe, remo
     last_epoch = retraining.path(run).with_suffix(".epoch")
     logger = CSVLogger(run.path, name="training", version=retraining.name)
     seconds = train(module, recipe.trainer(), own, logger, last_epoch, own_seed)
-    tested = accuracy(recipe.reading.of(module).eval(), own.test_dataloader(), module.device)
+    tested = accuracy(recipe.reading.of(module).eval(), own.test_dataloader(), module.device).value
     if is_writer():
         run.write_json(f"units/{retraining.name}.json", {"accuracy": tested, "seconds": round(seconds, 1)})
         last_epoch.unlink(missing_ok=True)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from lightning_spx.data import BirdsDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
+from lightning_spx.evaluation.maps.findings import check_items
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.start import StudyStart
@@ -17,6 +19,7 @@ from lightning_spx.evaluation.training.model_trial import try_model
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainingRecipe,
+    accuracies_in_words,
     checkpoint_file,
     checkpoint_hashes,
     classifier_facts,
@@ -60,6 +63,8 @@ def trained(
     held_out = [sampled.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
     for flags in held_out:
         check_pairs(flags)
+    if sampled.findings:
+        check_items(sampled.labels(torch.arange(len(sampled))), start.shards, sampled.findings, start.targets)
     binary = part is None and _try_models(recipe, models, sampled, settings)
 
     run = start.open_run(data.name)
@@ -112,7 +117,10 @@ def trained(
     if start.explain(study):
         network = record.content["models"][models[0].name]["network"]
         names = [f"model {number}" for number in range(len(models) // repeats)]
-        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers)
+        lines, warned = accuracies_in_words(record.content["models"])
+        for line in lines:
+            say(line)
+        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers, warned)
     return run.path
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import Field, fields, is_dataclass, replace
 
-from scipy.stats import binomtest
 from torch import Tensor
 
+from lightning_spx.evaluation.training.accuracy import could_be_guessed
 from lightning_spx.superpixels import Segmenter
 
 # settings of segmenters that decide how many segments there are
 SIZE_SETTINGS = ("n_segments", "markers")
-CHANCE_LEVEL = 0.05
 
 
 def sized(segmenters: Sequence[Segmenter], sizes: Sequence[int] | None) -> list[Segmenter]:
@@ -46,5 +45,4 @@ def at_chance(preds: Tensor, label: Tensor, num_classes: int) -> bool:
         >>> at_chance(torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), 2)
         True
     """
-    right = int((preds == label).sum())
-    return bool(binomtest(right, len(label), 1 / num_classes, alternative="greater").pvalue > CHANCE_LEVEL)
+    return could_be_guessed(int((preds == label).sum()), len(label), 1 / num_classes)

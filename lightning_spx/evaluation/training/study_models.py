@@ -1,6 +1,6 @@
 """Trains the k models of a study on their parts of the data, or loads them; no finished model is trained twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,12 +207,44 @@ def classifier_facts(
     module = recipe.load(checkpoint_file(model, run)).to(device)
     recipe.data.setup("test")
     batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)
+    measured = accuracy(module, batches, device)
     return {
         **describe(model, run),
         "network": network_name(module),
         **({"normalization": described_normalization(module)} if recipe.reading.is_given else {}),
-        "test_accuracy": accuracy(module, batches, device),
+        "test_accuracy": measured.value,
+        "chance": measured.chance,
+        "near_chance": measured.is_near_chance,
     }
+
+
+def accuracies_in_words(models: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Say how accurate each model of a record is, and of which the maps mean little because it could be guessing.
+
+    Args:
+        models: the facts of each model by its name; discriminators have no accuracy.
+
+    Returns:
+        A line for each model, and a line for each that is near chance.
+
+    Example:
+        >>> facts = {"test_accuracy": 0.5, "chance": 0.5, "near_chance": True}
+        >>> accuracies_in_words({"model0": facts})[0]
+        ['model0: accuracy 50.0 % on the test images (always the most common answer: 50.0 %)']
+    """
+    known = {name: facts for name, facts in models.items() if "chance" in facts}
+    lines = [
+        f"{name}: accuracy {facts['test_accuracy']:.1%} on the test images "
+        f"(always the most common answer: {facts['chance']:.1%})".replace("%", " %")
+        for name, facts in known.items()
+    ]
+    warned = [
+        f"The accuracy of {name}, {facts['test_accuracy']:.1%}, is not above that of always the most common answer, "
+        f"{facts['chance']:.1%}: its maps say little. If it was trained on normalized images, give `mean` and `std`."
+        for name, facts in known.items()
+        if facts["near_chance"]
+    ]
+    return lines, warned
 
 
 def describe(model: StudyModel, run: RunFolder) -> dict[str, object]:

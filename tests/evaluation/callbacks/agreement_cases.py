@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution, Gradient, SmoothGrad
 from lightning_spx.attribution.saliency import Magnitude
-from lightning_spx.evaluation.callbacks.agreement import ExplainedImages
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.superpixels import Grid, Segmenter, Voronoi
 

@@ -13,7 +13,6 @@ from lightning_spx.attribution import GradCAM
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.callbacks.agreement import (
     PREVIOUS,
-    ExplainedImages,
     agreement_scalars,
     compare_with,
     localization,
@@ -21,6 +20,7 @@ from lightning_spx.evaluation.callbacks.agreement import (
     row_name,
 )
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
+from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.floors import permute_pixels
@@ -224,9 +224,11 @@ def test_gray_images_are_segmented_as_if_they_were_colored() -> None:
 
 
 @pytest.mark.parametrize("channels", [2, 4, 14])
-def test_images_of_other_channels_are_refused(channels: int) -> None:
-    with pytest.raises(ValueError, match=f"Expected images of 1 or 3 channels, got {channels}"):
-        explained(channels)
+def test_images_of_other_channels_are_compared_and_shown_as_their_mean(channels: int) -> None:
+    images = explained(channels)
+    scalars = scalars_of({"a": model(1, channels=channels)}, model(0, channels=channels), images=images)
+    assert 0 < scalars["saliency_ssim/Gradient/excess"] < 1
+    torch.testing.assert_close(images.photos, images.images.mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
 
 def test_maps_are_pooled_as_they_are_compared() -> None:
@@ -278,9 +280,8 @@ def test_an_image_without_an_object_is_left_out_of_localization() -> None:
     mask[0] = False
     others = torch.arange(1, NUM_IMAGES)
     whole = explained(mask=mask)
-    rest = ExplainedImages(
-        whole.images[others], LABEL[others], mask[others], {k: v[others] for k, v in whole.segments.items()}, SEED
-    )
+    cells = {name: segments[others] for name, segments in whole.segments.items()}
+    rest = ExplainedImages(whole.images[others], LABEL[others], mask[others], cells, whole.photos[others], SEED)
     own = model(0)
     part = ModelMaps(LABEL[others], own.probability[others], {k: v[others] for k, v in own.attributions.items()})
     expected_scalars = localization(part, list(METHODS), rest, "after")

@@ -68,16 +68,13 @@ def runs(callbacks: list[Callback], module: LightningModule | None = None, **set
 
 @pytest.mark.parametrize("other", [{}, {"magnitude": "before"}, {"num_images": 6}, {"every_n_epochs": 2}], ids=str)
 def test_a_second_evaluator_is_refused_whatever_it_differs_in(other: dict[str, Any]) -> None:
-    refused(
-        "Expected one SaliencyEvaluator in a Trainer, got 2, which would log the same",
-        [evaluator(), evaluator(**other)],
-    )
+    refused("Trainer to have a name of its own, got 2 with '': set `name`", [evaluator(), evaluator(**other)])
 
 
 @pytest.mark.parametrize("loop", ["validate", "test", "predict"])
 def test_a_second_evaluator_is_refused_in_every_loop(loop: str) -> None:
     trainer = Trainer(**{**QUIET, "callbacks": [evaluator(), evaluator()]})
-    with pytest.raises(ValueError, match="Expected one SaliencyEvaluator in a Trainer, got 2"):
+    with pytest.raises(ValueError, match="Trainer to have a name of its own, got 2 with ''"):
         getattr(trainer, loop)(Stranger(), loader())
 
 

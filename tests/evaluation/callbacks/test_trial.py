@@ -19,7 +19,7 @@ from lightning_spx.attribution import Attribution, GradCAM, Gradient, SmoothGrad
 from lightning_spx.attribution.method import Model
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.callbacks.trial import check_forward, check_labels, try_out
-from lightning_spx.superpixels import Grid, Slic
+from lightning_spx.superpixels import Grid, Slic, Watershed
 from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, evaluator, loader, pictures
 
 
@@ -89,13 +89,24 @@ def data(**changes: Tensor) -> DataLoader[Any]:
 
 IMAGES = pictures(12)[0]
 REFUSED: dict[str, tuple[Counting, DataLoader[Any], dict[str, Any], str]] = {
-    "four channels": (Counting(channels=4), data(image=torch.rand(12, 4, 12, 12)), {}, "1 or 3 channels, got 4"),
-    "two channels": (Counting(channels=2), data(image=torch.rand(12, 2, 12, 12)), {}, "1 or 3 channels, got 2"),
+    "four channels": (
+        Counting(channels=4),
+        data(image=torch.rand(12, 4, 12, 12)),
+        {"superpixels": [Watershed()]},
+        r"RGB images \(N, 3, H, W\) for Watershed, got 4 channels: set `to_rgb`",
+    ),
+    "band": (
+        Counting(channels=2),
+        data(image=torch.rand(12, 2, 12, 12)),
+        {"to_rgb": [0, 1, 2], "superpixels": [Watershed()]},
+        r"`to_rgb` to be three band numbers from 0 to 1, got \[0, 1, 2\]",
+    ),
+    "mean": (Counting(), data(), {"mean": [0.5] * 4, "std": [0.5] * 4}, "`mean` and `std` to have 3 numbers, .* got 4"),
     "channels last": (
         Counting(take=lambda images: images.permute(0, 3, 1, 2)),
         data(image=IMAGES.permute(0, 2, 3, 1)),
         {},
-        "1 or 3 channels, got 12",
+        r"maps of at least 11x11 px for SSIM, got \(12, 3\)",
     ),
     "small images": (Counting(), data(image=IMAGES[..., :8, :8]), {}, "maps of at least 11x11 px for SSIM"),
     "not normalized": (Counting(), data(image=IMAGES * 4 - 2), {}, "Set `mean` and `std` of SaliencyEvaluator"),
@@ -109,6 +120,24 @@ REFUSED: dict[str, tuple[Counting, DataLoader[Any], dict[str, Any], str]] = {
     ),
     "takes batches": (
         Counting(take=lambda batch: batch["image"]),
+        data(),
+        {},
+        r"Counting\.forward to take images \(N, C, H, W\) alone, got one that takes a whole batch: let `forward` take",
+    ),
+    "takes pairs": (
+        Counting(take=lambda batch: batch[0]),
+        DataLoader(TensorDataset(*pictures(12)), 6),
+        {},
+        "got one that takes a whole batch",
+    ),
+    "takes pairs apart": (
+        Counting(take=lambda batch: (lambda images, label: images)(*batch)),
+        DataLoader(TensorDataset(*pictures(12)), 2),
+        {},
+        "got one that takes a whole batch",
+    ),
+    "something else": (
+        Counting(take=lambda batch: batch["pixels"]["image"]),
         data(),
         {},
         r"Counting\.forward to turn images \(N, C, H, W\) into logits, got I",
@@ -170,8 +199,8 @@ def test_predict_refuses_channels_in_one_line() -> None:
             return logits
 
     images = DataLoader(TensorDataset(torch.rand(4, 4, 12, 12)), 2)
-    with pytest.raises(ValueError, match="Expected images of 1 or 3 channels, got 4"):
-        Trainer(**{**QUIET, "callbacks": [plain()]}).predict(Predicting(4), images)
+    with pytest.raises(ValueError, match=r"RGB images \(N, 3, H, W\) for Watershed, got 4 channels: set `to_rgb`"):
+        Trainer(**{**QUIET, "callbacks": [plain(superpixels=[Watershed()])]}).predict(Predicting(4), images)
 
 
 def test_labels_that_are_not_explained_may_be_any() -> None:

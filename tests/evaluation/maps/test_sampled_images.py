@@ -158,10 +158,13 @@ class Findings(LabelledImages):
         return {"image": image, "label": torch.from_numpy(self.labels[index]), "mask": mask}
 
 
+FINDINGS = ["wing", "crest", "tail"]
+
+
 class BirdsWithFindings(SyntheticBirdsDataModule):
     """Half of the birds have a wing, a quarter a crest as well, and one has a tail."""
 
-    findings = ("wing", "crest", "tail")
+    findings = FINDINGS
 
     def load_test(self) -> LabelledImages:
         images = super().load_test()

@@ -45,15 +45,15 @@ class Corners(nn.Module):
         self.binary = binary
 
     def forward(self, inputs: Tensor) -> Tensor:
-        logits = nn.functional.linear(inputs.flatten(1) ** 2 - 0.3, self.weight)
-        return logits[:, 0] if self.binary else logits
+        logits: Tensor = nn.functional.linear(inputs.flatten(1).square() - 0.3, self.weight)
+        return logits.flatten() if self.binary else logits
 
 
 def label() -> Tensor:
     """Labels as a mean model would give them, with one that is not said."""
     with torch.no_grad():
         logits = Corners(0, 3)(images()) + Corners(1, 3)(images())
-    labels = (logits > 0).float()
+    labels: Tensor = (logits > 0).float()
     labels[3, 1] = torch.nan
     return labels
 
