@@ -3,8 +3,8 @@
 Outer walls: cli -> evaluation -> the ground rooms -> the guard below them. No ground room imports another; those that
 evaluate or look into a user's model do so through the guard.
 
-Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps, and all of them -> training and
-publish. None imports its neighbor.
+Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps; the same -> trials -> maps and
+training; and all of them -> publish. None imports its neighbor.
 """
 
 import ast
@@ -20,10 +20,11 @@ GROUND = ("superpixels", "attribution", "metrics", "data", "models", "reporting"
 EVALUATING = ("attribution", "metrics", "models")
 STUDIES = ("callbacks", "stability", "tradeoff", "roar", "benchmark", "commands")
 # each floor of `evaluation/` may import those that follow it
-BELOW_STUDIES = {"statistics", "maps", "training", "publish"}
+BELOW_STUDIES = {"statistics", "trials", "maps", "training", "publish"}
 INSIDE = {
     **{room: {room, *BELOW_STUDIES} for room in STUDIES},
     "statistics": {"statistics", "maps"},
+    "trials": {"trials", "maps", "training"},
     "maps": {"maps"},
     "training": {"training"},
     "publish": set[str](),

@@ -84,9 +84,6 @@ class ImageModel(Prepared):
         self.input_name = input_keyword(network, input_name)
         self._weights: PlacedWeights | None = None
         self._in_place = False
-        # skip single numbers: the scale of the logits may have another type than the layers that take the images
-        own = network.parameters() if isinstance(network, nn.Module) else ()
-        self._dtype = next((each.dtype for each in own if each.is_floating_point() and each.ndim > 0), torch.float32)
 
     @property
     def users_network(self) -> Callable[..., Any]:
@@ -98,6 +95,14 @@ class ImageModel(Prepared):
         """Return the number of channels of the network's first convolution; None without one."""
         network = self.users_network
         return input_channels(network) if isinstance(network, nn.Module) else None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the type of the network's first weight, which its inputs must have; float32 without any."""
+        network = self.users_network
+        own = network.parameters() if isinstance(network, nn.Module) else ()
+        # skip single numbers: the scale of the logits may have another type than the layers that take the images
+        return next((each.dtype for each in own if each.is_floating_point() and each.ndim > 0), torch.float32)
 
     @property
     def device(self) -> torch.device:
@@ -151,7 +156,7 @@ class ImageModel(Prepared):
             check_differentiable(self.normalize, images, inputs)
         # a network trained in true half or double precision accepts only its own type
         with self.prepared():
-            return logits_of(self.network, inputs.to(self._dtype), self.input_name, self.output, self.head)
+            return logits_of(self.network, inputs.to(self.dtype), self.input_name, self.output, self.head)
 
     def features(self, images: Tensor, layer: str) -> object:
         """Return what a layer gives for images in [0, 1].

@@ -27,8 +27,8 @@ from lightning_spx.evaluation.benchmark.growth import growth_section, memory_sec
 from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.publish import save_figure
-from lightning_spx.evaluation.training.classifier_trial import default_channels
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
+from lightning_spx.evaluation.trials.channels import default_channels
 from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.reporting.tables import print_table

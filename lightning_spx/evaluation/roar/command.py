@@ -17,7 +17,6 @@ from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings
 from lightning_spx.evaluation.roar.output import report_roar
 from lightning_spx.evaluation.roar.retraining import Removal, list_retrainings, retrain
 from lightning_spx.evaluation.roar.summary import roar_results
-from lightning_spx.evaluation.training.classifier_trial import try_classifier
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
@@ -28,6 +27,7 @@ from lightning_spx.evaluation.training.study_models import (
     classifier_facts,
     obtain_checkpoint,
 )
+from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
 from lightning_spx.models.preprocess import Preprocess

@@ -14,9 +14,7 @@ from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
-from lightning_spx.evaluation.training.classifier_trial import default_channels
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
-from lightning_spx.evaluation.training.model_trial import check_channels_fit
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
@@ -25,6 +23,7 @@ from lightning_spx.evaluation.training.named_networks import (
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import StudyModel
+from lightning_spx.evaluation.trials.channels import check_channels_fit, default_channels
 from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.preprocess import check_gradient
 

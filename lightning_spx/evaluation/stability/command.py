@@ -13,10 +13,10 @@ from lightning_spx.evaluation.stability.architectures import architectures
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
-from lightning_spx.evaluation.training.classifier_trial import check_only_for_photos
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
+from lightning_spx.evaluation.trials.channels import check_only_for_photos
 from lightning_spx.metrics import Distance
 from lightning_spx.models import Part, Region
 from lightning_spx.models.checkpoint_file import ModelFactory

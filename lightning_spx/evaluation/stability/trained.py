@@ -15,7 +15,6 @@ from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.statistics.comparison import check_pairs
-from lightning_spx.evaluation.training.model_trial import try_model
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainingRecipe,
@@ -27,6 +26,7 @@ from lightning_spx.evaluation.training.study_models import (
     own_hash,
     training_environment,
 )
+from lightning_spx.evaluation.trials.model_trial import try_model
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.judge import load_judge
 from lightning_spx.runs.folder import RunFolder

@@ -21,11 +21,6 @@ from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentence
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
-from lightning_spx.evaluation.training.classifier_trial import (
-    check_only_for_photos,
-    default_channels,
-    try_classifier,
-)
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
@@ -39,6 +34,8 @@ from lightning_spx.evaluation.training.study_models import (
     list_study_models,
     obtain_checkpoint,
 )
+from lightning_spx.evaluation.trials.channels import check_only_for_photos, default_channels
+from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.metrics.road import FRACTIONS
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head

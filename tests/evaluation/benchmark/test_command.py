@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, Sequential
 
+from lightning_spx.attribution import Gradient
 from lightning_spx.cli import main
+from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.benchmark.cases import (
     FLOOR,
 )
 from lightning_spx.evaluation.benchmark.measure import OWN
+from lightning_spx.evaluation.training.named_networks import NamedNetwork
+from lightning_spx.superpixels import Segmenter, Slic, Watershed
 from tests.pictures import drawn
 
 
@@ -100,3 +105,19 @@ def test_bad_input_ends_with_one_line(
     assert stopped.value.code == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_images_have_the_channels_of_the_network(tmp_path: Path) -> None:
+    layers = [Conv2d(10, 4, 3), AdaptiveAvgPool2d(1), Flatten(), Linear(4, 2)]
+
+    def start(*superpixels: Segmenter) -> Path:
+        network = NamedNetwork(Sequential(*layers), name="bands", mean=(0.5,), std=(0.25,))
+        return bench(
+            network, [Gradient()], list(superpixels), ["segments", "gradients", "pooled"], image_size=16,
+            batch_sizes=[1], repeats=1, device="cpu", out=str(tmp_path / "run"),
+        )  # fmt: skip
+
+    with pytest.raises(ValueError, match="the 10 channels of `network`, got Watershed for 3: leave it out"):
+        start(Slic(4), Watershed(markers=4))
+    table = pd.read_csv(start(Slic(4)) / "benchmark.csv")
+    assert {"segments", "gradients", "S- maps"} <= set(table["section"])

@@ -9,8 +9,9 @@ from PIL import Image
 
 from lightning_spx.cli import main
 from lightning_spx.evaluation.commands.segment import segment_photos
-from lightning_spx.superpixels import Grid, Slic, num_segments
+from lightning_spx.superpixels import Grid, Slic, Watershed, num_segments
 from tests.command_line import Captured, refusal
+from tests.made_images import MadeImages, band_files
 from tests.pictures import drawn
 
 
@@ -49,3 +50,23 @@ def test_spx_segment_compares_all_algorithms(capsys: Captured, photos: list[str]
     }
     assert "`repeats` to be at least 1, got 0" in refusal(capsys, ["segment", photos[0], "--repeats=0"])
     assert "found a folder without images at ." in refusal(capsys, ["segment", "."])
+
+
+def test_files_of_ten_bands_are_segmented_by_all_of_them_or_by_their_colors(tmp_path: Path) -> None:
+    files, bands = band_files(tmp_path / "bands", 3, channels=10), [7, 0, 3]
+    kinds = [Slic(4), Watershed(markers=4)]
+    folder = segment_photos(files, kinds, image_size=16, channels=10, to_rgb=bands, repeats=1)
+    images = torch.from_numpy(MadeImages(10, num_test=3).arrays("test")).permute(0, 3, 1, 2).float() / 255
+    kept = np.load(folder / "segments.npz")
+    assert np.array_equal(kept["Slic"], Slic(4)(images))
+    assert np.array_equal(kept["Watershed"], Watershed(markers=4)(images[:, bands]))
+    with pytest.raises(ValueError, match="for Watershed, got 10 channels: set `to_rgb`"):
+        segment_photos(files, kinds, image_size=16, channels=10)
+
+
+def test_gray_photos_are_segmented_in_gray(photos: list[str]) -> None:
+    folder = segment_photos(photos, [Slic(9), Watershed(markers=4)], image_size=16, channels=1, repeats=1)
+    gray = torch.stack([torch.from_numpy(np.array(Image.open(path).convert("L")))[None] / 255 for path in photos])
+    kept = np.load(folder / "segments.npz")
+    assert np.array_equal(kept["Slic"], Slic(9)(gray))
+    assert np.array_equal(kept["Watershed"], Watershed(markers=4)(gray.expand(-1, 3, -1, -1)))

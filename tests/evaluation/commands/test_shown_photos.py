@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lightning_spx.data import Background
 from lightning_spx.data.photos import read_images
 from lightning_spx.evaluation.commands.shown_photos import with_background
 
@@ -52,3 +53,17 @@ def test_a_photo_is_no_mask_of_itself(tmp_path: Path) -> None:
     Image.new("L", (16, 16), 255).save(tmp_path / "jay.jpg")
     with pytest.raises(FileNotFoundError, match=r"a mask at .*jay\.png"):
         with_background(read_images([tmp_path / "jay.jpg"], 16), str(tmp_path), "black", False)
+
+
+@pytest.mark.parametrize("background", ["black", "mean"])
+def test_a_background_has_all_channels(background: Background, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 10), dtype=np.uint8)
+    np.save(tmp_path / "field.npy", pixels)
+    (tmp_path / "masks").mkdir()
+    inside = np.zeros((16, 16), bool)
+    inside[4:12, 4:12] = True
+    Image.fromarray((255 * inside).astype(np.uint8)).save(tmp_path / "masks/field.png")
+    images = read_images([tmp_path / "field.npy"], 16, channels=10)
+    found = with_background(images, str(tmp_path / "masks"), background, False).photos.images[0].permute(1, 2, 0)
+    color = (pixels / 255).mean((0, 1)) if background == "mean" else np.zeros(10)
+    assert np.allclose(found, np.where(inside[..., None], pixels / 255, color), atol=1e-6)

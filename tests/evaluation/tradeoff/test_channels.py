@@ -51,6 +51,7 @@ def run(
         networks=networks,
         num_images=NUM_IMAGES,
         num_steps=2,
+        substrates=["blur"],
         fractions=[0.5],
         num_resamples=10,
         out=str(out),

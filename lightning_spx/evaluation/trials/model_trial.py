@@ -1,11 +1,9 @@
 """Tries a model on an image before a study spends time on it, so that what cannot work is refused in one line."""
 
-import torch
-from torch import Tensor, nn
-
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.training.named_networks import output_of
+from lightning_spx.evaluation.trials.channels import check_channels_fit
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.models.network_name import network_name
 from lightning_spx.models.preprocess import check_gradient
@@ -49,20 +47,3 @@ def try_model(model: ImageModel, sampled: SampledImages) -> bool:
             f"Expected {name} to return a logit for each {kind}, {sampled.num_classes} for these data, got {count}."
         )
     return False
-
-
-def check_channels_fit(model: ImageModel, images: Tensor) -> None:
-    """Raise a ValueError that says what to do if a network takes images of another number of channels."""
-    network = model.users_network
-    takes = model.channels
-    # other layers may come first in the forward pass, so only a plain stack of layers can be judged without trying
-    if takes is None or takes == images.shape[1] or not isinstance(network, nn.Module):
-        return
-    try:
-        with torch.no_grad():
-            model(images.clone())
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"Expected images of {takes} channels for {network_name(model)}, got {images.shape[1]}: set `channels` of "
-            f"the data, or give a network for {images.shape[1]} channels."
-        ) from error

@@ -1,13 +1,9 @@
 """Refuses, before anything is trained, what a study cannot use that needs one class of several for each image."""
 
-from collections.abc import Iterable
-
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
-from lightning_spx.evaluation.training.model_trial import try_model
+from lightning_spx.evaluation.trials.model_trial import try_model
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.models.network_name import network_name
-
-DEFAULT_CHANNELS = 3
 
 
 def try_classifier(model: ImageModel, sampled: SampledImages, measured: str) -> None:
@@ -46,31 +42,4 @@ def try_classifier(model: ImageModel, sampled: SampledImages, measured: str) -> 
         raise ValueError(
             f"Expected {name} to return logits (N, K) of K classes, which {measured} needs, got one output for each "
             "image: give the network two outputs."
-        )
-
-
-def default_channels(models: Iterable[ImageModel]) -> int:
-    """Return the number of channels that the first model takes which says one, and 3 if none does.
-
-    Example:
-        >>> import torch
-        >>> default_channels([ImageModel(torch.nn.Conv2d(10, 2, 1))]), default_channels([ImageModel(torch.nn.ReLU())])
-        (10, 3)
-    """
-    return next((each.channels for each in models if each.channels), DEFAULT_CHANNELS)
-
-
-def check_only_for_photos(channels: int | None, photos: object) -> None:
-    """Refuse a number of channels without photos, because data say their own.
-
-    Example:
-        >>> check_only_for_photos(1, photos=[])
-        Traceback (most recent call last):
-        ...
-        ValueError: Expected `images` with `channels` 1, got none: images of `data` have the channels of its settings.
-    """
-    if channels is not None and not photos:
-        raise ValueError(
-            f"Expected `images` with `channels` {channels}, got none: images of `data` have the channels of its "
-            "settings."
         )
