@@ -45,14 +45,17 @@ class MadeImages(ImageDataModule):
         return hashlib.sha256(self.arrays("pool").tobytes() + self.arrays("test").tobytes()).hexdigest()
 
 
+FINDINGS = ["wing", "tail"]
+
+
 class Findings(MadeImages):
     """The same images with two findings each."""
 
-    findings = ("wing", "tail")
+    findings = FINDINGS
 
     def load_test(self) -> LabelledImages:
         images = super().load_test()
-        images.labels = np.tile(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), (len(images) // 2, 1))  # type: ignore
+        images.labels = np.tile(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), (len(images) // 2, 1))
         return images
 
 
