@@ -67,7 +67,8 @@ def said_normalization(network: nn.Module) -> SaidNormalization | None:
     kind = type(network).__name__
     own = _configured(network)
     if own is not None:
-        return SaidNormalization(*_for_input(network, *own), kind, is_certain=True)
+        fitting = _for_input(network, *own)
+        return None if fitting is None else SaidNormalization(*fitting, kind, is_certain=True)
     beside = processor_beside(network)
     if beside is not None:
         return SaidNormalization(*beside, f"the image processor of {kind}", is_certain=True)
@@ -144,7 +145,15 @@ def of_network(network: nn.Module) -> tuple[Channels, Channels] | None:
         >>> of_network(nn.Linear(1, 1)) is None
         True
     """
-    said = None if isinstance(network, LightningModule) else said_normalization(network)
+    if isinstance(network, LightningModule):
+        return None
+    said = said_normalization(network)
+    if said is None and _configured(network) is not None:
+        warnings.warn(
+            f"{type(network).__name__} takes {input_channels(network)} channels and says a normalization of others: "
+            "images are taken as they are, in [0, 1]. Give `mean` and `std` if it was trained on others.",
+            stacklevel=3,
+        )
     if said is None or (not any(said.mean) and set(said.std) == {1.0}):
         return None
     if not said.is_certain:
@@ -166,11 +175,15 @@ def input_channels(network: nn.Module) -> int | None:
     return next((part.in_channels for part in network.modules() if isinstance(part, nn.Conv2d)), None)
 
 
-def _for_input(network: nn.Module, mean: Channels, std: Channels) -> tuple[Channels, Channels]:
-    """Return one number each if they are equal and the network takes another number of channels."""
-    if input_channels(network) in (None, len(mean)) or len(set(mean)) > 1 or len(set(std)) > 1:
+def _for_input(network: nn.Module, mean: Channels, std: Channels) -> tuple[Channels, Channels] | None:
+    """Return what a configuration of colors says to a network of another number of channels.
+
+    That is one number each if its numbers are equal, and otherwise nothing: timm keeps the numbers of the published
+    weights, whatever the network takes.
+    """
+    if input_channels(network) in (None, len(mean)):
         return mean, std
-    return mean[:1], std[:1]
+    return (mean[:1], std[:1]) if len(set(mean)) == len(set(std)) == 1 else None
 
 
 def warn_of_part(module: LightningModule) -> None:

@@ -280,3 +280,15 @@ def test_a_model_of_hugging_face_says_its_processors_normalization(tmp_path: Any
         ImageModel(loaded, mean=(0.5,) * 3, std=(0.5,) * 3)
     explained = Gradient().attribute(loaded, images(), torch.tensor([0, 1, 2]))
     assert torch.equal(explained, Gradient().attribute(lambda x: loaded(x).logits, images(), torch.tensor([0, 1, 2])))
+
+
+def test_a_configuration_of_colors_says_nothing_to_a_network_of_one_channel() -> None:
+    timm = pytest.importorskip("timm")
+    unequal = timm.create_model("resnet10t", in_chans=1, num_classes=3)
+    with pytest.warns(UserWarning, match="ResNet takes 1 channels and says a normalization of others"):
+        assert ImageModel(unequal).normalize is None
+    assert isinstance(ImageModel(unequal, [0.4], [0.2]).normalize, Normalize)
+    equal = timm.create_model("vit_tiny_patch16_224", in_chans=1, img_size=32, depth=1, num_classes=3)
+    layer = ImageModel(equal).normalize
+    assert isinstance(layer, Normalize)
+    assert (layer.mean.flatten().tolist(), layer.std.flatten().tolist()) == ([0.5], [0.5])
