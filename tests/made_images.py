@@ -54,9 +54,8 @@ class Findings(MadeImages):
     findings = FINDINGS
 
     def load_test(self) -> LabelledImages:
-        images = super().load_test()
-        images.labels = np.tile(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), (len(images) // 2, 1))
-        return images
+        pixels = self.arrays("test")
+        return ArrayImages(pixels, np.tile(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), (len(pixels) // 2, 1)))
 
 
 def network(channels: int, num_outputs: int = 2, seed: int = 0) -> nn.Sequential:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import UnionType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import yaml
 from jsonargparse import get_loader
@@ -32,7 +32,7 @@ NO_ARGUMENTS = ("class_path", "init_args", "dict_kwargs", "help")
 
 
 def list_settings(command: Callable[..., object]) -> frozenset[str]:
-    """Return the settings of a command that take a list.
+    """Return the settings of a command that take a list, and no word or text that would be a value by itself.
 
     Example:
         >>> def command(sizes: list[int] | None, seed: int) -> None: ...
@@ -40,8 +40,12 @@ def list_settings(command: Callable[..., object]) -> frozenset[str]:
         frozenset({'sizes'})
     """
     hints = typing.get_type_hints(command)
+    options = {name: (hint, *_options(hint)) for name, hint in hints.items()}
     return frozenset(
-        name for name, hint in hints.items() if any(typing.get_origin(each) is list for each in (hint, *_options(hint)))
+        name
+        for name, kinds in options.items()
+        if any(typing.get_origin(each) is list for each in kinds)
+        and not any(each is str or typing.get_origin(each) is Literal for each in kinds)
     )
 
 
