@@ -138,7 +138,7 @@ def study_parser(study: Callable[..., Path], description: str, defaults: dict[st
     parser.add_function_arguments(study, skip={"model", "trainer", "config"})
     # the study makes one of these for each model, so they are parsed here and built later
     parser.add_subclass_arguments(
-        nn.Module, "model", help="the model: trained once for each part, or of `checkpoints`."
+        nn.Module, "model", fail_untyped=False, help="the model to train, once for each part, or that of `checkpoints`."
     )
     parser.add_class_arguments(Trainer, "trainer", instantiate=False)
     parser.set_defaults(defaults)
@@ -206,7 +206,9 @@ def photo_parser(
 def explain_parser() -> ArgumentParser:
     """Return the parser of `spx explain`."""
     parser = photo_parser(explain_images, "Explain photos with a model, as pictures and arrays.", skip={"model"})
-    parser.add_subclass_arguments(nn.Module, "model", required=False, help="the model of `checkpoints` or `weights`.")
+    parser.add_subclass_arguments(
+        nn.Module, "model", required=False, fail_untyped=False, help="the model of `checkpoints` or `weights`."
+    )
     parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
     return parser
 

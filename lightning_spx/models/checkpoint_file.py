@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lightning_spx.guard import unchanged
 from lightning_spx.models.safe_file import read_plain
+from lightning_spx.models.saved_settings import with_saved_settings
 from lightning_spx.models.sharded import check_in_one_file
 from lightning_spx.models.weights import load_weights, under_own_names
 
@@ -150,11 +151,18 @@ def read_weights(path: Path) -> Mapping[str, Any]:
         {'weight': tensor([1.])}
     """
     file = weights_file(path)
+    return _weights_in(_content(file), file)
+
+
+def _content(file: Path) -> object:
     check_exists(file)
     try:
-        content = read_plain(file)
+        return read_plain(file)
     except ValueError as error:
         raise ValueError(f"Expected a checkpoint or a file of weights, got {file}: {error}") from error
+
+
+def _weights_in(content: object, file: Path) -> Mapping[str, Any]:
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     in_checkpoint = isinstance(content, dict) and "state_dict" in content and bool(state)
     has_tensors = isinstance(state, Mapping) and any(isinstance(value, Tensor) for value in state.values())
@@ -198,8 +206,10 @@ def load_checkpoint(checkpoint: Path, model: ModelFactory) -> nn.Module:
         FileNotFoundError: the file does not exist.
         ValueError: it holds no weights, or belongs to another architecture.
     """
-    state = read_weights(checkpoint)
-    module = model()
+    file = weights_file(checkpoint)
+    content = _content(file)
+    state = _weights_in(content, file)
+    module = with_saved_settings(model(), content, checkpoint)
     try:
         load_weights(module, under_own_names(module, state))
     except ValueError as error:

@@ -93,7 +93,7 @@ class ImageClassifier(LightningModule):
         label_smoothing: float = 0.0,
         compile: bool = False,
         head: Head = "single_label",
-        output: str | int | None = None,
+        output: int | str | None = None,
         input_name: str | None = None,
     ) -> None:
         super().__init__()

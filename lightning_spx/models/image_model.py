@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,8 @@ class ImageModel(Prepared):
         head: Head = "single_label",
     ) -> None:
         super().__init__()
+        if head not in get_args(Head):
+            raise ValueError(f"Expected `head` to be {', '.join(get_args(Head))}, got {head!r}.")
         if not callable(network):
             raise TypeError(f"Expected `network` to be a module or a callable, got {type(network).__name__}.")
         self.normalize = chosen_preprocess(network, mean, std, preprocess)

@@ -105,9 +105,9 @@ def test_a_bad_setting_of_a_study_is_named(capsys: Captured, words: list[str], n
         ({"methods": [{"class_path": "SmoothGrad", "init_args": {"num_samples": 0}}]}, ["`num_samples`", "got 0"]),
         ({"superpixels": [{"class_path": "Slic", "init_args": {"n_segments": 0}}]}, ["`n_segments`", "got 0"]),
         ({"num_image": 3}, ["num_image"]),
-        ({"methods": "Gradient"}, ["methods", "list", "Gradient"]),
+        ({"methods": "Gradien"}, ["methods", "Gradien"]),
     ],
-    ids=["unknown setting", "wrong type", "out of range", "segmenter", "unknown key", "no list"],
+    ids=["unknown setting", "wrong type", "out of range", "segmenter", "unknown key", "no method"],
 )
 def test_a_bad_setting_in_a_file_is_named(
     capsys: Captured, tmp_path: Path, settings: dict[str, object], named: list[str]
@@ -147,7 +147,7 @@ def test_more_parts_than_images_of_a_class_are_refused(capsys: Captured, pets: P
     ("make", "reason"),
     [
         (lambda: {"state_dict": ImageClassifier(SmallResNet(2, width=8)).state_dict()}, "of shape"),
-        (lambda: {"weights": 1}, "`state_dict`"),
+        (lambda: {"weights": 1}, "state_dict()`"),
     ],
     ids=["another architecture", "no checkpoint"],
 )

@@ -69,14 +69,14 @@ def evaluated(model: Classifier, target: Tensor | None = TARGET) -> ModelMaps | 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_no_logits_is_refused(name: str) -> None:
     for use in (ATTRIBUTED | MEASURED).values():
-        refused(partial(use, Classifier(WRONG[name])), "Expected the model to return")
+        refused(partial(use, Classifier(WRONG[name])), "Expected the model")
     refused(lambda: evaluated(Classifier(WRONG[name])), "to return")
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_logits_among_other_things_are_taken_out_or_refused(name: str) -> None:
+def test_logits_among_other_things_are_taken_out(name: str) -> None:
     for use in (ATTRIBUTED | MEASURED).values():
-        refused(partial(use, Classifier(PACKED[name])), "Expected the model to return a tensor of shape (N")
+        assert torch.equal(use(Classifier(PACKED[name])), use(Classifier()))
     found, expected = evaluated(Classifier(PACKED[name])), evaluated(Classifier())
     assert found is not None
     assert expected is not None
@@ -109,8 +109,8 @@ def test_a_model_without_a_gradient_is_refused_where_one_is_needed(name: str) ->
 
 def test_a_gradient_that_is_not_finite_is_refused_with_method_and_images() -> None:
     for function, use in ATTRIBUTED.items():
-        if function != "GradCAM":
-            # which looks at the gradient of a layer
+        if function not in ("GradCAM", "GradCAMPlusPlus", "LayerCAM"):
+            # these look at the gradient of a layer
             message = refused(partial(use, Classifier(NAN_GRADIENT)), "finite")
             assert "[0, 1, 2, 3]" in message or "[0]" in message
     assert evaluated(Classifier(NAN_GRADIENT)) is None
@@ -164,13 +164,13 @@ def test_an_image_without_finite_logits_counts_as_misclassified(monkeypatch: pyt
     assert classifier.test_accuracy.compute() == 0
 
 
-def test_an_image_without_a_finite_logit_counts_as_misclassified_where_there_is_one_class(
+def test_an_image_without_a_finite_logit_counts_as_misclassified_where_there_is_one_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     logits = torch.tensor([[1.0], [torch.nan], [2.0], [torch.inf]])
     classifier = ImageClassifier(Classifier(lambda *_: logits), mean=(0.0,) * 3, std=(1.0,) * 3)
     monkeypatch.setattr(classifier, "log", lambda *_, **__: None)
-    classifier.test_step({"image": images(), "label": torch.zeros(4, dtype=torch.int64)}, 0)
+    classifier.test_step({"image": images(), "label": torch.ones(4, dtype=torch.int64)}, 0)
     assert classifier.test_accuracy.compute() == 0.5
 
 

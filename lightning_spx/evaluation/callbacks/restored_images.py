@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 # restored images leave [0, 1] only by rounding errors; images that are still normalized leave it by far more
 TOLERANCE = 1e-2
+# what the preprocess of restored images may differ by from the loader's, relative to the largest: half precision
+ROUND_TRIP = 2e-2
 
 
 def restore(inputs: Tensor, preprocess: nn.Module | None) -> Tensor:
@@ -36,4 +38,19 @@ def restore(inputs: Tensor, preprocess: nn.Module | None) -> Tensor:
         raise ValueError(
             f"Expected images in [0, 1], got {low:.3g} to {high:.3g}. {advice}, so that the images can be restored."
         )
-    return images.clamp(0, 1)
+    restored = images.clamp(0, 1)
+    if preprocess is not None and invert is not None:
+        _check_round_trip(inputs.float(), preprocess(restored), preprocess)
+    return restored
+
+
+def _check_round_trip(inputs: Tensor, again: Tensor, preprocess: nn.Module) -> None:
+    """Refuse a preprocess that is not what the loader did: it would give the model other inputs than in training."""
+    apart = float((inputs - again).abs().max())
+    reach = float(inputs.abs().max())
+    if not apart <= ROUND_TRIP * max(reach, 1.0):  # also refuses a NaN
+        raise ValueError(
+            f"Expected `preprocess` {type(preprocess).__name__} to be what the loader does to images, but of the "
+            f"restored images it makes inputs that are {apart:.3g} apart from the loader's: give what the loader does, "
+            "or nothing if it gives images in [0, 1]."
+        )

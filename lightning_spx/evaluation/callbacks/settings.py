@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import nn
 
@@ -96,6 +96,10 @@ class Settings:
                 "Expected `name` to be a word of letters, digits, `_`, `-` and `.` that is no metric and does not end "
                 f"like a version, -v1, got {self.name!r}: it becomes a part of keys and of the results' folder."
             )
+        choices = {"target": ("label", "prediction"), "magnitude": get_args(Magnitude), "head": get_args(Head)}
+        for name, words in choices.items():
+            if getattr(self, name) not in words:
+                raise ValueError(f"Expected `{name}` to be {' or '.join(words)}, got {getattr(self, name)!r}.")
         self.preprocess_layer()
         several = self.head == "multi_label"
         if not several and (self.findings is not None or self.targets != "present"):

@@ -57,7 +57,7 @@ def explain_images(
     mean: list[float] | None = None,
     std: list[float] | None = None,
     preprocess: Preprocess | None = None,
-    output: str | int | None = None,
+    output: int | str | None = None,
     input_name: str | None = None,
     head: Head | None = None,
     channels: int | None = None,

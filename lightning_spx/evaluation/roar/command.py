@@ -57,7 +57,7 @@ def roar(
     mean: list[float] | None = None,
     std: list[float] | None = None,
     preprocess: Preprocess | None = None,
-    output: str | int | None = None,
+    output: int | str | None = None,
     input_name: str | None = None,
     head: Head | None = None,
     to_rgb: list[int] | str | None = None,

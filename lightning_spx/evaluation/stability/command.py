@@ -40,7 +40,7 @@ def stability(
     mean: list[float] | None = None,
     std: list[float] | None = None,
     preprocess: Preprocess | None = None,
-    output: str | int | None = None,
+    output: int | str | None = None,
     input_name: str | None = None,
     head: Head | None = None,
     targets: Literal["present", "predicted"] | list[str] | None = None,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from lightning_spx.data import BirdsDataModule
@@ -79,6 +80,10 @@ def trained(
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
     weights = {model: own_hash(model, run) for model in models}
+    for own in of_repeat:
+        twice = len(own) - len({weights[model] for model in own})
+        if twice:
+            rank_zero_warn(f"{twice + 1} of the models compared have the same weights: their agreement says nothing.")
     for model in models:
         record.add_environment(training_environment(model, run))
 

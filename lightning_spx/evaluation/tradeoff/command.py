@@ -69,7 +69,7 @@ def tradeoff(
     mean: list[float] | None = None,
     std: list[float] | None = None,
     preprocess: Preprocess | None = None,
-    output: str | int | None = None,
+    output: int | str | None = None,
     input_name: str | None = None,
     head: Head | None = None,
     networks: list[NamedNetwork] | None = None,

@@ -9,6 +9,7 @@ from torch import nn
 
 from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.models import ImageClassifier, Normalize
+from lightning_spx.models.builder import import_path
 from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.normalize import IMAGENET_MEAN
 from lightning_spx.models.preprocess import Preprocess
@@ -82,7 +83,9 @@ class ModelReading:
             else:
                 mean, std = chosen
         head = self.head or (network.head if isinstance(network, ImageClassifier) else "single_label")
-        return ImageModel(network, mean, std, preprocess, image_size, self.output, self.input_name, head)
+        # in a command a function has its import path, which no name of an output is
+        output = import_path(self.output) if isinstance(self.output, str) and "." in self.output else self.output
+        return ImageModel(network, mean, std, preprocess, image_size, output, self.input_name, head)
 
 
 def _channels(values: Sequence[float] | None) -> tuple[float, ...] | None:

@@ -61,7 +61,7 @@ class NamedNetwork:
     std: tuple[float, ...] | None = None
     image_size: int | None = None
     preprocess: Preprocess | None = None
-    output: str | int | None = None
+    output: int | str | None = None
     input_name: str | None = None
     head: Head | None = None
 
@@ -285,6 +285,9 @@ def output_of(name: str, model: nn.Module, image: Tensor) -> object:
         with torch.no_grad():
             output: object = model(image.clone())
     except (*RAISED_BY_MODEL, ValueError, TypeError) as error:
+        if str(error).startswith("Expected `"):
+            # our own words on how the model is read
+            raise
         reason = one_line(error)
         raise ValueError(
             f"Expected {name} to take images of its `image_size` (by default {image.shape[-1]}), got "

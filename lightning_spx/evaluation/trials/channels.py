@@ -50,6 +50,6 @@ def check_channels_fit(model: ImageModel, images: Tensor) -> None:
             model(images.clone())
     except (RuntimeError, ValueError) as error:
         raise ValueError(
-            f"Expected images of {takes} channels for {network_name(model)}, got {images.shape[1]}: set `channels` of "
-            f"the data, or give a network for {images.shape[1]} channels."
+            f"Expected images of {takes} channels for {network_name(model)}, got {images.shape[1]}: set "
+            f"`channels` of the images, or give a network for {images.shape[1]} channels."
         ) from error

@@ -86,3 +86,8 @@ def test_images_that_cannot_be_restored_are_refused(scale: nn.Module | None, giv
 def test_a_mean_for_other_channels_is_refused(channels: int) -> None:
     with pytest.raises(ValueError, match=f"`mean` and `std` to have {channels} numbers, .*, got 3"):
         restore(images(channels), SCALE)
+
+
+def test_a_preprocess_that_the_loader_did_not_do_is_refused() -> None:
+    with pytest.raises(ValueError, match="Expected `preprocess` ZScore to be what the loader does to images"):
+        restore(images(), ZScore())
