@@ -23,7 +23,7 @@ PROGRAM = """
 import importlib, json, sys
 from importlib.machinery import PathFinder
 
-ABSENT = ("wandb", "jsonargparse", "timm", "captum", "safetensors", "numba")
+ABSENT = ("wandb", "jsonargparse", "timm", "captum", "safetensors", "numba", "transformers")
 
 class Finder(PathFinder):
     @classmethod
@@ -89,7 +89,7 @@ def errors_of(outcome: dict[str, object]) -> dict[str, str]:
     return errors
 
 
-@pytest.mark.parametrize("package", ["wandb", "jsonargparse", "timm", "captum", "safetensors", "numba"])
+@pytest.mark.parametrize("package", ["wandb", "jsonargparse", "timm", "captum", "safetensors", "numba", "transformers"])
 def test_the_packages_are_absent_indeed(package: str, outcome: dict[str, object]) -> None:
     assert errors_of(outcome)[package] == f"No module named '{package}'"
 
