@@ -164,7 +164,9 @@ def _content(file: Path) -> object:
 
 def _weights_in(content: object, file: Path) -> Mapping[str, Any]:
     state = content.get("state_dict", content) if isinstance(content, dict) else content
-    in_checkpoint = isinstance(content, dict) and "state_dict" in content and bool(state)
+    in_checkpoint = (
+        isinstance(content, dict) and "state_dict" in content and isinstance(state, Mapping) and len(state) > 0
+    )
     has_tensors = isinstance(state, Mapping) and any(isinstance(value, Tensor) for value in state.values())
     if not isinstance(state, Mapping) or not (in_checkpoint or has_tensors):
         raise ValueError(

@@ -179,11 +179,11 @@ def test_bad_words_are_refused_in_a_line(domains: str, capsys: Captured) -> None
     path = checkpoint(0)
     explain = ["explain", f"{domains}/testA", "--image_size=16", "--methods=[Gradient]"]
     assert "discriminator_b" in refusal(capsys, [*explain, f"--ckpt={path}", "--part=generator"])
-    assert "`part` with `ckpt`" in refusal(capsys, [*explain, "--part=discriminator_a"])
+    assert "`part` with `checkpoints`" in refusal(capsys, [*explain, "--part=discriminator_a"])
     assert "`part` with `region`" in refusal(capsys, [*explain, f"--ckpt={path}", "--region=[0,0,0,0]"])
     broken = [*explain, f"--ckpt={path}", "--part=discriminator_a"]
     assert "`region` within 6 x 6 patches" in refusal(capsys, [*broken, "--region=[0,0,7,7]"])
-    assert "no `target` for a discriminator" in refusal(capsys, [*broken, "--target=0"])
+    assert "no `target` for 0, which gives one number" in refusal(capsys, [*broken, "--target=0"])
     assert "or `part` for one of CycleGAN" in refusal(capsys, [*explain, f"--ckpt={path}"])
     assert "Expected `part`, discriminator_a or" in refusal(capsys, [*STUDY, f"--data.root={domains}"])
     Path("text.ckpt").write_text("no checkpoint")
