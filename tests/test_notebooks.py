@@ -48,6 +48,8 @@ def test_it_runs_and_prints_what_is_kept(
     path: Path, whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
+    # transformers, which torchmetrics imports where it is installed, brings a bar that warns of notebooks without widgets
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     kept, run = read(path), read(path)
     if not whole:
