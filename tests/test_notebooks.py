@@ -48,7 +48,7 @@ def test_it_runs_and_prints_what_is_kept(
     path: Path, whole: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    # transformers, which torchmetrics imports where it is installed, brings a bar that warns of notebooks without widgets
+    # transformers, which torchmetrics imports where it is installed, brings a bar that warns where there are no widgets
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     kept, run = read(path), read(path)
