@@ -69,6 +69,20 @@ def find_images(places: Sequence[str | Path], channels: int = 3) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def check_there(places: Sequence[str | Path]) -> None:
+    """Refuse a place where there is nothing at all, before it is known what kind of images is looked for.
+
+    Raises:
+        FileNotFoundError: a file or folder does not exist, or a pattern matches nothing.
+
+    Example:
+        >>> check_there(["."])
+    """
+    for place in places:
+        if not Path(place).exists() and not glob.glob(str(place), recursive=True):
+            find_images([place])
+
+
 def read_images(paths: Sequence[Path], image_size: int, strict: bool = False, channels: int = 3) -> InputImages:
     """Read images, each resized by its shorter side and cropped to the central square.
 

@@ -54,6 +54,8 @@ def import_path(path: str) -> Callable[..., Any]:
             if error.name and not ".".join(parts[:length]).startswith(error.name):
                 raise ValueError(f"Expected to import {path}, got {error}.") from error
             continue
+        except Exception as error:  # a user's module may raise anything
+            raise ValueError(f"Expected to import {path}, got {type(error).__name__}: {error}.") from error
         for name in parts[length:]:
             found = getattr(found, name, None)
         if callable(found):

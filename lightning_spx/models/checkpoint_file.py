@@ -7,25 +7,14 @@ from typing import Any, cast
 
 import torch
 from lightning import LightningModule
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_spx.guard import unchanged
 from lightning_spx.models.safe_file import read_plain
-from lightning_spx.models.saved_settings import with_saved_settings
-from lightning_spx.models.sharded import check_in_one_file
-from lightning_spx.models.weights import load_weights, under_own_names
+from lightning_spx.models.saved_weights import check_exists, read_saved, weights_file
 
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 ModelFactory = Callable[[], nn.Module]
-# weights in a folder that `save_pretrained` of a Hugging Face model has written
-PRETRAINED_FILES = ("model.safetensors", "pytorch_model.bin")
-
-
-def check_exists(checkpoint: Path) -> None:
-    """Raise a FileNotFoundError with the next step if the file is missing, a ValueError if it is split into several."""
-    check_in_one_file(checkpoint)
-    if not checkpoint.is_file():
-        raise FileNotFoundError(f"Expected a checkpoint at {checkpoint}, found none. Name files that `fit` has saved.")
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -129,93 +118,15 @@ def file_hash(checkpoint: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_weights(path: Path) -> Mapping[str, Any]:
-    """Read the weights in a file of any common form, without running code from it.
-
-    Args:
-        path: a Lightning checkpoint, a file of `torch.save(network.state_dict(), path)`, a .safetensors file, or the
-            folder of a Hugging Face model.
-
-    Returns:
-        Tensors on the CPU by the names they were saved under.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        ValueError: it is damaged, or holds something else; the message says what.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     torch.save({"state_dict": {"weight": torch.ones(1)}}, f"{folder}/a.ckpt")
-        ...     read_weights(Path(folder, "a.ckpt"))
-        {'weight': tensor([1.])}
-    """
-    file = weights_file(path)
-    return _weights_in(_content(file), file)
-
-
-def _content(file: Path) -> object:
-    check_exists(file)
-    try:
-        return read_plain(file)
-    except ValueError as error:
-        raise ValueError(f"Expected a checkpoint or a file of weights, got {file}: {error}") from error
-
-
-def _weights_in(content: object, file: Path) -> Mapping[str, Any]:
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
-    in_checkpoint = (
-        isinstance(content, dict) and "state_dict" in content and isinstance(state, Mapping) and len(state) > 0
-    )
-    has_tensors = isinstance(state, Mapping) and any(isinstance(value, Tensor) for value in state.values())
-    if not isinstance(state, Mapping) or not (in_checkpoint or has_tensors):
-        raise ValueError(
-            f"Expected a checkpoint, or a file of `network.state_dict()`, got {file}, which holds {held(content)}."
-        )
-    if not all(isinstance(name, str) for name in state):
-        raise ValueError(f"Expected the state in {file} to be tensors by their names, got other keys.")
-    return state
-
-
-def weights_file(path: Path) -> Path:
-    """Return the file of weights in the folder of a Hugging Face model; any other path is returned as it is."""
-    return next((path / name for name in PRETRAINED_FILES if (path / name).is_file()), path)
-
-
-def held(content: object) -> str:
-    """Say what a file holds instead of named tensors, and what to do if it contains a state."""
-    if not isinstance(content, dict):
-        return f"a {type(content).__name__}"
-    keys = ", ".join(str(key) for key in list(content)[:5])
-    said = f"a dict of {keys}{'' if len(content) <= 5 else f' and {len(content) - 5} more'}" if content else "nothing"
-    states = [
-        str(key)
-        for key, value in content.items()
-        if isinstance(value, dict) and value and all(isinstance(each, Tensor) for each in value.values())
-    ]
-    # the first serves as example
-    return f"{said}: save one of its states, such as `torch.save(content[{states[0]!r}], path)`" if states else said
-
-
 def load_checkpoint(checkpoint: Path, model: ModelFactory) -> nn.Module:
     """Load weights of any common form into a fresh model, in evaluation mode.
 
     Args:
-        checkpoint: as in `read_weights`.
+        checkpoint: as in `read_saved`.
         model: makes the untrained model: a LightningModule, or a network inside the one that was saved.
 
     Raises:
         FileNotFoundError: the file does not exist.
         ValueError: it holds no weights, or belongs to another architecture.
     """
-    file = weights_file(checkpoint)
-    content = _content(file)
-    state = _weights_in(content, file)
-    module = with_saved_settings(model(), content, checkpoint)
-    try:
-        load_weights(module, under_own_names(module, state))
-    except ValueError as error:
-        raise ValueError(
-            f"Expected a checkpoint of the configured `model` ({type(module).__name__}), got {checkpoint}: {error}"
-        ) from error
-    return module.eval()
+    return read_saved(checkpoint).put_into(model())

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_spx.models import CycleGAN, Part
-from lightning_spx.models.checkpoint_file import ModelFactory, check_exists, load_checkpoint
+from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint
 from lightning_spx.models.cyclegan_networks import PatchDiscriminator
 from lightning_spx.models.original_cyclegan import original_discriminator, original_state
 from lightning_spx.models.safe_file import read_plain
+from lightning_spx.models.saved_weights import check_exists
 
 # the original code names a discriminator after the generator that it trains, ours after the images that it judges
 ORIGINAL_NAME = re.compile(r"net_D_([AB])(?![a-zA-Z0-9])")

@@ -14,11 +14,11 @@ PIXEL_VALUES = "pixel_values"
 # keywords that a `forward(**batch)` may read images from, most common first
 USUAL = (PIXEL_VALUES, "image", "images", "inputs", "input", "x", "img", "imgs", "pixels", "data")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-ANY_KEYWORD = "any"
+ANY_KEYWORD = "**"
 
 
 def input_keyword(network: Callable[..., Any], input_name: str | None) -> str | None:
-    """Return the keyword by which a network takes images, None if by position, `any` if one must be tried out.
+    """Return the keyword by which a network takes images, None if by position, `**` if one must be tried out.
 
     Args:
         network: a module, whose `forward` counts, or a callable.

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from lightning_spx.models.checkpoint_file import read_weights
 from lightning_spx.models.memory_format import in_training_format
+from lightning_spx.models.saved_weights import read_saved
 from lightning_spx.models.weights import load_weights, under_own_names
 
 
@@ -118,7 +118,7 @@ def pretrained(network: nn.Module, weights: Path) -> nn.Module:
         True
     """
     path = Path(weights)
-    state = read_weights(path)
+    state = read_saved(path).state
     try:
         load_weights(network, under_own_names(network, state))
     except ValueError as error:

@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from lightning_spx.models import ImageClassifier, SmallResNet
-from lightning_spx.models.checkpoint_file import check_exists, load_checkpoint, read_state
+from lightning_spx.models.checkpoint_file import load_checkpoint, read_state
+from lightning_spx.models.saved_weights import check_exists
 from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, loader
 
 NO_CHECKPOINT = r"Expected a Lightning checkpoint with a `state_dict`, got .*"

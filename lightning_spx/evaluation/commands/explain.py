@@ -14,7 +14,8 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import Background
-from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.data.photos import check_there, find_images, read_images
+from lightning_spx.evaluation.commands.class_names import read_classes
 from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, PhotoAnswers
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
@@ -25,7 +26,6 @@ from lightning_spx.evaluation.training.model_reading import ModelReading, descri
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     name_models,
-    read_classes,
     stems_or_paths,
 )
 from lightning_spx.models import Part, PatchScore, Region
@@ -144,8 +144,7 @@ def explain_images(
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
     settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}
-    if channels is not None:
-        find_images(images, channels)  # refuses files that are missing before models are loaded
+    check_there(images)
     names = read_classes(Path(classes)) if classes else []
     colors = chosen_colors(to_rgb)
     if part is not None:

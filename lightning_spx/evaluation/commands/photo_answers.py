@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.finite import NonFiniteError
+from lightning_spx.evaluation.commands.class_names import class_index
 from lightning_spx.evaluation.maps.model_maps import REPEATED, check_repeatable, evaluate_and_explain, finite_logits
 from lightning_spx.evaluation.maps.readings import are_given, predicted, probability_of
-from lightning_spx.evaluation.training.named_networks import RAISED_BY_MODEL, class_index
+from lightning_spx.evaluation.training.named_networks import RAISED_BY_MODEL
 from lightning_spx.evaluation.trials.channels import check_channels_fit
 from lightning_spx.models.image_model import EitherClass, ImageModel
 from lightning_spx.models.preprocess import check_gradient

@@ -1,8 +1,8 @@
 """The words by which a user says how images go into a model and how logits come out, the same in every command."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from lightning import LightningModule
 from torch import nn
@@ -52,6 +52,11 @@ class ModelReading:
     def is_given(self) -> bool:
         """Whether the user says how images are normalized."""
         return self.mean is not None or self.std is not None or self.preprocess is not None
+
+    def with_words(self, words: Mapping[str, Any]) -> Self:
+        """Return the reading with output, input and head of other words, such as a run's, where it says nothing."""
+        names = [name for name in ("output", "input_name", "head") if getattr(self, name) is None]
+        return replace(self, **{name: words[name] for name in names if words.get(name) is not None})
 
     def of(self, network: nn.Module, image_size: int | None = None, trained: bool = False) -> ImageModel:
         """Return a network as a model of images in [0, 1].

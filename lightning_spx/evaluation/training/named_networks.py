@@ -1,6 +1,5 @@
 """Loads the checkpoints and networks that a user names, as classifiers of images in [0, 1]."""
 
-import csv
 import hashlib
 import warnings
 from argparse import ArgumentError
@@ -16,19 +15,20 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from lightning_spx.evaluation.training.model_reading import ModelReading
-from lightning_spx.models import ImageClassifier, pretrained
-from lightning_spx.models.checkpoint_file import ModelFactory, check_exists, load_checkpoint, read_state, read_weights
+from lightning_spx.models import ImageClassifier
+from lightning_spx.models.checkpoint_file import ModelFactory, load_checkpoint, read_state
 from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.network_name import network_name
 from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.models.said_normalization import normalized_as_trained
+from lightning_spx.models.saved_weights import SavedWeights, check_exists, read_saved
 from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import one_line, read_config
 
 # the code of a model may be anybody's, and raises any of these for images that it does not take
 RAISED_BY_MODEL = (RuntimeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-# an entry that only an ImageClassifier's weights have
-NORMALIZED = "normalize.mean"
+# entries that only an ImageClassifier's weights have
+NORMALIZED, NORMALIZED_BY = "normalize.mean", "normalize.std"
 SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
     "architectures, not between models trained on other data."
@@ -73,31 +73,41 @@ class NamedNetwork:
             ValueError: the weights belong to another network, or are split over several files.
         """
         reading = ModelReading(self.mean, self.std, self.preprocess, self.output, self.input_name, self.head)
-        network = self.network if self.weights is None else pretrained(self.network, Path(self.weights))
-        return reading.of(network, self.image_size, trained=self.weights is not None)
+        if self.weights is None:
+            return reading.of(self.network, self.image_size)
+        return load_model(Path(self.weights), reading, lambda: self.network, self.image_size)
 
 
-def load_model(checkpoint: Path, reading: ModelReading, factory: ModelFactory | None = None) -> ImageModel:
+def load_model(
+    checkpoint: Path, reading: ModelReading, factory: ModelFactory | None = None, image_size: int | None = None
+) -> ImageModel:
     """Load a checkpoint of any class as a model of images in [0, 1], in evaluation mode.
 
     Args:
-        checkpoint: a file or folder of weights, as `read_weights` takes it.
+        checkpoint: a file or folder of weights, as `read_saved` takes it.
         reading: how the model reads images and how its output is read.
         factory: makes the untrained model; None makes what a checkpoint of this package says.
+        image_size: side of the images that the model expects; None keeps theirs.
 
     Raises:
         FileNotFoundError: the checkpoint does not exist.
         ValueError: the file does not fit the model, or names none and `factory` is None.
     """
     if factory is None:
-        return reading.of(load_classifier(checkpoint)).eval()
-    if NORMALIZED in read_weights(checkpoint):
-        # the file is an ImageClassifier's, whose normalization belongs to the weights
-        module = factory()
-        own = module if isinstance(module, LightningModule) else None
-        with normalized_as_trained():
-            return reading.of(load_checkpoint(checkpoint, lambda: own or ImageClassifier(module))).eval()
-    return reading.of(load_checkpoint(checkpoint, factory), trained=True).eval()
+        return reading.with_words(_run_words(checkpoint)).of(load_classifier(checkpoint), image_size).eval()
+    saved = read_saved(checkpoint)
+    module = saved.put_into(_inside_its_classifier(factory(), saved))
+    return reading.of(module, image_size, trained=True).eval()
+
+
+def _inside_its_classifier(network: nn.Module, saved: SavedWeights) -> nn.Module:
+    """Return a network inside an ImageClassifier if one was saved: normalization and head belong to the weights."""
+    if isinstance(network, LightningModule) or NORMALIZED not in saved.state or NORMALIZED in network.state_dict():
+        return network
+    mean, std = (tuple(saved.state[name].flatten().tolist()) for name in (NORMALIZED, NORMALIZED_BY))
+    reading = {name: saved.settings[name] for name in ("head", "output", "input_name") if name in saved.settings}
+    with normalized_as_trained():
+        return ImageClassifier(network, mean=mean, std=std, **reading)
 
 
 def load_classifier(checkpoint: Path) -> nn.Module:
@@ -111,13 +121,11 @@ def load_classifier(checkpoint: Path) -> nn.Module:
         ValueError: the file is no checkpoint of this package, or does not name its network.
     """
     check_exists(checkpoint)
-    config = checkpoint.parent.parent / CONFIG_FILE
-    if checkpoint.parent.name == "checkpoints" and config.is_file():
-        model = read_config(config).get("model")
-        if isinstance(model, dict) and "class_path" in model:
-            # a run's checkpoints do not name their network, because its configuration does
-            with normalized_as_trained():
-                return load_checkpoint(checkpoint, lambda: _build(model))
+    model = _run_words(checkpoint).get("model")
+    if isinstance(model, dict) and "class_path" in model:
+        # a run's checkpoints do not name their network, because its configuration does
+        with normalized_as_trained():
+            return load_checkpoint(checkpoint, lambda: _build(model))
     state = read_state(checkpoint)
     try:
         return ImageClassifier.load_from_checkpoint(checkpoint, map_location="cpu").eval()
@@ -137,12 +145,18 @@ def load_classifier(checkpoint: Path) -> nn.Module:
         ) from error
 
 
+def _run_words(checkpoint: Path) -> Mapping[str, Any]:
+    """Return the configuration of the run that a checkpoint was made in; empty for other checkpoints."""
+    config = checkpoint.parent.parent / CONFIG_FILE
+    return read_config(config) if checkpoint.parent.name == "checkpoints" and config.is_file() else {}
+
+
 def _build(model: dict[str, object]) -> nn.Module:
     # only the command line, and checkpoints that it wrote, need this package
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(nn.Module, "model")
+    parser.add_subclass_arguments(nn.Module, "model", fail_untyped=False)
     module: nn.Module = parser.instantiate(parser.parse_string(yaml.safe_dump({"model": model})))["model"]
     return module
 
@@ -217,47 +231,6 @@ def stems_or_paths(paths: Sequence[Path]) -> list[str]:
     """
     stems = [path.stem for path in paths]
     return [path.stem if stems.count(path.stem) == 1 else str(path) for path in paths]
-
-
-def read_classes(path: Path) -> list[str]:
-    """Read class names from a text file with one per line, or a CSV file with the columns `index` and `name`.
-
-    Raises:
-        FileNotFoundError: the file does not exist.
-        ValueError: a CSV file lacks these columns, or has gaps in its indices.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"Expected `classes` to be a text file or a CSV file, found none at {path}.")
-    text = path.read_text(encoding="utf-8")
-    if path.suffix.lower() != ".csv":
-        return [line.strip() for line in text.splitlines() if line.strip()]
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or not {"index", "name"} <= rows[0].keys():
-        raise ValueError(
-            f"Expected {path} to have the columns `index` and `name`, got {list(rows[0]) if rows else []}."
-        )
-    names = {int(row["index"]): row["name"] for row in rows}
-    if sorted(names) != list(range(len(names))):
-        raise ValueError(f"Expected {path} to have indices 0 to {len(names) - 1} without gaps, got others.")
-    return [names[index] for index in range(len(names))]
-
-
-def class_index(target: str, classes: Sequence[str], num_classes: int) -> int:
-    """Return the index of a class that is given by its index or its name.
-
-    Raises:
-        ValueError: there is no such class.
-
-    Example:
-        >>> class_index("owl", ["jay", "owl"], 2), class_index("1", [], 2)
-        (1, 1)
-    """
-    if target in classes:
-        return list(classes).index(target)
-    if target.isdecimal() and int(target) < num_classes:
-        return int(target)
-    known = f"0 to {num_classes - 1}" + (f" or one of {', '.join(list(classes)[:5])} ..." if classes else "")
-    raise ValueError(f"Expected `target` to be a class, {known}, got {target!r}.")
 
 
 def weights_hash(models: Mapping[str, nn.Module]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Checkpoints of every origin, networks with weights, and classes by name."""
+"""Checkpoints of every origin, and networks with weights."""
 
 from pathlib import Path
 
@@ -12,11 +12,9 @@ from lightning_spx.cli import main
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
-    class_index,
     load_classifier,
     load_model,
     name_models,
-    read_classes,
     weights_hash,
 )
 from lightning_spx.models import ImageClassifier, SmallResNet
@@ -41,9 +39,9 @@ def of_python(path: str = "python.ckpt") -> tuple[Path, ImageClassifier]:
     return Path(path), module.eval()
 
 
-def logits(module: torch.nn.Module) -> Tensor:
+def logits(module: torch.nn.Module, images: Tensor = IMAGES) -> Tensor:
     with torch.no_grad():
-        found: Tensor = module(IMAGES)
+        found: Tensor = module(images)
     return found
 
 
@@ -205,35 +203,55 @@ def test_no_model_is_refused() -> None:
         name_models(["nowhere.ckpt"], None, ModelReading(), [])
 
 
-def test_classes_are_read_from_lines_or_a_table() -> None:
-    Path("names.txt").write_text("owl\n\n<b>jay</b>\n")
-    assert read_classes(Path("names.txt")) == ["owl", "<b>jay</b>"]
-    Path("names.csv").write_text('index,wnid,name\n1,n2,"jay, blue"\n0,n1,owl\n')
-    assert read_classes(Path("names.csv")) == ["owl", "jay, blue"]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a,b\n1,2\n", "to have the columns `index` and `name`"),
-        ("index,name\n0,a\n2,b\n", "indices 0 to 1 without gaps"),
-    ],
-)
-def test_a_table_of_another_form_is_refused(text: str, message: str) -> None:
-    Path("names.csv").write_text(text)
-    with pytest.raises(ValueError, match=message):
-        read_classes(Path("names.csv"))
-
-
-def test_a_class_is_named_or_numbered() -> None:
-    assert class_index("jay", ["owl", "jay"], 2) == 1
-    assert class_index("1", [], 3) == 1
-    for wrong in ("3", "-1", "eagle", ""):
-        with pytest.raises(ValueError, match=f"Expected `target` to be a class, 0 to 2.*, got '{wrong}'"):
-            class_index(wrong, ["owl", "jay", "tit"], 3)
-
-
 def test_weights_of_another_model_are_another_study() -> None:
     first, second = classifier(), classifier()
     assert weights_hash({"a": first}) == weights_hash({"a": first})
     assert weights_hash({"a": first}) != weights_hash({"a": second})
+
+
+class Stack(nn.Sequential):
+    """A bare network of one channel and three findings."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def test_a_bare_network_takes_normalization_and_head_of_the_classifier_that_was_saved_around_it() -> None:
+    trained = ImageClassifier(Stack(), mean=(0.3,), std=(0.2,), head="multi_label").eval()
+    trainer = Trainer(**QUIET)
+    trainer.strategy.connect(trained)
+    trainer.save_checkpoint("findings.ckpt")
+    gray = IMAGES[:, :1]
+    with torch.no_grad():
+        expected = trained.network((gray - 0.3) / 0.2)
+    for model in (
+        load_model(Path("findings.ckpt"), ModelReading(), Stack),
+        NamedNetwork(Stack(), "findings.ckpt").build(),
+    ):
+        assert model.head == "multi_label"
+        torch.testing.assert_close(logits(model, gray), expected, atol=1e-6, rtol=1e-6)
+    with pytest.raises(ValueError, match="to be those of ImageClassifier itself"):
+        NamedNetwork(Stack(), "findings.ckpt", mean=(0.5,), std=(0.5,)).build()
+
+
+class Normalizing(nn.Module):
+    """A bare network that normalizes in a layer of the name that our classifier's has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalize = nn.Module()
+        self.normalize.register_buffer("mean", torch.tensor(0.5))
+        self.normalize.register_buffer("std", torch.tensor(0.25))
+        self.net = Stack()
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.net((images - 0.5) / 0.25)
+        return found
+
+
+def test_a_network_with_a_layer_of_our_name_is_no_classifier_of_ours() -> None:
+    network = Normalizing().eval()
+    torch.save(network.state_dict(), "own.pt")
+    model = load_model(Path("own.pt"), ModelReading(mean=[0.0], std=[1.0]), Normalizing)
+    with torch.no_grad():
+        assert torch.equal(model(IMAGES[:, :1]), network(IMAGES[:, :1]))
