@@ -4,30 +4,34 @@ Three forms are natural and not the parser's: an earlier word, one value where a
 networks whose signature hides what it takes (`timm.create_model`) or returns (`from_pretrained`).
 """
 
-import inspect
 import json
 import typing
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import UnionType
 from typing import Any, Literal, NamedTuple
 
 import yaml
 from jsonargparse import get_loader
-from torch import nn
 
-from lightning_spx.models.builder import built, import_path
-from lightning_spx.models.preprocess import Preprocessing
+from lightning_spx.cli.builders import (
+    BUILT,
+    PREPROCESSING,
+    function_tree,
+    hides_result,
+    is_function,
+    network_arguments,
+    network_tree,
+    options_of,
+    unknown_arguments,
+)
 
 # the parser's own way to read YAML, which knows more numbers than YAML does
 LOAD_YAML = get_loader("yaml")
 # the last part of settings that take a network, and of those that take a function of images
 NETWORKS = ("model", "network")
 FUNCTIONS = ("preprocess",)
-BUILT = f"{built.__module__}.{built.__name__}"
-PREPROCESSING = f"{Preprocessing.__module__}.{Preprocessing.__name__}"
 NO_ARGUMENTS = ("class_path", "init_args", "dict_kwargs", "help")
 
 
@@ -40,17 +44,13 @@ def list_settings(command: Callable[..., object]) -> frozenset[str]:
         frozenset({'sizes'})
     """
     hints = typing.get_type_hints(command)
-    options = {name: (hint, *_options(hint)) for name, hint in hints.items()}
+    options = {name: (hint, *options_of(hint)) for name, hint in hints.items()}
     return frozenset(
         name
         for name, kinds in options.items()
         if any(typing.get_origin(each) is list for each in kinds)
         and not any(each is str or typing.get_origin(each) is Literal for each in kinds)
     )
-
-
-def _options(hint: object) -> Sequence[object]:
-    return typing.get_args(hint) if typing.get_origin(hint) in (UnionType, typing.Union) else ()
 
 
 class Words:
@@ -91,25 +91,11 @@ class Words:
         """Load YAML, with the natural forms in it rewritten."""
         return self.rewrite_tree(LOAD_YAML(text))
 
-    def rewrite_tree(self, tree: object, name: str = "", top: bool = True) -> object:
-        """Return settings in the parser's form.
-
-        Args:
-            tree: settings as YAML gives them.
-            name: of the setting, by its last part.
-            top: whether these are the settings of the command itself.
-        """
+    def rewrite_tree(self, tree: object) -> object:
+        """Return settings, as YAML gives them, in the parser's form."""
         if isinstance(tree, Mapping):
-            known = {str(key): value for key, value in tree.items()}
-            if top:
-                known = dict(self._current_setting(key, value) for key, value in known.items())
-            inner = {key: self.rewrite_tree(value, key, top=False) for key, value in known.items()}
-            return _network_tree(inner) if name in NETWORKS and "class_path" in inner else inner
-        if isinstance(tree, list):
-            return [self.rewrite_tree(each, top=False) for each in tree]
-        if name in (*NETWORKS, *FUNCTIONS) and isinstance(tree, str) and "." in tree:
-            return _network_tree({"class_path": tree}) if name in NETWORKS else _function_tree(tree)
-        return tree
+            tree = dict(self._current_setting(str(key), value) for key, value in tree.items())
+        return _rewritten(tree)
 
     def _current_setting(self, key: str, value: object) -> tuple[str, object]:
         name = self._new_name(key)
@@ -133,9 +119,37 @@ class Words:
                     found |= _classes_in(self.rewrite_tree(yaml.safe_load(Path(value).read_text(encoding="utf-8"))))
             elif name is not None and value is not None:
                 setting = name.removesuffix(".class_path")
-                if setting.rpartition(".")[2] in NETWORKS and "." in value and value.replace(".", "_").isidentifier():
+                owner, _, last = setting.replace(".init_args.", ".").rpartition(".")
+                is_network = last in NETWORKS or last in network_arguments(found.get(owner))
+                if is_network and "." in value and value.replace(".", "_").isidentifier():
                     found[setting] = value
         return found
+
+
+def _rewritten(
+    tree: object, is_network: bool = False, is_function: bool = False, arguments: frozenset[str] = frozenset()
+) -> object:
+    """Return a part of settings in the parser's form.
+
+    Args:
+        tree: the part.
+        is_network: whether it stands for a network.
+        is_function: whether it stands for a function of images.
+        arguments: which of its entries stand for networks by the signature that they are arguments of.
+    """
+    if isinstance(tree, Mapping):
+        inner = {
+            str(key): _rewritten(value, arguments=network_arguments(tree.get("class_path")))
+            if key == "init_args"
+            else _rewritten(value, key in NETWORKS or key in arguments, key in FUNCTIONS)
+            for key, value in tree.items()
+        }
+        return network_tree(inner) if is_network and "class_path" in inner else inner
+    if isinstance(tree, list):
+        return [_rewritten(each) for each in tree]
+    if isinstance(tree, str) and "." in tree and (is_network or is_function):
+        return network_tree({"class_path": tree}) if is_network else function_tree(tree)
+    return tree
 
 
 class Word(NamedTuple):
@@ -197,9 +211,9 @@ def _number(value: str) -> bool:
 
 def _argument(name: str, value: str, classes: Mapping[str, str]) -> list[str]:
     """Return a setting's word, or those that hand it to a builder."""
-    if name in classes and classes[name] == value and _hides_result(value):
+    if name in classes and classes[name] == value and hides_result(value):
         return [f"--{name}={BUILT}", f"--{name}.builder={value}"]
-    if name.rpartition(".")[2] in FUNCTIONS and "." in value and _is_function(value):
+    if name.rpartition(".")[2] in FUNCTIONS and "." in value and is_function(value):
         return [f"--{name}={PREPROCESSING}", f"--{name}.function={value}"]
     owner = next((each for each in sorted(classes, key=len, reverse=True) if name.startswith(f"{each}.")), None)
     if owner is None:
@@ -207,68 +221,23 @@ def _argument(name: str, value: str, classes: Mapping[str, str]) -> list[str]:
     key = name[len(owner) + 1 :].removeprefix("init_args.")
     if key.partition(".")[0] in NO_ARGUMENTS:
         return [f"--{name}={value}"]
-    if _hides_result(classes[owner]):
+    if hides_result(classes[owner]):
         return [f"--{owner}.arguments.{key}={value}"]
-    if key.partition(".")[0] in _unknown(classes[owner], [key.partition(".")[0]]):
+    if key.partition(".")[0] in unknown_arguments(classes[owner], [key.partition(".")[0]]):
         return [f"--{owner}.dict_kwargs.{key}={value}"]
     return [f"--{name}={value}"]
 
 
-def _network_tree(tree: Mapping[str, Any]) -> Mapping[str, Any]:
-    path, given = tree["class_path"], tree.get("init_args") or {}
-    if not isinstance(path, str) or not isinstance(given, Mapping) or path == BUILT:
-        return tree
-    extra = tree.get("dict_kwargs") or {}
-    if _hides_result(path):
-        return {"class_path": BUILT, "init_args": {"builder": path, "arguments": {**given, **extra}}}
-    unknown = _unknown(path, list(given))
-    if not unknown:
-        return tree
-    known = {key: value for key, value in given.items() if key not in unknown}
-    return {**tree, "init_args": known, "dict_kwargs": {**extra, **{key: given[key] for key in unknown}}}
-
-
-def _function_tree(path: str) -> object:
-    return {"class_path": PREPROCESSING, "init_args": {"function": path}} if _is_function(path) else path
-
-
 def _classes_in(tree: object, name: str = "") -> dict[str, str]:
-    """Find the builders in settings, by dotted names without `init_args`."""
+    """Find the classes and builders in settings, by dotted names without `init_args`."""
     found: dict[str, str] = {}
     if not isinstance(tree, Mapping):
         return found
     for key, value in tree.items():
         setting = f"{name}.{key}" if name and key != "init_args" else name if key == "init_args" else str(key)
-        if isinstance(value, Mapping) and isinstance(value.get("class_path"), str) and key in NETWORKS:
+        if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
             arguments = value.get("init_args") or {}
             hidden = value["class_path"] == BUILT and isinstance(arguments, Mapping)
             found[setting] = str(arguments["builder"]) if hidden else value["class_path"]
         found |= _classes_in(value, setting)
     return found
-
-
-def _is_function(path: str) -> bool:
-    with suppress(ValueError):
-        return not inspect.isclass(import_path(path))
-    return False
-
-
-def _hides_result(path: str) -> bool:
-    """Return whether a builder is a function that does not say that it returns a network."""
-    if not _is_function(path):
-        return False
-    try:
-        result = typing.get_type_hints(import_path(path)).get("return")
-    except (NameError, TypeError, AttributeError):
-        result = None
-    return not (inspect.isclass(result) and issubclass(result, nn.Module))
-
-
-def _unknown(path: str, names: Sequence[str]) -> list[str]:
-    """Return the names that only the keyword arguments of a builder can take; empty if it takes no such ones."""
-    if not _is_function(path):
-        return []
-    parameters = inspect.signature(import_path(path)).parameters
-    if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return []
-    return [name for name in names if name not in parameters]

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import nn
 
 from lightning_spx.cli import main
-from lightning_spx.cli.words import BUILT, PREPROCESSING, Words, list_settings
+from lightning_spx.cli.builders import BUILT, PREPROCESSING
+from lightning_spx.cli.words import Words, list_settings
 from lightning_spx.evaluation import stability
 from lightning_spx.models import ImageClassifier, SmallResNet, ZScore
 from tests.command_line import Captured, refusal
@@ -68,6 +69,10 @@ class Net(nn.Module):
     @classmethod
     def from_pretrained(cls, path, **kwargs):
         return cls(int(path))
+class Around(nn.Module):
+    def __init__(self, backbone: nn.Module, activation=None):
+        super().__init__()
+        self.backbone = backbone
 def halved(images):
     return images / 2
 """
@@ -117,6 +122,29 @@ def test_builders_that_hide_what_they_take_or_return_are_called_with_it() -> Non
     Path("own.yaml").write_text("model: {class_path: own_builders.open_ended, init_args: {kind: x}}")
     words = forms.rewrite(["--config", "own.yaml", "--model.width=5"])
     assert words == ["--config", "own.yaml", "--model.dict_kwargs.width=5"]
+
+
+@pytest.mark.usefixtures("own")
+def test_an_argument_that_is_a_network_by_its_type_is_one_whatever_its_name() -> None:
+    forms = Words()
+    words = ["--model=own_builders.Around", "--model.backbone=own_builders.plain", "--model.backbone.width=5"]
+    assert forms.rewrite(words) == [
+        "--model=own_builders.Around",
+        f"--model.backbone={BUILT}",
+        "--model.backbone.builder=own_builders.plain",
+        "--model.backbone.arguments.width=5",
+    ]
+    # a function that is no network by its type stays one
+    words = ["--model=own_builders.Around", "--model.activation=torch.nn.functional.relu"]
+    assert forms.rewrite(words) == words
+    tree = forms.load("model: {class_path: own_builders.Around, init_args: {backbone: own_builders.plain}}")
+    assert tree["model"]["init_args"]["backbone"] == {
+        "class_path": BUILT,
+        "init_args": {"builder": "own_builders.plain", "arguments": {}},
+    }
+    text = "model: {class_path: own_builders.Around, init_args: {backbone: {class_path: own_builders.open_ended, "
+    tree = forms.load(f"{text}init_args: {{kind: x, width: 5}}}}}}}}")
+    assert tree["model"]["init_args"]["backbone"]["dict_kwargs"] == {"width": 5}
 
 
 def test_yaml_is_read_as_the_parser_reads_it() -> None:
