@@ -165,7 +165,7 @@ def test_a_checkpoint_that_does_not_fit_is_named(
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--model.network=Nothing"], ["network", "Nothing"]),
+        (["--model.network=NoSuchNetwork"], ["network", "NoSuchNetwork"]),
         (["--model.network.width=wide"], ["width", "int", "wide"]),
         (["--model.network.depth=3"], ["depth"]),
         (["--data.num_train=1"], ["`num_train` to be at least 2", "got 1"]),

@@ -22,10 +22,11 @@ from lightning_spx.evaluation.training.named_networks import (
     output_of,
     weights_hash,
 )
-from lightning_spx.evaluation.training.study_models import StudyModel
+from lightning_spx.evaluation.training.study_models import StudyModel, accuracies_in_words, accuracy_facts
 from lightning_spx.evaluation.trials.channels import check_channels_fit, default_channels
 from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.preprocess import check_gradient
+from lightning_spx.runs.processes import collect, num_processes, process_number, say
 
 DEFAULT_SIZE = 224
 
@@ -108,6 +109,11 @@ def architectures(
         facts = {"network": type(each.network).__name__, "image_size": each.image_size or side}
         record.content["models"][title] = {**facts, **described_normalization(model)}
     record.content["names"] = list(models)
+    if not photos and start.launch.collects:
+        own = list(models.items())[process_number() :: num_processes()]
+        for found in collect({name: accuracy_facts(name, each, data, settings.device) for name, each in own}):
+            for name, facts in found.items():
+                record.content["models"][name] |= facts
     record.lap("models and predictions")
     if start.explain(study):
         said = [
@@ -115,7 +121,10 @@ def architectures(
             f"Maps are gradients with respect to one grid of {side} x {side} pixels, which each network resizes to its "
             f"own size (bilinear, antialiased); {explained}.",
         ]
-        conclude(study, sampled.name, f"{len(models)} architectures", list(models), start.loggers, said)
+        lines, warned = accuracies_in_words(record.content["models"])
+        for line in lines:
+            say(line)
+        conclude(study, sampled.name, f"{len(models)} architectures", list(models), start.loggers, [*said, *warned])
     return run.path
 
 

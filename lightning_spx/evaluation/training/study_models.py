@@ -9,6 +9,7 @@ import torch
 from lightning import LightningModule, Trainer, seed_everything
 from lightning.pytorch.loggers import CSVLogger
 from rich.progress import track
+from torch import nn
 
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.training.accuracy import accuracy
@@ -205,13 +206,20 @@ def classifier_facts(
 ) -> dict[str, object]:
     """Describe a classifier and its accuracy on all test images, as plain values."""
     module = recipe.load(checkpoint_file(model, run)).to(device)
-    recipe.data.setup("test")
-    batches = track(recipe.data.test_dataloader(), f"test {model.name}", disable=not is_writer(), transient=True)
-    measured = accuracy(module, batches, device)
     return {
         **describe(model, run),
         "network": network_name(module),
         **({"normalization": described_normalization(module)} if recipe.reading.is_given else {}),
+        **accuracy_facts(model.name, module, recipe.data, device),
+    }
+
+
+def accuracy_facts(name: str, model: nn.Module, data: ImageDataModule, device: torch.device) -> dict[str, object]:
+    """Describe a classifier's accuracy on all test images, and what guessing would give, as plain values."""
+    data.setup("test")
+    batches = track(data.test_dataloader(), f"test {name}", disable=not is_writer(), transient=True)
+    measured = accuracy(model.to(device), batches, device)
+    return {
         "test_accuracy": measured.value,
         "chance": measured.chance,
         "near_chance": measured.is_near_chance,

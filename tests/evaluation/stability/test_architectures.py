@@ -105,6 +105,22 @@ def test_a_network_of_another_size_is_explained_on_the_grid() -> None:
     assert torch.allclose(gradient, by_hand, atol=1e-6)
 
 
+def test_the_accuracy_of_each_network_on_labelled_data_is_said_and_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    networks = [NamedNetwork(network(seed, num_classes=2), None, f"net{seed}") for seed in range(2)]
+    folder = study(networks, None, "accuracies")
+    printed = capsys.readouterr().out
+    known = json.loads((folder / "run.json").read_text())["models"]
+    test = birds().test()
+    images = torch.stack([test[number]["image"] for number in range(len(test))])
+    label = torch.tensor([int(test[number]["label"]) for number in range(len(test))])
+    for each in networks:
+        with torch.no_grad():
+            right = float((each.build().eval()(images).argmax(1) == label).float().mean())
+        assert known[each.name]["test_accuracy"] == pytest.approx(right)
+        assert known[each.name]["chance"] == pytest.approx(float(label.bincount().max()) / len(label))
+        assert f"{each.name}: accuracy {right:.1%}".replace("%", " %") in printed
+
+
 def test_images_of_a_data_module_keep_their_labels_and_masks() -> None:
     networks = [NamedNetwork(network(seed, num_classes=2), None, f"net{seed}") for seed in range(2)]
     folder = study(networks, None)
