@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -135,3 +136,22 @@ def test_one_output_is_no_choice_among_classes() -> None:
     for network in (lambda x: logits(x)[:, :1], lambda x: logits(x)[:, :1].sigmoid()):
         with pytest.raises(ValueError, match=r"^Expected the model to return \(N,K\) with 2 classes or more, got .*$"):
             target_probability(network, IMAGES, torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        (2, r"got int: give torch\.full\(\(len\(images\),\), 2\)"),
+        ([0, 1, 2, 0], r"got list: give torch\.as_tensor\(target\)"),
+        (TARGET.numpy(), r"got ndarray: give torch\.as_tensor\(target\)"),
+        (TARGET.int(), r"got torch\.int32: give target\.long\(\)"),
+        (TARGET.float(), r"got torch\.float32: give target\.long\(\)"),
+    ],
+)
+def test_another_target_is_refused_with_what_to_type(target: object, advice: str) -> None:
+    given: Any = target
+    for measure in (deletion, insertion, road):
+        with pytest.raises(TypeError, match=f"Expected `target` to be an int64 tensor, {advice}"):
+            measure(logits, IMAGES, given, SALIENCY)
+    with pytest.raises(TypeError, match=f"Expected `target` to be an int64 tensor, {advice}"):
+        irof(logits, IMAGES, given, SALIENCY, SEGMENTS, (0.5, 0.5, 0.5))
