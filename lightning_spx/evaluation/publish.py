@@ -16,10 +16,8 @@ from lightning_spx.reporting.scalars import scalars_of
 from lightning_spx.reporting.sinks import log_text
 from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.files import write_atomic
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
-# the answer of a study; studies of earlier versions have remarks in a file of their own, and no answer
-VERDICTS_FILE, NOTES_FILE = "verdicts.json", "notes.json"
 SCREEN_DPI, PAPER_DPI = 150, 200
 
 
@@ -55,7 +53,7 @@ def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_t
         loggers: of the Trainer; none is fine.
         all_tables: print all tables, not only the one.
     """
-    run.write_json(VERDICTS_FILE, findings.answer.content())
+    run.write_json(ANSWER_FILE, findings.answer.content())
     for name, figure in findings.figures.items():
         save_figure(run.path / "figures", name, figure)
     print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)

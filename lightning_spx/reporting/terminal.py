@@ -33,7 +33,11 @@ def print_answer(
     for note in answer.notes:
         console.print(Text(note, "dim"))
     console.print()
-    print_table(console, main(console.width))
+    table = main(console.width)
+    # Rich would wrap the lines below a table at the table's own width
+    below, table.caption = table.caption, None
+    print_table(console, table)
+    console.print(below)
     for each in more or ():
         if isinstance(each, Table):
             print_table(console, each)
@@ -43,3 +47,6 @@ def print_answer(
     others = "" if more is not None else "; all tables: the same command with --tables"
     console.print(Text(f"More: results.csv and figures/ in {run}{others}"), soft_wrap=True)
     console.print(Text(f"As a page: spx report {shlex.quote(str(run))}"), soft_wrap=True)
+    if answer.sentences:
+        # a long output is read from its end
+        console.print(Text(answer.sentences[0], "bold"))

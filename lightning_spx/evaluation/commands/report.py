@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
-from lightning_spx.evaluation.publish import NOTES_FILE, VERDICTS_FILE
 from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
@@ -21,7 +20,7 @@ from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
 from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import write_text
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
+from lightning_spx.runs.folder import ANSWER_FILE, CONFIG_FILE, NOTES_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import one_line, read_json, read_picture
 from lightning_spx.runs.record import check_results, read_finished
 
@@ -90,7 +89,7 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
     Raises:
         ValueError: a file is damaged; the message names it.
     """
-    path = folder / VERDICTS_FILE
+    path = folder / ANSWER_FILE
     if path.is_file():
         content = read_json(path)
         try:

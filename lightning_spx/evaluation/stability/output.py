@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
@@ -26,6 +27,7 @@ from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
 from lightning_spx.reporting.main_table import main_table
 from lightning_spx.reporting.rows import PIXEL, over_findings
+from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
@@ -51,19 +53,47 @@ def report_stability(
         loggers: the Trainer's loggers; there may be none.
         all_tables: print all tables, not only that of SSIM.
     """
+    figures = _figures(run, results, methods, names)
+    findings = Findings(
+        study="stability",
+        results=results,
+        tables={"results": results},
+        figures=figures,
+        answer=answer,
+        main=partial(main_table, results, SSIM, "", answer),
+        more=_more_tables(results, names, answer),
+    )
+    publish(run, findings, loggers, all_tables)
+
+
+def print_stability(
+    folder: Path, results: pd.DataFrame, names: Sequence[str], answer: Answer, all_tables: bool = False
+) -> None:
+    """Print the answer and the tables of a study that was finished before.
+
+    Args:
+        folder: of the study.
+        results: the rows of `results.csv`.
+        names: names of the models of one repeat.
+        answer: of the study.
+        all_tables: print all tables, not only that of SSIM.
+    """
+    more = _more_tables(results, names, answer) if all_tables else None
+    print_answer(folder, answer, partial(main_table, results, SSIM, "", answer), more)
+
+
+def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) -> list[Table | str]:
     more: list[Table | str] = []
     for metric, setting in _numbers(results):
         # print only the last stage of a sanity check
-        if metric in ("saliency_ssim", "mege", *LOCALIZATION) or setting == FULLY_RANDOMISED:
+        if metric in ("saliency_ssim", "mege", "topk_overlap", "reco", *LOCALIZATION) or setting == FULLY_RANDOMISED:
             more.append(stability_table(results, metric, setting, answer))
             of_findings = finding_cells(results, metric, setting)
             if len(of_findings):
                 more.append(text_table(of_findings, finding_title(metric, setting), FINDING_NOTE))
     if len(names) > 2:
-        more.append(text_table(pair_cells(results, "saliency_ssim", names), "SSIM of saliency maps, pair by pair"))
-    figures = _figures(run, results, methods, names)
-    main = partial(main_table, results, SSIM, "", answer)
-    publish(run, Findings("stability", results, {"results": results}, figures, answer, main, more), loggers, all_tables)
+        more.append(text_table(pair_cells(results, SSIM, names), "SSIM of saliency maps, pair by pair"))
+    return more
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:

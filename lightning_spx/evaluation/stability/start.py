@@ -86,6 +86,8 @@ class StudyStart:
         Only the writing process of a start that collects concludes it.
         """
         shards = range(len(study.shards))
+        if study.missing(shards):
+            study.record.concluded = False
         self.launch.hand_out(shards, lambda number: bool(study.missing([number])))
         own = self.launch.own(shards)
         with ExitStack() as locks:

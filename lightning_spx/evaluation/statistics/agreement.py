@@ -94,7 +94,7 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
         metric: name of the number in the sentence.
 
     Example:
-        >>> one = Agreement("SmoothGrad", 0.5, 0.43, 0.41, 0.45, 0.001)
+        >>> one = Agreement("SmoothGrad", 0.5, 0.43, 0.41, 0.45, p_value=0.001)
         >>> agreement_sentence([one])
         "Partly: SmoothGrad's maps agree, excess 0.43 [0.41, 0.45] in SSIM by pixel; 0 is chance, 1 a perfect match."
     """
@@ -104,14 +104,15 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
         return f"No answer: {why}."
     above = [each for each in known if each.above_chance]
     best = max(above or known, key=lambda each: each.chosen_by)
+    own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
     numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
     scale = "0 is chance, 1 a perfect match"
     if not above:
-        whose = "no method's maps agree" if len(known) > 1 else f"{best.method}'s maps do not agree"
-        named = f"{best.method}'s, " if len(known) > 1 else ""
+        whose = "no method's maps agree" if len(known) > 1 else f"{own} maps do not agree"
+        named = f"{own}, " if len(known) > 1 else ""
         return f"No: {whose} more than chance would have it, {named}{numbers}; {scale}."
     word = next((word for least, word in WORDS if best.low >= least), LEAST_WORD)
     agree = "agree best" if len(known) > 1 else "agree"
     chance = [each.method for each in known if not each.above_chance]
     rest = f"; not above chance: {', '.join(chance)}" if chance else ""
-    return f"{word}: {best.method}'s maps {agree}, {numbers}; {scale}{rest}."
+    return f"{word}: {own} maps {agree}, {numbers}; {scale}{rest}."
