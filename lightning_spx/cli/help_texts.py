@@ -232,7 +232,7 @@ HELP: dict[str, Help] = {
         (
             "spx fit --config configs/fit/synthetic.yaml",
             "spx fit --config configs/fit/synthetic.yaml --trainer.callbacks+ SaliencyEvaluator "
-            "--trainer.callbacks.superpixels Slic --trainer.callbacks.references previous",
+            '--trainer.callbacks.references "[other_half.ckpt]"',
             "spx fit --data ImageFolderDataModule --data.root DATA --model ImageClassifier --model.network SmallResNet",
         ),
         FIT,
