@@ -63,6 +63,7 @@ def stability(
     unit: str | None = None,
     launcher: Launcher = "local",
     resources: dict[str, float] | None = None,
+    tables: bool = False,
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -124,6 +125,7 @@ def stability(
         launcher: `local` does the work in this command; `ray` runs each unit as a task of a Ray cluster that sees the
             same files.
         resources: what each Ray task reserves, such as `{CPU: 4, GPU: 1}`; by default one CPU.
+        tables: print all tables, not only the one that fits on a screen.
         out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
             command resumes it.
         config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
@@ -201,6 +203,7 @@ def stability(
         targets=targets or "present",
         launch=launch,
         loggers=lead.loggers,
+        tables=tables,
         out=out,
         config=config,
     )
