@@ -24,6 +24,7 @@ from lightning_spx.attribution.guards import Precision, check_precision, explain
 from lightning_spx.attribution.layer_calls import in_place_of, only_tensor
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 from lightning_spx.attribution.token_maps import TokenGrid
 from lightning_spx.guard.layer_names import module_of
 
@@ -69,7 +70,7 @@ class ClassActivationMap(Attribution):
             `(N, A, h, w)`, whose sum over A is the map before its negative part is dropped.
         """
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the class activation map, `(N, C, H, W)`, non-negative, equal in all channels.
 
         Raises:

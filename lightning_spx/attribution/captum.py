@@ -21,6 +21,7 @@ from lightning_spx.attribution.logits import answer, explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators
+from lightning_spx.attribution.targets import Target
 from lightning_spx.guard.layer_names import users_name
 from lightning_spx.guard.model_output import LogitsOnly
 
@@ -62,7 +63,7 @@ class FromCaptum(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return what captum's `attribute` returns, `(N, C, H, W)`, float32.
 
         Raises:

@@ -12,6 +12,7 @@ from lightning_spx.guard import unchanged
 from lightning_spx.guard.layer_names import module_of
 
 Precision = Literal["fp32", "bf16"]
+HALF = (torch.float16, torch.bfloat16)
 
 
 def check_precision(precision: str) -> None:
@@ -63,7 +64,14 @@ def explaining(
         unchanged(model, device, parameters) as kept,
         _constant(kept.modules),
     ):
-        yield model
+        try:
+            yield model
+        except RuntimeError as error:
+            # an attribution is float32, and so are the images that the model gets
+            weights = {str(each.dtype) for part in kept.modules for each in part.parameters() if each.dtype in HALF}
+            if weights:
+                error.add_note(f"The images are float32 and the model has {', '.join(weights)}: give model.float().")
+            raise
 
 
 @contextmanager

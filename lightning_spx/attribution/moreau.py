@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_spx.attribution.gradient import Gradient, gradients_at
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators, normal_draws
+from lightning_spx.attribution.targets import Target
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class MoreauGrad(Attribution):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"Expected `{name}` to be finite and non-negative, got {getattr(self, name)}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None, segments: Tensor | None = None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target, segments: Tensor | None = None) -> Tensor:
         """Return the envelope's gradient, `(N, C, H, W)`.
 
         Args:

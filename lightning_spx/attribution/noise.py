@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 
 # Fixed, because drawing more at once gives other numbers, and the noise must not depend on chunks or free memory
 DRAWS_AT_ONCE = 8
@@ -110,7 +111,7 @@ class SmoothGrad(Attribution):
         if self.antithetic and self.num_samples % 2:
             raise ValueError(f"Expected `num_samples` to be even for antithetic pairs, got {self.num_samples}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the mean over the draws, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed, self.antithetic)
@@ -156,7 +157,7 @@ class VarGrad(Attribution):
         if self.num_samples < 2:
             raise ValueError(f"Expected `num_samples` to be at least 2 for a variance, got {self.num_samples}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the variance over the draws, `(N, C, H, W)`, non-negative."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
@@ -219,7 +220,7 @@ class SparsifiedSmoothGrad(Attribution):
         if not 0 < self.flatten <= self.tau:
             raise ValueError(f"Expected `flatten` to be in (0, tau] with tau = {self.tau}, got {self.flatten}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the mean of the sparsified magnitudes, `(N, C, H, W)` in [0, 1]."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)

@@ -13,6 +13,7 @@ from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
 def integrated_gradients(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     baseline: Tensor,
     num_steps: int = 50,
     precision: Precision = "fp32",
@@ -49,7 +50,7 @@ def integrated_gradients(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         num_steps: Number of Gauss-Legendre nodes, that is, of gradient evaluations per image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -125,7 +126,7 @@ def weighted_sums(gradients: Iterable[tuple[int, Tensor]], inputs: Tensor, weigh
 def completeness_gap(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     attribution: Tensor,
     baseline: Tensor,
     precision: Precision = "fp32",
@@ -139,7 +140,7 @@ def completeness_gap(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         attribution: Attribution of `inputs`, `(N, C, H, W)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         precision: "fp32" or "bf16" for bfloat16 autocast.
@@ -212,7 +213,7 @@ class IntegratedGradients(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the integral times the distance, `(N, C, H, W)`; the sum over an image is the change of its logit."""
         inputs, target = checked(inputs, target)
         start = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]

@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_spx import __version__
 from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums, read_entry
 from lightning_spx.superpixels.cache_space import space_of
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.image_key import eight_bit, image_key, write_whole
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
@@ -67,6 +68,7 @@ class Cached(Segmenter):
         settings = f"{__version__} {type(self.segmenter).__module__} {self.segmenter!r}"
         return Path(self.root) / _digest(settings)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image, read from the folder if they are known.
 

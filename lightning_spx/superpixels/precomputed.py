@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.image_key import image_key, write_whole
 from lightning_spx.superpixels.label_map import read_label_map
 from lightning_spx.superpixels.per_image import without_gaps
@@ -45,6 +46,7 @@ class Precomputed(Segmenter):
 
     root: str | Path
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image from its file.
 
