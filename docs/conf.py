@@ -1,12 +1,13 @@
 """Settings of the documentation site, which `make docs` builds with Sphinx."""
 
 import re
-from typing import Any
+from pathlib import Path
 
-import lightning_spx
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+
+import lightning_spx
 
 project = "lightning_spx"
 copyright = "the authors of lightning_spx"
@@ -34,12 +35,14 @@ html_show_sphinx = False
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "README.md": "index.md"}
 
 
-def place_links(app: Sphinx, path: Any, parent: str, content: list[str]) -> None:
+def place_links(app: Sphinx, path: Path, parent: str, content: list[str]) -> None:
     """Turn links of an included file, which begin at the repository's root, into links that begin here."""
 
     def placed(found: re.Match[str]) -> str:
         target, anchor = found[1], found[2] or ""
-        inside = ELSEWHERE.get(target) or (target.removeprefix("docs/") if target.startswith("docs/") else f"../{target}")
+        inside = ELSEWHERE.get(target) or (
+            target.removeprefix("docs/") if target.startswith("docs/") else f"../{target}"
+        )
         return f"]({inside}{anchor})"
 
     content[0] = re.sub(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)", placed, content[0])
