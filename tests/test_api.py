@@ -46,9 +46,9 @@ def test_the_site_is_built_without_a_warning_and_needs_no_network(tmp_path: Path
         == 0
     )
     for room in ROOMS:
-        page = (site / "api" / f"{room}.html").read_text(encoding="utf-8")
+        reference = (site / "api" / f"{room}.html").read_text(encoding="utf-8")
         for name in importlib.import_module(f"lightning_spx.{room}").__all__:
-            assert f'id="lightning_spx.{room}.{name}"' in page, name
+            assert f'id="lightning_spx.{room}.{name}"' in reference, name
     for page in site.glob("**/*.html"):
         loaded = re.findall(
             r"<(?:script|img|iframe|source|link)\b[^>]*https?://[^>]*>", page.read_text(encoding="utf-8")
