@@ -99,7 +99,7 @@ def stability(
         region: first row, first column, last row and last column of the discriminator's patches to explain; by
             default the mean score of all patches is explained.
         models: compare these networks with their weights instead of training: agreement between architectures.
-        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'. Photos are
+        images: with `models`, photos instead of `data`: files, folders and patterns such as `birds/*.jpg`. Photos are
             all held in memory; images of `data` are read shard by shard.
         image_size: with `images`, the side in pixels of the grid that all maps share; by default the largest
             `image_size` among `models`.
