@@ -129,7 +129,7 @@ class AdaptiveIntegratedGradients(Attribution):
     At level INFO, this module's logger reports the evaluations of each batch. To pass a tensor as baseline, or to get
     the number of evaluations of each image, call `adaptive_integrated_gradients`.
 
-    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1; nodes of Clenshaw and
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017, equation 1; nodes of Clenshaw and
     Curtis, A Method for Numerical Integration on an Automatic Computer, 1960.
 
     Args:

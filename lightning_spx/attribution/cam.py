@@ -136,7 +136,7 @@ class GradCAM(ClassActivationMap):
 
     Every channel gets the map divided by the number of channels, so that the sum over channels is the map.
 
-    Source: Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
+    Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
 
     Args:
         layer: Dotted name of a layer, as in `get_submodule`, with output `(N, A, h, w)`, `(N, h, w, A)` as in a Swin
@@ -166,7 +166,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     the sum of the channel's activations. As in pytorch-grad-cam, the logit's exponential, one factor for the whole map,
     is left out, and 1e-6 keeps the denominator from zero.
 
-    Source: Chattopadhay et al., Grad-CAM++, 2018, equations 7 and 19.
+    Source: Chattopadhay et al., Grad-CAM++, WACV 2018, equations 7 and 19.
 
     Args:
         layer: As in `GradCAM`.
@@ -195,7 +195,7 @@ class LayerCAM(ClassActivationMap):
     The map is relu(sum over channels of relu(g) A) for activations A with gradients g, so that layers with many places,
     whose gradients differ from place to place, can be explained too.
 
-    Source: Jiang et al., LayerCAM, 2021, section III (the method's weights, products and sum).
+    Source: Jiang et al., LayerCAM, IEEE TIP 2021, section III (the method's weights, products and sum).
 
     Args:
         layer: As in `GradCAM`.

@@ -30,6 +30,8 @@ from lightning_spx.guard.model_output import LogitsOnly
 class FromCaptum(Attribution):
     """The attribution of a captum method; captum is imported only when one of its classes is named.
 
+    Source: Kokhlikyan et al., Captum, arXiv 2020, and the papers of its methods.
+
     Args:
         method: A class of `captum.attr` that needs only the model, in YAML its import path, such as
             `captum.attr.DeepLift`; or a function that maps the model to such an object.

@@ -197,7 +197,7 @@ def _fastest_layout(inputs: Tensor, precision: Precision, folding: Normalization
 class Gradient(Attribution):
     """The gradient of the target's logit with respect to the image.
 
-    Source: Simonyan et al., Deep Inside Convolutional Networks, 2014.
+    Source: Simonyan et al., Deep Inside Convolutional Networks, ICLR Workshop 2014.
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -232,7 +232,7 @@ class Gradient(Attribution):
 class InputXGradient(Attribution):
     """The image times the gradient of the target's logit.
 
-    Source: Shrikumar et al., Not Just a Black Box, 2016.
+    Source: Shrikumar et al., Not Just a Black Box, arXiv 2016.
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.

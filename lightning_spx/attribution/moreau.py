@@ -25,7 +25,8 @@ class MoreauGrad(Attribution):
 
     It costs `num_steps * num_samples` gradients per image.
 
-    Source: Zhang and Farnia, MoreauGrad: Sparse and Robust Interpretation of Neural Networks via Moreau Envelope, 2023.
+    Source: Zhang and Farnia, MoreauGrad: Sparse and Robust Interpretation of Neural Networks via Moreau Envelope,
+    ICCV 2023.
 
     Args:
         base: The gradient, which sets precision and chunk size.

@@ -83,7 +83,7 @@ def noisy_copies(
 class SmoothGrad(Attribution):
     """The mean of a method's attribution over noisy copies of the image.
 
-    Source: Smilkov et al., SmoothGrad: removing noise by adding noise, 2017.
+    Source: Smilkov et al., SmoothGrad: removing noise by adding noise, arXiv 2017.
 
     Args:
         base: The method to smooth; it sets precision and chunk size.
@@ -130,7 +130,7 @@ class VarGrad(Attribution):
     zero.
 
     Source: Adebayo et al., Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values,
-    2018.
+    ICLR Workshop 2018.
 
     Args:
         base: The method whose variance is taken; it sets precision and chunk size.
@@ -185,7 +185,7 @@ class SparsifiedSmoothGrad(Attribution):
     the last kept one are kept too, so that no position is preferred. If fewer than `flatten * d` values are positive,
     all of these become 1, the limit for a vanishing divisor.
 
-    Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, 2019, section 4.
+    Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, arXiv 2019, section 4.
 
     Args:
         base: The gradient, which sets precision and chunk size.

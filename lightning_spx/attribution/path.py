@@ -185,7 +185,7 @@ class IntegratedGradients(Attribution):
     completeness gap of each batch, at the cost of two forward passes. To pass a tensor as baseline, such as a blurred
     image, call `integrated_gradients`.
 
-    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1.
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017, equation 1.
 
     Args:
         num_steps: Number of nodes, that is, of gradient evaluations per image.

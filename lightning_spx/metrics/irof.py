@@ -82,6 +82,8 @@ def irof(
 class IROF(ImageMean):
     """Mean over images of `irof`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Rieger and Hansen, IROF, ICLR Workshop 2020.
+
     Args:
         mean: color of removed segments, one number for each channel: the mean color of the data set.
         seed: seeds the order of ties.

@@ -95,6 +95,8 @@ def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
 class MassAccuracy(ImageMean):
     """Mean over images of `mass_accuracy`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Arras et al., CLEVR-XAI, Information Fusion 2022 (relevance mass accuracy).
+
     Example:
         >>> metric = MassAccuracy()
         >>> metric.update(torch.ones(2, 1, 4), torch.tensor([[[True, False, False, False]]] * 2))
@@ -114,6 +116,8 @@ class MassAccuracy(ImageMean):
 class PointingGame(ImageMean):
     """Mean over images of `pointing_game`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Zhang et al., Excitation Backprop, IJCV 2018.
+
     Example:
         >>> metric = PointingGame()
         >>> metric.update(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[False, True]]]))
@@ -132,6 +136,8 @@ class PointingGame(ImageMean):
 
 class MaskAUC(ImageMean):
     """Mean over images of `mask_auc`; images without a value are skipped and counted in `num_dropped`.
+
+    Source: Mann and Whitney, Annals of Mathematical Statistics 1947.
 
     Example:
         >>> metric = MaskAUC()

@@ -78,6 +78,8 @@ def pairwise_overlap(saliency: Tensor, reference: Tensor | None = None, k: float
 class TopKOverlap(ImageMean):
     """Mean over images of `topk_overlap`: how many of the most salient pixels two models share.
 
+    Source: Ghorbani et al., Interpretation of Neural Networks Is Fragile, AAAI 2019 (top-k intersection).
+
     Images with a NaN are skipped and counted in `num_dropped`.
 
     Args:

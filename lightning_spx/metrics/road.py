@@ -131,6 +131,8 @@ def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, s
 class ROAD(ImageMean):
     """Mean of `road` over images and fractions; "combined" is half of the difference between `lerf` and `morf`.
 
+    Source: Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022.
+
     Args:
         order: "morf" (low is good), "lerf" (high is good) or "combined", (lerf - morf) / 2, which is 0 for an
             uninformative map.

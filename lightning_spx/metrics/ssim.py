@@ -92,6 +92,8 @@ def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
 class SaliencySSIM(ImageMean):
     """Mean over images of `saliency_ssim`: how similar the maps of two models, or of two epochs, are.
 
+    Source: Wang et al., Image Quality Assessment, IEEE TIP 2004.
+
     Images with a NaN are skipped and counted in `num_dropped`. In a `torchmetrics.MetricCollection`, maps of shape
     (N,1,H,W) suit this metric and those of torchmetrics alike.
 

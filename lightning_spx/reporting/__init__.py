@@ -11,7 +11,15 @@ from lightning_spx.reporting.panels import map_grid, outline_segments, picture_o
 from lightning_spx.reporting.reasons import why_no_verdict
 from lightning_spx.reporting.removal import removal_cells, removal_curves
 from lightning_spx.reporting.rows import survives, without_controls
-from lightning_spx.reporting.sinks import finish, log_config, log_figure, log_scalars, log_summary, log_table
+from lightning_spx.reporting.sinks import (
+    finish,
+    log_config,
+    log_figure,
+    log_scalars,
+    log_summary,
+    log_table,
+    log_text,
+)
 from lightning_spx.reporting.tables import method_name, stability_table, text_table, verdict
 
 __all__ = [
@@ -30,6 +38,7 @@ __all__ = [
     "log_segmented",
     "log_summary",
     "log_table",
+    "log_text",
     "map_grid",
     "map_panel",
     "maps_grid",

@@ -13,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.gallery import Gallery, data_uri, encode_gallery
 from lightning_spx.reporting.reasons import counted_images
@@ -27,8 +28,7 @@ class Page:
     """The contents of a study's page.
 
     Args:
-        title: of the page.
-        verdicts: sentences, the most important one first.
+        answer: of the study.
         results: rows of `results.csv`.
         figures: PNG files by caption.
         gallery: example photos with their maps, if there are any.
@@ -38,12 +38,11 @@ class Page:
 
     Example:
         >>> results = pd.DataFrame(columns=["pair", "metric", "setting"])
-        >>> Page("birds", ["Stable."], results, {}, None, {"seed": "0"}, "seed: 0", "{}").verdicts
-        ['Stable.']
+        >>> Page(Answer("birds", ["Stable."]), results, {}, None, {"seed": "0"}, "seed: 0", "{}").answer.title
+        'birds'
     """
 
-    title: str
-    verdicts: Sequence[str]
+    answer: Answer
     results: pd.DataFrame
     figures: Mapping[str, bytes]
     gallery: Gallery | None
@@ -57,7 +56,7 @@ def render_page(page: Page) -> str:
 
     Example:
         >>> empty = pd.DataFrame(columns=["pair", "metric", "setting"])
-        >>> "&lt;b&gt;" in render_page(Page("<b>", [], empty, {}, None, {}, "", ""))
+        >>> "&lt;b&gt;" in render_page(Page(Answer("<b>", []), empty, {}, None, {}, "", ""))
         True
     """
     folder = files("lightning_spx.reporting") / "page_files"
@@ -68,7 +67,7 @@ def render_page(page: Page) -> str:
     gallery = None if page.gallery is None or not len(page.gallery.photos) else encode_gallery(page.gallery)
     return environment.from_string(sources["html"]).render(
         page=page,
-        tables=[_table(page.results, metric, setting) for metric, setting in _numbers(page.results)],
+        tables=[_table(page.results, metric, setting, page.answer) for metric, setting in _numbers(page.results)],
         figures={caption: data_uri(png) for caption, png in page.figures.items()},
         gallery=gallery,
         colors=[mpl.colors.to_hex(color) for color in mpl.colormaps["inferno"](np.linspace(0, 1, 256))],
@@ -114,7 +113,7 @@ def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
 
 
-def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
+def _table(results: pd.DataFrame, metric: str, setting: str, answer: Answer) -> _Table:
     rows = select_rows(results, metric, setting)
     first = rows.iloc[0]
     note = (
@@ -122,7 +121,9 @@ def _table(results: pd.DataFrame, metric: str, setting: str) -> _Table:
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     title = f"{TITLES.get(metric, metric)} {setting}".strip()
-    rows_of_table = [_row(row) for _, row in rows.iterrows()]
+    rows_of_table = [_row(row, answer.said(metric, str(row["method"]), verdict(row))) for _, row in rows.iterrows()]
+    if any(DIFFERS in (cell.text for cell in row.cells) for row in rows_of_table):
+        note += " " + " ".join(line.strip() for line in DIFFERS_NOTE) + "."
     return _Table(f"{metric} {setting}".strip(), title, note, rows_of_table, _findings(results, metric, setting))
 
 
@@ -131,7 +132,7 @@ def _findings(results: pd.DataFrame, metric: str, setting: str) -> _Findings | N
     rows = finding_rows(results, metric, setting)
     if rows.empty:
         return None
-    cells = [[_text(row["finding"]), *_row(row).cells] for _, row in rows.iterrows()]
+    cells = [[_text(row["finding"]), *_row(row, verdict(row)).cells] for _, row in rows.iterrows()]
     return _Findings(finding_title(metric, setting), FINDING_NOTE, cells)
 
 
@@ -141,9 +142,9 @@ def _left_out(rows: pd.DataFrame) -> str:
     return "".join(f" {sentence}." for sentence in said)
 
 
-def _row(row: pd.Series) -> _Row:
+def _row(row: pd.Series, verdict: str) -> _Row:
     control = is_control(str(row["superpixels"]))
-    said = "" if control else verdict(row)
+    said = "" if control else verdict
     cells = [
         _Cell("control" if control else method_name(row), f"{row['method']} {control}"),
         _Cell(str(row["superpixels"]), str(row["superpixels"])),

@@ -1,11 +1,15 @@
-"""Sends numbers, tables and figures to the loggers of a Trainer; the run folder holds the same."""
+"""Sends numbers, sentences, tables and figures to the loggers of a Trainer; the run folder holds the same."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 
 import pandas as pd
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
+
+from lightning_spx.reporting.delivery import deliver
+from lightning_spx.reporting.figure_picture import figure_picture
+from lightning_spx.reporting.safe_keys import safe_key
 
 
 def log_config(loggers: Sequence[Logger], config: Mapping[str, object]) -> None:
@@ -20,49 +24,61 @@ def log_config(loggers: Sequence[Logger], config: Mapping[str, object]) -> None:
         ...     logger.experiment.hparams
         {'seed': 3}
     """
-    for logger in loggers:
-        logger.log_hyperparams(dict(config))
+    deliver(loggers, "settings", lambda sink: sink.config(config))
 
 
 def log_scalars(loggers: Sequence[Logger], scalars: Mapping[str, float], step: int | None = None) -> None:
-    """Send numbers to every logger; keys are grouped by their slashes.
+    """Send numbers to every logger; keys are grouped by their slashes, and made safe as `safe_key` says.
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from lightning.pytorch.loggers import CSVLogger
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     logger = CSVLogger(folder)
-        ...     log_scalars([logger], {"val/mege/Gradient": 0.5}, step=7)
-        ...     logger.experiment.metrics
-        [{'val/mege/Gradient': 0.5, 'step': 7}]
+        ...     log_scalars([logger], {"mege": 0.5}, step=7)
+        ...     Path(logger.log_dir, "metrics.csv").read_text().split()
+        ['mege,step', '0.5,7']
     """
-    for logger in loggers:
-        logger.log_metrics(dict(scalars), step)
+    safe = {safe_key(name): value for name, value in scalars.items()}
+    deliver(loggers, "numbers", lambda sink: sink.scalars(safe, step))
 
 
-@rank_zero_only
 def log_summary(loggers: Sequence[Logger], values: Mapping[str, float], step: int | None = None) -> None:
     """Send the numbers at the end of a run to the summary of W&B, and to every other logger as plain numbers.
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from lightning.pytorch.loggers import CSVLogger
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     logger = CSVLogger(folder)
         ...     log_summary([logger], {"mege": 0.5}, step=7)
-        ...     logger.experiment.metrics
-        [{'mege': 0.5, 'step': 7}]
+        ...     Path(logger.log_dir, "metrics.csv").read_text().split()
+        ['mege,step', '0.5,7']
     """
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.summary.update(dict(values))
-        else:
-            logger.log_metrics(dict(values), step)
+    safe = {safe_key(name): value for name, value in values.items()}
+    deliver(loggers, "numbers", lambda sink: sink.summary(safe, step))
 
 
-@rank_zero_only
+def log_text(loggers: Sequence[Logger], name: str, text: str) -> None:
+    """Send a sentence to the summary of W&B, to the texts of TensorBoard, and to Comet; MLflow gets it as a tag.
+
+    Other loggers show no text.
+
+    Example:
+        >>> import tempfile
+        >>> from lightning.pytorch.loggers import CSVLogger
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log_text([CSVLogger(folder)], "stability/answer", "Yes.")
+    """
+    deliver(loggers, "texts", lambda sink: sink.text(safe_key(name), text))
+
+
 def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None:
-    """Send a table to W&B, the only logger of Lightning that shows tables; a missing value is an empty cell.
+    """Send a table to W&B, MLflow and Comet, and as text to TensorBoard; other loggers show none.
+
+    A missing value is an empty cell.
 
     Example:
         >>> import tempfile
@@ -70,15 +86,11 @@ def log_table(loggers: Sequence[Logger], name: str, table: pd.DataFrame) -> None
         >>> with tempfile.TemporaryDirectory() as folder:  # a logger without tables is left alone
         ...     log_table([CSVLogger(folder)], "stability", pd.DataFrame({"value": [0.5]}))
     """
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            # NaN is not valid JSON, and a column of texts must not hold a float
-            logger.log_table(name, dataframe=table.astype(object).where(table.notna(), None))
+    deliver(loggers, "tables", lambda sink: sink.table(safe_key(name), table))
 
 
-@rank_zero_only
 def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
-    """Send a figure to W&B and TensorBoard; other loggers show none.
+    """Send a figure to W&B, TensorBoard, MLflow and Comet; other loggers show none.
 
     Example:
         >>> import tempfile
@@ -86,14 +98,8 @@ def log_figure(loggers: Sequence[Logger], name: str, figure: Figure) -> None:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     log_figure([CSVLogger(folder)], "stability", Figure())
     """
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_figure(name, figure)
-        elif isinstance(logger, WandbLogger):
-            # imported here, because only a WandbLogger guarantees that it is installed
-            import wandb
-
-            logger.experiment.log({name: wandb.Image(figure)})
+    draw = cache(partial(figure_picture, figure))
+    deliver(loggers, "figures", lambda sink: sink.picture(safe_key(name), draw, None))
 
 
 def finish(loggers: Sequence[Logger]) -> None:
@@ -105,10 +111,9 @@ def finish(loggers: Sequence[Logger]) -> None:
         >>> from lightning.pytorch.loggers import CSVLogger
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     logger = CSVLogger(folder)
-        ...     log_scalars([logger], {"mege": 0.5}, step=7)
+        ...     logger.log_metrics({"mege": 0.5}, step=7)
         ...     finish([logger])
         ...     Path(logger.log_dir, "metrics.csv").read_text().split()
         ['mege,step', '0.5,7']
     """
-    for logger in loggers:
-        logger.finalize("success")
+    deliver(loggers, "endings", lambda sink: sink.finish())

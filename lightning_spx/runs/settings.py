@@ -7,7 +7,10 @@ from typing import Any
 from lightning import LightningDataModule
 
 # these change no number, so they may differ when a run is taken up again
-UNIMPORTANT = ("out", "config", "trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary")
+UNIMPORTANT = (
+    *("out", "config", "tables"),
+    *("trainer.logger", "trainer.enable_progress_bar", "trainer.enable_model_summary"),
+)
 
 # settings that came later, with the values at which a run is what it was before: the last part of their dotted names
 LATER: Mapping[str, tuple[object, ...]] = {

@@ -23,7 +23,7 @@ from lightning_spx.reporting import (
     log_summary,
     picture_of,
 )
-from lightning_spx.reporting.media_sinks import mask_classes
+from lightning_spx.reporting.wandb_sink import mask_classes
 from tests.reporting.cases import NAN, offline_history, offline_records
 
 IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.reporting.answer import Answer
 from tests.reporting.cases import row, table
 from tests.reporting.gallery_cases import gallery
 
@@ -21,8 +22,7 @@ def page(text: str = "birds", shown: Gallery | None = None) -> Page:
         row(f"control:grid({text})", method=text),
     )
     return Page(
-        title=text,
-        verdicts=[text],
+        Answer(title=text, sentences=[text], models=[text], warnings=[text], notes=[text]),
         results=results.assign(models=text, dataset=text),
         figures={text: b"PNG"},
         gallery=shown or gallery(name=text, segmenter=text),

@@ -83,7 +83,7 @@ def test_wandb_keeps_the_figure_as_it_is_drawn(offline_run: Path, tmp_path: Path
     entry = offline_history(offline_run)["stability/saliency_ssim"]
     assert entry["_type"] == "image-file"
     kept = imread(media(offline_run, "stability/saliency_ssim"))
-    bars().savefig(tmp_path / "expected.png")
+    bars().savefig(tmp_path / "expected.png", dpi=150)
     np.testing.assert_array_equal(kept[..., :3], imread(tmp_path / "expected.png")[..., :3])
     assert kept.shape[:2] == (entry["height"], entry["width"])
     assert kept.std() > 0.05  # a blank picture has none
@@ -124,7 +124,7 @@ def test_tensorboard_keeps_scalars_and_figure(tmp_path: Path) -> None:
     (picture,) = events.Images("stability/saliency_ssim")
     (tmp_path / "kept.png").write_bytes(picture.encoded_image_string)
     kept = imread(tmp_path / "kept.png")
-    bars().savefig(tmp_path / "expected.png")
+    bars().savefig(tmp_path / "expected.png", dpi=150)
     np.testing.assert_allclose(kept[..., :3], imread(tmp_path / "expected.png")[..., :3], atol=1 / 255)
     assert events.Tags()["images"] == ["stability/saliency_ssim"]
     assert yaml.safe_load((Path(logger.log_dir) / "hparams.yaml").read_text()) == CONFIG

@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
-from lightning_spx.evaluation.publish import NOTES_FILE, VERDICTS_FILE
+from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.results_file import read_results
-from lightning_spx.evaluation.statistics.sanity import sanity_sentences
-from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
 from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
-from lightning_spx.runs.blocks import files_of, read_rows
+from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import write_text
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
+from lightning_spx.runs.folder import ANSWER_FILE, CONFIG_FILE, NOTES_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import one_line, read_json, read_picture
 from lightning_spx.runs.record import check_results, read_finished
 
@@ -55,7 +54,9 @@ def report(run: str, out: str | None = None) -> Path:
     page = read_page(folder)
     path = Path(out) if out else folder / "report.html"
     write_text(path, render_page(page))
-    print(*page.verdicts, sep="\n")
+    print(page.answer.title, *page.answer.models, "", *page.answer.sentences, sep="\n")
+    for warning in page.answer.warnings:
+        print(f"Warning: {warning}")
     return path
 
 
@@ -71,17 +72,8 @@ def read_page(folder: Path) -> Page:
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     methods = list(results["method"].unique())
     first = results.iloc[0]
-    said = folder / VERDICTS_FILE
-    if said.is_file():
-        # studies that recommend a row wrote their verdict in their own words
-        content = read_json(said)
-        title, spoken = str(content.get("title")), _sentences(said, content.get("verdicts"))
-    else:
-        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
-        spoken = _verdicts(folder, results, record)
     return Page(
-        title=title,
-        verdicts=spoken,
+        answer=read_answer(folder, results, record),
         results=results,
         figures=_figures(folder),
         gallery=_gallery(folder, methods, list(results["magnitude"].unique()), record.get("names", [])),
@@ -91,22 +83,37 @@ def read_page(folder: Path) -> Page:
     )
 
 
-def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> Answer:
+    """Read the answer of a study, or make it from the values per image of a study that was run before there were any.
+
+    Raises:
+        ValueError: a file is damaged; the message names it.
+    """
+    path = folder / ANSWER_FILE
+    if path.is_file():
+        content = read_json(path)
+        try:
+            return Answer.of(content)
+        except ValueError as error:
+            raise ValueError(
+                f"Expected the answer of a study in {path}: {error} Start the study again, which writes it."
+            ) from error
     values = folder / "per_image"
     files = {method: files_of(values, str(method)) for method in results["method"].unique()} if values.is_dir() else {}
-    if not any(files.values()):
-        return ["The values per image are not in the run folder, so there is no verdict."]
+    files = {method: own for method, own in files.items() if own}
+    if not files:
+        first = results.iloc[0]
+        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
+        return Answer(title, ["The values per image are not in the run folder, so there is no answer."])
     repeats = len({repeat for own in files.values() for repeat in own.values()})
-    num_models = max(1, len(record["models"])) // repeats
-    sentences = []
-    for metric in METRIC_WORDS:
-        settings = results.loc[results["metric"] == metric, "setting"].unique()
-        for setting in settings[:1]:
-            # lazy, so that memory holds one number of one method at a time
-            rows = (pd.concat(read_rows(list(own), metric, str(setting))) for own in files.values() if own)
-            found = verdicts_of(rows, seed=int(record["seed"]))
-            sentences.append(sentence(found, metric, num_models))
-    return [*_notes(folder), *sentences, *sanity_sentences(results)]
+    return study_answer(
+        {method: list(own) for method, own in files.items()},
+        results,
+        num_models=max(1, len(record["models"])) // repeats,
+        num_repeats=repeats,
+        seed=int(record["seed"]),
+        notes=_notes(folder),
+    )
 
 
 def _notes(folder: Path) -> list[str]:
