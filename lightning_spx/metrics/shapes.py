@@ -69,7 +69,7 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
 
     Raises:
         TypeError: if one of them is not a tensor of real numbers.
-        ValueError: if the number of dimensions differs from `dims`, the shapes differ, or a map has no pixel.
+        ValueError: if the number of dimensions differs from `dims`, shapes or devices differ, or a map has no pixel.
 
     Example:
         >>> import torch
@@ -88,6 +88,11 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
     if first.shape != second.shape:
         raise ValueError(
             f"Expected `reference` to have the shape of `saliency`, {tuple(first.shape)}, got {tuple(second.shape)}."
+        )
+    if first.device != second.device:
+        raise ValueError(
+            f"Expected `reference` on the device of `saliency`, {first.device}, got {second.device}: "
+            "give reference.to(saliency.device)."
         )
     if 0 in first.shape[1:]:
         raise ValueError(f"Expected `saliency` to have at least one pixel, got shape {tuple(first.shape)}.")

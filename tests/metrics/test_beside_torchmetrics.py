@@ -142,5 +142,7 @@ def test_a_single_channel_is_a_map_and_other_shapes_say_what_to_type(function: C
         TypeError, match=r"`saliency` to be a tensor .*, got ndarray: give torch\.as_tensor\(saliency\)"
     ):
         function(FIRST.numpy(), SECOND)
+    with pytest.raises(ValueError, match=r"on the device of `saliency`, cpu, got meta: give reference\.to\("):
+        function(FIRST, SECOND.to("meta"))
     with pytest.raises(ValueError, match=r"got \(7, 16, 19\): give maps without channels as saliency\[:, None\]"):
         saliency_ssim(FIRST[:, 0], SECOND[:, 0], "signed")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.guard import are_probabilities
-from lightning_spx.metrics import ROAD, deletion, insertion, irof, road
+from lightning_spx.metrics import ROAD, deletion, insertion, irof, mass_accuracy, mege, road
 from lightning_spx.metrics.probability import target_probability
 
 SIDE = 8
@@ -155,3 +155,27 @@ def test_another_target_is_refused_with_what_to_type(target: object, advice: str
             measure(logits, IMAGES, given, SALIENCY)
     with pytest.raises(TypeError, match=f"Expected `target` to be an int64 tensor, {advice}"):
         irof(logits, IMAGES, given, SALIENCY, SEGMENTS, (0.5, 0.5, 0.5))
+
+
+def test_images_colors_and_classes_of_another_type_are_refused_by_name() -> None:
+    measures: dict[str, Callable[..., Tensor]] = {"deletion": deletion, "insertion": insertion, "road": road}
+    for images, got in (
+        (IMAGES.numpy(), "ndarray"),
+        ((IMAGES * 255).byte(), r"torch\.uint8: scale them as in training"),
+    ):
+        for measure in measures.values():
+            with pytest.raises(TypeError, match=f"Expected `images` to be .*floating point.*, got {got}"):
+                measure(logits, images, TARGET, SALIENCY)
+    color: Any = 0.5
+    with pytest.raises(ValueError, match=r"'black', 'blur' or a color of 3 numbers, got 0\.5"):
+        deletion(logits, IMAGES, TARGET, SALIENCY, 4, color)
+    with pytest.raises(ValueError, match=r"`mean` to hold a number for each of 3 channels, got 0\.5"):
+        irof(logits, IMAGES, TARGET, SALIENCY, SEGMENTS, color)
+    classes: Any = [TARGET, TARGET]
+    with pytest.raises(TypeError, match="Expected `preds` to be a tensor of classes, got list"):
+        mege(SALIENCY.expand(2, -1, -1, -1), classes, TARGET)
+    mask: Any = SALIENCY.numpy() > 0.5
+    with pytest.raises(TypeError, match=r"Expected `mask` to be bool, got ndarray: give torch\.as_tensor\(mask\)"):
+        mass_accuracy(SALIENCY, mask)
+    with pytest.raises(TypeError, match=r"got torch\.uint8: give mask > 0, if 0 is the background"):
+        mass_accuracy(SALIENCY, torch.from_numpy(mask).byte())
