@@ -105,9 +105,7 @@ def run_command(words: list[str]) -> None:
             settings = parser.parse_args(natural_words(words)[1:])
         except ArgumentError as error:
             settings_of_it = [word.removeprefix("--") for word in parser._option_string_actions if word[:2] == "--"]
-            raise ArgumentError(
-                None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)
-            ) from error
+            raise ArgumentError(None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)) from error
         run(parser, settings)
 
 
