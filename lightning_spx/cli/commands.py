@@ -17,7 +17,7 @@ from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
 from torch import nn
 
-from lightning_spx import attribution, data, models, superpixels
+from lightning_spx import attribution, data, evaluation, models, superpixels
 from lightning_spx.cli.defaults import (
     BENCH_DEFAULTS,
     ROAR_DEFAULTS,
@@ -47,7 +47,7 @@ from lightning_spx.runs.processes import say
 # YAML finds classes by short names once they are imported, so every class of these rooms is
 CLASSES = [
     name
-    for room in (attribution, data, models, superpixels)
+    for room in (attribution, data, evaluation, models, superpixels)
     for name in room.__all__
     if inspect.isclass(getattr(room, name))
 ]
@@ -105,9 +105,7 @@ def run_command(words: list[str]) -> None:
             settings = parser.parse_args(natural_words(words)[1:])
         except ArgumentError as error:
             settings_of_it = [word.removeprefix("--") for word in parser._option_string_actions if word[:2] == "--"]
-            raise ArgumentError(
-                None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)
-            ) from error
+            raise ArgumentError(None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)) from error
         run(parser, settings)
 
 

@@ -16,10 +16,8 @@ from lightning_spx.reporting.scalars import scalars_of
 from lightning_spx.reporting.sinks import log_text
 from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.files import write_atomic
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.folder import VERDICTS_FILE, RunFolder
 
-# the answer of a study; studies of earlier versions have remarks in a file of their own, and no answer
-VERDICTS_FILE, NOTES_FILE = "verdicts.json", "notes.json"
 SCREEN_DPI, PAPER_DPI = 150, 200
 
 
