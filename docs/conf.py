@@ -58,9 +58,12 @@ def link_to_room(app: Sphinx, env: BuildEnvironment, node: nodes.Element, text: 
     return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, text)
 
 
-def name_public_bases(app: Sphinx, name: str, documented: type, options: object, bases: list[type]) -> None:
+def name_public_bases(app: Sphinx, name: str, documented: type, options: object, bases: list[object]) -> None:
     """Show the nearest public base of a class in the place of a private one."""
-    bases[:] = [next(kin for kin in base.__mro__ if not kin.__name__.startswith("_")) for base in bases]
+    for place, base in enumerate(bases):
+        # a base with parameters, such as Dataset[Sample], is no class
+        if isinstance(base, type):
+            bases[place] = next(kin for kin in base.__mro__ if not kin.__name__.startswith("_"))
 
 
 def setup(app: Sphinx) -> None:
