@@ -8,16 +8,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
 
-PIXEL_COLOUR = "#7f8c9b"
-POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
-FLOOR_COLOUR = "#c1121f"
+# people see colors differently: these can be told apart by all (Okabe and Ito 2008)
+PIXEL_COLOUR = "#999999"
+POOLED_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+FLOOR_COLOUR = "#d55e00"
+# a white edge sets the floor apart from bars of any color
+FLOOR_EDGE = [withStroke(linewidth=3.2, foreground="white")]
 BEST_CONTROL: dict[str, Any] = {"marker": "D", "linestyle": "", "color": "white", "markeredgecolor": "black", "ms": 4.5}
 
 
@@ -58,7 +63,8 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         axes.bar(centers, values, width * 0.92, color=color, label=PIXEL if pixel else f"S-, {superpixels}")
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
         axes.errorbar(centers, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
-        axes.hlines(bars["floor"], centers - width * 0.46, centers + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
+        ends = centers - width * 0.46, centers + width * 0.46
+        axes.hlines(bars["floor"], *ends, color=FLOOR_COLOUR, linewidth=1.6, path_effects=FLOOR_EDGE)
         for center, method, name in zip(centers, bars["method"], bars["best_control"], strict=True):
             control = rows[(rows["method"] == method) & (rows["superpixels"] == name)]
             for panel, column_name in ((axes, "value"), (below, "excess")):
@@ -68,7 +74,7 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     below.set_xticks(range(len(methods)), methods)
     below.set_ylabel("excess over the floor")
     below.axhline(0, color=FLOOR_COLOUR, linewidth=1)
-    axes.set_ylabel(metric if not setting else f"{metric} ({setting})")
+    axes.set_ylabel(number_label(metric, setting), parse_math=False)
     axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
     axes.plot([], [], label="best control", **BEST_CONTROL)
     axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -122,7 +128,7 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     table.scale(1, 2.3)
     first = own.iloc[0]
     axes.set_title(
-        f"MeGe ({setting}), {first['models']} on {first['dataset']}\nvalue [95 % interval {first['interval']}] / floor;"
+        f"{number_label('mege', setting)}: {first['models']} on {first['dataset']}\nvalue [95 % interval {first['interval']}] / floor;"
         " * gain over every control",
         fontsize=8,
     )

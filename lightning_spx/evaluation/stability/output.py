@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from lightning_spx.evaluation.figure_names import number_figure
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.statistics.answer import SSIM
@@ -109,7 +110,7 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
     if num_models > 2:
         figures["pairs_saliency_ssim"] = pairs_figure(results, "saliency_ssim", names)
     for metric, setting in _numbers(results):
-        name = file_name("_".join(filter(None, [metric, setting.replace("distance=", "")])))
+        name = number_figure(metric, setting)
         figures[name] = stability_bars(results, metric, setting)
         if metric == "mege":
             figures[f"table_{name}"] = mege_table(results, setting)
