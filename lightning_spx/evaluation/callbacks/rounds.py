@@ -132,7 +132,7 @@ class Rounds:
     def _log(self, trainer: Trainer, module: LightningModule, outcome: Outcome, stage: str) -> None:
         first = self.settings.stage(stage)
         numbers = {safe_key(f"{first}/{name}"): value for name, value in outcome.scalars.items()}
-        # Lightning returns from `validate` and `test` what it sends to the loggers itself, and gives all numbers to what
+        # Lightning returns from `validate` and `test` what it sends to the loggers itself, and gives numbers to what
         # monitors them; in fit the loggers get them from us, because one that fails must not end the training
         fits = trainer.state.fn == TrainerFn.FITTING
         module.log_dict(numbers, sync_dist=True, logger=not fits)
