@@ -143,7 +143,9 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
             stable = row["metric"] == "saliency_ssim"
             if not stable and row["metric"] not in ("deletion", "insertion", "road", "fidelity_error"):
                 continue
-            name = "excess SSIM" if stable else f"{LABELS[row['metric']]} {str(row['setting']).partition('=')[2]}".strip()
+            name = (
+                "excess SSIM" if stable else f"{LABELS[row['metric']]} {str(row['setting']).partition('=')[2]}".strip()
+            )
             number = row["excess"] if stable else row["value"]
             line[name] = f"{number:.3f}{'*' if not pixel and has_gain(row) else ' '}"
         lines.append(line)
