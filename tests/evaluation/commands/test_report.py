@@ -13,7 +13,7 @@ import torch
 
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.commands.report import read_page, report
-from lightning_spx.metrics import pairwise_ssim
+from lightning_spx.metrics.ssim import pairwise_ssim
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.superpixels import segment_pool
 
