@@ -48,12 +48,14 @@ def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> 
         highest excess over the floor, 0.250, is that of a and b for Gradient by pixel.
     """
     rows = without_controls(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
-    shown = f"Matrices of {number_label(metric)} for every pair of {_listed(names)}, one for each kind of map."
+    models = f"every pair of {_listed(names)}" if len(names) else "every pair of models"
+    shown = f"Matrices of {number_label(metric)} for {models}, one for each kind of map."
     known = rows[rows["excess"].notna()]
     if known.empty:
         return shown
     best = known.loc[known["excess"].idxmax()]
-    pair = _listed([names[int(number)] for number in str(best["pair"]).split("-")])
+    numbers = [int(number) for number in str(best["pair"]).split("-")]
+    pair = _listed([names[number] if number < len(names) else f"model {number}" for number in numbers])
     return f"{shown} The highest excess over the floor, {best['excess']:.3f}, is that of {pair} for {_map_name(best)}."
 
 
