@@ -137,7 +137,7 @@ class PointingGame(ImageMean):
 class MaskAUC(ImageMean):
     """Mean over images of `mask_auc`; images without a value are skipped and counted in `num_dropped`.
 
-    Source: Mann and Whitney, Annals of Mathematical Statistics 1947.
+    Source: Mann and Whitney, Ann. Math. Statist. 1947.
 
     Example:
         >>> metric = MaskAUC()

@@ -5,12 +5,25 @@ from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.loggers import CometLogger
+from PIL import Image
 
 from lightning_spx.reporting.sink import Picture, Sink
 
 
 class CometSink(Sink[CometLogger]):
-    """Sends pictures, tables and folders as assets of the experiment, online or offline."""
+    """Sends pictures, tables and folders as assets of the experiment, online or offline.
+
+    Raises:
+        RuntimeError: the experiment is disabled, so whatever it is sent is lost.
+    """
+
+    def __init__(self, logger: CometLogger) -> None:
+        super().__init__(logger)
+        if logger.experiment.disabled:
+            raise RuntimeError(
+                "Expected an experiment that keeps what it is sent, got a disabled one, as Lightning 2.6 makes it for "
+                "`online=False`: call `comet_ml.start(online=False)` first, and `CometLogger()` without it."
+            )
 
     def text(self, name: str, text: str) -> None:
         """Send the sentence to the experiment's other values."""
@@ -22,7 +35,7 @@ class CometSink(Sink[CometLogger]):
 
     def picture(self, name: str, draw: Callable[[], Picture], step: int | None) -> None:
         """Send the picture."""
-        self.logger.experiment.log_image(draw(), name, step=step)
+        self.logger.experiment.log_image(Image.fromarray(draw()), name, step=step)
 
     def folder(self, name: str, folder: Path) -> None:
         """Send the files, under the folder's own name."""

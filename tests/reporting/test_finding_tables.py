@@ -83,10 +83,10 @@ def test_the_main_table_keeps_its_rows() -> None:
 
 def test_a_page_has_one_number_to_choose_and_shows_names_as_text() -> None:
     shown = render_page(Page(Answer("birds", []), results().fillna({"num_wrong": 0}), {}, None, {}, "", ""))
-    assert shown.count("<option value=") == 1
+    assert "<option value=" not in shown
     assert shown.count("finding by finding</caption>") == 1
     assert "<i>crest" not in shown
-    assert "&lt;i&gt;crest</td>" in shown
+    assert "&lt;i&gt;crest</th>" in shown
 
 
 def test_a_dashboard_names_the_finding_last() -> None:

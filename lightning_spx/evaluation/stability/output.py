@@ -5,10 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import torch
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from lightning_spx.evaluation.figure_names import number_figure
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.statistics.answer import SSIM
@@ -108,16 +110,16 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
     if num_models > 2:
         figures["pairs_saliency_ssim"] = pairs_figure(results, "saliency_ssim", names)
     for metric, setting in _numbers(results):
-        name = file_name("_".join(filter(None, [metric, setting.replace("distance=", "")])))
+        name = number_figure(metric, setting)
         figures[name] = stability_bars(results, metric, setting)
         if metric == "mege":
             figures[f"table_{name}"] = mege_table(results, setting)
     for method in methods:
         examples = Examples.load(Examples.path(run.path, method))
-        maps = example_saliency(examples)
+        maps = {name: torch.from_numpy(each) for name, each in example_saliency(examples).items()}
         figures[f"maps_{file_name(method)}"] = map_panel(
-            examples.images,
-            examples.segments,
+            torch.from_numpy(examples.images),
+            {name: torch.from_numpy(ids) for name, ids in examples.segments.items()},
             maps.pop(PIXEL),
             maps,
             names,
