@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[Counting, DataLoader[Any], dict[str, Any], str]] = {
         Counting(take=lambda images: images.permute(0, 3, 1, 2)),
         data(image=IMAGES.permute(0, 2, 3, 1)),
         {},
-        r"maps of at least 11x11 px for SSIM, got \(12, 3\)",
+        r"the channels first, got a tensor of shape \(2, 12, 12, 3\): give images\.movedim\(-1, -3\)",
     ),
     "small images": (Counting(), data(image=IMAGES[..., :8, :8]), {}, "maps of at least 11x11 px for SSIM"),
     "not normalized": (Counting(), data(image=IMAGES * 4 - 2), {}, "Set `mean` and `std` of SaliencyEvaluator"),
