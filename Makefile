@@ -5,9 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # some tests wait for processes of their own: one more than there are cores, and no more memory than 5 take
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
-ROOMS := superpixels attribution metrics data models reporting evaluation guard
 
-.PHONY: demo check lint types test soak versions api clean
+.PHONY: demo check lint types test soak versions docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -17,6 +16,10 @@ ROOMS := superpixels attribution metrics data models reporting evaluation guard
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+.venv/installed-docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv/installed-soak: .venv/installed-dev
@@ -47,9 +50,10 @@ soak: .venv/installed-soak
 versions: .venv/installed-dev
 	$(BIN)/python -m tests.soak.versions both
 
-# the reference of all public names, from their docstrings: api/index.html
-api: .venv/installed-dev
-	$(BIN)/pdoc --docformat=google --output-directory=api $(ROOMS:%=lightning_spx.%) '!lightning_spx\.\w+\.\w+'
+# README, docs/ and the reference of all public names as one site with a search: site/index.html
+docs: .venv/installed-docs
+	rm -rf site
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --doctree-dir=build/doctrees docs site
 
 clean:
-	rm -rf .venv runs api
+	rm -rf .venv runs build site

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,8 @@ def choose(browser: "Chrome", select: str, text: str) -> None:
 
 
 def column(browser: "Chrome", number: int) -> list[str]:
-    rows = browser.find_elements("css selector", ".table.shown tbody tr:not(.hidden)")
-    return [row.find_elements("css selector", "td")[number].text for row in rows]
+    rows = browser.find_elements("css selector", "#numbers tbody tr:not(.hidden)")
+    return [row.find_elements("css selector", "th, td")[number].text for row in rows]
 
 
 def test_pointing_at_a_map_reads_the_segments_value_of_both_models(browser: "Chrome", tmp_path: Path) -> None:
@@ -126,13 +127,13 @@ def test_a_click_sorts_and_another_turns_the_order(browser: "Chrome", tmp_path: 
     load(browser, tmp_path)
     browser.find_element("id", "controls").click()
     assert len(column(browser, 0)) == 3
-    gains = browser.find_elements("css selector", ".table.shown th")[6]
+    gains = browser.find_elements("css selector", "#numbers thead th")[6]
     missing = "\N{EN DASH}"
     for _ in range(2):
         gains.find_element("css selector", "button").click()
         assert column(browser, 6) == ["+0.100 [+0.050, +0.200]", missing, missing]  # what is missing stays last
     assert gains.get_attribute("aria-sort") == "descending"
-    names = browser.find_elements("css selector", ".table.shown th")[1]
+    names = browser.find_elements("css selector", "#numbers thead th")[1]
     names.find_element("css selector", "button").click()
     assert column(browser, 1) == sorted(column(browser, 1))
     assert gains.get_attribute("aria-sort") is None
@@ -154,6 +155,44 @@ def test_a_phone_needs_no_scrolling_to_the_side(browser: "Chrome", tmp_path: Pat
         assert browser.execute_script("return document.documentElement.scrollWidth") == 375
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_main_table_needs_no_scrolling_on_a_screen(browser: "Chrome", tmp_path: Path) -> None:
+    load(browser, tmp_path)
+    widths = "const box = document.querySelector('#numbers .grid'); return [box.scrollWidth, box.clientWidth]"
+    needed, there = browser.execute_script(widths)
+    assert needed == there
+
+
+def test_a_row_is_a_card_with_all_its_numbers_on_a_phone(browser: "Chrome", tmp_path: Path) -> None:
+    metrics = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        load(browser, tmp_path)
+        row = browser.find_elements("css selector", "#numbers tbody tr")[1]
+        cells = row.find_elements("css selector", "td")
+        assert {"0.250 [0.125, 0.500]", "+0.100 [+0.050, +0.200]"} <= {cell.text.replace("\n", " ") for cell in cells}
+        # a table that is no longer laid out as one says what its parts are
+        assert [cell.get_attribute("role") for cell in cells] == ["cell"] * 10
+        assert row.get_attribute("role") == "row"
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_photos_are_sorted_by_the_maps_that_are_chosen(browser: "Chrome", tmp_path: Path) -> None:
+    kinds = {("pixel", "either"): np.array([0.11, 0.5]), ("Slic", "after"): np.array([0.75, 0.25])}
+    path = tmp_path / "report.html"
+    path.write_text(render_page(page(shown=replace(SHOWN, agreement={"IG": kinds}))), encoding="utf-8")
+    browser.get(path.as_uri())
+
+    def labels() -> list[str | None]:
+        return [
+            each.get_attribute("aria-label") for each in browser.find_elements("css selector", "#thumbnails button")
+        ]
+
+    assert labels() == ["photo 2, SSIM 0.25", "photo 1, SSIM 0.75"]
+    choose(browser, "partition", "pixel")
+    assert labels() == ["photo 1, SSIM 0.11", "photo 2, SSIM 0.50"]
 
 
 def test_it_prints(browser: "Chrome", tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.path import checked_baseline, expanded_baseline, path_points, weighted_sums
+from lightning_spx.attribution.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def chebyshev_nodes(num_steps: int) -> tuple[list[float], list[float]]:
 def adaptive_integrated_gradients(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     baseline: Tensor,
     tolerance: float = 0.1,
     max_steps: int = 255,
@@ -72,7 +73,7 @@ def adaptive_integrated_gradients(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         tolerance: An image is finished when a doubling changes its map by less, relative to its L2 norm.
         max_steps: Largest number of evaluations of an image: 7, 15, 31 and so on, a power of two minus one.
@@ -128,7 +129,7 @@ class AdaptiveIntegratedGradients(Attribution):
     At level INFO, this module's logger reports the evaluations of each batch. To pass a tensor as baseline, or to get
     the number of evaluations of each image, call `adaptive_integrated_gradients`.
 
-    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1; nodes of Clenshaw and
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017, equation 1; nodes of Clenshaw and
     Curtis, A Method for Numerical Integration on an Automatic Computer, 1960.
 
     Args:
@@ -158,7 +159,7 @@ class AdaptiveIntegratedGradients(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the integral times the distance, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         start = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]

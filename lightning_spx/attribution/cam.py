@@ -24,6 +24,7 @@ from lightning_spx.attribution.guards import Precision, check_precision, explain
 from lightning_spx.attribution.layer_calls import in_place_of, only_tensor
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 from lightning_spx.attribution.token_maps import TokenGrid
 from lightning_spx.guard.layer_names import module_of
 
@@ -54,6 +55,11 @@ class ClassActivationMap(Attribution):
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        if self.layer is not None and not isinstance(self.layer, str):
+            raise TypeError(
+                f"Expected `layer` to be the dotted name of a layer, as in model.named_modules(), got "
+                f"{type(self.layer).__name__}."
+            )
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
@@ -69,7 +75,7 @@ class ClassActivationMap(Attribution):
             `(N, A, h, w)`, whose sum over A is the map before its negative part is dropped.
         """
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the class activation map, `(N, C, H, W)`, non-negative, equal in all channels.
 
         Raises:
@@ -135,7 +141,7 @@ class GradCAM(ClassActivationMap):
 
     Every channel gets the map divided by the number of channels, so that the sum over channels is the map.
 
-    Source: Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
+    Source: Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
 
     Args:
         layer: Dotted name of a layer, as in `get_submodule`, with output `(N, A, h, w)`, `(N, h, w, A)` as in a Swin
@@ -165,7 +171,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     the sum of the channel's activations. As in pytorch-grad-cam, the logit's exponential, one factor for the whole map,
     is left out, and 1e-6 keeps the denominator from zero.
 
-    Source: Chattopadhay et al., Grad-CAM++, 2018, equations 7 and 19.
+    Source: Chattopadhay et al., Grad-CAM++, WACV 2018, equations 7 and 19.
 
     Args:
         layer: As in `GradCAM`.
@@ -194,7 +200,7 @@ class LayerCAM(ClassActivationMap):
     The map is relu(sum over channels of relu(g) A) for activations A with gradients g, so that layers with many places,
     whose gradients differ from place to place, can be explained too.
 
-    Source: Jiang et al., LayerCAM, 2021, section III (the method's weights, products and sum).
+    Source: Jiang et al., LayerCAM, IEEE TIP 2021, section III (the method's weights, products and sum).
 
     Args:
         layer: As in `GradCAM`.

@@ -16,6 +16,7 @@ from lightning_spx.attribution.guards import Precision, check_precision, explain
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target, class_indices
 from lightning_spx.guard.layer_names import module_of
 
 # On a CPU, channels_last is a fifth faster for many pixels and up to three times slower for few, because the weights
@@ -29,7 +30,7 @@ NORMALISATIONS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 def input_gradient(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
@@ -40,7 +41,7 @@ def input_gradient(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         precision: "fp32", or "bf16" for bfloat16 autocast.
         memory_format: The memory layout in which the model gets the images.
         check: Raises for values that are not finite.
@@ -57,7 +58,8 @@ def input_gradient(
         >>> input_gradient(lambda x: (x**2).sum((1, 2, 3)), torch.tensor([[[[3.0]]]]), None)
         tensor([[[[6.]]]])
     """
-    return _gradient_and_logits(model, inputs, target, precision, memory_format, check, evaluation)[0]
+    chosen = class_indices(target, len(inputs))
+    return _gradient_and_logits(model, inputs, chosen, precision, memory_format, check, evaluation)[0]
 
 
 def _gradient_and_logits(
@@ -195,14 +197,14 @@ def _fastest_layout(inputs: Tensor, precision: Precision, folding: Normalization
 class Gradient(Attribution):
     """The gradient of the target's logit with respect to the image.
 
-    Source: Simonyan et al., Deep Inside Convolutional Networks, 2014.
+    Source: Simonyan et al., Deep Inside Convolutional Networks, ICLR Workshop 2014.
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
         chunk_size: Images evaluated at once; None chooses by their size. The number is halved when memory runs out.
 
     Example:
-        >>> Gradient().attribute(lambda x: 3 * x.flatten(1), torch.ones(1, 1, 1, 2), torch.tensor([1]))
+        >>> Gradient().attribute(lambda x: 3 * x.flatten(1), torch.ones(1, 1, 1, 2), target=1)
         tensor([[[[0., 3.]]]])
     """
 
@@ -214,7 +216,7 @@ class Gradient(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the gradient, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         return collected(self.attribute_points(model, one_each(inputs), target), inputs)
@@ -230,7 +232,7 @@ class Gradient(Attribution):
 class InputXGradient(Attribution):
     """The image times the gradient of the target's logit.
 
-    Source: Shrikumar et al., Not Just a Black Box, 2016.
+    Source: Shrikumar et al., Not Just a Black Box, arXiv 2016.
 
     Args:
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -249,7 +251,7 @@ class InputXGradient(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return image times gradient, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         gradients = gradients_at("InputXGradient", model, one_each(inputs), target, self.precision, self.chunk_size)

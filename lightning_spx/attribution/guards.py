@@ -12,6 +12,7 @@ from lightning_spx.guard import unchanged
 from lightning_spx.guard.layer_names import module_of
 
 Precision = Literal["fp32", "bf16"]
+HALF = (torch.float16, torch.bfloat16)
 
 
 def check_precision(precision: str) -> None:
@@ -52,6 +53,9 @@ def explaining(
     Yields:
         The callable to explain: `model` without its DistributedDataParallel wrapper.
     """
+    if not callable(model) or isinstance(model, type):
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"Expected `model` to be a network or another callable, got {got}.")
     if isinstance(model, DistributedDataParallel):
         # the wrapper's forward would send buffers between processes and wait for gradients that never come
         model = model.module
@@ -63,7 +67,14 @@ def explaining(
         unchanged(model, device, parameters) as kept,
         _constant(kept.modules),
     ):
-        yield model
+        try:
+            yield model
+        except RuntimeError as error:
+            # an attribution is float32, and so are the images that the model gets
+            weights = {str(each.dtype) for part in kept.modules for each in part.parameters() if each.dtype in HALF}
+            if weights:
+                error.add_note(f"The images are float32 and the model has {', '.join(weights)}: give model.float().")
+            raise
 
 
 @contextmanager

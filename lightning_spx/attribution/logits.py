@@ -69,7 +69,7 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
     output = output.to(torch.promote_types(output.dtype, torch.float32))
     if output.ndim == 1:
         if target is not None:
-            raise ValueError("Expected `target` to be None for a model that returns (N,), got a tensor.")
+            raise ValueError(f"Expected `target` to be None for a model that returns (N,), got {target.tolist()}.")
         _warn_of_probabilities(model, output)
         return output
     if target is None:

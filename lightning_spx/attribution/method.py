@@ -4,10 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lightning_spx.attribution.chunks import in_chunks
+from lightning_spx.attribution.targets import Target, class_indices
 
 Model = Callable[[Tensor], Tensor]
 
@@ -36,6 +38,8 @@ class Attribution(ABC):
     def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
         """Explain the raw logit of `target`.
 
+        The methods of this package also take `target` as one integer for all images, as a list or as an array.
+
         Each call's output is explained, even if the next call would give the same image another one. Errors that the
         model raises pass through unchanged, with two exceptions: if memory runs out, fewer images are tried first; and
         `FromCaptum` cannot always tell a RuntimeError of the model from one of captum's.
@@ -49,7 +53,7 @@ class Attribution(ABC):
             Signed attribution of the shape of `inputs`, detached, float32.
 
         Raises:
-            TypeError: If `inputs` or the output is not a floating point tensor, or `target` is not int64.
+            TypeError: If `inputs` or the output is not a floating point tensor, or `target` does not hold integers.
             ValueError: If a shape does not fit, `target` is out of range, or an output or gradient is NaN or infinite;
                 the message then names the method and the positions of the images in the batch.
         """
@@ -75,31 +79,32 @@ class Attribution(ABC):
         return in_chunks(type(self).__name__, evaluate, points, target)
 
 
-def checked(inputs: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def checked(inputs: Tensor, target: Target) -> tuple[Tensor, Tensor | None]:
     """Refuse inputs that cannot be explained, and detach them.
 
     Args:
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64, or None.
+        target: As in `class_indices`.
 
     Returns:
         The images in float32 or better, and the target on the CPU, where reading it waits for no device.
 
     Raises:
-        TypeError: If `inputs` is not a floating point tensor or `target` not an int64 tensor.
+        TypeError: If `inputs` is not a floating point tensor or `target` does not hold integers.
         ValueError: If a shape does not fit.
     """
     if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
         kind = inputs.dtype if isinstance(inputs, Tensor) else type(inputs).__name__
-        raise TypeError(f"Expected `inputs` to be a floating point tensor, got {kind}.")
+        raise TypeError(f"Expected `inputs` to be a floating point tensor, got {kind}{_advice(inputs)}.")
     if inputs.ndim != 4:
-        raise ValueError(f"Expected `inputs` of shape (N, C, H, W), got {tuple(inputs.shape)}.")
+        # a map of each image could be told from an image of several channels neither here nor later
+        advice = ": give one image as a batch, inputs[None]" if inputs.ndim == 3 else ""
+        raise ValueError(f"Expected `inputs` of shape (N, C, H, W), got {tuple(inputs.shape)}{advice}.")
     inputs = inputs.detach().to(torch.promote_types(inputs.dtype, torch.float32))
-    if target is None:
-        return inputs, None
-    if not isinstance(target, Tensor) or target.dtype != torch.int64:
-        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
-        raise TypeError(f"Expected `target` to be an int64 tensor or None, got {kind}.")
-    if target.shape != inputs.shape[:1]:
-        raise ValueError(f"Expected `target` of shape ({len(inputs)},), got {tuple(target.shape)}.")
-    return inputs, target.detach().cpu()
+    return inputs, class_indices(target, len(inputs))
+
+
+def _advice(inputs: object) -> str:
+    if isinstance(inputs, Tensor):
+        return ": scale it as in training, such as inputs / 255 for 8 bits"
+    return ": give torch.from_numpy(inputs), with the channels first" if isinstance(inputs, np.ndarray) else ""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.chunks import check_integer
 from lightning_spx.attribution.gradient import Gradient, gradients_at
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators, normal_draws
+from lightning_spx.attribution.targets import Target
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class MoreauGrad(Attribution):
 
     It costs `num_steps * num_samples` gradients per image.
 
-    Source: Zhang and Farnia, MoreauGrad: Sparse and Robust Interpretation of Neural Networks via Moreau Envelope, 2023.
+    Source: Zhang and Farnia, MoreauGrad: Sparse and Robust Interpretation of Neural Networks via Moreau Envelope,
+    ICCV 2023.
 
     Args:
         base: The gradient, which sets precision and chunk size.
@@ -58,6 +61,7 @@ class MoreauGrad(Attribution):
         if not isinstance(self.base, Gradient):
             raise TypeError(f"Expected `base` to be a Gradient, got {self.base!r}.")
         for name in ("num_steps", "num_samples"):
+            check_integer(name, getattr(self, name))
             if getattr(self, name) < 1:
                 raise ValueError(f"Expected `{name}` to be positive, got {getattr(self, name)}.")
         if not 0 < self.smoothing < math.inf:
@@ -72,7 +76,7 @@ class MoreauGrad(Attribution):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"Expected `{name}` to be finite and non-negative, got {getattr(self, name)}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None, segments: Tensor | None = None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target, segments: Tensor | None = None) -> Tensor:
         """Return the envelope's gradient, `(N, C, H, W)`.
 
         Args:

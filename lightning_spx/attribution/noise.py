@@ -8,9 +8,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.chunks import check_integer
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 
 # Fixed, because drawing more at once gives other numbers, and the noise must not depend on chunks or free memory
 DRAWS_AT_ONCE = 8
@@ -82,7 +84,7 @@ def noisy_copies(
 class SmoothGrad(Attribution):
     """The mean of a method's attribution over noisy copies of the image.
 
-    Source: Smilkov et al., SmoothGrad: removing noise by adding noise, 2017.
+    Source: Smilkov et al., SmoothGrad: removing noise by adding noise, arXiv 2017.
 
     Args:
         base: The method to smooth; it sets precision and chunk size.
@@ -110,7 +112,7 @@ class SmoothGrad(Attribution):
         if self.antithetic and self.num_samples % 2:
             raise ValueError(f"Expected `num_samples` to be even for antithetic pairs, got {self.num_samples}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the mean over the draws, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed, self.antithetic)
@@ -129,7 +131,7 @@ class VarGrad(Attribution):
     zero.
 
     Source: Adebayo et al., Local Explanation Methods for Deep Neural Networks Lack Sensitivity to Parameter Values,
-    2018.
+    ICLR Workshop 2018.
 
     Args:
         base: The method whose variance is taken; it sets precision and chunk size.
@@ -156,7 +158,7 @@ class VarGrad(Attribution):
         if self.num_samples < 2:
             raise ValueError(f"Expected `num_samples` to be at least 2 for a variance, got {self.num_samples}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the variance over the draws, `(N, C, H, W)`, non-negative."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
@@ -184,7 +186,7 @@ class SparsifiedSmoothGrad(Attribution):
     the last kept one are kept too, so that no position is preferred. If fewer than `flatten * d` values are positive,
     all of these become 1, the limit for a vanishing divisor.
 
-    Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, 2019, section 4.
+    Source: Levine et al., Certifiably Robust Interpretation in Deep Learning, arXiv 2019, section 4.
 
     Args:
         base: The gradient, which sets precision and chunk size.
@@ -219,7 +221,7 @@ class SparsifiedSmoothGrad(Attribution):
         if not 0 < self.flatten <= self.tau:
             raise ValueError(f"Expected `flatten` to be in (0, tau] with tau = {self.tau}, got {self.flatten}.")
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the mean of the sparsified magnitudes, `(N, C, H, W)` in [0, 1]."""
         inputs, target = checked(inputs, target)
         copies = noisy_copies(inputs, self.num_samples, self.stdev, self.seed)
@@ -248,6 +250,7 @@ def _named(method: str, attributions: Iterable[tuple[int, Tensor]]) -> Iterator[
 def _check_settings(base: Attribution, num_samples: int, stdev: float) -> None:
     if not isinstance(base, Attribution):
         raise TypeError(f"Expected `base` to be an Attribution, such as Gradient(), got {base!r}.")
+    check_integer("num_samples", num_samples)
     if num_samples < 1:
         raise ValueError(f"Expected `num_samples` to be positive, got {num_samples}.")
     if not 0 <= stdev < float("inf"):

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, in_chunks, one_each
+from lightning_spx.attribution.chunks import check_chunk_size, check_integer, in_chunks, one_each
 from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
+from lightning_spx.attribution.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
         >>> gauss_legendre(1)
         ([0.5], [1.0])
     """
+    check_integer("num_steps", num_steps)
     if num_steps < 1:
         raise ValueError(f"Expected `num_steps` to be positive, got {num_steps}.")
     nodes, weights = np.polynomial.legendre.leggauss(num_steps)
@@ -38,7 +40,7 @@ def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
 def integrated_gradients(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     baseline: Tensor,
     num_steps: int = 50,
     precision: Precision = "fp32",
@@ -49,7 +51,7 @@ def integrated_gradients(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         num_steps: Number of Gauss-Legendre nodes, that is, of gradient evaluations per image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -125,7 +127,7 @@ def weighted_sums(gradients: Iterable[tuple[int, Tensor]], inputs: Tensor, weigh
 def completeness_gap(
     model: Model,
     inputs: Tensor,
-    target: Tensor | None,
+    target: Target,
     attribution: Tensor,
     baseline: Tensor,
     precision: Precision = "fp32",
@@ -139,7 +141,7 @@ def completeness_gap(
     Args:
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
-        target: Class indices, `(N,)` int64; None if the model returns `(N,)`.
+        target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
         attribution: Attribution of `inputs`, `(N, C, H, W)`.
         baseline: Where the path starts; broadcasts to the shape of `inputs`.
         precision: "fp32" or "bf16" for bfloat16 autocast.
@@ -184,7 +186,7 @@ class IntegratedGradients(Attribution):
     completeness gap of each batch, at the cost of two forward passes. To pass a tensor as baseline, such as a blurred
     image, call `integrated_gradients`.
 
-    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, 2017, equation 1.
+    Source: Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017, equation 1.
 
     Args:
         num_steps: Number of nodes, that is, of gradient evaluations per image.
@@ -212,7 +214,7 @@ class IntegratedGradients(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return the integral times the distance, `(N, C, H, W)`; the sum over an image is the change of its logit."""
         inputs, target = checked(inputs, target)
         start = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]
@@ -227,24 +229,36 @@ def checked_baseline(values: Sequence[float]) -> tuple[float, ...]:
     """Return a baseline's values as a tuple: one value, or one for each channel.
 
     Raises:
+        TypeError: If it is not a tuple or list.
         ValueError: If there is no value, or one is not finite.
 
     Example:
         >>> checked_baseline([0.5])
         (0.5,)
     """
+    if not isinstance(values, tuple | list):
+        given: object = values
+        got = type(given).__name__ if isinstance(given, Tensor | np.ndarray) else repr(given)
+        raise TypeError(
+            f"Expected `baseline` to be a tuple, such as (0.5,), got {got}: the functions of the methods, such as "
+            "`integrated_gradients`, take a tensor."
+        )
     if not values or not np.isfinite(values).all():
         raise ValueError(f"Expected `baseline` to hold finite values, one or one for each channel, got {values}.")
     return tuple(values)
 
 
 def expanded_baseline(baseline: Tensor, inputs: Tensor) -> Tensor:
-    """Return the baseline in the shape of `inputs` `(N, C, H, W)`, or raise a ValueError.
+    """Return the baseline in the shape of `inputs` `(N, C, H, W)`, or raise a ValueError or TypeError.
 
     Example:
         >>> expanded_baseline(torch.zeros(1), torch.ones(1, 1, 1, 2))
         tensor([[[[0., 0.]]]])
     """
+    given: object = baseline
+    if not isinstance(given, Tensor):
+        got = type(given).__name__
+        raise TypeError(f"Expected `baseline` to be a tensor, got {got}: give torch.as_tensor(baseline).")
     try:
         return baseline.detach().to(inputs).expand_as(inputs)
     except RuntimeError as error:

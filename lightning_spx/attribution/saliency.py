@@ -34,7 +34,11 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
     """
     _check_real(attribution, "attribution")
     if attribution.ndim != 4:
-        raise ValueError(f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}.")
+        advice = ": give attribution[None] for one image, or attribution[:, None] for maps without channels"
+        raise ValueError(
+            f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}"
+            f"{advice if attribution.ndim == 3 else ''}."
+        )
     values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
     # any NaN or infinity shows in the sum; because a sum may also overflow, each value is then checked
     if not bool(values.sum().isfinite()):

@@ -1,64 +1,15 @@
-"""The command `spx` runs Lightning's fit, validate, test and predict, and the commands of this package."""
+"""The command `spx`: it looks at the first word, and imports no more than that word needs."""
 
-import logging
 import os
 import sys
-import warnings
-from collections.abc import Callable
-from collections.abc import Set as AbstractSet
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace, set_loader
-from lightning import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
-from torch import nn
-
-# whole rooms are imported so that YAML finds their classes by short names
-from lightning_spx import __version__, attribution, data, models, superpixels
-from lightning_spx.cli.defaults import (
-    BENCH_DEFAULTS,
-    ROAR_DEFAULTS,
-    STABILITY_DEFAULTS,
-    TRADEOFF_DEFAULTS,
-)
-from lightning_spx.cli.error_line import FORESEEN, GO_ON, GO_ON_FROM, TRACEBACK, is_foreseen, refusal
-from lightning_spx.cli.interruption import Interruptible
-from lightning_spx.cli.trainer_cli import TrainerCLI
-from lightning_spx.cli.words import Words, list_settings
-from lightning_spx.evaluation import stability
-from lightning_spx.evaluation.benchmark import bench
-from lightning_spx.evaluation.commands.explain import explain_images
-from lightning_spx.evaluation.commands.report import report
-from lightning_spx.evaluation.commands.rerun import rerun
-from lightning_spx.evaluation.commands.segment import segment_photos
-from lightning_spx.evaluation.roar import roar
-from lightning_spx.evaluation.tradeoff import tradeoff
-from lightning_spx.reporting import log_config
-from lightning_spx.reporting.trainer_folder import trainer_folder
-from lightning_spx.runs.files import write_text
-from lightning_spx.runs.folder import RESULTS_FILE
-from lightning_spx.runs.processes import say
-
-ROOMS = (attribution, data, models, superpixels)
-
-
-class ConfigCallback(SaveConfigCallback):
-    """Keeps the complete configuration in the run's own folder and in every logger.
-
-    Lightning's own callback writes into the current folder for some loggers, overwrites a file of that name, and tells
-    the loggers only the settings of the model and the data.
-    """
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the file if a logger provides a folder, and send all settings to every logger."""
-        text = self.parser.dump(self.config, skip_unset=False)
-        folder = trainer_folder(trainer)
-        if folder is not None:
-            write_text(folder / self.config_filename, text)
-        log_config(trainer.loggers, yaml.safe_load(text))
+from lightning_spx import __version__
+from lightning_spx.cli.catalog import LISTS, listed
+from lightning_spx.cli.error_line import GO_ON, GO_ON_FROM, foreseen, is_foreseen, refusal
+from lightning_spx.cli.help_texts import HELP, LIGHTNING
+from lightning_spx.cli.loading import loading
+from lightning_spx.cli.short_help import help_asked_for, overview, short_help
+from lightning_spx.cli.suggestions import did_you_mean
 
 
 def main(args: list[str] | None = None) -> None:
@@ -68,229 +19,71 @@ def main(args: list[str] | None = None) -> None:
         args: the words after `spx`; None takes them from the console.
     """
     words = sys.argv[1:] if args is None else args
-    is_lightning = bool(words) and words[0] in LightningCLI.subcommands()
     if os.getcwd() not in sys.path:
         # a user's modules lie where the command is started, as for `python -m`; they do not hide installed ones
         sys.path.append(os.getcwd())
     try:
-        if is_lightning:
-            natural = natural_words(words)
-            with Interruptible(words, lightning=True):
-                TrainerCLI(
-                    LightningModule,
-                    LightningDataModule,
-                    subclass_mode_model=True,
-                    subclass_mode_data=True,
-                    parser_kwargs={"exit_on_error": False},
-                    save_config_callback=ConfigCallback,
-                    # the configuration of `test` does not replace that of `fit`
-                    save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
-                    args=args if natural == words else natural,
-                )
-        else:
-            with Interruptible(words):
-                run_command(words)
-    except FORESEEN as error:
+        answer = answer_to(words)
+        if answer is None:
+            run(words, args)
+    except foreseen() as error:
         if not is_foreseen(error):
             raise
-        print(f"error: {refusal(error, GO_ON_FROM if is_lightning else GO_ON)}", file=sys.stderr)
+        go_on = GO_ON_FROM if words and words[0] in LIGHTNING else GO_ON
+        print(f"error: {refusal(error, go_on)}", file=sys.stderr)
         sys.exit(2)
+    if answer is not None:
+        print(answer)
+        sys.exit(0)
 
 
-def run_command(words: list[str]) -> None:
-    """Parse and run one of this package's own commands."""
-    parser = ArgumentParser(
-        # errors in the user's words are raised and printed as one line, not after pages of usage
-        exit_on_error=False,
-        prog="spx",
-        version=__version__,
-        description="Would another model have shown the same saliency map?",
-        epilog=f"Set the environment variable {TRACEBACK}=1 to see the traceback of an error.",
-    )
-    subcommands = parser.add_subcommands(required=True, dest="command")
-    parsers = {name: make() for name, (make, _) in COMMANDS.items()}
-    for name, subparser in parsers.items():
-        subcommands.add_subcommand(name, subparser, help=subparser.description)
-    for name in LightningCLI.subcommands():
-        subcommands.add_subcommand(name, ArgumentParser(), help=f"Lightning's `{name}`; see `spx {name} --help`.")
-    settings = parser.parse_args(natural_words(words))
-    _, run = COMMANDS[settings.command]
-    run(parsers[settings.command], settings[settings.command])
+def answer_to(words: list[str]) -> str | None:
+    """Return what `spx` says without running anything, such as help; None if the words are a command to run.
+
+    Raises:
+        ValueError: there is no first word, or it is no command; the message suggests the nearest one.
+    """
+    first = words[0] if words else None
+    if first is None:
+        raise ValueError("Expected a command, got none: start with `spx stability`, or see `spx --help`.")
+    if first in ("-h", "--help"):
+        return overview()
+    if first == "--version":
+        return f"spx {__version__}"
+    asked = help_asked_for(words[1:])
+    if first in LISTS:
+        return listed(first)
+    if first not in HELP:
+        near = did_you_mean(first, [*HELP, *LISTS]) or " see `spx --help`."
+        raise ValueError(f"Expected a command of `spx`, got `{first}`:{near}")
+    if asked == "short":
+        return short_help(first)
+    if asked == "all" and first not in LIGHTNING:
+        with loading("PyTorch and Lightning"):
+            from lightning_spx.cli.full_help import full_help
+        return full_help(first)
+    return None
 
 
-def natural_words(words: list[str]) -> list[str]:
-    """Return the words in the parser's form, and have YAML files read in that form too."""
-    command = FUNCTIONS.get(words[0]) if words else None
-    forms = Words(frozenset() if command is None else list_settings(command), RENAMED.get(words[0] if words else ""))
-    set_loader("yaml", forms.load, exceptions=(yaml.YAMLError,))
-    return [*words[:1], *forms.rewrite(words[1:])]
-
-
-def _configurable_parser(description: str) -> ArgumentParser:
-    parser = ArgumentParser(exit_on_error=False, description=description)
-    parser.add_argument("--config", action="config", help="YAML file with settings; later words override it.")
-    return parser
-
-
-def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
-    """Return the parser of a command that trains models: the settings of its function, a model and a Trainer."""
-    parser = _configurable_parser(description)
-    parser.add_function_arguments(study, skip={"model", "trainer", "config"})
-    # the study makes one of these for each model, so they are parsed here and built later
-    parser.add_subclass_arguments(
-        nn.Module, "model", fail_untyped=False, help="the model to train, once for each part, or that of `checkpoints`."
-    )
-    parser.add_class_arguments(Trainer, "trainer", instantiate=False)
-    parser.set_defaults(defaults)
-    return parser
-
-
-def stability_parser() -> ArgumentParser:
-    """Return the parser of `spx stability`."""
-    description = "Train k models on disjoint data and tabulate how far their saliency maps agree."
-    return study_parser(stability, description, STABILITY_DEFAULTS)
-
-
-def tradeoff_parser() -> ArgumentParser:
-    """Return the parser of `spx tradeoff`."""
-    description = "Measure stability and fidelity over segmenters and sizes, and recommend one."
-    return study_parser(tradeoff, description, TRADEOFF_DEFAULTS)
-
-
-def roar_parser() -> ArgumentParser:
-    """Return the parser of `spx roar`."""
-    return study_parser(roar, "Remove the salient pixels, retrain, and measure the accuracy left.", ROAR_DEFAULTS)
-
-
-def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Namespace) -> None:
-    """Build the parts of a study from parsed settings and run it."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    # when a process dies and takes the others with it, this logger says so
-    logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
-    # one warning per training, and one about a library's internals: the user can act on neither
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
-    settings.pop("config", None)
-    config = yaml.safe_load(parser.dump(settings, skip_unset=False))
-    trainer_settings = _factory(parser, settings, "trainer")
-    others = settings.clone()
-    del others["model"], others["trainer"]
-    folder = study(
-        **vars(parser.instantiate(others)),
-        model=_factory(parser, settings, "model"),
-        trainer=lambda: Trainer(**trainer_settings().as_dict()),
-        config=config,
-    )
-    say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
-
-
-def _factory(parser: ArgumentParser, settings: Namespace, key: str) -> Callable[[], Any]:
-    """Return a function that builds one part of parsed settings, anew at each call."""
-    own = settings.clone()
-    for other in vars(settings).keys() - {key}:
-        del own[other]
-    return lambda: parser.instantiate(own.clone())[key]
-
-
-def photo_parser(
-    command: Callable[..., Path], description: str, skip: AbstractSet[str] = frozenset()
-) -> ArgumentParser:
-    """Return the parser of a command on photos, which are its first words."""
-    parser = _configurable_parser(description)
-    parser.add_argument("images", nargs="+", type=str, help="files, folders and patterns such as 'birds/*.jpg'.")
-    parser.add_function_arguments(command, skip={"images", *skip})
-    return parser
-
-
-def explain_parser() -> ArgumentParser:
-    """Return the parser of `spx explain`."""
-    parser = photo_parser(explain_images, "Explain photos with a model, as pictures and arrays.", skip={"model"})
-    parser.add_subclass_arguments(
-        nn.Module, "model", required=False, fail_untyped=False, help="the model of `checkpoints` or `weights`."
-    )
-    parser.set_defaults({"methods": STABILITY_DEFAULTS["methods"], "superpixels": [{"class_path": "Slic"}]})
-    return parser
-
-
-def segment_parser() -> ArgumentParser:
-    """Return the parser of `spx segment`."""
-    parser = photo_parser(segment_photos, "Draw the super-pixels of photos by several algorithms.")
-    every = ("Slic", "Felzenszwalb", "Quickshift", "Watershed", "Grid", "Voronoi")
-    parser.set_defaults({"superpixels": [{"class_path": name} for name in every]})
-    return parser
-
-
-def bench_parser() -> ArgumentParser:
-    """Return the parser of `spx bench`."""
-    parser = _configurable_parser("Measure time and memory beside other libraries.")
-    parser.add_function_arguments(bench)
-    parser.set_defaults(BENCH_DEFAULTS)
-    return parser
-
-
-def report_parser() -> ArgumentParser:
-    """Return the parser of `spx report`."""
-    parser = ArgumentParser(exit_on_error=False, description="Write a study as one HTML page.")
-    parser.add_argument("run", type=str, help="folder of a finished study.")
-    parser.add_function_arguments(report, skip={"run"})
-    return parser
-
-
-def rerun_parser() -> ArgumentParser:
-    """Return the parser of `spx rerun`."""
-    parser = ArgumentParser(exit_on_error=False, description="Repeat a study from its folder and compare all numbers.")
-    parser.add_argument("run", type=str, help="folder of a finished study.")
-    parser.add_function_arguments(rerun, skip={"run", "start"})
-    return parser
-
-
-def run_plain(command: Callable[..., Path], written: str, parser: ArgumentParser, settings: Namespace) -> None:
-    """Build the parts of a command that trains nothing from parsed settings, run it and print where its files are.
+def run(words: list[str], args: list[str] | None) -> None:
+    """Run a command, whose name is the first of the words.
 
     Args:
-        command: the function behind the command.
-        written: what it writes, for the printed line.
-        parser: of the command.
-        settings: the parsed settings.
+        words: the words after `spx`.
+        args: the same words, or None if they are the console's, which Lightning tells apart.
     """
-    settings.pop("config", None)
-    print(f"{written}: {command(**vars(parser.instantiate(settings)))}")
-
-
-def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
-    """Explain photos with a model that is built once for each of its checkpoints."""
-    settings.pop("config", None)
-    model = None if settings.get("model") is None else _factory(parser, settings, "model")
-    settings.pop("model", None)
-    print(f"explanations: {explain_images(**vars(parser.instantiate(settings)), model=model)}")
-
-
-def run_rerun(parser: ArgumentParser, settings: Namespace) -> None:
-    """Repeat a run; end with exit code 1 if a number differs."""
-    if not rerun(**vars(settings), start=run_command):
-        sys.exit(1)
-
-
-# the function behind each command, whose settings may be lists
-FUNCTIONS: dict[str, Callable[..., object]] = {
-    "stability": stability,
-    "roar": roar,
-    "tradeoff": tradeoff,
-    "explain": explain_images,
-    "segment": segment_photos,
-    "bench": bench,
-}
-# earlier words of a command
-RENAMED = {"explain": {"ckpt": "checkpoints", "network": "model"}}
-# for each command: the function that makes its parser, and the one that runs the parsed settings
-COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser, Namespace], None]]] = {
-    "stability": (stability_parser, partial(run_study, stability)),
-    "roar": (roar_parser, partial(run_study, roar)),
-    "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
-    "explain": (explain_parser, run_explain),
-    "segment": (segment_parser, partial(run_plain, segment_photos, "partitions")),
-    "bench": (bench_parser, partial(run_plain, bench, "benchmark")),
-    "report": (report_parser, partial(run_plain, report, "report")),
-    "rerun": (rerun_parser, run_rerun),
-}
+    if words[0] == "report":
+        with loading("pandas"):
+            from lightning_spx.cli.interruption import Interruptible
+            from lightning_spx.cli.report_command import run_report
+        with Interruptible(words):
+            run_report(words)
+        return
+    with loading("PyTorch and Lightning"):
+        from lightning_spx.cli.commands import run_command, run_lightning
+        from lightning_spx.cli.interruption import Interruptible
+    with Interruptible(words, lightning=words[0] in LIGHTNING):
+        if words[0] in LIGHTNING:
+            run_lightning(words, args)
+        else:
+            run_command(words)

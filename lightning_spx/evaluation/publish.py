@@ -1,6 +1,6 @@
 """Publishes what a study has found: figures in its run folder, tables and sentences on the console, all in loggers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,17 +8,16 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from lightning_spx.reporting import finish, log_config, log_figure, log_scalars, log_table
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.scalars import scalars_of
-from lightning_spx.reporting.tables import print_table
+from lightning_spx.reporting.sinks import log_text
+from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import RunFolder
 
-# one holds the conclusion of a study in its own words, the other remarks beside the verdict that `spx report` computes
-VERDICTS_FILE, NOTES_FILE = "verdicts.json", "notes.json"
 SCREEN_DPI, PAPER_DPI = 150, 200
 
 
@@ -31,33 +30,34 @@ class Findings:
         results: the rows of `results.csv`.
         tables: the tables that loggers receive, by their names there.
         figures: by the names of their files and in the loggers.
-        printed: tables and sentences for the console, in this order.
+        answer: of the study.
+        main: makes the one table for a console of some width.
+        more: the other tables and sentences, in this order.
     """
 
     study: str
     results: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
     figures: Mapping[str, Figure]
-    printed: Sequence[Table | str]
+    answer: Answer
+    main: Callable[[int], Table]
+    more: Sequence[Table | str]
 
 
-def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger]) -> None:
-    """Draw the figures of a finished study, print its tables and sentences, and send all of it to the loggers.
+def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_tables: bool = False) -> None:
+    """Draw the figures of a finished study, print its answer, and send all of it to the loggers.
 
     Args:
         run: receives `figures/`.
         findings: of the study.
         loggers: of the Trainer; none is fine.
+        all_tables: print all tables, not only the one.
     """
     for name, figure in findings.figures.items():
         save_figure(run.path / "figures", name, figure)
-    console = Console()
-    for each in findings.printed:
-        if isinstance(each, Table):
-            print_table(console, each)
-        else:
-            console.print(each, markup=False, highlight=False)
+    print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)
     log_config(loggers, run.config)
+    log_text(loggers, f"{findings.study}/answer", findings.answer.text)
     log_scalars(loggers, scalars_of(findings.results, findings.study))
     for name, table in findings.tables.items():
         log_table(loggers, f"{findings.study}/{name}", table)
@@ -80,14 +80,3 @@ def save_figure(
     """
     for ending in formats:
         write_atomic(folder / f"{name}.{ending}", partial(figure.savefig, dpi=dpi))
-
-
-def write_verdicts(run: RunFolder, title: str, sentences: Sequence[str]) -> None:
-    """Write the sentences of a study that concludes in its own words, for the page that `spx report` makes.
-
-    Args:
-        run: receives `verdicts.json`.
-        title: of the page.
-        sentences: the most important one first.
-    """
-    run.write_json(VERDICTS_FILE, {"title": title, "verdicts": list(sentences)})

@@ -160,6 +160,8 @@ class _Area(ImageMean):
 class Deletion(_Area):
     """Mean over images of `deletion`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Petsiuk et al., RISE, BMVC 2018.
+
     Args:
         num_steps: number of removals.
         substrate: what replaces missing pixels: "black", "blur" or a color.
@@ -180,6 +182,8 @@ class Deletion(_Area):
 
 class Insertion(_Area):
     """Mean over images of `insertion`; images without a value are skipped and counted in `num_dropped`.
+
+    Source: Petsiuk et al., RISE, BMVC 2018.
 
     Args:
         num_steps: number of insertions.

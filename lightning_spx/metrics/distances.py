@@ -47,8 +47,8 @@ def pair_distances(
 
     `l2`: Euclidean distance of the maps divided by their L2 norms; an all-zero map is not divided (its distance is 0 to
     another all-zero map and 1 to any other). `l2_raw`: Euclidean distance. `l1`: mean absolute difference over pixels.
-    `cosine`: 1 minus the cosine; 1 if a map is all zero. `spearman`: sqrt(1 - |rho|) with the rho of `spearman`; 1 if a
-    map is constant. `ssim`: 1 minus `saliency_ssim` with data range 1.
+    `cosine`: 1 minus the cosine; 1 if a map is all zero. `spearman`: `sqrt(1 - |rho|)` with the rho of `spearman`; 1 if
+    a map is constant. `ssim`: 1 minus `saliency_ssim` with data range 1.
 
     A map with a NaN has distance NaN. A map with an infinity has distance NaN under `l2`, `cosine` and `ssim`, and
     infinity under `l1` and `l2_raw`; `spearman` ranks the infinity first or last. A distance beyond float32 is

@@ -95,6 +95,8 @@ def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
 class MassAccuracy(ImageMean):
     """Mean over images of `mass_accuracy`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Arras et al., CLEVR-XAI, Information Fusion 2022 (relevance mass accuracy).
+
     Example:
         >>> metric = MassAccuracy()
         >>> metric.update(torch.ones(2, 1, 4), torch.tensor([[[True, False, False, False]]] * 2))
@@ -113,6 +115,8 @@ class MassAccuracy(ImageMean):
 
 class PointingGame(ImageMean):
     """Mean over images of `pointing_game`; images without a value are skipped and counted in `num_dropped`.
+
+    Source: Zhang et al., Excitation Backprop, IJCV 2018.
 
     Example:
         >>> metric = PointingGame()
@@ -133,6 +137,8 @@ class PointingGame(ImageMean):
 class MaskAUC(ImageMean):
     """Mean over images of `mask_auc`; images without a value are skipped and counted in `num_dropped`.
 
+    Source: Mann and Whitney, Ann. Math. Statist. 1947.
+
     Example:
         >>> metric = MaskAUC()
         >>> metric.update(torch.ones(1, 1, 2), torch.tensor([[[False, True]]]))
@@ -151,8 +157,10 @@ class MaskAUC(ImageMean):
 
 def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Check the shapes and return the unchanged values and the bool mask, both (N, HW)."""
-    if mask.dtype != torch.bool:
-        raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        advice = "mask > 0, if 0 is the background" if isinstance(mask, Tensor) else "torch.as_tensor(mask)"
+        raise TypeError(f"Expected `mask` to be bool, got {got}: give {advice}.")
     check_real(saliency, "saliency")
     if saliency.ndim != 3 or 0 in saliency.shape[1:]:
         raise ValueError(f"Expected `saliency` of shape (N,H,W), got {tuple(saliency.shape)}.")

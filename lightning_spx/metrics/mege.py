@@ -70,6 +70,8 @@ def mege(
 class MeGe(UnsharedMetric):
     """Mean generalizability of the explanations of M models, `mege` over all images seen.
 
+    Source: Fel et al., "How Good is your Explanation?", WACV 2022.
+
     A NaN distance is left out of the mean and counted in `num_dropped` (pairs times images of this process). Sums use
     float64, also over processes. If no image is in S=, the value is NaN, with a warning.
 

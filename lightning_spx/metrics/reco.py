@@ -77,6 +77,8 @@ def reco(
 class ReCo(UnsharedMetric):
     """Relative consistency of the explanations of M models, `reco` over all images seen.
 
+    Source: Fel et al., "How Good is your Explanation?", WACV 2022.
+
     It keeps the distances of both sets (4 bytes per pair and image), because ReCo needs their order. A NaN distance is
     left out and counted in `num_dropped` (pairs times images of this process). If one of the sets is empty, the value
     is NaN, with a warning.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.imputation import impute
-from lightning_spx.metrics.probability import Model, target_probabilities
+from lightning_spx.metrics.probability import Model, check_target, target_probabilities
 from lightning_spx.metrics.removal import image_generator, removal_ranks, without_value
 
 Order = Literal["morf", "lerf"]
@@ -106,6 +106,7 @@ def probabilities_after_imputation(
     batch_size: int,
 ) -> Tensor:
     """Do the same as `probability_after_imputation` for several fractions and orders; shape (removals,N)."""
+    check_target(target)
     num_pixels = ranks.shape[1] * ranks.shape[2]
 
     def filled() -> Iterator[tuple[Tensor, Tensor]]:
@@ -129,6 +130,8 @@ def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, s
 
 class ROAD(ImageMean):
     """Mean of `road` over images and fractions; "combined" is half of the difference between `lerf` and `morf`.
+
+    Source: Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022.
 
     Args:
         order: "morf" (low is good), "lerf" (high is good) or "combined", (lerf - morf) / 2, which is 0 for an

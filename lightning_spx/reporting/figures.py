@@ -8,16 +8,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
 
-PIXEL_COLOUR = "#7f8c9b"
-POOLED_COLOURS = ("#2a6f97", "#e07a1f", "#4c956c", "#8e5572", "#b8a100", "#5c5c8a")
-FLOOR_COLOUR = "#c1121f"
+# colors that everybody can tell apart (Okabe and Ito 2008; the last one by Tol)
+PIXEL_COLOUR = "#999999"
+POOLED_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#332288")
+FLOOR_COLOUR = "#d55e00"
+# a white edge sets the floor apart from bars of any color
+FLOOR_EDGE = [withStroke(linewidth=3.2, foreground="white")]
+# of the names of methods, and of the smaller text below them, in an inch
+LETTERS, LETTERS_BELOW = 10, 15
 BEST_CONTROL: dict[str, Any] = {"marker": "D", "linestyle": "", "color": "white", "markeredgecolor": "black", "ms": 4.5}
 
 
@@ -58,27 +65,30 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         axes.bar(centers, values, width * 0.92, color=color, label=PIXEL if pixel else f"S-, {superpixels}")
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
         axes.errorbar(centers, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
-        axes.hlines(bars["floor"], centers - width * 0.46, centers + width * 0.46, color=FLOOR_COLOUR, linewidth=1.6)
+        ends = centers - width * 0.46, centers + width * 0.46
+        axes.hlines(bars["floor"], *ends, color=FLOOR_COLOUR, linewidth=1.6, path_effects=FLOOR_EDGE)
         for center, method, name in zip(centers, bars["method"], bars["best_control"], strict=True):
             control = rows[(rows["method"] == method) & (rows["superpixels"] == name)]
             for panel, column_name in ((axes, "value"), (below, "excess")):
                 panel.plot([center] * len(control), control[column_name], **BEST_CONTROL)
         # values with different floors cannot be compared, but their excess can
         below.bar(centers, bars["excess"], width * 0.92, color=color)
-    below.set_xticks(range(len(methods)), methods)
+    long = sum(len(method) + 2 for method in methods) > LETTERS * figure.get_figwidth()
+    turned: dict[str, Any] = {"rotation": 20, "ha": "right"} if long else {}
+    below.set_xticks(range(len(methods)), methods, parse_math=False, **turned)
     below.set_ylabel("excess over the floor")
     below.axhline(0, color=FLOOR_COLOUR, linewidth=1)
-    axes.set_ylabel(metric if not setting else f"{metric} ({setting})")
+    axes.set_ylabel(number_label(metric, setting), parse_math=False)
     axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
     axes.plot([], [], label="best control", **BEST_CONTROL)
     axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     for panel in (axes, below):
         panel.spines[["top", "right"]].set_visible(False)
     first = own.iloc[0]
-    below.set_xlabel(
-        f"{first['models']}, {first['dataset']}, {counted_images(first)}; 95 % intervals {first['interval']}",
-        fontsize=8,
-    )
+    if own["value"].isna().all():
+        axes.text(0.5, 0.5, why_no_verdict(first), ha="center", va="center", transform=axes.transAxes)
+    said = f"{first['models']}, {first['dataset']}, {counted_images(first)}; 95 % intervals {first['interval']}"
+    below.set_xlabel(fill(said, round(LETTERS_BELOW * figure.get_figwidth())), fontsize=8, parse_math=False)
     return figure
 
 
@@ -122,8 +132,8 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     table.scale(1, 2.3)
     first = own.iloc[0]
     axes.set_title(
-        f"MeGe ({setting}), {first['models']} on {first['dataset']}\nvalue [95 % interval {first['interval']}] / floor;"
-        " * gain over every control",
+        f"{number_label('mege', setting)}: {first['models']} on {first['dataset']}\n"
+        f"value [95 % interval {first['interval']}] / floor; * gain over every control",
         fontsize=8,
     )
     return figure

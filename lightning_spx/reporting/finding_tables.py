@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
@@ -12,7 +13,7 @@ from lightning_spx.reporting.rows import (
     without_controls,
     without_finding,
 )
-from lightning_spx.reporting.tables import TITLES, method_name
+from lightning_spx.reporting.tables import method_name
 
 FINDING_NOTE = (
     "One row for each method, the same in all findings: its S- row of the largest gain over all findings. It is chosen "
@@ -25,9 +26,9 @@ def finding_title(metric: str, setting: str) -> str:
 
     Example:
         >>> finding_title("mege", "distance=l2")
-        'MeGe, generalizability between models distance=l2, finding by finding'
+        'MeGe, generalizability between models, L2 distance, finding by finding'
     """
-    return f"{TITLES.get(metric, metric)} {setting}".strip() + ", finding by finding"
+    return f"{number_title(metric, setting)}, finding by finding"
 
 
 def finding_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:

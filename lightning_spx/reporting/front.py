@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
+from lightning_spx.reporting.number_words import LABELS
 from lightning_spx.reporting.rows import (
     AFTER,
     ALL_PAIRS,
@@ -66,7 +67,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
 
 def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
     controls = rows[rows["superpixels"].str.startswith(CONTROL)]
-    many = colormaps["turbo"](np.linspace(0.04, 0.96, len(own)))
+    many = colormaps["viridis"](np.linspace(0, 0.9, len(own)))
     colors = dict(zip(own, POOLED_COLOURS if len(own) <= len(POOLED_COLOURS) else map(to_hex, many), strict=False))
     axes.plot(controls["excess"], controls["fidelity"], "x", color=CONTROL_COLOUR, ms=4, label="controls")
     for order, marker in MARKERS.items():
@@ -142,7 +143,9 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
             stable = row["metric"] == "saliency_ssim"
             if not stable and row["metric"] not in ("deletion", "insertion", "road", "fidelity_error"):
                 continue
-            name = "excess SSIM" if stable else f"{row['metric']} {str(row['setting']).partition('=')[2]}".strip()
+            name = (
+                "excess SSIM" if stable else f"{LABELS[row['metric']]} {str(row['setting']).partition('=')[2]}".strip()
+            )
             number = row["excess"] if stable else row["value"]
             line[name] = f"{number:.3f}{'*' if not pixel and has_gain(row) else ' '}"
         lines.append(line)

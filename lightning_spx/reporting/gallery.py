@@ -2,15 +2,21 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lightning_spx.reporting.rows import EITHER, PIXEL
+
 # bytes of the encoded gallery, so that figures and tables fit beside it into a page of 8 MB
 BUDGET = 4_500_000
+COLOURS = "inferno"
+Agreement = Mapping[tuple[str, str], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Gallery:
         segments: (n, H, W) ids from 0 of each segmenter, by name.
         maps: of each method, by name.
         models: names of the M models.
+        agreement: (n,) SSIM between the models' maps of each photo, by method, and by (segmenter, magnitude order) or
+            (`pixel`, `either`). Photos whose maps agree least come first.
 
     Example:
         >>> maps = {"Gradient": MethodMaps(np.ones((2, 1, 4, 4), np.float32), {})}
@@ -52,6 +60,7 @@ class Gallery:
     segments: Mapping[str, NDArray[np.int64]]
     maps: Mapping[str, MethodMaps]
     models: Sequence[str]
+    agreement: Mapping[str, Agreement] = field(default_factory=dict)
 
 
 def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
@@ -64,7 +73,9 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
     Returns:
         `photos`, `models`, `segments[segmenter][photo]` (PNG, id = red + 256 green), `pixel[method][model][photo]`
         (PNG, saliency times 255), `pooled[method][segmenter][order][model][photo]` (a list, the saliency of each
-        segment), and `left_out`, the number of photos that did not fit.
+        segment), `agreement[method][segmenter or "pixel"][order][photo]`, `numbers` of the photos in the study, and
+        `left_out`, the number of photos that did not fit. Photos are in the order of the first method's pixel maps, the
+        ones that agree least first.
 
     Example:
         >>> ids = np.array([[[0, 1]]])
@@ -73,13 +84,13 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
         >>> encoded["pooled"]
         {'IG': {'Slic': {'after': [[[1.0, 1.0]]]}}}
     """
-    count, size = 0, 0
-    for photo in range(len(gallery.photos)):
+    shown: list[int] = []
+    size = 0
+    for photo in _by_agreement(gallery):
         size += _photo_size(gallery, photo)
         if size > budget:
             break
-        count += 1
-    shown = range(count)
+        shown.append(photo)
     pooled: dict[str, dict[str, dict[str, list[list[list[float]]]]]] = {}
     for method, maps in gallery.maps.items():
         for (segmenter, order), values in maps.pooled.items():
@@ -89,7 +100,9 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
             ]
             pooled.setdefault(method, {}).setdefault(segmenter, {})[order] = lists
     return {
-        "photos": [_png(_bytes(gallery.photos[photo])) for photo in shown],
+        "photos": [photo_uri(gallery.photos[photo]) for photo in shown],
+        "numbers": [photo + 1 for photo in shown],
+        "agreement": _agreements(gallery, shown),
         "models": list(gallery.models),
         "segments": {name: [_png(_ids(ids[photo])) for photo in shown] for name, ids in gallery.segments.items()},
         "pixel": {
@@ -97,8 +110,49 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
             for name, maps in gallery.maps.items()
         },
         "pooled": pooled,
-        "left_out": len(gallery.photos) - count,
+        "left_out": len(gallery.photos) - len(shown),
     }
+
+
+def photo_uri(photo: NDArray[np.float32]) -> str:
+    """Encode a photo (H, W, 3) in [0, 1] as the `data:` address of a PNG file.
+
+    Example:
+        >>> photo_uri(np.ones((1, 1, 3), np.float32))[:22]
+        'data:image/png;base64,'
+    """
+    return _png(_bytes(photo))
+
+
+def map_uri(saliency: NDArray[np.float32]) -> str:
+    """Encode a map (H, W) in [0, 1] in colors as the `data:` address of a PNG file.
+
+    Example:
+        >>> map_uri(np.ones((1, 1), np.float32))[:22]
+        'data:image/png;base64,'
+    """
+    return _png(_bytes(mpl.colormaps[COLOURS](_bytes(saliency))[..., :3]))
+
+
+def _by_agreement(gallery: Gallery) -> list[int]:
+    """Sort photos by the agreement of the first method's pixel maps, the least first; unknown ones come last."""
+    agreement = gallery.agreement.get(next(iter(gallery.maps), ""), {}).get((PIXEL, EITHER))
+    photos = range(len(gallery.photos))
+    return list(photos) if agreement is None else sorted(photos, key=lambda photo: _last(float(agreement[photo])))
+
+
+def _last(value: float) -> float:
+    return math.inf if math.isnan(value) else value
+
+
+def _agreements(gallery: Gallery, shown: Sequence[int]) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+    found: dict[str, dict[str, dict[str, list[float | None]]]] = {}
+    for method, kinds in gallery.agreement.items():
+        for (partition, order), values in kinds.items():
+            # JSON has no NaN
+            known = [None if math.isnan(values[photo]) else round(float(values[photo]), 4) for photo in shown]
+            found.setdefault(method, {}).setdefault(partition, {})[order] = known
+    return found
 
 
 def _photo_size(gallery: Gallery, photo: int) -> int:

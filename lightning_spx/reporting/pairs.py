@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, control_kind, has_gain, without_controls
 from lightning_spx.reporting.tables import method_name
@@ -102,7 +103,7 @@ def pairs_figure(results: pd.DataFrame, metric: str, names: Sequence[str]) -> Fi
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.6)
     first_row = rows.iloc[0]
     figure.suptitle(
-        f"{metric}, {first_row['models']}, {first_row['dataset']}, {counted_images(first_row)}\n"
+        f"{number_label(metric)}, {first_row['models']}, {first_row['dataset']}, {counted_images(first_row)}\n"
         "above the diagonal the value, below its excess over the floor; * gain over every control",
         fontsize=8,
     )

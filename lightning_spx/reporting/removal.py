@@ -5,10 +5,10 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
+from lightning_spx.reporting.figures import FLOOR_COLOUR, PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.rows import PIXEL, has_gain, is_control
 
-BASELINES = {"random": "black", "sobel": "#b8a100"}
+BASELINES = {"random": "black", "sobel": "#882255"}
 
 
 def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
@@ -64,7 +64,7 @@ def removal_curves(results: pd.DataFrame, chance: float, title: str) -> Figure:
             )
         # Student's intervals of two seeds are wider than the range of all values, so the axis ignores them
         axes.set_ylim(0, min(1.0, 1.15 * float(rows["value"].max())))
-        axes.axhline(chance, color="#c1121f", lw=1, label="guessing")
+        axes.axhline(chance, color=FLOOR_COLOUR, lw=1, label="guessing")
         axes.set_title(method, fontsize=10)
         axes.set_xlabel("pixels removed (%)", fontsize=8)
         axes.legend(fontsize=7.5, frameon=False)

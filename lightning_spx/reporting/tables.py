@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.reasons import NO_GAIN_KNOWN, counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_rows, survives, without_controls
 
@@ -37,13 +38,14 @@ TITLES = {
 UNLIMITED_WIDTH = 10_000
 
 
-def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
+def stability_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer | None = None) -> Table:
     """Tabulate one metric with a row for each pixel and S- method, whose best control stands for all.
 
     Args:
         results: rows of `results.csv`.
         metric: the metric to show.
         setting: the setting of the metric.
+        answer: of the study; a row whose gain it does not confirm is marked.
 
     Raises:
         ValueError: there is no such row.
@@ -68,8 +70,14 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str) -> Table:
     for heading in ("value", "floor", "excess", "gain over best control"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for _, row in own.iterrows():
-        table.add_row(*(Text(cell) for cell in _row(row)))
+    lines = [_row(row) for _, row in own.iterrows()]
+    if answer is not None:
+        named = zip(lines, own["method"], strict=True)
+        lines = [[*line[:-1], answer.said(metric, str(name), line[-1])] for line, name in named]
+    if any(line[-1] == DIFFERS for line in lines):
+        table.caption = Text("\n".join([str(table.caption), *DIFFERS_NOTE]))
+    for line in lines:
+        table.add_row(*map(Text, line))
     return table
 
 

@@ -19,6 +19,8 @@ from lightning_spx.runs.settings import flatten, important_settings, is_as_befor
 
 CONFIG_FILE = "config.yaml"
 RESULTS_FILE = "results.csv"
+# the answer of a study; studies of earlier versions keep remarks in a file of their own instead
+ANSWER_FILE, NOTES_FILE = "verdicts.json", "notes.json"
 # an interrupted command names this folder when it says how to go on
 last_opened: ContextVar[Path | None] = ContextVar("last_opened", default=None)
 

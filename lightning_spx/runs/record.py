@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from lightning_spx.runs.environment import environment
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE, RunFolder
+from lightning_spx.runs.folder import ANSWER_FILE, CONFIG_FILE, RESULTS_FILE, RunFolder
 from lightning_spx.runs.processes import is_writer
 from lightning_spx.runs.reading import read_config, read_json
 from lightning_spx.runs.settings import important_settings
 
 RECORD_FILE = "run.json"
 SETTINGS_HASH = "settings_sha256"
-RESULTS_HASH = "results_sha256"
+RESULTS_HASH, ANSWER_HASH = "results_sha256", "answer_sha256"
+# the folder in which the first start was made: a user's modules and relative paths are found from there
+STARTED_IN = "started_in"
 SCORES = ("test_accuracy", "auc")
 ADVICE = "Remove it and start the same command again: what is finished is kept."
 
@@ -36,6 +38,8 @@ class RunRecord:
         self.shared = shared
         # of this start; the record may name those of others
         self.environment = environment()
+        # whether the results and the answer in the folder are those of an earlier start of the same code
+        self.concluded = False
         self._last = time.perf_counter()
 
     @classmethod
@@ -70,9 +74,14 @@ class RunRecord:
         record.content = {
             **{"models": {}, "seconds": {}, **kept, **identity, **now},
             **{"earlier_starts": environments, SETTINGS_HASH: settings},
+            STARTED_IN: earlier.get(STARTED_IN, str(Path.cwd())),
         }
         if before:
             record.add_environment(before)
+        record.concluded = before == now and all(
+            (run.path / name).is_file() and earlier.get(key) == _sha256(run.path / name)
+            for key, name in ((RESULTS_HASH, RESULTS_FILE), (ANSWER_HASH, ANSWER_FILE))
+        )
         if is_writer() and not (shared and path.is_file()):
             run.write_json(RECORD_FILE, record.content)
         return record
@@ -96,8 +105,9 @@ class RunRecord:
         self._last = now
 
     def note_results(self) -> None:
-        """Record the hash of `results.csv`, so that `spx report` can refuse a changed file."""
+        """Record the hashes of the results and of the answer, so that `spx report` can refuse a changed file."""
         self.content[RESULTS_HASH] = _sha256(self.run.path / RESULTS_FILE)
+        self.content[ANSWER_HASH] = _sha256(self.run.path / ANSWER_FILE)
 
     def save(self) -> None:
         """Write the record, whole or not at all, if this process is the one to do so."""
@@ -185,12 +195,14 @@ def check_settings(run: Path, record: Mapping[str, Any], found: str) -> None:
 
 
 def check_results(run: Path, record: Mapping[str, Any]) -> None:
-    """Raise a ValueError that names `results.csv` unless it is as the run wrote it."""
-    if record.get(RESULTS_HASH) not in (None, _sha256(run / RESULTS_FILE)):
-        raise ValueError(
-            f"Expected {run / RESULTS_FILE} as the run has written it, got another: it is damaged, or was edited. "
-            "Start the study again, which writes it from what is finished."
-        )
+    """Raise a ValueError that names `results.csv` or `verdicts.json` unless it is as the run wrote it."""
+    for key, name in ((RESULTS_HASH, RESULTS_FILE), (ANSWER_HASH, ANSWER_FILE)):
+        # earlier versions recorded no answer
+        if key in record and not ((run / name).is_file() and record[key] == _sha256(run / name)):
+            raise ValueError(
+                f"Expected {run / name} as the run has written it, got another: it is damaged, or was edited. "
+                "Start the study again, which writes it from what is finished."
+            )
 
 
 def _sha256(path: Path) -> str:

@@ -3,6 +3,7 @@
 from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.cache import Cached
 from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
+from lightning_spx.superpixels.exchange import as_segments, feature_mask
 from lightning_spx.superpixels.image_key import image_key
 from lightning_spx.superpixels.loading import WithSegments
 from lightning_spx.superpixels.pooling import segment_pool
@@ -31,12 +32,14 @@ __all__ = [
     "Watershed",
     "WithSegments",
     "achievable_accuracy",
+    "as_segments",
     "blur_like",
     "borrow",
     "boundary_recall",
     "check_images",
     "check_segments",
     "compactness",
+    "feature_mask",
     "grid_like",
     "image_key",
     "num_segments",

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.pooling import check_pair
+from lightning_spx.superpixels.pooling import as_pair
 from lightning_spx.superpixels.segmenter import num_segments
 
 
@@ -18,22 +18,23 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
     `scipy.ndimage.gaussian_filter(mode="reflect")`.
 
     Args:
-        attribution: `(N, C, H, W)` floating point.
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        attribution: `(N, C, H, W)` or `(N, H, W)` floating point.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)`, as in `segment_pool`.
 
     Returns:
-        `(N, C, H, W)` float32.
+        float32 of the shape of `attribution`.
 
     Raises:
         TypeError: If `attribution` is not floating point.
-        ValueError: If the shapes do not fit or `segments` breaks its contract.
+        ValueError: If shapes or devices do not fit or `segments` breaks its contract.
 
     Example:
         >>> segments = torch.arange(3).view(1, 1, 3)
         >>> blur_like(torch.tensor([[[[0.0, 1.0, 0.0]]]]), segments)
         tensor([[[[0.0019, 0.9963, 0.0019]]]])
     """
-    check_pair(attribution, segments)
+    shape = attribution.shape if isinstance(attribution, Tensor) else ()
+    attribution, segments = as_pair(attribution, segments)
     num_images, num_channels, height, width = attribution.shape
     # Images with the same number of segments share their matrices
     counts, image_of = np.unique(num_segments(segments).numpy(force=True), return_inverse=True)
@@ -43,7 +44,7 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
     blurred = attribution.double().reshape(num_images, num_channels * height, width).bmm(columns)
     blurred = blurred.view(num_images, num_channels, height, width).mT
     blurred = blurred.reshape(num_images, num_channels * width, height).bmm(rows)
-    return blurred.view(num_images, num_channels, width, height).mT.float().contiguous()
+    return blurred.view(num_images, num_channels, width, height).mT.float().contiguous().view(shape)
 
 
 def gaussian_matrices(size: int, sigma: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_spx import __version__
 from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums, read_entry
 from lightning_spx.superpixels.cache_space import space_of
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.image_key import eight_bit, image_key, write_whole
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
@@ -67,6 +68,7 @@ class Cached(Segmenter):
         settings = f"{__version__} {type(self.segmenter).__module__} {self.segmenter!r}"
         return Path(self.root) / _digest(settings)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the segments of each image, read from the folder if they are known.
 
@@ -115,10 +117,13 @@ class Cached(Segmenter):
             ...     Cached(Slic(), root).of_index(images, "photos, test part", torch.tensor([7, 3])).shape
             torch.Size([2, 16, 16])
         """
-        if not images.is_floating_point():
-            raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"Expected `images` to be floating point in [0, 1], got {kind}.")
         if images.ndim != 4:
-            raise ValueError(f"Expected `images` to have shape (N, C, H, W), got {tuple(images.shape)}.")
+            advice = ". Give one image as a batch: images[None]" if images.ndim == 3 else ""
+            raise ValueError(f"Expected `images` to have shape (N, C, H, W), got {tuple(images.shape)}{advice}.")
+        index = torch.as_tensor(index)
         if index.shape != images.shape[:1]:
             raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
         channels, height, width = images.shape[1:]

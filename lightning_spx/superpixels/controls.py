@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.superpixels.regular import grid_cells, voronoi_cells
-from lightning_spx.superpixels.segmenter import check_segments, counts
+from lightning_spx.superpixels.segmenter import check_segments, counts, is_one_map
 from lightning_spx.superpixels.setting import check_at_least
 
 
@@ -12,10 +12,10 @@ def grid_like(segments: Tensor) -> Tensor:
     """Return a grid of rectangles with each image's own number of segments.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
 
     Returns:
-        `(N, H, W)` int64 with exactly `S` nearly equal rectangles in each image.
+        int64 of the same shape, with exactly `S` nearly equal rectangles in each image.
 
     Raises:
         ValueError: If `segments` breaks its contract.
@@ -25,6 +25,8 @@ def grid_like(segments: Tensor) -> Tensor:
         tensor([[[0, 1, 2, 3],
                  [0, 1, 2, 3]]])
     """
+    if is_one_map(segments):
+        return grid_like(segments[None])[0]
     check_segments(segments)
     _, height, width = segments.shape
     sizes = counts(segments)
@@ -35,18 +37,18 @@ def grid_like(segments: Tensor) -> Tensor:
     return grids
 
 
-def voronoi_like(segments: Tensor, seed: int, index: Tensor) -> Tensor:
+def voronoi_like(segments: Tensor, seed: int, index: Tensor | int) -> Tensor:
     """Return random cells with each image's own number of segments.
 
     The cells of an image depend on `seed` and on its index, number of segments and size, not on its batch.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
         seed: Seed of the whole study, non-negative.
-        index: `(N,)` non-negative integers: the position of each image in the data set.
+        index: `(N,)` non-negative integers: the position of each image in the data set; one integer for one image.
 
     Returns:
-        `(N, H, W)` int64 with exactly `S` cells in each image.
+        int64 of the same shape, with exactly `S` cells in each image.
 
     Raises:
         ValueError: If `segments` breaks its contract, `index` has another length, or `seed` or an index is negative.
@@ -56,6 +58,9 @@ def voronoi_like(segments: Tensor, seed: int, index: Tensor) -> Tensor:
         >>> voronoi_like(segments, seed=0, index=torch.tensor([5, 8])).amax((1, 2))
         tensor([2, 2])
     """
+    index = torch.as_tensor(index)
+    if is_one_map(segments):
+        return voronoi_like(segments[None], seed, index[None] if index.ndim == 0 else index)[0]
     check_segments(segments)
     check_at_least("seed", seed, minimum=0)
     if index.shape != segments.shape[:1] or index.is_floating_point():
@@ -92,7 +97,7 @@ def borrow(segments: Tensor, permutation: Tensor) -> Tensor:
                 [[0, 1]]])
     """
     check_segments(segments)
-    permutation = permutation.to(segments.device)
+    permutation = torch.as_tensor(permutation).to(segments.device)
     places = torch.arange(len(segments), device=segments.device)
     if permutation.dtype != torch.int64 or not torch.equal(permutation.flatten().sort().values, places):
         raise ValueError(f"Expected `permutation` to hold each of 0..{len(segments) - 1} once, got {permutation}.")

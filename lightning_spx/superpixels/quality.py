@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from lightning_spx.superpixels.segmenter import check_segments
+from lightning_spx.superpixels.segmenter import check_segments, is_one_map
 
 
 def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tensor:
@@ -16,12 +16,12 @@ def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tens
     Source: Martin, Fowlkes and Malik, PAMI 2004; as in Stutz et al., Superpixels: an evaluation, CVIU 2018.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
-        truth: `(N, H, W)` int64, non-negative labels of true regions.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
+        truth: Of the same shape, int64, non-negative labels of true regions.
         tolerance: Largest distance in rows and in columns, in pixels.
 
     Returns:
-        `(N,)` in [0, 1]; NaN if the truth has no border.
+        `(N,)` in [0, 1], `()` for one image; NaN if the truth has no border.
 
     Raises:
         ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
@@ -31,6 +31,8 @@ def boundary_recall(segments: Tensor, truth: Tensor, tolerance: int = 2) -> Tens
         >>> boundary_recall(torch.tensor([[[0, 1, 1, 1, 1, 1]]]), truth, tolerance=1)
         tensor([0.5000])
     """
+    if is_one_map(segments) and is_one_map(truth):
+        return boundary_recall(segments[None], truth[None], tolerance)[0]
     _check(segments, truth)
     near = max_pool2d(_borders(segments).float(), 2 * tolerance + 1, stride=1, padding=tolerance) > 0
     true = _borders(truth)
@@ -43,11 +45,11 @@ def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
     Source: Neubert and Protzel, Superpixel Benchmark and Comparison, 2012.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
-        truth: `(N, H, W)` int64, non-negative labels of true regions.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
+        truth: Of the same shape, int64, non-negative labels of true regions.
 
     Returns:
-        `(N,)`, 0 if no segment crosses a true border.
+        `(N,)`, `()` for one image, 0 if no segment crosses a true border.
 
     Raises:
         ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
@@ -57,6 +59,8 @@ def undersegmentation_error(segments: Tensor, truth: Tensor) -> Tensor:
         >>> undersegmentation_error(torch.tensor([[[0, 0, 0, 0, 1, 1]]]), truth)
         tensor([0.3333])
     """
+    if is_one_map(segments) and is_one_map(truth):
+        return undersegmentation_error(segments[None], truth[None])[0]
     _check(segments, truth)
     errors = []
     for overlap in (_overlaps(*pair) for pair in zip(segments, truth, strict=True)):
@@ -71,11 +75,11 @@ def achievable_accuracy(segments: Tensor, truth: Tensor) -> Tensor:
     Source: Liu et al., Entropy Rate Superpixel Segmentation, CVPR 2011.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
-        truth: `(N, H, W)` int64, non-negative labels of true regions.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
+        truth: Of the same shape, int64, non-negative labels of true regions.
 
     Returns:
-        `(N,)` in (0, 1].
+        `(N,)` in (0, 1], `()` for one image.
 
     Raises:
         ValueError: If the shapes differ, `segments` breaks its contract or a label is negative.
@@ -85,6 +89,8 @@ def achievable_accuracy(segments: Tensor, truth: Tensor) -> Tensor:
         >>> achievable_accuracy(torch.tensor([[[0, 0, 0, 0, 1, 1]]]), truth)
         tensor([0.8333])
     """
+    if is_one_map(segments) and is_one_map(truth):
+        return achievable_accuracy(segments[None], truth[None])[0]
     _check(segments, truth)
     pairs = (_overlaps(*pair) for pair in zip(segments, truth, strict=True))
     shares = [overlap.amax(1).sum() / overlap.sum() for overlap in pairs]
@@ -99,10 +105,10 @@ def compactness(segments: Tensor) -> Tensor:
     Source: Schick, Fischer and Stiefelhagen, Measuring and Evaluating the Compactness of Superpixels, ICPR 2012.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
 
     Returns:
-        `(N,)` in (0, pi / 4].
+        `(N,)` in (0, pi / 4], `()` for one image.
 
     Raises:
         ValueError: If `segments` breaks its contract.
@@ -111,6 +117,8 @@ def compactness(segments: Tensor) -> Tensor:
         >>> compactness(torch.tensor([[[0, 0, 1, 1], [0, 0, 1, 1]]]))
         tensor([0.7854])
     """
+    if is_one_map(segments):
+        return compactness(segments[None])[0]
     check_segments(segments)
     values = []
     for ids in segments:
@@ -129,7 +137,8 @@ def _check(segments: Tensor, truth: Tensor) -> None:
     check_segments(segments)
     if not isinstance(truth, Tensor) or truth.shape != segments.shape or truth.dtype != torch.int64:
         got = f"{truth.dtype} {tuple(truth.shape)}" if isinstance(truth, Tensor) else type(truth).__name__
-        raise ValueError(f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {got}.")
+        advice = ": as_segments(truth) takes any integers" if getattr(truth, "shape", None) == segments.shape else ""
+        raise ValueError(f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {got}{advice}.")
     if bool((truth < 0).any()):
         raise ValueError(f"Expected `truth` to be non-negative, got {int(truth.min())}.")
 

@@ -10,6 +10,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.segmenter import Segmenter, check_images
 from lightning_spx.superpixels.setting import check_at_least
 
@@ -39,6 +40,7 @@ class Grid(Segmenter):
         """Check the settings."""
         check_at_least("n_segments", self.n_segments, minimum=1)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the grid, once for each image.
 
@@ -84,6 +86,7 @@ class Voronoi(Segmenter):
         check_at_least("n_segments", self.n_segments, minimum=1)
         check_at_least("seed", self.seed, minimum=0)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the cells, once for each image.
 

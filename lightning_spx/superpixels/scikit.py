@@ -12,6 +12,7 @@ from skimage.filters import sobel
 from skimage.segmentation import felzenszwalb, quickshift, slic, watershed
 from torch import Tensor
 
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.per_image import segment_each
 from lightning_spx.superpixels.segmenter import Segmenter, check_images
 from lightning_spx.superpixels.setting import check_at_least, check_positive
@@ -52,6 +53,7 @@ class Felzenszwalb(Segmenter):
         check_at_least("sigma", self.sigma, minimum=0)
         check_at_least("min_size", self.min_size, minimum=1)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the Felzenszwalb segments of each image.
 
@@ -108,6 +110,7 @@ class Quickshift(Segmenter):
         if self.ratio > 1:
             raise ValueError(f"Expected `ratio` to be at most 1, got {self.ratio}.")
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the quickshift segments of each image.
 
@@ -161,6 +164,7 @@ class Watershed(Segmenter):
         check_at_least("markers", self.markers, minimum=1)
         check_at_least("compactness", self.compactness, minimum=0)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the watershed segments of each image.
 
@@ -226,6 +230,7 @@ class ScikitSlic(Segmenter):
         check_at_least("max_num_iter", self.max_num_iter, minimum=1)
         check_at_least("min_size_factor", self.min_size_factor, minimum=0)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the SLIC segments of each image.
 

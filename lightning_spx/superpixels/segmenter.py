@@ -1,5 +1,6 @@
 """Defines what a segmenter is, and checks its input and output."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -8,6 +9,10 @@ from torch import Tensor
 
 # Resizing filters overshoot by rounding errors; a normalized image exceeds [0, 1] by far more
 RANGE_TOLERANCE = 1e-3
+# normalization by mean and standard deviation hardly leads beyond, and 8-bit levels nearly always do
+LARGEST_NORMALIZED = 8
+# what to type for the label maps of other tools
+ADVICE = "as_segments(segments) renumbers the integers of another tool"
 
 
 class Segmenter(ABC):
@@ -15,6 +20,10 @@ class Segmenter(ABC):
 
     Settings are arguments of the constructor. A subclass makes two promises: an image gets the same segments in every
     call, and the same alone as in any batch.
+
+    All segmenters of this package also take one image without a batch axis and then return `(H, W)`: a tensor
+    `(C, H, W)` or gray `(H, W)`; a NumPy array, with its 1, 3 or 4 channels first or last; or a picture of Pillow. A
+    batch may be an array too. 8-bit values are divided by 255, and gray images will do for all.
 
     Attributes:
         channels: Number of channels that an image must have; None takes any number.
@@ -62,11 +71,18 @@ def check_images(images: Tensor, channels: int | None = 3) -> None:
         ValueError: Expected `images` to have shape (N, 3, H, W), got (2, 1, 8, 8). Repeat a gray channel three times.
         >>> check_images(torch.rand(2, 10, 8, 8), channels=None)
     """
+    if not isinstance(images, Tensor):
+        raise TypeError(f"Expected `images` to be a tensor, got {type(images).__name__}.")
     if not images.is_floating_point():
-        raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
+        raise TypeError(
+            f"Expected `images` to be floating point in [0, 1], got {images.dtype}: "
+            "divide by the largest value that they may have, such as images / 255 for 8 bits."
+        )
     if images.ndim != 4 or 0 in images.shape[1:] or channels not in (None, images.shape[1]):
         wanted = "C" if channels is None else channels
         advice = _how_to_get_rgb(images.shape[1]) if images.ndim == 4 and channels == 3 else ""
+        if images.ndim == 3 and images.numel():
+            advice = " Give one image as a batch: images[None]."
         raise ValueError(f"Expected `images` to have shape (N, {wanted}, H, W), got {tuple(images.shape)}.{advice}")
     if len(images) == 0:
         return
@@ -75,9 +91,14 @@ def check_images(images: Tensor, channels: int | None = 3) -> None:
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
         raise ValueError(
             f"Expected `images` to be {'RGB ' if images.shape[1] == 3 else ''}in [0, 1], "
-            f"got values from {low:.4g} to {high:.4g}. "
-            "Normalization by mean and standard deviation belongs inside the model, as its first layer."
+            f"got values from {low:.4g} to {high:.4g}. {_how_to_get_range(low, high)}"
         )
+
+
+def _how_to_get_range(low: float, high: float) -> str:
+    if LARGEST_NORMALIZED < high < math.inf:
+        return "Divide by the largest value that they may have, such as images / 255 for 8 bits."
+    return "Normalization by mean and standard deviation belongs inside the model, as its first layer."
 
 
 def _how_to_get_rgb(channels: int) -> str:
@@ -99,13 +120,14 @@ def check_segments(segments: Tensor) -> None:
         >>> check_segments(torch.tensor([[[0, 1], [1, 2]]]))
         >>> check_segments(torch.tensor([[[0, 2], [2, 2]]]))
         Traceback (most recent call last):
-        ValueError: Expected `segments` to hold ids 0..S-1 without gaps, got 2 ids up to 2 in image 0.
+        ValueError: Expected `segments` to hold ids 0..S-1 without gaps, got 2 ids up to 2 in image 0: ...
     """
     if not isinstance(segments, Tensor) or segments.dtype != torch.int64:
         kind = segments.dtype if isinstance(segments, Tensor) else type(segments).__name__
-        raise ValueError(f"Expected `segments` to be int64, got {kind}.")
+        raise ValueError(f"Expected `segments` to be int64, got {kind}: {ADVICE}.")
     if segments.ndim != 3 or 0 in segments.shape[1:]:
-        raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}.")
+        advice = ": give those of one image as segments[None]" if segments.ndim == 2 else ""
+        raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}{advice}.")
     if len(segments) == 0:
         return
     flat = segments.flatten(1)
@@ -114,7 +136,7 @@ def check_segments(segments: Tensor) -> None:
     if low < 0 or high >= flat.shape[1]:
         raise ValueError(
             "Expected `segments` to hold ids 0..S-1 without gaps, "
-            f"got ids from {low} to {high} on {flat.shape[1]} pixels."
+            f"got ids from {low} to {high} on {flat.shape[1]} pixels: {ADVICE}."
         )
     present = torch.zeros(len(flat), high + 1, dtype=torch.bool, device=flat.device).scatter_(1, flat, True).sum(1)
     wrong = (present != counts(segments)).nonzero()
@@ -122,18 +144,28 @@ def check_segments(segments: Tensor) -> None:
         image = int(wrong[0])
         raise ValueError(
             "Expected `segments` to hold ids 0..S-1 without gaps, "
-            f"got {int(present[image])} ids up to {int(flat[image].amax())} in image {image}."
+            f"got {int(present[image])} ids up to {int(flat[image].amax())} in image {image}: {ADVICE}."
         )
+
+
+def is_one_map(segments: Tensor) -> bool:
+    """Return whether segments are those of one image without a batch axis, `(H, W)`.
+
+    Example:
+        >>> is_one_map(torch.zeros(4, 5, dtype=torch.int64))
+        True
+    """
+    return isinstance(segments, Tensor) and segments.ndim == 2
 
 
 def num_segments(segments: Tensor) -> Tensor:
     """Return the number of segments of each image.
 
     Args:
-        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.
 
     Returns:
-        `(N,)` int64.
+        `(N,)` int64; `()` for one image.
 
     Raises:
         ValueError: If `segments` breaks its contract.
@@ -142,6 +174,8 @@ def num_segments(segments: Tensor) -> Tensor:
         >>> num_segments(torch.tensor([[[0, 1], [1, 2]], [[0, 0], [0, 0]]]))
         tensor([3, 1])
     """
+    if is_one_map(segments):
+        return num_segments(segments[None])[0]
     check_segments(segments)
     return counts(segments)
 

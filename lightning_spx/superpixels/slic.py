@@ -16,6 +16,7 @@ from lightning_spx.superpixels.blur import gaussian_matrices
 from lightning_spx.superpixels.cells import CellGrid, nearest_cells
 from lightning_spx.superpixels.cielab import STEPS, cielab
 from lightning_spx.superpixels.connectivity import connected
+from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.image_key import eight_bit
 from lightning_spx.superpixels.segmenter import Segmenter
 from lightning_spx.superpixels.setting import check_at_least, check_positive
@@ -86,6 +87,7 @@ class Slic(Segmenter):
         check_at_least("max_num_iter", self.max_num_iter, minimum=1)
         check_at_least("min_size_factor", self.min_size_factor, minimum=0)
 
+    @of_any_form
     def __call__(self, images: Tensor) -> Tensor:
         """Return the SLIC segments of each image.
 

@@ -142,7 +142,7 @@ def test_other_metrics_settings_and_single_pairs_are_left_out() -> None:
     )
     figure = stability_bars(results, "mege", "distance=spearman")
     assert [bar.get_height() for bar in bars(figure)] == [0.2]
-    assert figure.axes[0].get_ylabel() == "mege (distance=spearman)"
+    assert figure.axes[0].get_ylabel() == "MeGe, Spearman distance"
     assert [bar.get_height() for bar in bars(stability_bars(results, "saliency_ssim"))] == [0.3]
 
 
@@ -222,7 +222,7 @@ def test_the_mege_table_holds_value_interval_floor_and_a_star_for_a_gain() -> No
 
 def test_the_mege_table_says_distance_models_data_and_what_the_interval_covers() -> None:
     title = mege_table(table(mege())).axes[0].get_title()
-    assert title.startswith("MeGe (distance=l2), 2 x SmallResNet on birds\nvalue [95 % interval over images, for these")
+    assert title.startswith("MeGe, L2 distance: 2 x SmallResNet on birds\nvalue [95 % interval over images, for these")
 
 
 def test_figures_are_drawn_and_leave_the_results_as_they_were() -> None:

@@ -141,10 +141,9 @@ def test_an_object_that_no_three_channels_show_is_followed_as_well_as_by_scikit_
 
 
 @pytest.mark.parametrize("segmenter", RGB_ONLY, ids=repr)
-def test_others_need_rgb_and_say_so(segmenter: Segmenter) -> None:
+def test_others_need_rgb_or_gray_and_say_so(segmenter: Segmenter) -> None:
     assert segmenter.channels == 3
-    with pytest.raises(ValueError, match=r"shape \(N, 3, H, W\), got \(3, 1, 23, 17\)\. Repeat a gray channel three"):
-        segmenter(bands(1))
+    assert torch.equal(segmenter(bands(1)), segmenter(bands(1).repeat(1, 3, 1, 1)))
     with pytest.raises(ValueError, match=r"got \(3, 10, 23, 17\)\. Give three of the channels"):
         segmenter(bands(10))
 

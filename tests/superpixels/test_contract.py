@@ -131,7 +131,11 @@ def test_segments_are_four_connected(segmenter: Segmenter, images: Tensor) -> No
         (torch.full((1, 3, 4, 4), torch.nan), "got values from nan"),
         (torch.full((1, 3, 4, 4), torch.inf), "to inf"),
         (torch.zeros(1, 0, 4, 4), r"got \(1, 0, 4, 4\)"),
-        (torch.zeros(3, 4, 4), r"shape \(N, [3C], H, W\), got \(3, 4, 4\)\.$"),
+        (torch.zeros(4), r"shape \(N, [3C], H, W\), got \(4,\)\.$"),
+        (
+            torch.full((1, 3, 4, 4), 255.0),
+            r"got values from 255 to 255\. Divide by the largest .* images / 255",
+        ),
         (torch.zeros(1, 3, 0, 4), r"got \(1, 3, 0, 4\)"),
     ],
 )
@@ -140,9 +144,10 @@ def test_wrong_images_are_refused(segmenter: Segmenter, wrong: Tensor, message: 
         segmenter(wrong)
 
 
-def test_integer_images_are_refused(segmenter: Segmenter) -> None:
-    with pytest.raises(TypeError, match=r"Expected `images` to be floating point in \[0, 1\], got torch.uint8"):
-        segmenter(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))
+def test_integers_of_unknown_range_are_refused(segmenter: Segmenter) -> None:
+    for dtype in (torch.int64, torch.uint16, torch.bool):
+        with pytest.raises(TypeError, match=rf"to be floating point in \[0, 1\], got {dtype}: divide by the largest"):
+            segmenter(torch.zeros(1, 3, 4, 4, dtype=dtype))
 
 
 def test_rounding_errors_of_a_resize_are_accepted(segmenter: Segmenter, images: Tensor) -> None:

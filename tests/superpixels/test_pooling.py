@@ -1,4 +1,6 @@
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lightning_spx.superpixels import Slic, segment_pool
+from lightning_spx.superpixels import Slic, blur_like, segment_pool
+
+Pool = Callable[[Tensor, Tensor], Tensor]
+POOLS: list[Pool] = [segment_pool, partial(segment_pool, reduce="sum")]
 
 
 def slow_pool(attribution: Tensor, segments: Tensor, reduce: str) -> Tensor:
@@ -92,6 +97,41 @@ def test_one_segment_for_all_is_the_mean_of_the_image(attribution: Tensor) -> No
     assert torch.equal(pooled, attribution.double().mean((2, 3), keepdim=True).float().expand_as(attribution))
 
 
+@pytest.mark.parametrize("pool", POOLS, ids=["mean", "sum"])
+def test_maps_without_channels_are_pooled_as_with_one(attribution: Tensor, segments: Tensor, pool: Pool) -> None:
+    maps, expected = attribution[:, 0], pool(attribution[:, :1], segments)[:, 0]
+    assert torch.equal(pool(maps, segments), expected)
+    # not contiguous in memory
+    assert torch.equal(pool(maps.mT.contiguous().mT, segments.mT.contiguous().mT), expected)
+    assert torch.equal(blur_like(maps, segments), blur_like(attribution[:, :1], segments)[:, 0])
+    assert pool(maps[:0], segments[:0]).shape == (0, 37, 29)
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=["mean", "sum"])
+def test_segments_of_one_image_pool_it_or_everything(attribution: Tensor, segments: Tensor, pool: Pool) -> None:
+    one = segments[0]
+    for_all = pool(attribution, one.expand(4, -1, -1))
+    for found, expected in (
+        (pool(attribution, one), for_all),
+        (pool(attribution[1], one), for_all[1]),
+        (pool(attribution[:, 2], one), for_all[:, 2]),
+        (pool(attribution[1, 2], one), for_all[1, 2]),
+    ):
+        assert torch.equal(found, expected)
+    assert pool(attribution[:0], one).shape == (0, 3, 37, 29)
+    blurred = blur_like(attribution, one.expand(4, -1, -1))
+    torch.testing.assert_close(blur_like(attribution, one), blurred)
+    torch.testing.assert_close(blur_like(attribution[1, 2], one), blurred[1, 2])
+
+
+def test_gradients_pass_through_the_pooling(segments: Tensor) -> None:
+    weights = torch.randn(37, 29, generator=torch.Generator().manual_seed(0))
+    maps = torch.zeros(37, 29, requires_grad=True)
+    (gradient,) = torch.autograd.grad((segment_pool(maps, segments[0]) * weights).sum(), maps)
+    # averaging over groups is its own adjoint
+    torch.testing.assert_close(gradient, segment_pool(weights, segments[0]))
+
+
 def test_a_nan_stays_in_its_segment() -> None:
     attribution = torch.tensor([[[[torch.nan, 1.0, 2.0]]], [[[1.0, 2.0, 4.0]]]])
     segments = torch.tensor([[[0, 0, 1]], [[0, 1, 1]]])
@@ -132,12 +172,22 @@ def test_wrong_arguments_are_refused(attribution: Tensor, segments: Tensor) -> N
     word: Any = "median"
     with pytest.raises(ValueError, match=r"""Expected `reduce` to be "mean" or "sum", got 'median'"""):
         segment_pool(attribution, segments, word)
-    with pytest.raises(TypeError, match=r"`attribution` to be floating point, got torch\.int64"):
+    with pytest.raises(TypeError, match=r"to be a floating point tensor, got torch\.int64: give attribution\.float"):
         segment_pool(attribution.long(), segments)
     with pytest.raises(ValueError, match=r"got \(4, 3, 37, 29\) and \(3, 37, 29\)"):
         segment_pool(attribution, segments[:3])
-    with pytest.raises(ValueError, match=r"got \(4, 37, 29\) and \(4, 37, 29\)"):
-        segment_pool(attribution[:, 0], segments)
+    with pytest.raises(ValueError, match=r"got \(3, 37, 29\) and \(4, 37, 29\)"):
+        segment_pool(attribution[0], segments)
+    with pytest.raises(ValueError, match=r"got \(37, 29\) and \(37, 28\)"):
+        segment_pool(attribution[0, 0], segments[0, :, 1:])
+    for shapeless in (attribution[0, 0, 0], attribution[None]):
+        with pytest.raises(ValueError, match=r"Expected `attribution` to have shape \(N, C, H, W\) or \(N, H, W\)"):
+            segment_pool(shapeless, segments[0])
+    array: Any = attribution.numpy()
+    with pytest.raises(TypeError, match=r"got ndarray: give torch\.as_tensor\(attribution\)"):
+        segment_pool(array, segments)
+    with pytest.raises(ValueError, match=r"on the device of `attribution`, meta, got cpu: give segments\.to\("):
+        segment_pool(attribution.to("meta"), segments)
     with pytest.raises(ValueError, match="without gaps"):
         segment_pool(attribution, segments + 1)
 

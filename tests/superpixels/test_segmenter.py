@@ -2,7 +2,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels import Segmenter, check_images, check_segments, num_segments
+from lightning_spx.superpixels import (
+    Segmenter,
+    Slic,
+    achievable_accuracy,
+    boundary_recall,
+    check_images,
+    check_segments,
+    compactness,
+    grid_like,
+    num_segments,
+    undersegmentation_error,
+    voronoi_like,
+)
 
 
 def test_segmenter_is_abstract() -> None:
@@ -35,6 +47,21 @@ def test_segments_may_differ_in_number() -> None:
     segments = torch.tensor([[[0, 0], [0, 0]], [[3, 1], [2, 0]]])
     check_segments(segments)
     assert num_segments(segments).tolist() == [1, 4]
+
+
+def test_one_map_without_a_batch_axis_has_one_value(images: Tensor) -> None:
+    segments, other = Slic(20)(images), Slic(10)(images)
+    for measure in (num_segments, grid_like, compactness):
+        assert torch.equal(measure(segments[1]), measure(segments)[1])
+    for compare in (boundary_recall, undersegmentation_error, achievable_accuracy):
+        assert torch.equal(compare(segments[1], other[1]), compare(segments, other)[1])
+        with pytest.raises(ValueError, match="`truth`"):
+            compare(segments, other[1])
+    index = torch.tensor([5, 8, 2, 1])
+    for place in (8, torch.tensor(8), torch.tensor([8])):
+        assert torch.equal(voronoi_like(segments[1], 0, place), voronoi_like(segments, 0, index)[1])
+    with pytest.raises(ValueError, match="one integer for each of 4 images"):
+        voronoi_like(segments, 0, 8)
 
 
 def test_an_empty_batch_passes() -> None:

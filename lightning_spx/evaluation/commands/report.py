@@ -9,30 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.commands.report_figures import read_figures
+from lightning_spx.evaluation.maps.example_agreement import example_agreement
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
-from lightning_spx.evaluation.publish import NOTES_FILE, VERDICTS_FILE
+from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.results_file import read_results
-from lightning_spx.evaluation.statistics.sanity import sanity_sentences
-from lightning_spx.evaluation.statistics.verdict import METRIC_WORDS, sentence, verdicts_of
-from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
-from lightning_spx.reporting.panels import as_photos
+from lightning_spx.reporting.answer import Answer
+from lightning_spx.reporting.gallery import Gallery, MethodMaps
+from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
-from lightning_spx.runs.blocks import files_of, read_rows
+from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import write_text
-from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
-from lightning_spx.runs.reading import one_line, read_json, read_picture
+from lightning_spx.runs.folder import ANSWER_FILE, CONFIG_FILE, NOTES_FILE, RESULTS_FILE
+from lightning_spx.runs.reading import one_line, read_json
 from lightning_spx.runs.record import check_results, read_finished
 
-ORDERS: tuple[Magnitude, ...] = (AFTER, BEFORE)
-# captions by name of the figure; all other figures are bars of one number
-CAPTIONS = {
-    "pairs_saliency_ssim": "pairs_saliency_ssim: value above the diagonal, excess over the floor below",
-    "front": "front: every row between stability and fidelity, up and right is better",
-    "curves": "curves: accuracy after retraining over the percentage of removed pixels",
-}
-BARS = "values with 95 % intervals and floors above, excess over the floor below"
+ORDERS = (AFTER, BEFORE)
 
 
 def report(run: str, out: str | None = None) -> Path:
@@ -55,7 +48,9 @@ def report(run: str, out: str | None = None) -> Path:
     page = read_page(folder)
     path = Path(out) if out else folder / "report.html"
     write_text(path, render_page(page))
-    print(*page.verdicts, sep="\n")
+    print(page.answer.title, *page.answer.models, "", *page.answer.sentences, sep="\n")
+    for warning in page.answer.warnings:
+        print(f"Warning: {warning}")
     return path
 
 
@@ -70,43 +65,52 @@ def read_page(folder: Path) -> Page:
     check_results(folder, record)
     config = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     methods = list(results["method"].unique())
+    names = record.get("names", [])
     first = results.iloc[0]
-    said = folder / VERDICTS_FILE
-    if said.is_file():
-        # studies that recommend a row wrote their verdict in their own words
-        content = read_json(said)
-        title, spoken = str(content.get("title")), _sentences(said, content.get("verdicts"))
-    else:
-        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
-        spoken = _verdicts(folder, results, record)
+    figures = read_figures(folder, results, names)
     return Page(
-        title=title,
-        verdicts=spoken,
+        answer=read_answer(folder, results, record),
         results=results,
-        figures=_figures(folder),
-        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), record.get("names", [])),
+        figures=figures.pictures,
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), names),
         facts=_facts(record, first),
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
+        descriptions=figures.descriptions,
     )
 
 
-def _verdicts(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> list[str]:
+def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> Answer:
+    """Read the answer of a study, or make it from the values per image of a study that was run before there were any.
+
+    Raises:
+        ValueError: a file is damaged; the message names it.
+    """
+    path = folder / ANSWER_FILE
+    if path.is_file():
+        content = read_json(path)
+        try:
+            return Answer.of(content)
+        except ValueError as error:
+            raise ValueError(
+                f"Expected the answer of a study in {path}: {error} Start the study again, which writes it."
+            ) from error
     values = folder / "per_image"
     files = {method: files_of(values, str(method)) for method in results["method"].unique()} if values.is_dir() else {}
-    if not any(files.values()):
-        return ["The values per image are not in the run folder, so there is no verdict."]
+    files = {method: own for method, own in files.items() if own}
+    if not files:
+        first = results.iloc[0]
+        title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
+        return Answer(title, ["The values per image are not in the run folder, so there is no answer."])
     repeats = len({repeat for own in files.values() for repeat in own.values()})
-    num_models = max(1, len(record["models"])) // repeats
-    sentences = []
-    for metric in METRIC_WORDS:
-        settings = results.loc[results["metric"] == metric, "setting"].unique()
-        for setting in settings[:1]:
-            # lazy, so that memory holds one number of one method at a time
-            rows = (pd.concat(read_rows(list(own), metric, str(setting))) for own in files.values() if own)
-            found = verdicts_of(rows, seed=int(record["seed"]))
-            sentences.append(sentence(found, metric, num_models))
-    return [*_notes(folder), *sentences, *sanity_sentences(results)]
+    return study_answer(
+        {method: list(own) for method, own in files.items()},
+        results,
+        num_models=max(1, len(record["models"])) // repeats,
+        num_repeats=repeats,
+        seed=int(record["seed"]),
+        notes=_notes(folder),
+    )
 
 
 def _notes(folder: Path) -> list[str]:
@@ -127,16 +131,6 @@ def _sentences(path: Path, content: object) -> list[str]:
     return content
 
 
-def _figures(folder: Path) -> dict[str, bytes]:
-    """Read the figures of numbers; the gallery shows the maps."""
-    paths = [path for path in sorted((folder / "figures").glob("*.png")) if not path.name.startswith("maps_")]
-    bars = [path for path in paths if not path.name.startswith("table_")]
-    return {
-        **{CAPTIONS.get(path.stem, f"{path.stem}: {BARS}"): read_picture(path) for path in bars},
-        **{f"{path.stem.removeprefix('table_')}: as a table": read_picture(path) for path in paths if path not in bars},
-    }
-
-
 def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str]) -> Gallery | None:
     maps: dict[str, MethodMaps] = {}
     examples = None
@@ -149,11 +143,24 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
     if examples is None:
         return None
     return Gallery(
-        photos=as_photos(examples.images).permute(0, 2, 3, 1).numpy(),
-        segments={name: segments.numpy() for name, segments in examples.segments.items()},
+        photos=_photos(examples.images),
+        segments=examples.segments,
         maps=maps,
         models=_names(names, len(examples.attributions)),
+        agreement={method: _agreement(each) for method, each in maps.items()},
     )
+
+
+def _photos(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (n, C, H, W) as people see them, (n, H, W, 3): other than three channels as their mean, in gray."""
+    if images.shape[1] != 3:
+        images = np.repeat(images.mean(1, keepdims=True), 3, axis=1)
+    return images.transpose(0, 2, 3, 1)
+
+
+def _agreement(maps: MethodMaps) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Compare the maps of each kind photo by photo."""
+    return {kind: example_agreement(each) for kind, each in {(PIXEL, EITHER): maps.pixel, **maps.pooled}.items()}
 
 
 def _names(names: Sequence[str], count: int) -> list[str]:
@@ -163,13 +170,13 @@ def _names(names: Sequence[str], count: int) -> list[str]:
 def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
     # both orders give the same map where no value is negative
     signed = bool((examples.attributions < 0).any())
-    orders: list[Magnitude] = [order for order in ORDERS if order in magnitudes and signed]
+    orders = [order for order in ORDERS if order in magnitudes and signed]
     maps = {order: example_saliency(examples, order) for order in orders or ORDERS[:1]}
     first = next(iter(maps.values()))
     pooled: dict[tuple[str, str], NDArray[np.float32]] = {
-        (name, order if orders else EITHER): maps[order][name].numpy() for name in examples.segments for order in maps
+        (name, order if orders else EITHER): maps[order][name] for name in examples.segments for order in maps
     }
-    return MethodMaps(first[PIXEL].numpy(), pooled)
+    return MethodMaps(first[PIXEL], pooled)
 
 
 def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:

@@ -64,6 +64,7 @@ def roar(
     unit: str | None = None,
     batch_size: int = 64,
     seed: int = 0,
+    tables: bool = False,
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -101,6 +102,7 @@ def roar(
             does both.
         batch_size: number of images explained at a time.
         seed: seeds initial weights, order of images, ties, the random order of pixels and the controls.
+        tables: print all tables, not only the one that fits on a screen.
         out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
             command resumes it.
         config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
@@ -190,7 +192,7 @@ def roar(
     if is_writer():
         first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
         results = roar_results(run, retrainings, data.name, str(first["network"]), images.num_test, removal)
-        report_roar(run, results, data.num_classes, lead.loggers)
+        report_roar(run, results, data.num_classes, record.content["models"], lead.loggers, tables)
         record.note_results()
         record.lap("report")
     return run.path

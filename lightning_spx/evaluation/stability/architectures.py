@@ -26,7 +26,7 @@ from lightning_spx.evaluation.training.study_models import StudyModel, accuracie
 from lightning_spx.evaluation.trials.channels import check_channels_fit, default_channels
 from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.preprocess import check_gradient
-from lightning_spx.runs.processes import collect, num_processes, process_number, say
+from lightning_spx.runs.processes import collect, num_processes, process_number
 
 DEFAULT_SIZE = 224
 
@@ -122,9 +122,17 @@ def architectures(
             f"own size (bilinear, antialiased); {explained}.",
         ]
         lines, warned = accuracies_in_words(record.content["models"])
-        for line in lines:
-            say(line)
-        conclude(study, sampled.name, f"{len(models)} architectures", list(models), start.loggers, [*said, *warned])
+        conclude(
+            study,
+            sampled.name,
+            f"{len(models)} architectures",
+            list(models),
+            start.loggers,
+            facts=lines,
+            warnings=warned,
+            notes=said,
+            all_tables=start.tables,
+        )
     return run.path
 
 

@@ -63,6 +63,7 @@ def stability(
     unit: str | None = None,
     launcher: Launcher = "local",
     resources: dict[str, float] | None = None,
+    tables: bool = False,
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -98,7 +99,7 @@ def stability(
         region: first row, first column, last row and last column of the discriminator's patches to explain; by
             default the mean score of all patches is explained.
         models: compare these networks with their weights instead of training: agreement between architectures.
-        images: with `models`, photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'. Photos are
+        images: with `models`, photos instead of `data`: files, folders and patterns such as `birds/*.jpg`. Photos are
             all held in memory; images of `data` are read shard by shard.
         image_size: with `images`, the side in pixels of the grid that all maps share; by default the largest
             `image_size` among `models`.
@@ -124,6 +125,7 @@ def stability(
         launcher: `local` does the work in this command; `ray` runs each unit as a task of a Ray cluster that sees the
             same files.
         resources: what each Ray task reserves, such as `{CPU: 4, GPU: 1}`; by default one CPU.
+        tables: print all tables, not only the one that fits on a screen.
         out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
             command resumes it.
         config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
@@ -201,6 +203,7 @@ def stability(
         targets=targets or "present",
         launch=launch,
         loggers=lead.loggers,
+        tables=tables,
         out=out,
         config=config,
     )

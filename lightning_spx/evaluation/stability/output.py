@@ -1,16 +1,21 @@
 """Makes the tables and figures of a stability study, and publishes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
+import torch
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from lightning_spx.evaluation.figure_names import number_figure
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
-from lightning_spx.evaluation.publish import NOTES_FILE, Findings, publish
+from lightning_spx.evaluation.publish import Findings, publish
+from lightning_spx.evaluation.statistics.answer import SSIM
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
-from lightning_spx.evaluation.statistics.sanity import FULLY_RANDOMISED, sanity_sentences
+from lightning_spx.evaluation.statistics.sanity import FULLY_RANDOMISED
 from lightning_spx.reporting import (
     map_panel,
     mege_table,
@@ -20,8 +25,11 @@ from lightning_spx.reporting import (
     stability_table,
     text_table,
 )
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
+from lightning_spx.reporting.main_table import main_table
 from lightning_spx.reporting.rows import PIXEL, over_findings
+from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
@@ -30,39 +38,64 @@ from lightning_spx.runs.folder import RunFolder
 def report_stability(
     run: RunFolder,
     results: pd.DataFrame,
-    blank: Mapping[tuple[str, str], float],
     methods: Sequence[str],
     names: Sequence[str],
-    said: Sequence[str],
+    answer: Answer,
     loggers: Sequence[Logger],
+    all_tables: bool = False,
 ) -> None:
     """Draw the figures of a finished study, print its tables and send all of it to the loggers.
 
     Args:
         run: holds the examples and receives `figures/`.
         results: the rows of `results.csv`.
-        blank: share of compared pairs of maps that contain a constant map, by (method, superpixels).
         methods: names of the methods.
         names: names of the models of one repeat.
-        said: sentences for console and page that do not follow from the results alone.
+        answer: of the study.
         loggers: the Trainer's loggers; there may be none.
+        all_tables: print all tables, not only that of SSIM.
     """
-    if said:
-        run.write_json(NOTES_FILE, list(said))
-    printed: list[Table | str] = [*said]
+    figures = _figures(run, results, methods, names)
+    findings = Findings(
+        study="stability",
+        results=results,
+        tables={"results": results},
+        figures=figures,
+        answer=answer,
+        main=partial(main_table, results, SSIM, "", answer),
+        more=_more_tables(results, names, answer),
+    )
+    publish(run, findings, loggers, all_tables)
+
+
+def print_stability(
+    folder: Path, results: pd.DataFrame, names: Sequence[str], answer: Answer, all_tables: bool = False
+) -> None:
+    """Print the answer and the tables of a study that was finished before.
+
+    Args:
+        folder: of the study.
+        results: the rows of `results.csv`.
+        names: names of the models of one repeat.
+        answer: of the study.
+        all_tables: print all tables, not only that of SSIM.
+    """
+    more = _more_tables(results, names, answer) if all_tables else None
+    print_answer(folder, answer, partial(main_table, results, SSIM, "", answer), more)
+
+
+def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) -> list[Table | str]:
+    more: list[Table | str] = []
     for metric, setting in _numbers(results):
         # print only the last stage of a sanity check
-        if metric in ("saliency_ssim", "mege", *LOCALIZATION) or setting == FULLY_RANDOMISED:
-            printed.append(stability_table(results, metric, setting))
+        if metric in ("saliency_ssim", "mege", "topk_overlap", "reco", *LOCALIZATION) or setting == FULLY_RANDOMISED:
+            more.append(stability_table(results, metric, setting, answer))
             of_findings = finding_cells(results, metric, setting)
             if len(of_findings):
-                printed.append(text_table(of_findings, finding_title(metric, setting), FINDING_NOTE))
+                more.append(text_table(of_findings, finding_title(metric, setting), FINDING_NOTE))
     if len(names) > 2:
-        printed.append(text_table(pair_cells(results, "saliency_ssim", names), "SSIM of saliency maps, pair by pair"))
-    printed += [f"{key}: {share:.1%} of the compared pairs of maps hold a constant map" for key, share in blank.items()]
-    printed += sanity_sentences(results)
-    figures = _figures(run, results, methods, names)
-    publish(run, Findings("stability", results, {"results": results}, figures, printed), loggers)
+        more.append(text_table(pair_cells(results, SSIM, names), "SSIM of saliency maps, pair by pair"))
+    return more
 
 
 def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
@@ -77,16 +110,16 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
     if num_models > 2:
         figures["pairs_saliency_ssim"] = pairs_figure(results, "saliency_ssim", names)
     for metric, setting in _numbers(results):
-        name = file_name("_".join(filter(None, [metric, setting.replace("distance=", "")])))
+        name = number_figure(metric, setting)
         figures[name] = stability_bars(results, metric, setting)
         if metric == "mege":
             figures[f"table_{name}"] = mege_table(results, setting)
     for method in methods:
         examples = Examples.load(Examples.path(run.path, method))
-        maps = example_saliency(examples)
+        maps = {name: torch.from_numpy(each) for name, each in example_saliency(examples).items()}
         figures[f"maps_{file_name(method)}"] = map_panel(
-            examples.images,
-            examples.segments,
+            torch.from_numpy(examples.images),
+            {name: torch.from_numpy(ids) for name, ids in examples.segments.items()},
             maps.pop(PIXEL),
             maps,
             names,

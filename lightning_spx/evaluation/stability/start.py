@@ -31,6 +31,7 @@ class StudyStart:
         targets: which findings are explained if the images have findings.
         launch: which part of the work this start does.
         loggers: the Trainer's loggers.
+        tables: print all tables at the end.
         out: run folder, or None for the default one.
         config: complete settings.
     """
@@ -42,6 +43,7 @@ class StudyStart:
     targets: Targets
     launch: Launch
     loggers: Sequence[Logger]
+    tables: bool
     out: str | None
     config: Mapping[str, Any]
 
@@ -84,6 +86,8 @@ class StudyStart:
         Only the writing process of a start that collects concludes it.
         """
         shards = range(len(study.shards))
+        if study.missing(shards):
+            study.record.concluded = False
         self.launch.hand_out(shards, lambda number: bool(study.missing([number])))
         own = self.launch.own(shards)
         with ExitStack() as locks:

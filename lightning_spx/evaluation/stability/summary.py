@@ -7,15 +7,19 @@ import numpy as np
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 
-from lightning_spx.evaluation.stability.output import report_stability
+from lightning_spx.evaluation.stability.output import print_stability, report_stability
 from lightning_spx.evaluation.stability.study import Study
+from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.cells import Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
+from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import finding_of
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
-from lightning_spx.runs.folder import RESULTS_FILE
+from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
+from lightning_spx.runs.reading import read_json
 
 
 def conclude(
@@ -24,7 +28,11 @@ def conclude(
     models: str,
     names: Sequence[str],
     loggers: Sequence[Logger],
-    said: Sequence[str] = (),
+    *,
+    facts: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    all_tables: bool = False,
 ) -> None:
     """Summarize the values of a study, whichever starts measured them.
 
@@ -34,7 +42,10 @@ def conclude(
         models: words for the models in tables.
         names: names in figures, one for each model of a repeat.
         loggers: the Trainer's loggers; there may be none.
-        said: sentences to print first and to keep for the page, which computes the verdict itself.
+        facts: a line about each model, above all its accuracy.
+        warnings: why the numbers may mean little.
+        notes: what the numbers are of.
+        all_tables: print all tables, not only that of SSIM.
 
     Raises:
         ValueError: a block is damaged, or belongs to other settings, data or weights; the error names its file.
@@ -49,15 +60,32 @@ def conclude(
     for kind in kinds:
         for block in blocks:
             study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
-    rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
-    results = without_gain(results_table(rows, dataset, models))
-    write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
+    if study.record.concluded and not loggers:
+        results = read_results(run.path / RESULTS_FILE)
+        answer = Answer.of(read_json(run.path / ANSWER_FILE))
+        print_stability(run.path, results, names, answer, all_tables)
+    else:
+        rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
+        results = without_gain(results_table(rows, dataset, models))
+        write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
+        study.record.lap("summarise")
+        answer = study_answer(
+            {
+                name: [block.path(run, "per_image") for block in blocks if block.method == name]
+                for name in settings.methods
+            },
+            results,
+            num_models=len(names),
+            num_repeats=len(study.rounds),
+            seed=settings.seed,
+            models=facts,
+            warnings=[*warnings, *_blank_maps(study, blocks)],
+            notes=[*notes, *_said_of_findings(study, results)],
+        )
+        run.write_json(ANSWER_FILE, answer.content())
+        report_stability(run, results, list(settings.methods), names, answer, loggers, all_tables)
+        study.record.lap("report")
     study.record.note_results()
-    study.record.lap("summarise")
-    blank = _constant_shares(study, blocks)
-    said = [*said, *_said_of_findings(study, results)]
-    report_stability(run, results, blank, list(settings.methods), names, said, loggers)
-    study.record.lap("report")
     study.record.save()
 
 
@@ -108,8 +136,8 @@ def _said_of_findings(study: Study, results: pd.DataFrame) -> list[str]:
     return said
 
 
-def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, str], float]:
-    """Return the fraction of compared pairs with a constant map, by (method, superpixels), unless it is 0."""
+def _blank_maps(study: Study, blocks: Sequence[Block]) -> list[str]:
+    """Say what fraction of the compared pairs of each kind of maps has a constant map, unless it is 0."""
     counts: dict[tuple[str, str], list[int]] = {}
     for block in blocks:
         for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):
@@ -117,4 +145,8 @@ def _constant_shares(study: Study, blocks: Sequence[Block]) -> dict[tuple[str, s
                 found = counts.setdefault((block.method, str(superpixels)), [0, 0])
                 found[0] += int(constant.sum())
                 found[1] += len(constant)
-    return {key: constant / total for key, (constant, total) in counts.items() if constant}
+    return [
+        f"{constant / total:.1%} of the compared pairs of maps of {method}, {superpixels} hold a blank (constant) map."
+        for (method, superpixels), (constant, total) in counts.items()
+        if constant
+    ]

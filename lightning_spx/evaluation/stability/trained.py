@@ -34,6 +34,8 @@ from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.launch import Launch
 from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, say, wait_for_all
 
+SAME_WEIGHTS = "{} of the models compared have the same weights: their agreement says nothing."
+
 
 def trained(
     start: StudyStart, recipe: TrainingRecipe, models: Sequence[StudyModel], part: Part | None, region: Region | None
@@ -80,10 +82,9 @@ def trained(
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
     weights = {model: own_hash(model, run) for model in models}
-    for own in of_repeat:
-        twice = len(own) - len({weights[model] for model in own})
-        if twice:
-            rank_zero_warn(f"{twice + 1} of the models compared have the same weights: their agreement says nothing.")
+    twice = max(len(own) - len({weights[model] for model in own}) for own in of_repeat)
+    if twice:
+        rank_zero_warn(SAME_WEIGHTS.format(1 + twice))
     for model in models:
         record.add_environment(training_environment(model, run))
 
@@ -123,9 +124,18 @@ def trained(
         network = record.content["models"][models[0].name]["network"]
         names = [f"model {number}" for number in range(len(models) // repeats)]
         lines, warned = accuracies_in_words(record.content["models"])
-        for line in lines:
-            say(line)
-        conclude(study, data.name, f"{len(names)} x {network}", names, start.loggers, warned)
+        same = [SAME_WEIGHTS.format(1 + twice)] if twice else []
+        words = f"{len(names)} x {network}"
+        conclude(
+            study,
+            data.name,
+            words,
+            names,
+            start.loggers,
+            facts=lines,
+            warnings=[*warned, *same],
+            all_tables=start.tables,
+        )
     return run.path
 
 

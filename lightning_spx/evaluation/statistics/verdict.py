@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Array, Flags, weight_slabs
+from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Flags, weight_slabs
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.gains import gain_over
+from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm, p_value_of
 from lightning_spx.evaluation.statistics.results import (
     OVER_IMAGES,
     OVER_REPEATS,
@@ -26,9 +27,6 @@ from lightning_spx.evaluation.statistics.results import (
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import is_control_of
 
-# one-sided level: 2.5 % of the draws lie below the 95 % interval of a gain
-LEVEL = 0.025
-LEAST_IMAGES = 8  # four in each half
 METRIC_WORDS = {"saliency_ssim": "SSIM", "topk_overlap": "Top-k overlap"}
 
 
@@ -101,20 +99,32 @@ def verdicts_of(methods: Iterable[pd.DataFrame], num_resamples: int = 2000, seed
         num_resamples: number of bootstrap resamples.
         seed: seeds the halves and the bootstrap.
     """
-    found = [verdict for rows in methods if (verdict := _verdict(rows, num_resamples, seed)) is not None]
+    return corrected_verdicts(
+        [verdict for rows in methods if (verdict := verdict_of(rows, num_resamples, seed)) is not None]
+    )
+
+
+def corrected_verdicts(found: Sequence[Verdict]) -> list[Verdict]:
+    """Correct the p-values over the methods that claim something (Holm 1979)."""
     # a method without a verdict claims nothing, so the correction does not count it
     corrected = iter(holm([verdict.p_value for verdict in found if not verdict.why_none]))
     return [verdict if verdict.why_none else replace(verdict, p_value=next(corrected)) for verdict in found]
 
 
-def _verdict(rows: pd.DataFrame, num_resamples: int, seed: int) -> Verdict | None:
+def verdict_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> Verdict | None:
+    """Give one method's verdict, with a p-value that is not corrected yet.
+
+    Args:
+        rows: the rows of one method, metric and setting, not empty.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the halves and the bootstrap.
+    """
     layout = Layout.of(rows)
-    if len(layout.images) < LEAST_IMAGES:
+    choosing = choosing_half(layout.images, seed)
+    if choosing is None:
         return None
     method, metric = str(rows["method"].iloc[0]), str(rows["metric"].iloc[0])
     cells = cells_of([rows], layout)
-    chosen_half = np.random.default_rng(seed).permutation(layout.images)[: len(layout.images) // 2]
-    choosing = np.isin(layout.images, chosen_half)
     candidates = _candidates(metric, cells, choosing)
     if candidates.empty:
         return None
@@ -162,68 +172,63 @@ def _without(method: str, why: str) -> Verdict:
     return Verdict(method, "", "", np.nan, np.nan, np.nan, "", 1.0, np.nan, 0, OVER_IMAGES, why)
 
 
-def p_value_of(differences: Array) -> float:
-    """Return the fraction of bootstrap draws without a gain; a NaN counts as such a draw."""
-    drawn = differences[1:]
-    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values so that a false claim among all of them is as rare as in a single test (Holm 1979).
-
-    Example:
-        >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
-        [0.03, 0.06, 0.06]
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
-    return [float(value) for value in corrected]
-
-
-def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim", num_models: int = 2) -> str:
-    """Say the verdicts in plain words.
+def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim") -> str:
+    """Say in plain words whether super-pixels help beyond smoothing, and for which methods.
 
     Args:
         found: verdicts for one metric.
         metric: name of the metric.
-        num_models: number of models that were compared, in each repeat.
 
     Example:
         >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)
-        >>> sentence([one]).partition(" (")[0]
-        'SSIM: no gain over smoothing for Gradient'
+        >>> sentence([one])
+        'Super-pixels (SSIM): no gain over smoothing for Gradient.'
     """
-    if not found:
-        return "Too few images, or no S- rows, for a verdict."
     word = METRIC_WORDS.get(metric, metric)
+    if not found:
+        return f"Super-pixels ({word}): too few images, or no S- rows, for a verdict."
+    gains = [
+        f"{verdict.method} by {verdict.gain:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] with {verdict.superpixels}"
+        for verdict in found
+        if verdict.has_gain
+    ]
+    others = [verdict.method for verdict in found if not verdict.has_gain and not verdict.why_none]
     silent: dict[str, list[str]] = {}
     for verdict in found:
         if verdict.why_none:
             silent.setdefault(verdict.why_none, []).append(verdict.method)
-    none = "; ".join(f"no verdict for {_joined(names)} ({why})" for why, names in silent.items())
-    found = [verdict for verdict in found if not verdict.why_none]
-    if not found:
-        return f"{word}: {none}."
-    gains = [verdict for verdict in found if verdict.has_gain]
-    others = [verdict.method for verdict in found if not verdict.has_gain]
-    parts = [
-        f"of {verdict.method} by {verdict.gain:.2f} [{verdict.low:.2f}, {verdict.high:.2f}] with {verdict.superpixels}"
-        for verdict in gains
-    ]
-    text = f"Super-pixels improve the stability ({word}) {_joined(parts)} over the best control" if parts else ""
-    if others:
-        names = _joined(others)
-        text = f"{text}; no gain over smoothing for {names}" if text else f"{word}: no gain over smoothing for {names}"
-    text = f"{text}; {none}" if none else text
-    first = found[0]
-    models = f"these {num_models} models" if first.scope == OVER_IMAGES else f"{num_models} models a repeat"
+    parts = [f"more stable than the best smoothing control for {joined(gains)}"] if gains else []
+    parts += [f"no gain over smoothing for {joined(others)}"] if others else []
+    parts += [f"no verdict for {joined(names)} ({why})" for why, names in silent.items()]
+    return f"Super-pixels ({word}): {'; '.join(parts)}."
+
+
+def scope_sentence(scope: str, num_images: int, num_models: int, num_methods: int) -> str:
+    """Say how the numbers of the other sentences were chosen and measured.
+
+    Args:
+        scope: what the intervals cover.
+        num_images: number of images in the reporting half.
+        num_models: number of models that were compared, in each repeat.
+        num_methods: number of methods that the p-values are corrected over.
+
+    Example:
+        >>> scope_sentence(OVER_IMAGES, 50, 3, 1).partition(";")[0]
+        'Methods and rows are chosen on one half of the images and measured on the other 50'
+    """
+    models = f"these {num_models} models" if scope == OVER_IMAGES else f"{num_models} models a repeat"
     return (
-        f"{text} (rows chosen on one half of the images, numbers from the other {first.num_images}; 95 % intervals "
-        f"{first.scope.partition(',')[0]}, for {models}; Holm's correction over {len(found)} methods)."
+        f"Methods and rows are chosen on one half of the images and measured on the other {num_images}; 95 % intervals "
+        f"{scope.partition(',')[0]}, for {models}; Holm's correction over {num_methods} "
+        f"method{'' if num_methods == 1 else 's'}."
     )
 
 
-def _joined(parts: Sequence[str]) -> str:
+def joined(parts: Sequence[str]) -> str:
+    """Join names with commas and a last `and`.
+
+    Example:
+        >>> joined(["a"]), joined(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

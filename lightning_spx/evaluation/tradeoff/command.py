@@ -15,7 +15,7 @@ from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
-from lightning_spx.evaluation.tradeoff.output import report_tradeoff
+from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
@@ -41,6 +41,7 @@ from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
 from lightning_spx.models.network_name import network_name
 from lightning_spx.models.preprocess import Preprocess
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.blocks import study_name
 from lightning_spx.runs.folder import default_folder, open_run_folder
@@ -84,6 +85,7 @@ def tradeoff(
     num_resamples: int = 2000,
     batch_size: int = 64,
     seed: int = 0,
+    tables: bool = False,
     out: str | None = None,
     config: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -126,6 +128,7 @@ def tradeoff(
         num_resamples: number of bootstrap resamples.
         batch_size: number of images at a time.
         seed: seeds initial weights, noise, sampled images, controls, ties and bootstrap.
+        tables: print all tables, not only the one that fits on a screen.
         out: run folder. By default a folder under `runs/` that is named after data and settings, so that the same
             command resumes it.
         config: complete settings, kept in the folder and compared when the run is resumed; by default they are made
@@ -194,14 +197,14 @@ def tradeoff(
     }
     record = RunRecord.open(run, identity)
     preds = torch.stack([predict(each, known.images, batch_size, device) for each in models.values()])
-    notes = []
+    warned = []
     for position, (name, each) in enumerate(models.items()):
         facts: dict[str, object] = {"network": network_name(each), **described_normalization(each)}
         if known.label is not None:
             accuracy = float((preds[position] == known.label).float().mean())
             facts["test_accuracy"] = accuracy
             if at_chance(preds[position], known.label, known.num_classes):
-                notes.append(f"The accuracy of {name}, {accuracy:.1%}, {MEANINGLESS}.")
+                warned.append(f"The accuracy of {name}, {accuracy:.1%}, {MEANINGLESS}.")
         record.content["models"][name] = facts
     record.lap("models and predictions")
 
@@ -234,11 +237,20 @@ def tradeoff(
             ignore_index=True,
         )
         front = front_table(stability, fidelity, against, num_resamples, seed)
-        said = [*notes, *sentences(recommend(stability, fidelity, against, num_resamples, seed), against)]
-        if images:
-            said.append(SAME_PHOTOS)
+        first = results.iloc[0]
+        answer = Answer(
+            title=f"{TITLE}: {first['models']} on {first['dataset']}",
+            sentences=sentences(recommend(stability, fidelity, against, num_resamples, seed), against),
+            models=[
+                f"{name}: accuracy {facts['test_accuracy']:.1%} on the explained images".replace("%", " %")
+                for name, facts in record.content["models"].items()
+                if "test_accuracy" in facts
+            ],
+            warnings=warned,
+            notes=[SAME_PHOTOS] if images else [],
+        )
         record.lap("summarise")
-        report_tradeoff(run, results, front, said, quality, against, lead.loggers)
+        report_tradeoff(run, results, front, answer, quality, against, lead.loggers, tables)
         record.note_results()
         record.lap("report")
     return run.path

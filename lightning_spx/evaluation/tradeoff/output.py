@@ -1,19 +1,27 @@
 """Makes Table 2, the figures and the sentences of a trade-off, and publishes them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
+from rich.table import Table
 
-from lightning_spx.evaluation.publish import Findings, publish, write_verdicts
+from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
+from lightning_spx.reporting.answer import Answer
+from lightning_spx.reporting.fitted_table import fitted_table
 from lightning_spx.runs.files import write_table
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
 TITLE = "Stability against fidelity"
 QUALITY = "Partitions against the borders of BSDS500"
-LEGEND = "excess: stability over its floor (0 is chance, 1 is perfect). * beats every control; \N{BULLET} on the front."
+LEGEND = (
+    "excess: of SSIM over its floor; 0 is the floor, 1 is a perfect match\n"
+    "*: beats every smoothing control; \N{BULLET}: on the front of stability against fidelity\n"
+    "after/before: super-pixels pool signed values, or magnitudes"
+)
 AXES = {
     "road": "fidelity: ROAD, (LeRF - MoRF) / 2",
     "insertion": "fidelity: insertion, blurred substrate",
@@ -25,10 +33,11 @@ def report_tradeoff(
     run: RunFolder,
     results: pd.DataFrame,
     front: pd.DataFrame,
-    said: Sequence[str],
+    answer: Answer,
     quality: pd.DataFrame | None,
     against: str,
     loggers: Sequence[Logger],
+    all_tables: bool = False,
 ) -> None:
     """Write tables, figures and sentences of a finished trade-off, print them and send them to the loggers.
 
@@ -36,10 +45,11 @@ def report_tradeoff(
         run: receives `results.csv`, `front.csv`, `verdicts.json`, `figures/` and, with `quality`, `partitions.csv`.
         results: the rows of `results.csv`.
         front: the rows of `front.csv`.
-        said: sentences, the most important one first.
+        answer: of the study.
         quality: how well segments follow the borders of BSDS500; None if that was not measured.
         against: the measure of fidelity on the front's axis.
         loggers: the Trainer's loggers; there may be none.
+        all_tables: print the partitions too, and every column of the table.
     """
     first = results.iloc[0]
     caption = f"{first['models']} on {first['dataset']}, {first['num_images']} images; 95 % intervals over images"
@@ -49,14 +59,16 @@ def report_tradeoff(
         "front": front_figure(front, AXES[against], caption),
         "table_tradeoff": table_figure(cells, f"{TITLE}, {caption}"),
     }
-    printed = [text_table(cells, TITLE, f"{LEGEND} {caption}")]
+    legend = f"{caption}\n{LEGEND}"
+    more: list[Table | str] = [text_table(cells, TITLE, legend)]
     if quality is not None:
         tables["partitions"] = quality
         figures["table_partitions"] = table_figure(quality.round(3), QUALITY)
-        printed.append(text_table(quality.round(3), QUALITY))
+        more.append(text_table(quality.round(3), QUALITY))
     for name, table in tables.items():
         write_table(run.path / f"{name}.csv", table)
-    write_verdicts(run, f"{TITLE}: {first['models']} on {first['dataset']}", said)
+    run.write_json(ANSWER_FILE, answer.content())
     # a figure may have the same name as its rows, but a dashboard keeps only one thing under a name
     rows = {f"{name}_rows": table for name, table in tables.items()}
-    publish(run, Findings("tradeoff", results, rows, figures, [*printed, *said]), loggers)
+    main = partial(fitted_table, cells, TITLE, legend)
+    publish(run, Findings("tradeoff", results, rows, figures, answer, main, more), loggers, all_tables)

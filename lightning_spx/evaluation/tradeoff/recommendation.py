@@ -9,8 +9,8 @@ import pandas as pd
 from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
+from lightning_spx.evaluation.statistics.halves import LEAST_IMAGES, LEVEL, holm, p_value_of
 from lightning_spx.evaluation.statistics.results import controls_of
-from lightning_spx.evaluation.statistics.verdict import LEAST_IMAGES, LEVEL, holm, p_value_of
 from lightning_spx.evaluation.tradeoff.summary import (
     FIDELITY,
     Point,

@@ -233,26 +233,39 @@ def accuracies_in_words(models: Mapping[str, Mapping[str, Any]]) -> tuple[list[s
         models: the facts of each model by its name; discriminators have no accuracy.
 
     Returns:
-        A line for each model, and a line for each that is near chance.
+        A line for each model, and a line about those that are near chance, if there are any.
 
     Example:
         >>> facts = {"test_accuracy": 0.5, "chance": 0.5, "near_chance": True}
         >>> accuracies_in_words({"model0": facts})[0]
-        ['model0: accuracy 50.0 % on the test images (always the most common answer: 50.0 %)']
+        ['model0: test accuracy 50.0 % (always the most common answer: 50.0 %)']
     """
     known = {name: facts for name, facts in models.items() if "chance" in facts}
     lines = [
-        f"{name}: accuracy {facts['test_accuracy']:.1%} on the test images "
-        f"(always the most common answer: {facts['chance']:.1%})".replace("%", " %")
+        f"{name}: test accuracy {percent(facts['test_accuracy'])} "
+        f"(always the most common answer: {percent(facts['chance'])})"
         for name, facts in known.items()
     ]
+    near = {name: facts for name, facts in known.items() if facts["near_chance"]}
+    if not near:
+        return lines, []
+    named = ", ".join(f"{name} ({percent(facts['test_accuracy'])})" for name, facts in near.items())
+    chances = ", ".join(dict.fromkeys(percent(facts["chance"]) for facts in near.values()))
     warned = [
-        f"The accuracy of {name}, {facts['test_accuracy']:.1%}, is not above that of always the most common answer, "
-        f"{facts['chance']:.1%}: its maps say little. If it was trained on normalized images, give `mean` and `std`."
-        for name, facts in known.items()
-        if facts["near_chance"]
+        f"The accuracy of {named} is not above that of always the most common answer, {chances}: the maps say little. "
+        "If it was trained on normalized images, give `mean` and `std`."
     ]
     return lines, warned
+
+
+def percent(share: float) -> str:
+    """Write a share as a percentage.
+
+    Example:
+        >>> percent(0.5)
+        '50.0 %'
+    """
+    return f"{100 * share:.1f} %"
 
 
 def describe(model: StudyModel, run: RunFolder) -> dict[str, object]:

@@ -6,13 +6,13 @@ document.documentElement.classList.add("scripted");
 /* ---- numbers: one table at a time, sortable, controls on demand ---- */
 
 function showTable() {
-  for (const box of document.querySelectorAll(".table")) {
+  for (const box of document.querySelectorAll("#others .table")) {
     box.classList.toggle("shown", box.dataset.number === byId("number").value);
   }
 }
 
-function showControls() {
-  for (const row of document.querySelectorAll("tr.control")) row.classList.toggle("hidden", !byId("controls").checked);
+function showControls(box) {
+  for (const row of box.closest("section").querySelectorAll("tr.control")) row.classList.toggle("hidden", !box.checked);
 }
 
 function compare(first, second) {
@@ -27,7 +27,7 @@ function sortBy(heading) {
   for (const other of heading.parentElement.children) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
   const body = heading.closest("table").tBodies[0];
-  const key = (row) => row.children[column].dataset.sort;
+  const key = (row) => row.children[column].dataset.sort ?? row.children[column].textContent;
   const rows = [...body.rows].sort((a, b) => {
     // what is missing stays last in both directions
     const missing = (key(a) === "inf") - (key(b) === "inf");
@@ -36,19 +36,37 @@ function sortBy(heading) {
   body.append(...rows);
 }
 
+/* A table on a phone is shown as cards, and such a table is no table to a screen reader unless each part says so. */
+function nameParts(table) {
+  const labels = [...table.tHead.rows[0].cells].map((heading) => heading.textContent);
+  table.setAttribute("role", "table");
+  for (const part of [table.tHead, ...table.tBodies]) part.setAttribute("role", "rowgroup");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    [...row.cells].forEach((cell, column) => {
+      const role = { col: "columnheader", row: "rowheader" }[cell.scope] || "cell";
+      cell.setAttribute("role", role);
+      if (role === "cell") cell.dataset.label = labels[column];
+    });
+  }
+}
+
 function prepareTables() {
-  if (!byId("number")) return;
-  for (const heading of document.querySelectorAll("th")) {
+  for (const table of document.querySelectorAll("table")) nameParts(table);
+  for (const heading of document.querySelectorAll("thead th")) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...heading.childNodes);
     button.addEventListener("click", () => sortBy(heading));
     heading.append(button);
   }
+  for (const box of [byId("controls"), byId("controls-too")].filter(Boolean)) {
+    box.addEventListener("change", () => showControls(box));
+    showControls(box);
+  }
+  if (!byId("number")) return;
   byId("number").addEventListener("change", showTable);
-  byId("controls").addEventListener("change", showControls);
   showTable();
-  showControls();
 }
 
 /* ---- gallery: a photo, and the maps of all models beside it ---- */
@@ -93,6 +111,13 @@ function updateChoices() {
   const orders = Object.keys(pooled[byId("partition").value] || {});
   fill(byId("order"), orders);
   byId("order").disabled = orders.length < 2;
+}
+
+/* How far the models' maps of a photo agree, of the kind that is chosen; null where it is not known. */
+function agreementOf(position) {
+  const [method, partition, order] = ["method", "partition", "order"].map((id) => byId(id).value);
+  const kinds = (gallery.agreement[method] || {})[partition] || {};
+  return (kinds[order || "either"] || [])[position] ?? null;
 }
 
 /* What a model's map is at each pixel: a function from a place to its segment (or null) and its value. */
@@ -191,12 +216,14 @@ async function draw() {
   if (turn !== latest) return; // another choice was made while the pictures were decoded
   const plain = document.createElement("canvas");
   paint(plain, picture, null);
-  const figures = [figureOf(plain, "photo")];
+  plain.setAttribute("role", "img");
+  plain.setAttribute("aria-label", `photo ${gallery.numbers[photo]}`);
+  const figures = [figureOf(plain, `photo ${gallery.numbers[photo]}`)];
   for (const { name, map } of shown) {
     const canvas = document.createElement("canvas");
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `map of ${name}`);
+    canvas.setAttribute("aria-label", `map of ${byId("method").value} for ${name}, photo ${gallery.numbers[photo]}; arrow keys read its values`);
     paint(canvas, picture, map);
     follow(canvas, picture, shown);
     figures.push(figureOf(canvas, name));
@@ -206,25 +233,37 @@ async function draw() {
   byId("maps").dataset.drawn = String(turn);
 }
 
+let thumbnails = [];
 function prepareThumbnails() {
-  const buttons = gallery.photos.map((address, position) => {
+  thumbnails = gallery.photos.map((address, position) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.setAttribute("aria-label", `photo ${position + 1}`);
     const picture = document.createElement("img");
     picture.src = address;
     picture.alt = "";
-    button.append(picture);
-    button.addEventListener("click", () => choosePhoto(position, buttons));
+    button.append(picture, document.createElement("span"));
+    button.addEventListener("click", () => choosePhoto(position));
     return button;
   });
-  byId("thumbnails").append(...buttons);
-  choosePhoto(0, buttons);
+  choosePhoto(sortThumbnails()[0]);
 }
 
-function choosePhoto(position, buttons) {
+/* Show the photos whose chosen maps agree least first; photos of unknown agreement stay last. */
+function sortThumbnails() {
+  const known = thumbnails.map((_, position) => agreementOf(position));
+  const order = known.map((_, position) => position).sort((a, b) => (known[a] ?? Infinity) - (known[b] ?? Infinity) || a - b);
+  thumbnails.forEach((button, position) => {
+    const value = known[position] === null ? "" : known[position].toFixed(2);
+    button.lastChild.textContent = value;
+    button.setAttribute("aria-label", `photo ${gallery.numbers[position]}${value && `, SSIM ${value}`}`);
+  });
+  byId("thumbnails").replaceChildren(...order.map((position) => thumbnails[position]));
+  return order;
+}
+
+function choosePhoto(position) {
   photo = position;
-  buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === position)));
+  thumbnails.forEach((button, other) => button.setAttribute("aria-pressed", String(other === position)));
   draw();
 }
 
@@ -237,7 +276,7 @@ function prepareGallery() {
   if (partitions.length > 1) byId("partition").selectedIndex = 1;
   updateChoices();
   for (const id of ["method", "partition", "order", "model"]) {
-    byId(id).addEventListener("change", () => { updateChoices(); draw(); });
+    byId(id).addEventListener("change", () => { updateChoices(); sortThumbnails(); draw(); });
   }
   for (const id of ["opacity", "borders"]) byId(id).addEventListener("input", draw);
   const scale = byId("scale").getContext("2d");

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.commands.report import read_page, report
+from lightning_spx.metrics.ssim import pairwise_ssim
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.superpixels import segment_pool
 
@@ -59,7 +61,8 @@ def test_every_number_of_the_study_stands_in_a_table(run: Path) -> None:
         == len(of_all) + of_all.groupby(["metric", "setting"], dropna=False).ngroups
     )
     for _, row in of_all.iterrows():
-        assert f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]" in html or pd.isna(row["value"])
+        shown = f"{row['value']:.3f} <span>[{row['ci_low']:.3f}, {row['ci_high']:.3f}]</span>"
+        assert shown in html or pd.isna(row["value"])
 
 
 def test_the_values_of_segments_are_those_of_the_library(run: Path) -> None:
@@ -68,26 +71,51 @@ def test_the_values_of_segments_are_those_of_the_library(run: Path) -> None:
     (segmenter, *_) = gallery["pooled"][method]
     examples = Examples.load(run / "examples" / f"{method}.npz")
     segments = examples.segments[segmenter]
-    for model, attribution in enumerate(examples.attributions):
-        maps = saliency_map(segment_pool(attribution, segments)).numpy()
-        for photo, ids in enumerate(segments.numpy()):
-            values = gallery["pooled"][method][segmenter]["after"][model][photo]
+    for model, attribution in enumerate(torch.from_numpy(examples.attributions)):
+        maps = saliency_map(segment_pool(attribution, torch.from_numpy(segments))).numpy()
+        for photo, ids in enumerate(segments):
+            values = gallery["pooled"][method][segmenter]["after"][model][gallery["numbers"].index(photo + 1)]
             assert np.allclose(np.array(values)[ids], maps[photo], atol=6e-5)
 
 
-def test_the_verdict_comes_first_and_says_what_it_rests_on(run: Path) -> None:
+def test_photos_are_sorted_by_the_metric_of_the_maps_that_are_shown(run: Path) -> None:
+    gallery = data_of(report(str(run)).read_text())["gallery"]
+    (method, *_) = gallery["pixel"]
+    examples = Examples.load(run / "examples" / f"{method}.npz")
+    attributions = torch.as_tensor(examples.attributions)
+    maps = torch.stack([saliency_map(attribution) for attribution in attributions])
+    values = pairwise_ssim(maps).mean(0).numpy()
+    assert gallery["numbers"] == (np.argsort(values) + 1).tolist()
+    assert np.allclose(gallery["agreement"][method]["pixel"]["either"], np.sort(values), atol=6e-5)
+
+
+def test_figures_stand_in_the_order_of_their_importance_and_say_what_they_show(run: Path) -> None:
     page = read_page(run)
-    # networks that were trained for an epoch are no better than guessing, which stands before the verdict on their maps
-    guessing = [said for said in page.verdicts if "is not above that of always the most common answer" in said]
-    assert page.verdicts[: len(guessing)] == guessing
-    verdicts = page.verdicts[len(guessing) :]
-    assert len(verdicts) == 2
-    assert all("chosen on one half" in said or "Too few images" in said for said in verdicts)
+    captions = list(page.figures)
+    assert captions[0].startswith("SSIM of saliency maps between models: values")
+    assert captions[1].startswith("SSIM, pair by pair")
+    tables = [caption.endswith("as a table") for caption in captions]
+    assert tables == sorted(tables)
+    assert not re.search("saliency_ssim|distance=|mege_", " ".join([*captions, *page.descriptions.values()]))
+    rows = page.results[(page.results["metric"] == "saliency_ssim") & (page.results["pair"] == "all")]
+    own = rows[~rows["superpixels"].str.startswith("control:")]
+    assert f"The highest excess over the floor, {own['excess'].max():.3f}, is that of" in page.descriptions[captions[0]]
+    assert len(page.descriptions) == len(captions)
+
+
+def test_the_verdict_comes_first_and_says_what_it_rests_on(run: Path) -> None:
+    answer = read_page(run).answer
+    assert answer.sentences[0].partition(": ")[0] in ("No answer", "No", "Hardly", "Partly", "Largely", "Yes")
+    assert [said.partition(":")[0] for said in answer.sentences[1:3]] == [
+        "Super-pixels (SSIM)",
+        "Super-pixels (Top-k overlap)",
+    ]
 
 
 def test_the_verdict_is_printed_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report(str(run))
-    assert capsys.readouterr().out.splitlines() == read_page(run).verdicts
+    printed = capsys.readouterr().out
+    assert all(sentence in printed for sentence in read_page(run).answer.sentences)
 
 
 def test_a_run_without_pictures_has_a_page_too(run: Path) -> None:

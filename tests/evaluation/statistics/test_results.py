@@ -15,6 +15,7 @@ from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEAT
 from lightning_spx.evaluation.statistics.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
 from lightning_spx.reporting import Page, render_page, stability_table, why_no_verdict
+from lightning_spx.reporting.answer import Answer
 from lightning_spx.superpixels import Grid
 
 NUM_RESAMPLES = 60
@@ -247,11 +248,11 @@ def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> N
         expected = "no image counts: no two models are right on one" if metric == "mege" else "blank maps"
         assert [str(cell) for cell in list(table.columns)[-1].cells] == [expected] * 2
         assert "nan" not in str([[str(cell) for cell in column.cells] for column in table.columns])
-    shown = render_page(Page("birds", [], results, {}, None, {}, "", ""))
+    shown = render_page(Page(Answer("birds", []), results, {}, None, {}, "", ""))
     # SSIM, overlap and ReCo, by pixel and pooled
     assert shown.count(">blank maps<") == 6
     assert "0 of 10 images (left out: 10 that no two models are right on)." in shown
-    assert sentence(verdicts(compared)) == "SSIM: no verdict for Gradient (blank maps)."
+    assert sentence(verdicts(compared)) == "Super-pixels (SSIM): no verdict for Gradient (blank maps)."
 
 
 @pytest.mark.parametrize("num_repeats", [1, 3])

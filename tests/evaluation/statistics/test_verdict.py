@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lightning_spx.evaluation.statistics.halves import holm
 from lightning_spx.evaluation.statistics.results import OVER_REPEATS, summarize
-from lightning_spx.evaluation.statistics.verdict import Verdict, holm, sentence, verdicts
+from lightning_spx.evaluation.statistics.verdict import Verdict, scope_sentence, sentence, verdicts
 
 CONTROLS = ("grid", "voronoi", "borrowed", "blur")
 
@@ -108,7 +109,7 @@ def test_repeats_widen_what_the_interval_covers() -> None:
 def test_too_few_images_give_no_verdict() -> None:
     assert verdicts(frame({"IG": {"Slic": 0.2}}, num_images=7)) == []
     assert len(verdicts(frame({"IG": {"Slic": 0.2}}, num_images=8))) == 1
-    assert sentence([]) == "Too few images, or no S- rows, for a verdict."
+    assert sentence([]) == "Super-pixels (SSIM): too few images, or no S- rows, for a verdict."
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
@@ -132,14 +133,20 @@ def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
         "IG", "Slic", "after", 0.06, 0.04, 0.08, "control:blur(Slic)", 0.001, 0.4, 200, "over images, for these models"
     )
     none = Verdict("SmoothGrad", "Slic", "after", 0.0, -0.1, 0.1, "control:grid(Slic)", 1.0, 0.4, 200, gain.scope)
-    scope = (
-        " (rows chosen on one half of the images, numbers from the other 200; 95 % intervals over images, for these 2 "
-        "models; Holm's correction over {} methods)."
+    more = "more stable than the best smoothing control for IG by 0.06 [0.04, 0.08] with Slic"
+    assert sentence([gain]) == f"Super-pixels (SSIM): {more}."
+    assert sentence([gain, none]) == f"Super-pixels (SSIM): {more}; no gain over smoothing for SmoothGrad."
+    assert sentence([none, none]) == "Super-pixels (SSIM): no gain over smoothing for SmoothGrad and SmoothGrad."
+
+
+def test_the_scope_says_what_the_numbers_rest_on() -> None:
+    assert scope_sentence("over images, for these models", 200, 2, 4) == (
+        "Methods and rows are chosen on one half of the images and measured on the other 200; 95 % intervals over "
+        "images, for these 2 models; Holm's correction over 4 methods."
     )
-    improve = "Super-pixels improve the stability (SSIM) of IG by 0.06 [0.04, 0.08] with Slic over the best control"
-    assert sentence([gain]) == improve + scope.format(1)
-    assert sentence([gain, none]) == improve + "; no gain over smoothing for SmoothGrad" + scope.format(2)
-    assert sentence([none, none]) == "SSIM: no gain over smoothing for SmoothGrad and SmoothGrad" + scope.format(2)
+    assert "over repeats and images, for 5 models a repeat; Holm's correction over 1 method." in scope_sentence(
+        OVER_REPEATS, 20, 5, 1
+    )
 
 
 def test_methods_of_blank_maps_have_no_verdict_and_are_not_corrected_for() -> None:
@@ -148,11 +155,10 @@ def test_methods_of_blank_maps_have_no_verdict_and_are_not_corrected_for() -> No
     assert (silent.method, silent.why_none, silent.has_gain) == ("Gradient", "blank maps", False)
     assert found == alone
     said = sentence([silent, found])
-    assert "with Slic over the best control; no verdict for Gradient (blank maps) (rows chosen" in said
-    assert said.endswith("Holm's correction over 1 methods).")
+    assert said.endswith(" with Slic; no verdict for Gradient (blank maps).")
 
 
 def test_a_floor_of_one_leaves_no_verdict() -> None:
     (silent,) = verdicts(frame({"IG": {"Slic": 0.2}}).assign(permuted=1.0))
-    assert sentence([silent]) == "SSIM: no verdict for IG (no excess: the floor is 1)."
-    assert sentence([silent, silent]) == "SSIM: no verdict for IG and IG (no excess: the floor is 1)."
+    assert sentence([silent]) == "Super-pixels (SSIM): no verdict for IG (no excess: the floor is 1)."
+    assert sentence([silent, silent]) == "Super-pixels (SSIM): no verdict for IG and IG (no excess: the floor is 1)."

@@ -1,0 +1,118 @@
+"""Says how far the maps of each method agree over chance: the method is chosen on one half, measured on the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from lightning_spx.evaluation.statistics.bootstrap import interval, weight_slabs
+from lightning_spx.evaluation.statistics.cells import Layout, cells_of
+from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm, p_value_of
+from lightning_spx.evaluation.statistics.results import draws_of_all
+from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
+from lightning_spx.reporting.rows import PIXEL
+
+# the least excess, by the lower limit of its interval, for which each word stands
+WORDS = ((0.9, "Yes"), (0.6, "Largely"), (0.2, "Partly"))
+LEAST_WORD = "Hardly"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a method's pixel maps agree between models.
+
+    Args:
+        method: the method's name in tables.
+        chosen_by: excess on the half of the images on which the best method is chosen.
+        excess: excess on the other half.
+        low: lower limit of that excess's 95 % interval.
+        high: upper limit of that interval.
+        p_value: one-sided p-value of no agreement over chance, corrected over the methods.
+        why_none: why the method's maps have no excess, which leaves the numbers NaN; else empty.
+    """
+
+    method: str
+    chosen_by: float
+    excess: float
+    low: float
+    high: float
+    p_value: float
+    why_none: str = ""
+
+    @property
+    def above_chance(self) -> bool:
+        """Return whether the maps agree more than chance would have it."""
+        return not self.why_none and self.p_value <= LEVEL and self.excess > 0
+
+
+def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> Agreement | None:
+    """Measure how far one method's pixel maps agree, with a p-value that is not corrected yet.
+
+    Args:
+        rows: the rows of `compare` for one method, metric and setting, with the columns `method` and `repeat`.
+        num_resamples: number of bootstrap resamples.
+        seed: seeds the halves and the bootstrap.
+
+    Returns:
+        None if there are no pixel maps, or too few images for two halves.
+    """
+    rows = rows[rows["superpixels"] == PIXEL]
+    layout = Layout.of(rows)
+    choosing = choosing_half(layout.images, seed)
+    if choosing is None:
+        return None
+    method, metric = str(rows["method"].iloc[0]), str(rows["metric"].iloc[0])
+    # both orders of a pixel map are one map
+    cell = next(iter(cells_of([rows], layout).values()))
+    if cell.constant.all():
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, BLANK)
+    num_repeats = len(layout.repeats)
+    unit = np.ones((1, num_repeats, int(choosing.sum())))
+    chosen_by = draws_of_all({"half": (metric, cell.of_images(choosing))}, [unit])["half"].excess[0]
+    slabs = weight_slabs(num_repeats, int((~choosing).sum()), num_resamples, seed, layout.num_items)
+    excess = draws_of_all({"half": (metric, cell.of_images(~choosing))}, slabs)["half"].excess
+    if np.isnan([chosen_by, excess[0]]).any():
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, NO_CHANCE)
+    return Agreement(method, float(chosen_by), float(excess[0]), *interval(excess), p_value_of(excess))
+
+
+def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:
+    """Correct the p-values over the methods that have one (Holm 1979)."""
+    p_values = iter(holm([each.p_value for each in found if not each.why_none]))
+    return [each if each.why_none else replace(each, p_value=next(p_values)) for each in found]
+
+
+def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
+    """Answer whether another model would have shown the same maps, by the method whose maps agree best.
+
+    The word is chosen by the lower limit of that method's interval: `Yes` from an excess of 0.9, `Largely` from 0.6,
+    `Partly` from 0.2, else `Hardly`; `No` if no method's maps agree more than chance would have it.
+
+    Args:
+        found: agreements with corrected p-values.
+        metric: name of the number in the sentence.
+
+    Example:
+        >>> one = Agreement("SmoothGrad", 0.5, 0.43, 0.41, 0.45, p_value=0.001)
+        >>> agreement_sentence([one])
+        "Partly: SmoothGrad's maps agree, excess 0.43 [0.41, 0.45] in SSIM by pixel; 0 is chance, 1 a perfect match."
+    """
+    known = [each for each in found if not each.why_none]
+    if not known:
+        why = "; ".join(dict.fromkeys(each.why_none for each in found)) or "too few images, or no pixel maps"
+        return f"No answer: {why}."
+    above = [each for each in known if each.above_chance]
+    best = max(above or known, key=lambda each: each.chosen_by)
+    own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
+    numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
+    scale = "0 is chance, 1 a perfect match"
+    if not above:
+        whose = "no method's maps agree" if len(known) > 1 else f"{own} maps do not agree"
+        named = f"{own}, " if len(known) > 1 else ""
+        return f"No: {whose} more than chance would have it, {named}{numbers}; {scale}."
+    word = next((word for least, word in WORDS if best.low >= least), LEAST_WORD)
+    agree = "agree best" if len(known) > 1 else "agree"
+    chance = [each.method for each in known if not each.above_chance]
+    rest = f"; not above chance: {', '.join(chance)}" if chance else ""
+    return f"{word}: {own} maps {agree}, {numbers}; {scale}{rest}."

@@ -1,0 +1,58 @@
+"""Chooses on one half of the images what the other half measures, and corrects p-values over several claims."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
+
+# one-sided level: 2.5 % of the draws lie below the 95 % interval of a number
+LEVEL = 0.025
+LEAST_IMAGES = 8  # four in each half
+
+
+def choosing_half(images: NDArray[np.int64], seed: int) -> Flags | None:
+    """Draw the half of the images on which rows are chosen; the other half measures them.
+
+    Args:
+        images: numbers of the images.
+        seed: seeds the draw.
+
+    Returns:
+        Flags of the images in the choosing half; None if there are fewer than 8 images.
+
+    Example:
+        >>> flags = choosing_half(np.arange(9), seed=0)
+        >>> int(flags.sum()), choosing_half(np.arange(7), seed=0)
+        (4, None)
+    """
+    if len(images) < LEAST_IMAGES:
+        return None
+    half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
+    return np.isin(images, half)
+
+
+def p_value_of(differences: Array) -> float:
+    """Return the fraction of bootstrap draws without a gain; a NaN counts as such a draw.
+
+    Example:
+        >>> p_value_of(np.array([0.5, 0.1, 0.2, -0.1]))
+        0.5
+    """
+    drawn = differences[1:]
+    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values so that a false claim among all of them is as rare as in a single test (Holm 1979).
+
+    Example:
+        >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
+    return [float(value) for value in corrected]

@@ -1,0 +1,128 @@
+"""Says in a sentence what a figure shows, for those who cannot see it: which methods, and the best of its values."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lightning_spx.reporting.number_words import number_label
+from lightning_spx.reporting.rows import ALL_PAIRS, EITHER, PIXEL, is_control, select_rows, without_controls
+
+
+def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
+    r"""Describe the bars of a number.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: which of its metrics.
+        setting: which of the metric's settings.
+
+    Raises:
+        ValueError: there is no such row.
+
+    Example:
+        >>> row = dict(metric="mege", setting="distance=l2", pair="all", method="Gradient", superpixels="Slic",
+        ...     magnitude="after", value=0.5, floor=0.25, excess=0.333)
+        >>> print(*bars_in_words(pd.DataFrame([row]), "mege", "distance=l2").split(" The "), sep="\n")
+        Bars of MeGe, L2 distance, for Gradient with Slic.
+        highest excess over the floor, 0.333, is that of S-Gradient with Slic, after (value 0.500, floor 0.250).
+    """
+    rows = without_controls(select_rows(results, metric, setting))
+    kinds = ["by pixel" if name == PIXEL else f"with {name}" for name in rows["superpixels"].unique()]
+    shown = f"Bars of {number_label(metric, setting)}, for {_listed(rows['method'].unique())} {_listed(kinds)}."
+    return f"{shown} {_extremes(rows)}".strip()
+
+
+def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> str:
+    r"""Describe the matrices of a number of all pairs of models.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: which of its metrics.
+        names: of the models.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", pair="0-1", method="Gradient", superpixels="pixel", magnitude="either",
+        ...     excess=0.25)
+        >>> print(*pairs_in_words(pd.DataFrame([row]), "saliency_ssim", ["a", "b"]).split(" The "), sep="\n")
+        Matrices of SSIM for every pair of a and b, one for each kind of map.
+        highest excess over the floor, 0.250, is that of a and b for Gradient by pixel.
+    """
+    rows = without_controls(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
+    models = f"every pair of {_listed(names)}" if len(names) else "every pair of models"
+    shown = f"Matrices of {number_label(metric)} for {models}, one for each kind of map."
+    known = rows[rows["excess"].notna()]
+    if known.empty:
+        return shown
+    best = known.loc[known["excess"].idxmax()]
+    numbers = [int(number) for number in str(best["pair"]).split("-")]
+    pair = _listed([names[number] if number < len(names) else f"model {number}" for number in numbers])
+    return f"{shown} The highest excess over the floor, {best['excess']:.3f}, is that of {pair} for {_map_name(best)}."
+
+
+def front_in_words(results: pd.DataFrame) -> str:
+    r"""Describe the points of stability and fidelity.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
+        ...     magnitude="either", value=0.5, floor=0.25, excess=0.333)
+        >>> print(*front_in_words(pd.DataFrame([row])).split(" The "), sep="\n")
+        Points of fidelity over stability, a panel for each method: Gradient.
+        highest excess over the floor, 0.333, is that of Gradient by pixel (value 0.500, floor 0.250).
+    """
+    rows = without_controls(select_rows(results, "saliency_ssim", ""))
+    methods = _listed(rows["method"].unique())
+    return f"Points of fidelity over stability, a panel for each method: {methods}. {_extremes(rows)}".strip()
+
+
+def curves_in_words(results: pd.DataFrame) -> str:
+    r"""Describe the curves of accuracy after removal and retraining.
+
+    Example:
+        >>> row = dict(metric="roar_accuracy", setting="percentage=50", pair="all", method="Gradient",
+        ...     superpixels="pixel", magnitude="either", value=0.5, floor=float("nan"), excess=float("nan"))
+        >>> print(*curves_in_words(pd.DataFrame([row])).split(" At "), sep="\n")
+        Curves of the accuracy after retraining over the percentage of pixels: Gradient.
+        50 %, the highest value, 0.500, is that of Gradient by pixel, the lowest, 0.500, that of Gradient by pixel.
+    """
+    rows = without_controls(results)
+    most = max(rows["setting"], key=lambda setting: float(str(setting).partition("=")[2]))
+    methods = _listed([name for name in rows["method"].unique() if name != "none"])
+    said = _extremes(rows[rows["setting"] == most])
+    at = f" At {str(most).partition('=')[2]} %, {said[0].lower()}{said[1:]}" if said else ""
+    return f"Curves of the accuracy after retraining over the percentage of pixels: {methods}.{at}"
+
+
+def _extremes(rows: pd.DataFrame) -> str:
+    """Name the row of the highest excess; where no row has a floor, those of the highest and lowest value."""
+    known = rows[rows["excess"].notna()]
+    if len(known):
+        best = known.loc[known["excess"].idxmax()]
+        numbers = f"value {best['value']:.3f}, floor {best['floor']:.3f}"
+        excess = f"The highest excess over the floor, {best['excess']:.3f}"
+        return f"{excess}, is that of {_map_name(best)} ({numbers})."
+    known = rows[rows["value"].notna()]
+    if known.empty:
+        return ""
+    high, low = known.loc[known["value"].idxmax()], known.loc[known["value"].idxmin()]
+    return (
+        f"The highest value, {high['value']:.3f}, is that of {_map_name(high)}, "
+        f"the lowest, {low['value']:.3f}, that of {_map_name(low)}."
+    )
+
+
+def _map_name(row: pd.Series) -> str:
+    superpixels, order = str(row["superpixels"]), str(row["magnitude"])
+    if superpixels == PIXEL or is_control(superpixels):
+        return f"{row['method']} by pixel"
+    return f"S-{row['method']} with {superpixels}{'' if order == EITHER else f', {order}'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names as a sentence does.
+
+    Example:
+        >>> _listed(["a"]), _listed(["a", "b", "c"])
+        ('a', 'a, b and c')
+    """
+    *others, last = map(str, names)
+    return f"{', '.join(others)} and {last}" if others else last

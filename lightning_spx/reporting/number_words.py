@@ -1,0 +1,93 @@
+"""Says in words what the numbers of `results.csv` are, for the titles and axes of figures, tables and the page."""
+
+from lightning_spx.reporting.rows import FINDING, finding_of
+from lightning_spx.reporting.tables import TITLES
+
+LABELS = {
+    "saliency_ssim": "SSIM",
+    "topk_overlap": "overlap of the top pixels",
+    "mege": "MeGe",
+    "reco": "ReCo",
+    "deletion": "deletion",
+    "insertion": "insertion",
+    "road": "ROAD",
+    "fidelity_error": "fidelity error",
+    "roar_accuracy": "accuracy (ROAR)",
+    "kar_accuracy": "accuracy (KAR)",
+    "mass_accuracy": "mass inside the mask",
+    "pointing_game": "pointing game",
+    "mask_auc": "AUC of the mask",
+    "sanity_ssim": "SSIM with the randomized network",
+}
+SETTINGS = {
+    "distance=l2": "L2 distance",
+    "distance=l2_raw": "raw L2 distance",
+    "distance=spearman": "Spearman distance",
+    "substrate=blur": "blurred substrate",
+    "substrate=black": "black substrate",
+    "order=morf": "most relevant pixels first (MoRF)",
+    "order=lerf": "least relevant pixels first (LeRF)",
+    "order=combined": "(LeRF - MoRF) / 2",
+}
+
+
+def number_label(metric: str, setting: str = "") -> str:
+    """Name a number shortly, as on the axis of a figure; a name that is not known stays as it is.
+
+    Args:
+        metric: in the column `metric` of `results.csv`.
+        setting: in the column `setting`.
+
+    Example:
+        >>> number_label("mege", "distance=l2"), number_label("saliency_ssim"), number_label("topk_overlap", "k=0.1")
+        ('MeGe, L2 distance', 'SSIM', 'overlap of the top pixels, top 10 %')
+    """
+    return ", ".join(filter(None, [LABELS.get(metric, metric), setting_words(setting)]))
+
+
+def number_title(metric: str, setting: str = "") -> str:
+    """Name a number with what it is, as above its table.
+
+    Args:
+        metric: in the column `metric` of `results.csv`.
+        setting: in the column `setting`.
+
+    Example:
+        >>> number_title("mege", "distance=l2")
+        'MeGe, generalizability between models, L2 distance'
+    """
+    return ", ".join(filter(None, [TITLES.get(metric, metric), setting_words(setting)]))
+
+
+def setting_words(setting: str) -> str:
+    """Say a setting in words; what is not known stays as it is.
+
+    Example:
+        >>> setting_words("randomised=50%"), setting_words("percentage=30"), setting_words("distance=l2;finding=wing")
+        ('50 % of the layers randomized', '30 % of the pixels', 'L2 distance, finding: wing')
+    """
+    return ", ".join(_entry_words(entry) for entry in setting.split(";") if entry)
+
+
+def _entry_words(entry: str) -> str:
+    if entry in SETTINGS:
+        return SETTINGS[entry]
+    if entry.startswith(FINDING):
+        return f"finding: {finding_of(entry)}"
+    name, _, value = entry.partition("=")
+    match name:
+        case "k":
+            return f"top {float(value) * 100:g} %" if _is_number(value) else entry
+        case "percentage":
+            return f"{value} % of the pixels"
+        case "randomised":
+            return f"{value.removesuffix('%')} % of the layers randomized"
+    return f"{name}: {value}" if value else entry
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
