@@ -58,7 +58,16 @@ def link_to_room(app: Sphinx, env: BuildEnvironment, node: nodes.Element, text: 
     return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, text)
 
 
+def name_public_bases(app: Sphinx, name: str, documented: type, options: object, bases: list[object]) -> None:
+    """Show the nearest public base of a class in the place of a private one."""
+    for place, base in enumerate(bases):
+        # a base with parameters, such as Dataset[Sample], is no class
+        if isinstance(base, type):
+            bases[place] = next(kin for kin in base.__mro__ if not kin.__name__.startswith("_"))
+
+
 def setup(app: Sphinx) -> None:
-    """Connect the two functions above."""
+    """Connect the functions above."""
+    app.connect("autodoc-process-bases", name_public_bases)
     app.connect("include-read", place_links)
     app.connect("missing-reference", link_to_room)

@@ -55,6 +55,11 @@ class ClassActivationMap(Attribution):
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        if self.layer is not None and not isinstance(self.layer, str):
+            raise TypeError(
+                f"Expected `layer` to be the dotted name of a layer, as in model.named_modules(), got "
+                f"{type(self.layer).__name__}."
+            )
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 

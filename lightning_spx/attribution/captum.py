@@ -4,7 +4,7 @@ import pickle
 import random
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class FromCaptum(Attribution):
     Args:
         method: A class of `captum.attr` that needs only the model, in YAML its import path, such as
             `captum.attr.DeepLift`; or a function that maps the model to such an object.
-        arguments: Additional keyword arguments of its `attribute`, such as `{"n_steps": 20}`.
+        arguments: Additional keyword arguments of its `attribute`, such as `{"n_steps": 20}`, or a `feature_mask` made
+            by `superpixels.feature_mask` of the segments of the images to explain.
         seed: Needed if the method draws random numbers: it then explains each image alone, with random numbers that
             depend only on the seed and the image. None for methods that draw none.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -74,6 +75,9 @@ class FromCaptum(Attribution):
                 the cause.
         """
         inputs, target = checked(inputs, target)
+        masks = self.arguments.get("feature_mask")
+        if self.seed is not None and isinstance(masks, Tensor) and masks.ndim == 4 and len(masks) == len(inputs) > 1:
+            return self._each_with_its_mask(model, inputs, target, masks)
         alone = Neighbors(model, self.precision, at_once=True)
         first = True
 
@@ -103,6 +107,15 @@ class FromCaptum(Attribution):
         chunk_size = self.chunk_size if self.seed is None else 1
         return collected(in_chunks(f"FromCaptum({self._name})", evaluate, one_each(inputs), target, chunk_size), inputs)
 
+    def _each_with_its_mask(self, model: Model, inputs: Tensor, target: Tensor | None, masks: Tensor) -> Tensor:
+        # images with their own random numbers go one at a time, and each needs the mask of its own segments
+        results = []
+        for number in range(len(inputs)):
+            here = slice(number, number + 1)
+            alone = replace(self, arguments={**self.arguments, "feature_mask": masks[here]})
+            results.append(alone.attribute(model, inputs[here], None if target is None else target[here]))
+        return torch.cat(results)
+
     @property
     def _name(self) -> str:
         return getattr(self.method, "__name__", repr(self.method))
@@ -129,7 +142,7 @@ class FromCaptum(Attribution):
         try:
             method = self.method(network)
             result = method.attribute(variable, target=chosen, **self.arguments)
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:
             if is_out_of_memory(error):
                 raise
             raise ValueError(f"Expected {self._name} to explain the model, got: {error}") from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -20,9 +21,24 @@ from lightning_spx.attribution.memory import (
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
-    """Raise ValueError unless `chunk_size` is None or positive."""
-    if chunk_size is not None and chunk_size < 1:
+    """Raise ValueError unless `chunk_size` is None or positive, and TypeError unless it is an integer."""
+    if chunk_size is None:
+        return
+    check_integer("chunk_size", chunk_size)
+    if chunk_size < 1:
         raise ValueError(f"Expected `chunk_size` to be positive or None, got {chunk_size}.")
+
+
+def check_integer(name: str, value: object) -> None:
+    """Raise TypeError unless a setting is an integer.
+
+    Example:
+        >>> check_integer("num_steps", 2.5)
+        Traceback (most recent call last):
+        TypeError: Expected `num_steps` to be an integer, got 2.5.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"Expected `{name}` to be an integer, got {value!r}.")
 
 
 def in_chunks(

@@ -53,6 +53,9 @@ def explaining(
     Yields:
         The callable to explain: `model` without its DistributedDataParallel wrapper.
     """
+    if not callable(model) or isinstance(model, type):
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"Expected `model` to be a network or another callable, got {got}.")
     if isinstance(model, DistributedDataParallel):
         # the wrapper's forward would send buffers between processes and wait for gradients that never come
         model = model.module

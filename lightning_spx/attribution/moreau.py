@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.chunks import check_integer
 from lightning_spx.attribution.gradient import Gradient, gradients_at
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.noise import image_generators, normal_draws
@@ -60,6 +61,7 @@ class MoreauGrad(Attribution):
         if not isinstance(self.base, Gradient):
             raise TypeError(f"Expected `base` to be a Gradient, got {self.base!r}.")
         for name in ("num_steps", "num_samples"):
+            check_integer(name, getattr(self, name))
             if getattr(self, name) < 1:
                 raise ValueError(f"Expected `{name}` to be positive, got {getattr(self, name)}.")
         if not 0 < self.smoothing < math.inf:

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.chunks import check_integer
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.gradient import Gradient
 from lightning_spx.attribution.method import Attribution, Model, checked
@@ -249,6 +250,7 @@ def _named(method: str, attributions: Iterable[tuple[int, Tensor]]) -> Iterator[
 def _check_settings(base: Attribution, num_samples: int, stdev: float) -> None:
     if not isinstance(base, Attribution):
         raise TypeError(f"Expected `base` to be an Attribution, such as Gradient(), got {base!r}.")
+    check_integer("num_samples", num_samples)
     if num_samples < 1:
         raise ValueError(f"Expected `num_samples` to be positive, got {num_samples}.")
     if not 0 <= stdev < float("inf"):

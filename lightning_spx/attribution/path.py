@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.chunks import check_chunk_size, in_chunks, one_each
+from lightning_spx.attribution.chunks import check_chunk_size, check_integer, in_chunks, one_each
 from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import explained_logits
@@ -30,6 +30,7 @@ def gauss_legendre(num_steps: int) -> tuple[list[float], list[float]]:
         >>> gauss_legendre(1)
         ([0.5], [1.0])
     """
+    check_integer("num_steps", num_steps)
     if num_steps < 1:
         raise ValueError(f"Expected `num_steps` to be positive, got {num_steps}.")
     nodes, weights = np.polynomial.legendre.leggauss(num_steps)
@@ -228,24 +229,36 @@ def checked_baseline(values: Sequence[float]) -> tuple[float, ...]:
     """Return a baseline's values as a tuple: one value, or one for each channel.
 
     Raises:
+        TypeError: If it is not a tuple or list.
         ValueError: If there is no value, or one is not finite.
 
     Example:
         >>> checked_baseline([0.5])
         (0.5,)
     """
+    if not isinstance(values, tuple | list):
+        given: object = values
+        got = type(given).__name__ if isinstance(given, Tensor | np.ndarray) else repr(given)
+        raise TypeError(
+            f"Expected `baseline` to be a tuple, such as (0.5,), got {got}: the functions of the methods, such as "
+            "`integrated_gradients`, take a tensor."
+        )
     if not values or not np.isfinite(values).all():
         raise ValueError(f"Expected `baseline` to hold finite values, one or one for each channel, got {values}.")
     return tuple(values)
 
 
 def expanded_baseline(baseline: Tensor, inputs: Tensor) -> Tensor:
-    """Return the baseline in the shape of `inputs` `(N, C, H, W)`, or raise a ValueError.
+    """Return the baseline in the shape of `inputs` `(N, C, H, W)`, or raise a ValueError or TypeError.
 
     Example:
         >>> expanded_baseline(torch.zeros(1), torch.ones(1, 1, 1, 2))
         tensor([[[[0., 0.]]]])
     """
+    given: object = baseline
+    if not isinstance(given, Tensor):
+        got = type(given).__name__
+        raise TypeError(f"Expected `baseline` to be a tensor, got {got}: give torch.as_tensor(baseline).")
     try:
         return baseline.detach().to(inputs).expand_as(inputs)
     except RuntimeError as error:

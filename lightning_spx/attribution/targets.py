@@ -55,7 +55,7 @@ def _integers(target: object) -> Tensor | None:
     if isinstance(target, np.ndarray):
         return torch.from_numpy(target.astype(np.int64)) if target.dtype.kind in "iu" else None
     several = isinstance(target, list | tuple)
-    given = list(target) if isinstance(target, list | tuple) else [target]
+    given: list[Any] = list(target) if isinstance(target, list | tuple) else [target]
     # True and False are no classes, though Python counts with them
     if any(isinstance(each, bool | np.bool_) or getattr(each, "dtype", None) == torch.bool for each in given):
         return None

@@ -25,7 +25,7 @@ ROOMS = {"methods": "attribution", "superpixels": "superpixels", "metrics": "met
 NO_ITEMS = frozenset({"Attribution", "Segmenter", "ImageMean", "PathIntegral", "WithSegments"})
 # a source is: authors, title, venue and year; equations and remarks follow
 YEAR = re.compile(r"(?P<venue>[^,\"]*\b(?:19|20)\d\d)\b")
-SHORTEST = 20
+SHORTEST = 10
 
 
 class Item(NamedTuple):
@@ -49,14 +49,15 @@ def listed(what: str) -> str:
         what: `methods`, `superpixels` or `metrics`.
     """
     items = items_of(what)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 1000
     left = max(len(each.name) for each in items) + 2
-    right = max(len(each.paper) for each in items)
-    middle = max(SHORTEST, min(max(len(each.words) for each in items), width - left - right - 3))
-    lines = [
-        f"{each.name:<{left}}{textwrap.shorten(each.words, middle, placeholder=' ...'):<{middle}}  {each.paper}".rstrip()
-        for each in items
-    ]
+    longest = max(left + len(each.words) + 2 + len(each.paper) for each in items)
+    # papers end at the edge, and words are cut to what is left of a line
+    width = min(longest, shutil.get_terminal_size().columns) if sys.stdout.isatty() else longest
+    lines = []
+    for each in items:
+        space = width - left - (len(each.paper) + 2 if each.paper else 0)
+        words = textwrap.shorten(each.words, max(SHORTEST, space), placeholder=" ...")
+        lines.append(f"{each.name:<{left}}{words}{each.paper:>{width - left - len(words)}}".rstrip())
     return "\n".join(lines)
 
 

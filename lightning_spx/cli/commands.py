@@ -14,17 +14,16 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace, set_loader
 from lightning import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.cli import LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import SaveConfigCallback
 from torch import nn
 
-from lightning_spx import attribution, data, models, superpixels
+from lightning_spx import attribution, data, evaluation, models, superpixels
 from lightning_spx.cli.defaults import (
     BENCH_DEFAULTS,
     ROAR_DEFAULTS,
     STABILITY_DEFAULTS,
     TRADEOFF_DEFAULTS,
 )
-from lightning_spx.cli.interruption import Interruptible
 from lightning_spx.cli.report_command import report_parser, run_report_settings
 from lightning_spx.cli.short_help import help_asked_for
 from lightning_spx.cli.suggestions import with_suggestion
@@ -47,7 +46,7 @@ from lightning_spx.runs.processes import say
 # YAML finds classes by short names once they are imported, so every class of these rooms is
 CLASSES = [
     name
-    for room in (attribution, data, models, superpixels)
+    for room in (attribution, data, evaluation, models, superpixels)
     for name in room.__all__
     if inspect.isclass(getattr(room, name))
 ]
@@ -77,18 +76,17 @@ def run_lightning(words: list[str], args: list[str] | None) -> None:
         args: the same words, or None if they are the console's.
     """
     natural = natural_words([words[0], "--help"] if help_asked_for(words) == "all" else words)
-    with Interruptible(words, lightning=True):
-        TrainerCLI(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            parser_kwargs={"exit_on_error": False},
-            save_config_callback=ConfigCallback,
-            # the configuration of `test` does not replace that of `fit`
-            save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
-            args=args if natural == words else natural,
-        )
+    TrainerCLI(
+        LightningModule,
+        LightningDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        parser_kwargs={"exit_on_error": False},
+        save_config_callback=ConfigCallback,
+        # the configuration of `test` does not replace that of `fit`
+        save_config_kwargs={"config_filename": f"{words[0]}.yaml", "save_to_log_dir": False},
+        args=args if natural == words else natural,
+    )
 
 
 def run_command(words: list[str]) -> None:
@@ -98,17 +96,14 @@ def run_command(words: list[str]) -> None:
         ArgumentError: a word is not what the parser takes; the message suggests the nearest name.
     """
     make, run = COMMANDS[words[0]]
-    with Interruptible(words):
-        parser = make()
-        parser.prog = f"spx {words[0]}"
-        try:
-            settings = parser.parse_args(natural_words(words)[1:])
-        except ArgumentError as error:
-            settings_of_it = [word.removeprefix("--") for word in parser._option_string_actions if word[:2] == "--"]
-            raise ArgumentError(
-                None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)
-            ) from error
-        run(parser, settings)
+    parser = make()
+    parser.prog = f"spx {words[0]}"
+    try:
+        settings = parser.parse_args(natural_words(words)[1:])
+    except ArgumentError as error:
+        settings_of_it = [word.removeprefix("--") for word in parser._option_string_actions if word[:2] == "--"]
+        raise ArgumentError(None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)) from error
+    run(parser, settings)
 
 
 def arguments_of(path: str) -> list[str]:

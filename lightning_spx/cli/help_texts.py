@@ -77,8 +77,8 @@ FIT = (
 HELP: dict[str, Help] = {
     "stability": Help(
         "Train models and measure how far their saliency maps agree",
-        "The models train on disjoint data. Without settings it draws birds, trains two small networks and answers in minutes. The same command resumes a "
-        "run that was stopped.",
+        "The models train on disjoint data. Without settings it draws birds, trains two small networks and answers in "
+        "minutes. The same command resumes a run that was stopped.",
         (
             "spx stability",
             "spx stability --data ImageFolderDataModule --data.root DATA --data.num_parts 4",
@@ -123,7 +123,8 @@ HELP: dict[str, Help] = {
     ),
     "tradeoff": Help(
         "Measure stability against fidelity, and recommend super-pixels",
-        "It goes over methods, algorithms and sizes. Stability alone favors maps that show nothing; this asks what stable maps still say about the model.",
+        "It goes over methods, algorithms and sizes. Stability alone favors maps that show nothing; this asks what "
+        "stable maps still say about the model.",
         (
             "spx tradeoff",
             'spx tradeoff --sizes "[16,64,256]" --against insertion',

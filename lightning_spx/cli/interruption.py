@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-
 from lightning_spx.runs.folder import last_opened
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -51,7 +49,7 @@ class Interruptible:
         received = self._received
         if isinstance(error, KeyboardInterrupt):
             received = signal.SIGINT
-        elif isinstance(error, SIGTERMException):
+        elif _is_lightnings(error):
             received = signal.SIGTERM
         if received is not None and kind is not None:
             # any exception on the way out, such as from a worker that got the signal too, follows from the signal
@@ -78,3 +76,12 @@ class Interruptible:
         folder = last_opened.get()
         kept = "nothing was kept" if folder is None else f"what is finished is kept in {folder}"
         return f"stopped by {received.name}: {kept}; go on with: {shlex.join(['spx', *self.words])}"
+
+
+def _is_lightnings(error: BaseException | None) -> bool:
+    """Return whether Lightning has turned a SIGTERM into this exception, which it cannot have before it is imported."""
+    if "lightning" not in sys.modules:
+        return False
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    return isinstance(error, SIGTERMException)

@@ -74,12 +74,16 @@ def run(words: list[str], args: list[str] | None) -> None:
     """
     if words[0] == "report":
         with loading("pandas"):
+            from lightning_spx.cli.interruption import Interruptible
             from lightning_spx.cli.report_command import run_report
-        run_report(words)
+        with Interruptible(words):
+            run_report(words)
         return
     with loading("PyTorch and Lightning"):
         from lightning_spx.cli.commands import run_command, run_lightning
-    if words[0] in LIGHTNING:
-        run_lightning(words, args)
-    else:
-        run_command(words)
+        from lightning_spx.cli.interruption import Interruptible
+    with Interruptible(words, lightning=words[0] in LIGHTNING):
+        if words[0] in LIGHTNING:
+            run_lightning(words, args)
+        else:
+            run_command(words)

@@ -2,16 +2,14 @@
 
 from jsonargparse import ArgumentParser, Namespace
 
-from lightning_spx.cli.interruption import Interruptible
 from lightning_spx.evaluation.commands.report import report
 
 
 def run_report(words: list[str]) -> None:
     """Parse the words of `spx report` and write the page."""
-    with Interruptible(words):
-        parser = report_parser()
-        parser.prog = "spx report"
-        run_report_settings(parser, parser.parse_args(words[1:]))
+    parser = report_parser()
+    parser.prog = "spx report"
+    run_report_settings(parser, parser.parse_args(words[1:]))
 
 
 def report_parser() -> ArgumentParser:

@@ -15,8 +15,8 @@ def help_asked_for(words: Sequence[str]) -> str | None:
     """Return which help the words of a command ask for: `short`, `all` or None.
 
     Example:
-        >>> [help_asked_for(words.split()) for words in ("--help", "--seed 1 -h", "--help all", "--help=all", "--seed 1")]
-        ['short', 'short', 'all', 'all', None]
+        >>> [help_asked_for(words.split()) for words in ("--seed 1 -h", "--help all", "--help=all", "--seed 1")]
+        ['short', 'all', 'all', None]
     """
     for position, word in enumerate(words):
         if word == "--help=all" or (word in ("-h", "--help") and words[position + 1 : position + 2] == ["all"]):

@@ -16,7 +16,7 @@ from lightning_spx.reporting.scalars import scalars_of
 from lightning_spx.reporting.sinks import log_text
 from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.files import write_atomic
-from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
+from lightning_spx.runs.folder import RunFolder
 
 SCREEN_DPI, PAPER_DPI = 150, 200
 
@@ -48,12 +48,11 @@ def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_t
     """Draw the figures of a finished study, print its answer, and send all of it to the loggers.
 
     Args:
-        run: receives `figures/` and `verdicts.json`.
+        run: receives `figures/`.
         findings: of the study.
         loggers: of the Trainer; none is fine.
         all_tables: print all tables, not only the one.
     """
-    run.write_json(ANSWER_FILE, findings.answer.content())
     for name, figure in findings.figures.items():
         save_figure(run.path / "figures", name, figure)
     print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)

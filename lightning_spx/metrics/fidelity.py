@@ -4,14 +4,14 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.shapes import check_same_shape, scaled
+from lightning_spx.metrics.shapes import check_same_shape, scaled, without_channel
 
 
 def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
     """Return the L2 distance between a map and the plain map of the same method, both scaled to unit L2 norm.
 
     Args:
-        saliency: non-negative magnitudes, not normalized, shape (N,H,W).
+        saliency: non-negative magnitudes, not normalized, shape (N,H,W) or (N,1,H,W).
         reference: magnitudes of the plain map, of the same shape.
 
     Returns:
@@ -26,6 +26,7 @@ def fidelity_error(saliency: Tensor, reference: Tensor) -> Tensor:
         >>> fidelity_error(torch.tensor([[[1.0, 1.0]]]), torch.tensor([[[1.0, 0.0]]]))
         tensor([0.7654])
     """
+    saliency, reference = without_channel(saliency), without_channel(reference)
     check_same_shape(saliency, reference, "(N,H,W)")
     first, second = (scaled(maps.detach().flatten(1)) for maps in (saliency, reference))
     apart = first / vector_norm(first, dim=1, keepdim=True) - second / vector_norm(second, dim=1, keepdim=True)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.probability import Model, target_probabilities
-from lightning_spx.metrics.removal import removal_ranks, substrate_of, without_value
+from lightning_spx.metrics.probability import Model, check_target, target_probabilities
+from lightning_spx.metrics.removal import check_images, removal_ranks, substrate_of, without_value
 from lightning_spx.metrics.shapes import check_real, check_segments
 
 
@@ -51,9 +51,12 @@ def irof(
     """
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
-    if images.ndim == 4 and len(mean) != images.shape[1]:
+    check_images(images)
+    color: object = mean
+    if images.ndim == 4 and (not hasattr(color, "__len__") or len(color) != images.shape[1]):
         raise ValueError(f"Expected `mean` to hold a number for each of {images.shape[1]} channels, got {mean!r}.")
     check_real(saliency, "saliency")
+    check_target(target)
     check_segments(segments, tuple(saliency.shape))
     if not len(images):
         return torch.zeros(0, device=images.device)

@@ -137,7 +137,7 @@ class PointingGame(ImageMean):
 class MaskAUC(ImageMean):
     """Mean over images of `mask_auc`; images without a value are skipped and counted in `num_dropped`.
 
-    Source: Mann and Whitney, Annals of Mathematical Statistics 1947.
+    Source: Mann and Whitney, Ann. Math. Statist. 1947.
 
     Example:
         >>> metric = MaskAUC()
@@ -157,8 +157,10 @@ class MaskAUC(ImageMean):
 
 def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Check the shapes and return the unchanged values and the bool mask, both (N, HW)."""
-    if mask.dtype != torch.bool:
-        raise TypeError(f"Expected `mask` to be bool, got {mask.dtype}.")
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        advice = "mask > 0, if 0 is the background" if isinstance(mask, Tensor) else "torch.as_tensor(mask)"
+        raise TypeError(f"Expected `mask` to be bool, got {got}: give {advice}.")
     check_real(saliency, "saliency")
     if saliency.ndim != 3 or 0 in saliency.shape[1:]:
         raise ValueError(f"Expected `saliency` of shape (N,H,W), got {tuple(saliency.shape)}.")

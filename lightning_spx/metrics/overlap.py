@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.shapes import check_same_shape
+from lightning_spx.metrics.shapes import check_same_shape, without_channel
 
 
 def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
@@ -19,8 +19,8 @@ def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
     have the intersection over union o/(2 - o).
 
     Args:
-        saliency: maps, shape (N,H,W), any scale.
-        reference: the maps to compare with, shape (N,H,W). Infinities count as larger or smaller than all numbers.
+        saliency: maps, shape (N,H,W) or (N,1,H,W), any scale.
+        reference: the maps to compare with, of the same shape. Infinities count as larger or smaller than all numbers.
         k: fraction of the pixels in the set, in (0, 1]; the number of places p is `max(1, round(k * H * W))`.
 
     Returns:
@@ -36,6 +36,7 @@ def topk_overlap(saliency: Tensor, reference: Tensor, k: float = 0.1) -> Tensor:
         (tensor([1.]), tensor([0.5000]))
     """
     _check_k(k)
+    saliency, reference = without_channel(saliency), without_channel(reference)
     check_same_shape(saliency, reference, "(N,H,W)")
     places = max(1, round(k * saliency.shape[1] * saliency.shape[2]))
     shared = _membership(saliency, places) * _membership(reference, places)
@@ -105,7 +106,7 @@ class TopKOverlap(ImageMean):
         self.k = k
 
     def update(self, saliency: Tensor, reference: Tensor) -> None:
-        """Compare a batch of maps, shapes (N,H,W)."""
+        """Compare a batch of maps, shapes (N,H,W) or (N,1,H,W)."""
         self.accumulate(topk_overlap(saliency, reference, k=self.k))
 
 

@@ -33,6 +33,9 @@ def pair_sets(preds: Tensor, label: Tensor, held_out: Tensor | None = None) -> t
         >>> agree, differ
         (tensor([[ True, False, False]]), tensor([[False, False,  True]]))
     """
+    for name, classes in (("preds", preds), ("label", label)):
+        if not isinstance(classes, Tensor):
+            raise TypeError(f"Expected `{name}` to be a tensor of classes, got {type(classes).__name__}.")
     if preds.ndim != 2 or len(preds) < 2:
         raise ValueError(f"Expected `preds` of shape (M,N) with at least 2 models, got {tuple(preds.shape)}.")
     if preds.is_floating_point():

@@ -92,8 +92,7 @@ def _answers(
     The last one says which outputs may be probabilities and which lie in [0, 1]. With `looked_at`, the first images are
     evaluated once more in another batch.
     """
-    if target.dtype != torch.int64:
-        raise TypeError(f"Expected `target` to be int64, got {target.dtype}.")
+    check_target(target)
     if target.shape != images.shape[:1]:
         raise ValueError(f"Expected `target` of shape ({len(images)},), got {tuple(target.shape)}.")
     if batch_size < 1:
@@ -112,6 +111,22 @@ def _answers(
         return none, none, torch.zeros(0, 2, device=images.device)
     softmax, given, already = (torch.cat(each) for each in zip(*parts, strict=True))
     return softmax, given, already
+
+
+def check_target(target: object) -> None:
+    """Raise a TypeError unless the target is an int64 tensor.
+
+    Example:
+        >>> check_target(3)
+        Traceback (most recent call last):
+        TypeError: Expected `target` to be an int64 tensor, got int: give torch.full((len(images),), 3).
+    """
+    if isinstance(target, Tensor):
+        if target.dtype != torch.int64:
+            raise TypeError(f"Expected `target` to be an int64 tensor, got {target.dtype}: give target.long().")
+        return
+    advice = f"torch.full((len(images),), {target})" if isinstance(target, int) else "torch.as_tensor(target)"
+    raise TypeError(f"Expected `target` to be an int64 tensor, got {type(target).__name__}: give {advice}.")
 
 
 def _answer(logits: Tensor, target: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:

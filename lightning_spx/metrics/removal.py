@@ -101,15 +101,31 @@ def substrate_of(images: Tensor, substrate: Substrate) -> Tensor:
         blurred: Tensor = functional.gaussian_blur(images, [2 * radius + 1] * 2, [sigma] * 2)
         return blurred
     color: object = substrate
-    if isinstance(color, str) or len(substrate) != images.shape[1]:
+    if isinstance(color, str) or not hasattr(color, "__len__") or len(color) != images.shape[1]:
         count = images.shape[1]
         numbers = "a number" if count == 1 else f"{count} numbers"
         raise ValueError(f"Expected `substrate` to be 'black', 'blur' or a color of {numbers}, got {substrate!r}.")
     return images.new_tensor(substrate)[None, :, None, None].expand_as(images)
 
 
+def check_images(images: object) -> None:
+    """Raise a TypeError unless images are a floating point tensor.
+
+    Example:
+        >>> check_images(torch.zeros(1, 3, 2, 2))
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(f"Expected `images` to be a floating point tensor, got {type(images).__name__}.")
+    if not images.is_floating_point():
+        raise TypeError(
+            f"Expected `images` to be floating point, got {images.dtype}: scale them as in training, such as "
+            "images / 255 for 8 bits."
+        )
+
+
 def check_maps(saliency: Tensor, images: Tensor, segments: Tensor | None = None) -> None:
     """Raise a ValueError unless maps and segments (N,H,W) fit images (N,C,H,W) that have at least one pixel."""
+    check_images(images)
     if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(f"Expected `images` of shape (N,C,H,W), got {tuple(images.shape)}.")
     check_real(saliency, "saliency")

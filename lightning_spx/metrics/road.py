@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.imputation import impute
-from lightning_spx.metrics.probability import Model, target_probabilities
+from lightning_spx.metrics.probability import Model, check_target, target_probabilities
 from lightning_spx.metrics.removal import image_generator, removal_ranks, without_value
 
 Order = Literal["morf", "lerf"]
@@ -106,6 +106,7 @@ def probabilities_after_imputation(
     batch_size: int,
 ) -> Tensor:
     """Do the same as `probability_after_imputation` for several fractions and orders; shape (removals,N)."""
+    check_target(target)
     num_pixels = ranks.shape[1] * ranks.shape[2]
 
     def filled() -> Iterator[tuple[Tensor, Tensor]]:

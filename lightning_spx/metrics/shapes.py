@@ -13,7 +13,8 @@ def check_real(maps: Tensor, name: str) -> None:
     """
     if not isinstance(maps, Tensor) or maps.is_complex():
         kind = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
-        raise TypeError(f"Expected `{name}` to be a tensor of real numbers, got {kind}.")
+        advice = "" if isinstance(maps, Tensor) else f": give torch.as_tensor({name})"
+        raise TypeError(f"Expected `{name}` to be a tensor of real numbers, got {kind}{advice}.")
 
 
 def scaled(values: Tensor) -> Tensor:
@@ -47,6 +48,17 @@ def _power_of_two(exponent: Tensor) -> Tensor:
     return ((exponent.long() + 1023) << 52).view(torch.float64)
 
 
+def without_channel(maps: Tensor) -> Tensor:
+    """Return maps with a single channel (N,1,H,W), as image metrics of torchmetrics take them, without it.
+
+    Example:
+        >>> import torch
+        >>> without_channel(torch.zeros(2, 1, 4, 4)).shape, without_channel(torch.zeros(2, 4, 4)).shape
+        (torch.Size([2, 4, 4]), torch.Size([2, 4, 4]))
+    """
+    return maps[:, 0] if isinstance(maps, Tensor) and maps.ndim == 4 and maps.shape[1] == 1 else maps
+
+
 def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
     """Raise unless two batches of maps have the same shape with the named dimensions.
 
@@ -57,7 +69,7 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
 
     Raises:
         TypeError: if one of them is not a tensor of real numbers.
-        ValueError: if the number of dimensions differs from `dims`, the shapes differ, or a map has no pixel.
+        ValueError: if the number of dimensions differs from `dims`, shapes or devices differ, or a map has no pixel.
 
     Example:
         >>> import torch
@@ -65,11 +77,22 @@ def check_same_shape(first: Tensor, second: Tensor, dims: str) -> None:
     """
     check_real(first, "saliency")
     check_real(second, "reference")
-    if first.ndim != len(dims.split(",")):
-        raise ValueError(f"Expected `saliency` of shape {dims}, got {tuple(first.shape)}.")
+    axes = len(dims.split(","))
+    if first.ndim != axes:
+        advice = {
+            (2, 3): ": give one image as a batch, saliency[None]",
+            (4, 3): ": reduce channels with `saliency_map`",
+            (3, 4): ": give maps without channels as saliency[:, None]",
+        }.get((first.ndim, axes), "")
+        raise ValueError(f"Expected `saliency` of shape {dims}, got {tuple(first.shape)}{advice}.")
     if first.shape != second.shape:
         raise ValueError(
             f"Expected `reference` to have the shape of `saliency`, {tuple(first.shape)}, got {tuple(second.shape)}."
+        )
+    if first.device != second.device:
+        raise ValueError(
+            f"Expected `reference` on the device of `saliency`, {first.device}, got {second.device}: "
+            "give reference.to(saliency.device)."
         )
     if 0 in first.shape[1:]:
         raise ValueError(f"Expected `saliency` to have at least one pixel, got shape {tuple(first.shape)}.")

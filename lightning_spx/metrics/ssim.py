@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.shapes import check_same_shape, scaled
+from lightning_spx.metrics.shapes import check_same_shape, scaled, without_channel
 from lightning_spx.metrics.ssim_tensors import WINDOW
 
 Preset = Literal["unit", "signed", "signed_symmetric"]
@@ -29,7 +29,8 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     is installed (`pip install lightning_spx[fast]`), unless gradients are needed.
 
     Args:
-        saliency: maps; for `"unit"` of shape (N,H,W) in [0, 1], else signed attributions (N,C,H,W) of any scale.
+        saliency: maps; for `"unit"` of shape (N,H,W) or (N,1,H,W) in [0, 1], else signed attributions (N,C,H,W) of any
+            scale.
         reference: the maps to compare with, of the same shape.
         preset: `"unit"`: data range 1. `"signed"`: both are divided by their L2 norm (unless all zero), channels are
             compared one by one and averaged, and the data range is maximum minus minimum of the reference.
@@ -50,6 +51,8 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
         tensor([1., 1.])
     """
     _check_preset(preset)
+    if preset == "unit":
+        saliency, reference = without_channel(saliency), without_channel(reference)
     check_same_shape(saliency, reference, "(N,H,W)" if preset == "unit" else "(N,C,H,W)")
     _check_window(saliency)
     if preset == "unit":
@@ -91,7 +94,8 @@ class SaliencySSIM(ImageMean):
 
     Source: Wang et al., Image Quality Assessment, IEEE TIP 2004.
 
-    Images with a NaN are skipped and counted in `num_dropped`.
+    Images with a NaN are skipped and counted in `num_dropped`. In a `torchmetrics.MetricCollection`, maps of shape
+    (N,1,H,W) suit this metric and those of torchmetrics alike.
 
     Args:
         preset: how the maps are scaled, see `saliency_ssim`.
@@ -105,6 +109,12 @@ class SaliencySSIM(ImageMean):
         >>> metric.update(torch.ones(2, 16, 16), torch.zeros(2, 16, 16))
         >>> metric.compute()
         tensor(9.9990e-05)
+        >>> from torchmetrics import MetricCollection
+        >>> from torchmetrics.image import StructuralSimilarityIndexMeasure
+        >>> both = MetricCollection([SaliencySSIM(), StructuralSimilarityIndexMeasure(data_range=1.0)])
+        >>> both.update(torch.ones(2, 1, 16, 16), torch.ones(2, 1, 16, 16))
+        >>> both.compute()
+        {'SaliencySSIM': tensor(1.), 'StructuralSimilarityIndexMeasure': tensor(1.)}
     """
 
     higher_is_better = True

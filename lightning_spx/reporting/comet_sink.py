@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from lightning.pytorch.loggers import CometLogger
+from PIL import Image
 
 from lightning_spx.reporting.sink import Picture, Sink
 
@@ -22,7 +23,7 @@ class CometSink(Sink[CometLogger]):
 
     def picture(self, name: str, draw: Callable[[], Picture], step: int | None) -> None:
         """Send the picture."""
-        self.logger.experiment.log_image(draw(), name, step=step)
+        self.logger.experiment.log_image(Image.fromarray(draw()), name, step=step)
 
     def folder(self, name: str, folder: Path) -> None:
         """Send the files, under the folder's own name."""

@@ -66,7 +66,7 @@ def deliver(loggers: Sequence[Logger], what: str, send: Callable[[Sink[Any]], No
         except Exception as error:  # a logger is the user's, so this can be any error, and none is worth a training
             if not any(known is logger for known in _failed.values()):
                 rank_zero_warn(
-                    f"{type(logger).__name__} takes no {what}: {type(error).__name__}: {error} The run goes on without "
-                    "them there; its files hold everything."
+                    f"{type(logger).__name__} failed at {what}, and the run goes on without them there, for its files "
+                    f"hold everything: {type(error).__name__}: {error}"
                 )
             _failed[id(logger), what] = logger

@@ -123,7 +123,8 @@ def _caption(rows: pd.DataFrame, lines: list[dict[str, str]], reasons: list[str]
     has_gain = any(line["gain"] for line in lines)
     used = [name for name in TERMS if name in ("floor", "excess") or name in orders or (name == "gain" and has_gain)]
     return [
-        f"{first['models']} on {first['dataset']}, {counted_images(first)}; intervals {first['interval']}",
+        f"{first['models']} on {first['dataset']}, {counted_images(first)}",
+        f"95 % intervals {first['interval']}",
         *(f"{name}: {TERMS[name]}" for name in used),
         *(DIFFERS_NOTE if any(line["verdict"] == DIFFERS for line in lines) else ()),
         *(f"({number}): {reason}" for number, reason in enumerate(reasons, start=1)),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.loggers import MLFlowLogger
 
-from lightning_spx.reporting.sink import Picture, Sink
+from lightning_spx.reporting.sink import Picture, Sink, without_gaps
 
 # the most that MLflow takes in one call
 METRICS_PER_CALL = 1000
@@ -31,7 +31,7 @@ class MlflowSink(Sink[MLFlowLogger]):
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Send the table, to which MLflow appends if the run has one of this name already."""
-        self.logger.experiment.log_table(self.logger.run_id, table, f"{name}.json")
+        self.logger.experiment.log_table(self.logger.run_id, without_gaps(table), f"{name}.json")
 
     def picture(self, name: str, draw: Callable[[], Picture], step: int | None) -> None:
         """Send the picture: a row of steps under its name, or one file."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from lightning_spx.reporting.rows import ALL_PAIRS, finding_of, without_controls, without_finding
+from lightning_spx.reporting.safe_keys import safe_key
 
 NUMBERS = ("value", "floor", "excess", "gain")
 
@@ -27,9 +28,15 @@ def scalars_of(results: pd.DataFrame, study: str) -> dict[str, float]:
         common, finding = without_finding(row["setting"]), finding_of(row["setting"])
         setting = f"_{common.partition('=')[2]}" if common else ""
         name = f"{study}/{row['metric']}{setting}/{row['method']}/{row['superpixels']}/{row['magnitude']}"
-        return f"{name}/{finding}" if finding else name
+        return f"{name}/{_key_of(finding)}" if finding else name
 
     return numbers_of(results, prefix, NUMBERS)
+
+
+def _key_of(finding: str) -> str:
+    # a slash would begin another part, and a part like that of a number would make its key the beginning of another
+    key = finding.replace("/", "-")
+    return f"finding {key}" if safe_key(key) in NUMBERS else key
 
 
 def numbers_of(results: pd.DataFrame, prefix: Callable[[pd.Series], str], numbers: Sequence[str]) -> dict[str, float]:

@@ -67,5 +67,15 @@ class Sink(Generic[L]):
         self.logger.finalize("success")
 
 
+def without_gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with None for missing values: NaN is not valid JSON, and a column of texts must not hold a float.
+
+    Example:
+        >>> without_gaps(pd.DataFrame({"value": [0.5, float("nan")]}))["value"].tolist()
+        [0.5, None]
+    """
+    return table.astype(object).where(table.notna(), None)
+
+
 def _outlined(images: Tensor, segments: Mapping[str, Tensor]) -> Picture:
     return map_grid({"image": images, **{name: outline_segments(images, ids) for name, ids in segments.items()}})

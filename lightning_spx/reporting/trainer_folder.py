@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from lightning import Trainer
+from lightning.pytorch.loggers import Logger
+
+from lightning_spx.reporting.delivery import deliver
 
 
 def trainer_folder(trainer: Trainer) -> Path | None:
-    """Return the run's own folder under its first logger, `<save_dir>/<name>/<version>`; None without a logger.
+    """Return the run's own folder under its first logger, `<save_dir>/<name>/<version>`; None without one.
 
     `Trainer.log_dir` is not always such a folder: with W&B it is the current folder by default, where the user's files
     may have the same names as ours. Call this on the first process.
@@ -17,11 +20,15 @@ def trainer_folder(trainer: Trainer) -> Path | None:
         >>> folder.as_posix()
         'logs/lightning_logs/version_3'
     """
-    if not trainer.loggers:
-        return None
-    first = trainer.loggers[0]
-    if first.version is None:
+    found: list[Path] = []
+    root = trainer.default_root_dir
+    deliver(trainer.loggers[:1], "folders", lambda sink: found.append(_folder_of(sink.logger, root)))
+    return found[0] if found else None
+
+
+def _folder_of(logger: Logger, root: str) -> Path:
+    if logger.version is None:
         # W&B does not know the name of its run until the run has begun
-        getattr(first, "experiment", None)
-    version = first.version if isinstance(first.version, str) else f"version_{first.version}"
-    return Path(first.save_dir or trainer.default_root_dir) / str(first.name) / version
+        getattr(logger, "experiment", None)
+    version = logger.version if isinstance(logger.version, str) else f"version_{logger.version}"
+    return Path(logger.save_dir or root) / str(logger.name) / version

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.reporting.panels import picture_of
-from lightning_spx.reporting.sink import Picture, Sink
+from lightning_spx.reporting.sink import Picture, Sink, without_gaps
 
 # W&B stores masks as signed bytes and takes 0 for no class
 NUM_MASK_CLASSES = 127
@@ -30,7 +30,7 @@ class WandbSink(Sink[WandbLogger]):
 
     def table(self, name: str, table: pd.DataFrame) -> None:
         """Send the table; a missing value is an empty cell."""
-        self.logger.log_table(name, dataframe=_plain(table))
+        self.logger.log_table(name, dataframe=without_gaps(table))
 
     def map_table(self, name: str, values: pd.DataFrame, pictures: Mapping[str, Sequence[Picture]]) -> None:
         """Send the table with its pictures first."""
@@ -38,7 +38,7 @@ class WandbSink(Sink[WandbLogger]):
         import wandb
 
         columns = {heading: [wandb.Image(picture) for picture in column] for heading, column in pictures.items()}
-        plain = _plain(values)
+        plain = without_gaps(values)
         rows = [
             [*(column[row] for column in columns.values()), *plain.iloc[row].tolist()] for row in range(len(values))
         ]
@@ -72,11 +72,6 @@ class WandbSink(Sink[WandbLogger]):
         artifact = wandb.Artifact(re.sub(r"[^A-Za-z0-9_.-]", "-", f"{name}-{run.id}"), type="saliency")
         artifact.add_dir(str(folder))
         run.log_artifact(artifact)
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    # NaN is not valid JSON, and a column of texts must not hold a float
-    return table.astype(object).where(table.notna(), None)
 
 
 def _mask(segments: Tensor) -> dict[str, object]:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 import lightning_spx
 
 # numba (the extra `fast`) and triton compute segments and SSIM if they are installed; captum computes its own methods
@@ -35,6 +33,8 @@ def environment() -> dict[str, object]:
         >>> sorted(here)[8:]
         ['precision', 'python', 'threads', 'versions']
     """
+    import torch  # imported late: what only reads a record does without it
+
     return {
         "versions": {"lightning_spx": lightning_spx.__version__, **{name: _version(name) for name in PACKAGES}},
         "commit": _commit(),
@@ -81,6 +81,8 @@ def _cpu_model() -> str:
 
 
 def _gpu() -> dict[str, object]:
+    import torch
+
     major, minor = torch.cuda.get_device_capability()
     cudnn: Callable[[], int | None] = torch.backends.cudnn.version
     return {

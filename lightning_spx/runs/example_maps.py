@@ -1,4 +1,7 @@
-"""A few images of a study with their segments and attributions, so that pictures can be drawn from files alone."""
+"""A few images of a study with their segments and attributions, so that pictures can be drawn from files alone.
+
+All are NumPy arrays, because `spx report` reads them and starts without torch.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lightning_spx.runs.files import file_name, write_arrays
 from lightning_spx.runs.reading import refusing_damage
@@ -26,9 +27,9 @@ class Examples:
         attributions: (M, n, C, H, W) of M models; their number of channels may be another than the images'.
     """
 
-    images: Tensor
-    segments: Mapping[str, Tensor]
-    attributions: Tensor
+    images: NDArray[np.float32]
+    segments: Mapping[str, NDArray[np.int64]]
+    attributions: NDArray[np.float32]
 
     @staticmethod
     def path(run: Path, method: str) -> Path:
@@ -38,9 +39,9 @@ class Examples:
     def save(self, path: Path) -> None:
         """Write the examples to a compressed `.npz` file, whole or not at all."""
         arrays: dict[str, NDArray[np.generic]] = {
-            f"segments/{name}": value.numpy().astype(np.int32) for name, value in self.segments.items()
+            f"segments/{name}": value.astype(np.int32) for name, value in self.segments.items()
         }
-        write_arrays(path, arrays | {"images": self.images.numpy(), "attributions": self.attributions.numpy()})
+        write_arrays(path, arrays | {"images": self.images, "attributions": self.attributions})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -51,9 +52,9 @@ class Examples:
         """
         with refusing_damage(path, "examples of a run"):
             with np.load(path, allow_pickle=False) as file:
-                tensors = {name: torch.from_numpy(file[name]) for name in file.files}
-            segments = {name.partition("/")[2]: value.long() for name, value in tensors.items() if "/" in name}
-            found = cls(tensors["images"], segments, tensors["attributions"])
+                arrays = {name: file[name] for name in file.files}
+            segments = {name.partition("/")[2]: ids.astype(np.int64) for name, ids in arrays.items() if "/" in name}
+            found = cls(arrays["images"], segments, arrays["attributions"])
         count, size = len(found.images), found.images.shape[-2:]
         fits = found.images.ndim == 4 and found.attributions.ndim == 5
         fits = fits and found.attributions.shape[1] == count and found.attributions.shape[-2:] == size

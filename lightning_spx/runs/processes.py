@@ -1,17 +1,21 @@
-"""The processes of one distributed start: Lightning's strategy starts them, and each has its share of the images."""
+"""The processes of one distributed start: Lightning's strategy starts them, and each has its share of the images.
 
+Torch and Lightning are imported where they are needed: what only reads a run starts without them.
+"""
+
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from lightning import Trainer
-from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
-from torch import Tensor, distributed
-from torch.utils.data import DistributedSampler, TensorDataset
+if TYPE_CHECKING:
+    from lightning import Trainer
+    from torch import Tensor, distributed
 
 # one process may wait for another whose images take days longer
 PATIENCE = timedelta(days=30)
@@ -31,6 +35,8 @@ def start_processes(trainer: Trainer) -> None:
     Raises:
         ValueError: the strategy would start new processes for each training.
     """
+    from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
+
     launcher = trainer.strategy.launcher
     if launcher is None or trainer.world_size == 1:
         return
@@ -44,8 +50,10 @@ def start_processes(trainer: Trainer) -> None:
 
 def num_processes() -> int:
     """Return the number of processes that share the work; 1 if the run is not distributed."""
-    if _alone.get():
+    if _alone.get() or "torch" not in sys.modules:
         return 1
+    from torch import distributed
+
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
@@ -67,7 +75,11 @@ def alone() -> Iterator[None]:
 
 def process_number() -> int:
     """Return the number of this process, 0 to `num_processes() - 1`."""
-    return distributed.get_rank() if num_processes() > 1 else 0
+    if num_processes() == 1:
+        return 0
+    from torch import distributed
+
+    return distributed.get_rank()
 
 
 def is_writer() -> bool:
@@ -78,6 +90,8 @@ def is_writer() -> bool:
 def wait_for_all() -> None:
     """Wait until every process has called this, however long that takes."""
     if num_processes() > 1:
+        from torch import distributed
+
         distributed.barrier(_patient_group(distributed.group.WORLD))
 
 
@@ -90,6 +104,8 @@ def collect(value: T) -> list[T]:
     """
     if num_processes() == 1:
         return [value]
+    from torch import distributed
+
     values: list[T | None] = [None] * num_processes()
     distributed.all_gather_object(values, value, _patient_group(distributed.group.WORLD))
     return [each for each in values if each is not None]
@@ -108,6 +124,8 @@ def agreed(value: T) -> T:
 @cache
 def _patient_group(world: distributed.ProcessGroup | None) -> distributed.ProcessGroup:
     """Return a group of all processes that waits for days; the strategy's own group gives up after half an hour."""
+    from torch import distributed
+
     group = distributed.new_group(backend="gloo", timeout=PATIENCE)
     if not isinstance(group, distributed.ProcessGroup):
         raise TypeError(f"Expected a group of all processes, got {group}.")
@@ -122,6 +140,9 @@ def own_share(num_images: int) -> list[int]:
     """
     if num_processes() == 1:
         return list(range(num_images))
+    import torch
+    from torch.utils.data import DistributedSampler, TensorDataset
+
     return list(DistributedSampler(TensorDataset(torch.empty(num_images)), shuffle=False))
 
 
@@ -136,9 +157,13 @@ def gather_images(values: Tensor, positions: Sequence[int]) -> Tensor:
         (N, ...) values of all images, the same on every process.
 
     Example:
+        >>> import torch
         >>> gather_images(torch.tensor([30, 10, 20, 10]), [2, 0, 1, 0])
         tensor([10, 20, 30])
     """
+    import torch
+    from torch import distributed
+
     place = torch.tensor(positions, device=values.device)
     if num_processes() > 1:
         all_values = [torch.empty_like(values) for _ in range(num_processes())]

@@ -16,6 +16,8 @@ from lightning_spx.runs.settings import important_settings
 RECORD_FILE = "run.json"
 SETTINGS_HASH = "settings_sha256"
 RESULTS_HASH, ANSWER_HASH = "results_sha256", "answer_sha256"
+# the folder in which the first start was made: a user's modules and relative paths are found from there
+STARTED_IN = "started_in"
 SCORES = ("test_accuracy", "auc")
 ADVICE = "Remove it and start the same command again: what is finished is kept."
 
@@ -72,6 +74,7 @@ class RunRecord:
         record.content = {
             **{"models": {}, "seconds": {}, **kept, **identity, **now},
             **{"earlier_starts": environments, SETTINGS_HASH: settings},
+            STARTED_IN: earlier.get(STARTED_IN, str(Path.cwd())),
         }
         if before:
             record.add_environment(before)

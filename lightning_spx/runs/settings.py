@@ -1,10 +1,9 @@
 """The settings that a user chose, as plain values: nested in `config.yaml`, with dotted names to compare two runs."""
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-from lightning import LightningDataModule
 
 # these change no number, so they may differ when a run is taken up again
 UNIMPORTANT = (
@@ -39,11 +38,17 @@ def plain(value: object) -> object:
         return value
     if isinstance(value, list):
         return [plain(item) for item in value]
-    if isinstance(value, LightningDataModule):
+    if _is_data_module(value):
         settings = {name: item for name, item in vars(value).items() if isinstance(item, bool | int | float | str)}
         return {"class": type(value).__name__, **{name: settings[name] for name in sorted(settings) if name[0] != "_"}}
     # an object's address says nothing about its settings and changes with every start
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _is_data_module(value: object) -> bool:
+    # nothing can be one before Lightning is imported, which takes seconds
+    lightning = sys.modules.get("lightning")
+    return lightning is not None and isinstance(value, lightning.LightningDataModule)
 
 
 def important_settings(config: Mapping[str, Any]) -> dict[str, str]:

@@ -117,10 +117,13 @@ class Cached(Segmenter):
             ...     Cached(Slic(), root).of_index(images, "photos, test part", torch.tensor([7, 3])).shape
             torch.Size([2, 16, 16])
         """
-        if not images.is_floating_point():
-            raise TypeError(f"Expected `images` to be floating point in [0, 1], got {images.dtype}.")
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise TypeError(f"Expected `images` to be floating point in [0, 1], got {kind}.")
         if images.ndim != 4:
-            raise ValueError(f"Expected `images` to have shape (N, C, H, W), got {tuple(images.shape)}.")
+            advice = ". Give one image as a batch: images[None]" if images.ndim == 3 else ""
+            raise ValueError(f"Expected `images` to have shape (N, C, H, W), got {tuple(images.shape)}{advice}.")
+        index = torch.as_tensor(index)
         if index.shape != images.shape[:1]:
             raise ValueError(f"Expected `index` of shape ({len(images)},), got {tuple(index.shape)}.")
         channels, height, width = images.shape[1:]

@@ -97,7 +97,7 @@ def borrow(segments: Tensor, permutation: Tensor) -> Tensor:
                 [[0, 1]]])
     """
     check_segments(segments)
-    permutation = permutation.to(segments.device)
+    permutation = torch.as_tensor(permutation).to(segments.device)
     places = torch.arange(len(segments), device=segments.device)
     if permutation.dtype != torch.int64 or not torch.equal(permutation.flatten().sort().values, places):
         raise ValueError(f"Expected `permutation` to hold each of 0..{len(segments) - 1} once, got {permutation}.")

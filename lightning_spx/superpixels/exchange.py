@@ -47,9 +47,9 @@ def feature_mask(segments: Tensor) -> Tensor:
     """Return segments in the shape that captum's perturbation methods take as `feature_mask`, `(N, 1, H, W)`.
 
     All channels of a segment are one feature, and the ids of every image begin at 0: captum perturbs feature 0 of all
-    images in one pass. `FeatureAblation` and `Occlusion`-like methods then give each image the value that it has
-    alone. `KernelShap`, `Lime`, `ShapleyValueSampling` and `ShapleyValues` sample as many features for each image as
-    the image with most has, so their values would depend on the batch: give them one image at a time.
+    images in one pass. `FeatureAblation` and `ShapleyValues` then give each image the values that it has alone.
+    `KernelShap`, `Lime` and `ShapleyValueSampling` draw as many features for each image as the image with most has, so
+    their values depend on the batch: give them one image at a time, as `FromCaptum(..., seed=0)` does.
 
     Args:
         segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image; or `(H, W)` for one image.

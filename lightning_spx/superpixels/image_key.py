@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lightning_spx.superpixels.image_forms import Images, as_batch
 from lightning_spx.superpixels.segmenter import check_images
 
 
@@ -32,26 +33,29 @@ def eight_bit(images: Tensor) -> Tensor:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def image_key(image: Tensor) -> str:
+def image_key(image: Images) -> str:
     """Name a file for an image: the SHA-256 of its size and its pixels at 8 bits.
 
     The name identifies the image as a segmenter sees it, that is, after resizing and cropping.
 
     Args:
-        image: `(C, H, W)` in [0, 1].
+        image: `(C, H, W)` in [0, 1], or one image in another form that segmenters take.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        TypeError: If `image` is not floating point.
+        TypeError: If `image` is neither floating point nor uint8.
         ValueError: If `image` does not have that shape or leaves [0, 1].
 
     Example:
         >>> image_key(torch.zeros(3, 2, 2))[:8]
         '3ee32b62'
     """
-    pixels = eight_bit(image[None])[0].cpu()
+    batch, is_one = as_batch(image, channels=None)
+    if not is_one:
+        raise ValueError(f"Expected one `image`, got a batch of shape {tuple(batch.shape)}.")
+    pixels = eight_bit(batch)[0].cpu()
     return hashlib.sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()
 
 

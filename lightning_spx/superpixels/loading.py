@@ -1,5 +1,6 @@
 """Adds segments to items in the workers of a DataLoader."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightning_spx.superpixels.cache import Cached
+from lightning_spx.superpixels.image_forms import as_batch
 from lightning_spx.superpixels.segmenter import Segmenter
 
 
@@ -55,7 +57,9 @@ class WithSegments(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """Return an item with its segments."""
         item = self.dataset[index]
-        image = item["image"][None]
+        if not isinstance(item, Mapping) or "image" not in item:
+            raise TypeError(f"Expected items of the data set to be dicts with `image`, got {type(item).__name__}.")
+        image, _ = as_batch(item["image"], channels=None)
         if self.data is not None and isinstance(self.segmenter, Cached):
             segments = self.segmenter.of_index(image, self.data, torch.as_tensor(item["index"]).reshape(1))
         else:

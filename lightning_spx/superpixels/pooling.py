@@ -73,12 +73,11 @@ def as_pair(attribution: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:
         >>> attribution.shape, segments.shape
         (torch.Size([1, 6, 4, 5]), torch.Size([1, 4, 5]))
     """
-    if not isinstance(attribution, Tensor):
-        kind = type(attribution).__name__
-        raise TypeError(f"Expected `attribution` to be a tensor, got {kind}: give torch.as_tensor(attribution).")
-    if not attribution.is_floating_point():
-        kind = attribution.dtype
-        raise TypeError(f"Expected `attribution` to be floating point, got {kind}: give attribution.float().")
+    if not isinstance(attribution, Tensor) or not attribution.is_floating_point():
+        is_tensor = isinstance(attribution, Tensor)
+        kind = attribution.dtype if is_tensor else type(attribution).__name__
+        advice = "attribution.float()" if is_tensor else "torch.as_tensor(attribution)"
+        raise TypeError(f"Expected `attribution` to be a floating point tensor, got {kind}: give {advice}.")
     shapes = tuple(attribution.shape), tuple(segments.shape) if isinstance(segments, Tensor) else ()
     if is_one_map(segments):
         segments = segments[None]

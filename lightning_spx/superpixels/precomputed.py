@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.image_forms import of_any_form
+from lightning_spx.superpixels.image_forms import Images, as_batch, of_any_form
 from lightning_spx.superpixels.image_key import image_key, write_whole
 from lightning_spx.superpixels.label_map import read_label_map
 from lightning_spx.superpixels.per_image import without_gaps
@@ -70,12 +70,12 @@ class Precomputed(Segmenter):
             segments[position] = torch.from_numpy(without_gaps(labels))
         return segments.to(images.device)
 
-    def write(self, images: Tensor, label_maps: Tensor) -> list[Path]:
+    def write(self, images: Images, label_maps: Tensor) -> list[Path]:
         """Store label maps where `__call__` finds them.
 
         Args:
-            images: `(N, C, H, W)` in [0, 1], of any number of channels.
-            label_maps: `(N, H, W)` integers, any ids.
+            images: `(N, C, H, W)` in [0, 1], of any number of channels, or what else `__call__` takes.
+            label_maps: `(N, H, W)` integers, any ids; `(H, W)` for one image without a batch axis.
 
         Returns:
             The file of each image.
@@ -84,10 +84,15 @@ class Precomputed(Segmenter):
             TypeError: If `images` is not floating point or `label_maps` does not hold integers.
             ValueError: If `images` leave [0, 1] or the shapes do not fit.
         """
+        images, is_one = as_batch(images, self.channels)
         check_images(images, self.channels)
         if not isinstance(label_maps, Tensor) or label_maps.is_floating_point() or label_maps.is_complex():
             kind = label_maps.dtype if isinstance(label_maps, Tensor) else type(label_maps).__name__
-            raise TypeError(f"Expected `label_maps` to be a tensor of integers, got {kind}.")
+            raise TypeError(
+                f"Expected `label_maps` to be a tensor of integers, got {kind}: give as_segments(label_maps)."
+            )
+        if is_one:
+            label_maps = label_maps[None]
         if label_maps.shape != (len(images), *images.shape[2:]):
             raise ValueError(
                 f"Expected `label_maps` to have the (N, H, W) of `images`, "

@@ -137,7 +137,8 @@ def _check(segments: Tensor, truth: Tensor) -> None:
     check_segments(segments)
     if not isinstance(truth, Tensor) or truth.shape != segments.shape or truth.dtype != torch.int64:
         got = f"{truth.dtype} {tuple(truth.shape)}" if isinstance(truth, Tensor) else type(truth).__name__
-        raise ValueError(f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {got}.")
+        advice = ": as_segments(truth) takes any integers" if getattr(truth, "shape", None) == segments.shape else ""
+        raise ValueError(f"Expected `truth` to be int64 of shape {tuple(segments.shape)}, got {got}{advice}.")
     if bool((truth < 0).any()):
         raise ValueError(f"Expected `truth` to be non-negative, got {int(truth.min())}.")
 

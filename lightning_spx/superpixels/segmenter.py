@@ -126,7 +126,8 @@ def check_segments(segments: Tensor) -> None:
         kind = segments.dtype if isinstance(segments, Tensor) else type(segments).__name__
         raise ValueError(f"Expected `segments` to be int64, got {kind}: {ADVICE}.")
     if segments.ndim != 3 or 0 in segments.shape[1:]:
-        raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}.")
+        advice = ": give those of one image as segments[None]" if segments.ndim == 2 else ""
+        raise ValueError(f"Expected `segments` to have shape (N, H, W), got {tuple(segments.shape)}{advice}.")
     if len(segments) == 0:
         return
     flat = segments.flatten(1)

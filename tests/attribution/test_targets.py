@@ -75,7 +75,8 @@ def test_functions_take_an_integer_too() -> None:
 
 
 def test_no_image_needs_no_class() -> None:
-    for target in ([], 3, torch.zeros(0, dtype=torch.int64)):
+    targets: list[Any] = [[], 3, torch.zeros(0, dtype=torch.int64)]
+    for target in targets:
         assert Gradient().attribute(Net(), images()[:0], target).shape == (0, 3, 10, 10)
     assert class_indices(None, 4) is None
 

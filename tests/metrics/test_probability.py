@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lightning_spx.guard import are_probabilities
-from lightning_spx.metrics import ROAD, deletion, insertion, irof, road
+from lightning_spx.metrics import ROAD, deletion, insertion, irof, mass_accuracy, mege, road
 from lightning_spx.metrics.probability import target_probability
 
 SIDE = 8
@@ -135,3 +136,46 @@ def test_one_output_is_no_choice_among_classes() -> None:
     for network in (lambda x: logits(x)[:, :1], lambda x: logits(x)[:, :1].sigmoid()):
         with pytest.raises(ValueError, match=r"^Expected the model to return \(N,K\) with 2 classes or more, got .*$"):
             target_probability(network, IMAGES, torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [
+        (2, r"got int: give torch\.full\(\(len\(images\),\), 2\)"),
+        ([0, 1, 2, 0], r"got list: give torch\.as_tensor\(target\)"),
+        (TARGET.numpy(), r"got ndarray: give torch\.as_tensor\(target\)"),
+        (TARGET.int(), r"got torch\.int32: give target\.long\(\)"),
+        (TARGET.float(), r"got torch\.float32: give target\.long\(\)"),
+    ],
+)
+def test_another_target_is_refused_with_what_to_type(target: object, advice: str) -> None:
+    given: Any = target
+    for measure in (deletion, insertion, road):
+        with pytest.raises(TypeError, match=f"Expected `target` to be an int64 tensor, {advice}"):
+            measure(logits, IMAGES, given, SALIENCY)
+    with pytest.raises(TypeError, match=f"Expected `target` to be an int64 tensor, {advice}"):
+        irof(logits, IMAGES, given, SALIENCY, SEGMENTS, (0.5, 0.5, 0.5))
+
+
+def test_images_colors_and_classes_of_another_type_are_refused_by_name() -> None:
+    measures: dict[str, Callable[..., Tensor]] = {"deletion": deletion, "insertion": insertion, "road": road}
+    for images, got in (
+        (IMAGES.numpy(), "ndarray"),
+        ((IMAGES * 255).byte(), r"torch\.uint8: scale them as in training"),
+    ):
+        for measure in measures.values():
+            with pytest.raises(TypeError, match=f"Expected `images` to be .*floating point.*, got {got}"):
+                measure(logits, images, TARGET, SALIENCY)
+    color: Any = 0.5
+    with pytest.raises(ValueError, match=r"'black', 'blur' or a color of 3 numbers, got 0\.5"):
+        deletion(logits, IMAGES, TARGET, SALIENCY, 4, color)
+    with pytest.raises(ValueError, match=r"`mean` to hold a number for each of 3 channels, got 0\.5"):
+        irof(logits, IMAGES, TARGET, SALIENCY, SEGMENTS, color)
+    classes: Any = [TARGET, TARGET]
+    with pytest.raises(TypeError, match="Expected `preds` to be a tensor of classes, got list"):
+        mege(SALIENCY.expand(2, -1, -1, -1), classes, TARGET)
+    mask: Any = SALIENCY.numpy() > 0.5
+    with pytest.raises(TypeError, match=r"Expected `mask` to be bool, got ndarray: give torch\.as_tensor\(mask\)"):
+        mass_accuracy(SALIENCY, mask)
+    with pytest.raises(TypeError, match=r"got torch\.uint8: give mask > 0, if 0 is the background"):
+        mass_accuracy(SALIENCY, torch.from_numpy(mask).byte())

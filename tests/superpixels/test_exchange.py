@@ -1,14 +1,17 @@
 """Label maps of other tools, and captum with segments, against slow loops."""
 
+import math
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import FeatureAblation
+from captum.attr import FeatureAblation, KernelShap, ShapleyValues
 from skimage.segmentation import slic
 from torch import Tensor
 
+from lightning_spx.attribution import FromCaptum
 from lightning_spx.superpixels import Slic, as_segments, check_segments, feature_mask, segment_pool
 from tests.superpixels.conftest import draw
 
@@ -40,6 +43,49 @@ def test_captum_ablates_the_segments_of_every_image(at_once: int) -> None:
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
     alone = method.attribute(IMAGES[1:2], target=target[1:2], feature_mask=feature_mask(SEGMENTS[1]))
     torch.testing.assert_close(alone, expected[1:2], atol=1e-6, rtol=0)
+
+
+def shapley(image: Tensor, ids: Tensor, label: int) -> Tensor:
+    """What each segment adds on average over the orders in which segments come back, one after the other."""
+    count = int(ids.max()) + 1
+    added = torch.zeros(count)
+    for order in permutations(range(count)):
+        shown = torch.zeros_like(image)
+        before = network(shown[None])[0, label]
+        for segment in order:
+            shown = torch.where(ids == segment, image, shown)
+            after = network(shown[None])[0, label]
+            added[segment] += (after - before) / math.factorial(count)
+            before = after
+    return added[ids].expand_as(image)
+
+
+def test_captum_shares_the_logit_among_the_segments_of_every_image() -> None:
+    # of three segments and of two
+    segments = torch.stack([torch.arange(23 * 17).view(23, 17) // 150, torch.arange(23 * 17).view(23, 17) // 200])
+    found = ShapleyValues(network).attribute(
+        IMAGES[:2], target=torch.tensor([4, 2]), feature_mask=feature_mask(segments)
+    )
+    for image, ids, label, values in zip(IMAGES[:2], segments, (4, 2), found, strict=True):
+        torch.testing.assert_close(values, shapley(image, ids, label), atol=1e-6, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
+def test_methods_that_draw_explain_each_image_with_its_own_segments() -> None:
+    segments = torch.stack([torch.arange(23 * 17).view(23, 17) // 150, torch.arange(23 * 17).view(23, 17) // 200])
+    target = torch.tensor([4, 2])
+
+    def explained(images: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
+        method = FromCaptum(KernelShap, {"feature_mask": feature_mask(ids), "n_samples": 60}, seed=0)
+        return method.attribute(network, images, labels)
+
+    together = explained(IMAGES[:2], segments, target)
+    for number in range(2):
+        here = slice(number, number + 1)
+        assert torch.equal(explained(IMAGES[here], segments[here], target[here]), together[here])
+        expected = shapley(IMAGES[number], segments[number], int(target[number]))
+        torch.testing.assert_close(together[number], expected, atol=0.1, rtol=0)
+    assert torch.equal(explained(IMAGES[:2].flip(0), segments.flip(0), target.flip(0)), together.flip(0))
 
 
 def test_a_mask_has_an_axis_for_channels_and_keeps_the_ids() -> None:

@@ -22,6 +22,8 @@ from lightning_spx.superpixels import (
     Slic,
     Voronoi,
     Watershed,
+    borrow,
+    image_key,
 )
 from lightning_spx.superpixels.image_forms import as_batch
 from tests.superpixels.conftest import draw
@@ -134,6 +136,29 @@ def test_anything_else_is_refused_in_a_line(images: object, error: type[Exceptio
     with pytest.raises(error, match=message) as caught:
         Slic()(given)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_maps_of_one_image_are_stored_under_its_key_whatever_its_form(tmp_path: Path) -> None:
+    labels = Slic(20)(RGB[0])
+    for number, images in enumerate((RGB[0], LEVELS[0], PIXELS[0], Image.fromarray(PIXELS[0]))):
+        stored = Precomputed(tmp_path / str(number))
+        (path,) = stored.write(images, labels)
+        assert path.stem == image_key(images) == image_key(RGB[0])
+        assert torch.equal(stored(RGB[:1])[0], labels)
+    with pytest.raises(ValueError, match="Expected one `image`, got a batch"):
+        image_key(RGB)
+    with pytest.raises(ValueError, match=r"got \(1, 2, 23, 17\) for \(1, 3, 23, 17\)"):
+        Precomputed(tmp_path).write(RGB[0], Slic(20)(RGB))
+
+
+def test_lists_of_places_will_do(tmp_path: Path) -> None:
+    places: Any = [1, 0]
+    cached, segments = Cached(Slic(20), tmp_path), Slic(20)(RGB)
+    assert torch.equal(cached.of_index(RGB, "drawn", places), segments)
+    assert torch.equal(borrow(segments, places), segments.flip(0))
+    array: Any = PIXELS
+    with pytest.raises(TypeError, match=r"floating point in \[0, 1\], got ndarray"):
+        cached.of_index(array, "drawn", places)
 
 
 def test_a_batch_is_not_copied_and_what_is_given_is_left_alone() -> None:

@@ -1,9 +1,11 @@
 """Segments come with the batches of a loader."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -23,3 +25,13 @@ def test_segments_come_with_the_batches(num_workers: int, images: Tensor, tmp_pa
     assert len(files(tmp_path)) == 8
     with pytest.raises(TypeError, match="Expected `segmenter` to be Cached where `data` is given"):
         WithSegments(items, SLIC, data="photos")
+
+
+def test_items_may_hold_pictures_and_must_be_dicts(images: Tensor) -> None:
+    levels = eight_bit(images)
+    pictures: Any = [{"image": Image.fromarray(each.movedim(0, -1).numpy())} for each in levels]
+    for number, expected in enumerate(SLIC(levels)):
+        assert torch.equal(WithSegments(pictures, SLIC)[number]["segments"], expected)
+    pairs: Any = [(images[0], 1)]
+    with pytest.raises(TypeError, match="items of the data set to be dicts with `image`, got tuple"):
+        WithSegments(pairs, SLIC)[0]

@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import torch
 
 from lightning_spx.superpixels import Felzenszwalb, Grid, Quickshift, Slic, Voronoi, Watershed
 
@@ -33,3 +35,14 @@ from lightning_spx.superpixels import Felzenszwalb, Grid, Quickshift, Slic, Voro
 def test_a_setting_out_of_range_is_refused(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_what_is_no_number_is_refused_with_what_to_type() -> None:
+    build: Any = Slic
+    with pytest.raises(TypeError, match=r"Expected `n_segments` to be a number, got '50'\.$"):
+        build(n_segments="50")
+    with pytest.raises(TypeError, match=r"got Tensor: give images to the object, such as Slic\(\)\(images\)\.$"):
+        build(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(TypeError, match="Expected `compactness` to be a number, got NoneType"):
+        build(compactness=None)
+    assert build(n_segments=50.0) == Slic(50)

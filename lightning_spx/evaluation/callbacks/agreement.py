@@ -21,6 +21,8 @@ from lightning_spx.metrics import Distance
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, without_controls
 
 PREVIOUS = "previous"
+# the last parts of keys: a folder store of a logger needs that no key begins with another one and a slash
+PARTS = ("value", "floor", "excess")
 
 
 def compare_with(
@@ -102,11 +104,11 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
     """Average the rows of `compare_with` into the numbers of a dashboard.
 
     Returns:
-        `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>` over all models that are not the previous
-        state of the same one, each with `/floor` and `/excess`; `<method>` is `Gradient` by pixel and
-        `S-Gradient/Slic` pooled. Agreement with the previous state has these names if it is alone, and else ends with
-        `/previous`. Numbers of one finding then end with its key. Left out is what has no value, as MeGe without an
-        image that both models classify correctly, and the controls.
+        `saliency_ssim/<method>/value`, and the same of `topk_overlap` and `mege`, over all models that are not the
+        previous state of the same one, each also with `/floor` and `/excess` in the place of `/value`; `<method>` is
+        `Gradient` by pixel and `S-Gradient/Slic` pooled. Agreement with the previous state has these names if it is
+        alone, and else `<method>/previous`. Numbers of one finding then have its key, before the last part. Left out is
+        what has no value, as MeGe without an image that both models classify correctly, and the controls.
     """
     own = without_controls(per_image)
     kinds = {"": own[own["pair"] != PREVIOUS], f"/{PREVIOUS}": own[own["pair"] == PREVIOUS]}
@@ -119,10 +121,9 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         for _, row in results[results["pair"] == ALL_PAIRS].iterrows():
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue
-            name = f"{row['metric']}/{row_name(row['method'], row['superpixels'])}{'' if alone else ending}"
+            name = f"{row['metric']}/{row_key(row['method'], row['superpixels'])}{'' if alone else ending}"
             name += finding_ending(row["setting"])
-            scalars[name] = float(row["value"])
-            scalars |= {f"{name}/{part}": float(row[part]) for part in ("floor", "excess") if pd.notna(row[part])}
+            scalars |= {f"{name}/{part}": float(row[part]) for part in PARTS if pd.notna(row[part])}
     return scalars
 
 
@@ -138,7 +139,7 @@ def localization(
         magnitude: order of pooling and taking magnitudes.
 
     Returns:
-        `mass_accuracy/<method>`, `pointing_game/<method>` and `mask_auc/<method>`, means over the maps that have a
+        `mass_accuracy/<method>/value`, and the same of `pointing_game` and `mask_auc`, means over the maps that have a
         value, and those of each finding; without masks nothing.
     """
     scalars: dict[str, float] = {}
@@ -152,7 +153,7 @@ def localization(
                 for ending, own in _by_finding(values, model.items).items():
                     value = float(own.nanmean())
                     if not math.isnan(value):  # some image has an object
-                        scalars[f"{metric}/{row_name(method, name)}{ending}"] = value
+                        scalars[f"{metric}/{row_key(method, name)}{ending}/value"] = value
     return scalars
 
 
@@ -194,8 +195,18 @@ def row_name(method: str, superpixels: str) -> str:
     return method if superpixels == PIXEL else f"S-{method}/{superpixels}"
 
 
+def row_key(method: str, superpixels: str) -> str:
+    """Name a row as a part of a key, where a slash in the text of a setting would begin another part.
+
+    Example:
+        >>> row_key("Gradient", "Precomputed(root=a/b)")
+        'S-Gradient/Precomputed(root=a-b)'
+    """
+    return row_name(method.replace("/", "-"), superpixels.replace("/", "-"))
+
+
 def finding_ending(setting: str) -> str:
-    """Return what the name of a row's number ends with: the key of its finding, if it is a row of one.
+    """Return what a row's key has before its last part: the key of its finding, if it is a row of one.
 
     Example:
         >>> finding_ending("distance=l2;finding=beak/bill"), finding_ending("distance=l2")

@@ -11,13 +11,13 @@ from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, row_name
+from lightning_spx.evaluation.callbacks.agreement import PARTS, PREVIOUS, row_key
 from lightning_spx.evaluation.callbacks.finding_names import finding_keys
 from lightning_spx.evaluation.callbacks.settings import AGREEMENT, Settings
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.safe_keys import safe_key
 
-PARTS = ("", "/floor", "/excess")
 STAGES = ("val/", "test/", "")  # without a stage: the user forgot it
 EPOCHS = 1000  # looked ahead at most
 
@@ -117,10 +117,10 @@ def logged_names(settings: Settings, masks: bool, findings: Sequence[str] = ()) 
     Example:
         >>> from lightning_spx.evaluation import SaliencyEvaluator
         >>> logged_names(SaliencyEvaluator().settings, masks=False)[:2]
-        ['val/saliency_ssim/Gradient', 'val/saliency_ssim/Gradient/floor']
+        ['val/saliency_ssim/Gradient/value', 'val/saliency_ssim/Gradient/floor']
     """
     stage = settings.stage("val")
-    rows = [row_name(method, name) for method in settings.methods for name in (PIXEL, *settings.segmenters)]
+    rows = [row_key(method, name) for method in settings.methods for name in (PIXEL, *settings.segmenters)]
     endings = [""] if settings.checkpoints or settings.with_previous else []
     endings += [f"/{PREVIOUS}"] * bool(settings.checkpoints and settings.with_previous)
     last = ["", *(f"/{key}" for key in finding_keys(findings).values())]
@@ -133,9 +133,9 @@ def logged_names(settings: Settings, masks: bool, findings: Sequence[str] = ()) 
         for row in rows
     ]
     localization = [
-        f"{stage}/{metric}/{row}{finding}" for metric in LOCALIZATION for finding in last for row in rows if masks
+        f"{stage}/{metric}/{row}{finding}/value" for metric in LOCALIZATION for finding in last for row in rows if masks
     ]
-    return [name + part for name in agreement for part in PARTS] + localization
+    return [safe_key(name) for name in [*(f"{name}/{part}" for name in agreement for part in PARTS), *localization]]
 
 
 def check_names(trainer: Trainer, settings: Settings, peers: Peers, masks: bool, findings: Sequence[str] = ()) -> None:
@@ -156,11 +156,11 @@ def check_names(trainer: Trainer, settings: Settings, peers: Peers, masks: bool,
     alike = tuple(f"{stage}{owner}{metric}/" for owner in owners for stage in STAGES for metric in metrics)
     for watch in watches(trainer):
         if watch.monitor.startswith(alike) and not _is_logged(watch.monitor, names, settings, findings):
-            listed = ", ".join(name for name in names if not name.endswith(PARTS[1:])) or "none"
+            listed = ", ".join(name for name in names if name.endswith("/value")) or "none"
             raise ValueError(
                 f"Expected `monitor` of {watch.who} to be a number that SaliencyEvaluator logs during fit, got "
                 f"{watch.monitor!r}: there are {listed}{'' if masks else ' (batches have no `mask`)'}; agreement also "
-                "with /floor and /excess."
+                "with /floor and /excess in the place of /value."
             )
 
 
@@ -169,7 +169,7 @@ def _is_logged(monitor: str, names: Sequence[str], settings: Settings, findings:
         return True
     # which findings there are is known at the first batch
     unknown = settings.head == "multi_label" and not findings
-    return unknown and monitor.startswith(tuple(f"{name}/" for name in names))
+    return unknown and monitor.startswith(tuple(name.removesuffix("value") for name in names))
 
 
 def check_looks(trainer: Trainer, settings: Settings, every_n_epochs: int, resumed: bool) -> None:

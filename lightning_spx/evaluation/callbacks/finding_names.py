@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from lightning_spx.evaluation.maps.findings import Targets, check_targets
+from lightning_spx.reporting.safe_keys import safe_key
 
 # what is explained of several findings: the names or numbers of some, or those of each image
 FindingTargets = Literal["present", "predicted"] | Sequence[str | int]
-# endings of keys that a finding's name must not be mistaken for
-RESERVED = ("floor", "excess", "previous", "value", "ci_low", "ci_high", "gain", "gain_low", "gain_high")
+# parts of keys that a finding's name must not be mistaken for
+RESERVED = ("floor", "excess", "previous", "all", "value", "ci_low", "ci_high", "gain", "gain_low", "gain_high")
 
 
 def finding_keys(findings: Sequence[str]) -> dict[str, str]:
@@ -24,12 +25,12 @@ def finding_keys(findings: Sequence[str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for finding in findings:
         key = finding.replace("/", "-").strip()
-        twin = next((name for name, known in keys.items() if known == key), None)
+        twin = next((name for name, known in keys.items() if safe_key(known) == safe_key(key)), None)
         if twin is not None:
             raise ValueError(
                 f"Expected `findings` whose names are different keys, got {twin!r} and {finding!r}, both {key!r}."
             )
-        if not key or key in RESERVED:
+        if not key or safe_key(key) in RESERVED:
             raise ValueError(f"Expected `findings` to be names other than {', '.join(RESERVED)}, got {finding!r}.")
         keys[finding] = key
     return keys

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from PIL import Image
 from rich.console import Console
 
-from lightning_spx.evaluation.callbacks.agreement import finding_ending, row_name
+from lightning_spx.evaluation.callbacks.agreement import PREVIOUS, finding_ending, row_key, row_name
 from lightning_spx.evaluation.callbacks.explained_images import ExplainedImages
 from lightning_spx.evaluation.callbacks.map_pictures import panels, picture_cells
 from lightning_spx.evaluation.callbacks.pipeline import Outcome
@@ -25,7 +25,7 @@ from lightning_spx.reporting import (
     log_table,
     stability_table,
 )
-from lightning_spx.reporting.rows import without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, without_controls
 from lightning_spx.reporting.scalars import numbers_of
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.reporting.trainer_folder import trainer_folder
@@ -104,6 +104,7 @@ class Output:
         stage: str,
         dataset: str,
         weights: str,
+        step: int,
     ) -> None:
         """Write and log numbers with intervals and gains and the values per image, and print the table of SSIM.
 
@@ -114,6 +115,7 @@ class Output:
             stage: `val` or `test`.
             dataset: name of the data in the table.
             weights: which weights of the model were explained, in a few words.
+            step: of the Trainer.
         """
         results = summarize(
             per_image,
@@ -131,11 +133,15 @@ class Output:
         cells = picture_cells(outcome.maps, explained, self.settings.magnitude)
         log_map_table(self.loggers, f"{key}/per_image", values, cells)
 
-        def prefix(row: pd.Series) -> str:
-            ending = finding_ending(row["setting"])
-            return f"{key}/{row['metric']}/{row_name(row['method'], row['superpixels'])}{ending}"
+        # the evaluations log references and the previous state apart, under the keys that one of them alone would have
+        pairs = set(per_image["pair"])
+        together = f"/{ALL_PAIRS}" if PREVIOUS in pairs and len(pairs) > 1 else ""
 
-        log_summary(self.loggers, numbers_of(results, prefix, NUMBERS))
+        def prefix(row: pd.Series) -> str:
+            ending = together + finding_ending(row["setting"])
+            return f"{key}/{row['metric']}/{row_key(row['method'], row['superpixels'])}{ending}"
+
+        log_summary(self.loggers, numbers_of(results, prefix, NUMBERS), step)
         print_table(Console(), stability_table(results, "saliency_ssim", ""))
 
     def finish(self) -> None:

@@ -16,7 +16,8 @@ from lightning_spx.evaluation.callbacks.scored_weights import averaging_callback
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.callbacks.trial import try_out
 from lightning_spx.evaluation.maps.references import read_reference
-from lightning_spx.reporting import log_config
+from lightning_spx.reporting import log_config, log_scalars
+from lightning_spx.reporting.safe_keys import safe_key
 
 
 class Rounds:
@@ -84,11 +85,11 @@ class Rounds:
         outcome = self.pipeline.evaluate(module, methods, number, maps)
         if outcome is None:
             return
-        self._log(module, outcome, "val")
+        self._log(trainer, module, outcome, "val")
         row: dict[str, float | str] = {"epoch": trainer.current_epoch, "step": step}
         if averaging_callback(trainer) is not None:
             row["weights"] = name_weights(trainer, module, validating=True)
-        self.history.append(row | dict(outcome.scalars))
+        self.history.append(row | {name.removesuffix("/value"): value for name, value in outcome.scalars.items()})
         self.output.history(self.history)
         self._show(outcome, "val", trainer, first=self.previous.outcome is None)
         self.previous = PreviousState(outcome, step, mark)
@@ -105,7 +106,7 @@ class Rounds:
         """Summarize the module with the weights that a test scored, and log the outcome."""
         outcome = self._summarize(trainer, module, "test")
         if outcome is not None:
-            self._log(module, outcome, "test")
+            self._log(trainer, module, outcome, "test")
             self._show(outcome, "test", trainer, first=True)
             self.output.finish()
 
@@ -124,22 +125,34 @@ class Rounds:
             data = getattr(trainer, "datamodule", None)
             dataset = "the loader's images" if data is None else type(data).__name__
             weights = name_weights(trainer, module, validating=False)
-            self.output.summary(outcome, outcome.per_image, pipeline.explained, stage, dataset, weights)
+            step = trainer.global_step
+            self.output.summary(outcome, outcome.per_image, pipeline.explained, stage, dataset, weights, step)
         return outcome
 
-    def _log(self, module: LightningModule, outcome: Outcome, stage: str) -> None:
+    def _log(self, trainer: Trainer, module: LightningModule, outcome: Outcome, stage: str) -> None:
         first = self.settings.stage(stage)
-        module.log_dict({f"{first}/{name}": value for name, value in outcome.scalars.items()}, sync_dist=True)
+        numbers = {safe_key(f"{first}/{name}"): value for name, value in outcome.scalars.items()}
+        # Lightning returns from `validate` and `test` what it sends to the loggers itself, and gives numbers to what
+        # monitors them; in fit the loggers get them from us, because one that fails must not end the training
+        fits = trainer.state.fn == TrainerFn.FITTING
+        module.log_dict(numbers, sync_dist=True, logger=not fits)
+        if fits:
+            log_scalars(trainer.loggers, {**numbers, "epoch": trainer.current_epoch}, logged_step(trainer))
 
     def _show(self, outcome: Outcome, stage: str, trainer: Trainer, first: bool) -> None:
         explained = self.pipeline.explained
         if explained is None or not trainer.is_global_zero:
             return
-        # Lightning logs the validation after the n-th step at step n - 1
-        step = max(trainer.global_step - 1, 0)
+        step = logged_step(trainer)
         if first:
             self.output.segments(explained, stage, step)
         self.output.panels(outcome, explained, stage, trainer.current_epoch, step)
+
+
+def logged_step(trainer: Trainer) -> int:
+    """Return the step at which Lightning logs an evaluation, n - 1 for a validation after the n-th step of training."""
+    # it counts batches, of which a module with two optimizers makes two steps each
+    return getattr(trainer.fit_loop.epoch_loop, "_batches_that_stepped", trainer.global_step)
 
 
 def findings_of(trainer: Trainer) -> Sequence[str] | None:

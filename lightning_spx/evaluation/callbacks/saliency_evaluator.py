@@ -39,12 +39,13 @@ class SaliencyEvaluator(Callback):
     """Explains the same images at every validation and logs how far the maps agree with those of other models.
 
     It works with any LightningModule whose `forward` maps images to logits. During fit it compares the model with its
-    `references` and logs, under `val/`, `saliency_ssim/<method>`, `topk_overlap/<method>` and `mege/<method>`, each
-    with `/floor` (the value for maps with nothing in common) and `/excess` (0 is chance, 1 is perfect); if batches
-    have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient` by pixel and
-    `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous state ends with `/previous`.
-    Of several findings, numbers over all have these keys, and those of one end with `/<finding>`; without classes
-    (`scalar`) there is no `mege`. The keys of an evaluator with a `name` begin with `val/<name>/`.
+    `references` and logs `val/saliency_ssim/<method>/value`, and the same of `topk_overlap` and `mege`, each with
+    `/floor` (the value for maps with nothing in common) and `/excess` (0 is chance, 1 is perfect) in the place of
+    `/value`; if batches have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient`
+    by pixel and `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous state is
+    `<method>/previous/value`. Of several findings, numbers over all have these keys, and those of one
+    `<method>/<finding>/value`; without classes (`scalar`) there is no `mege`. The keys of an evaluator with a `name`
+    begin with `val/<name>/`; characters that some logger refuses become hyphens.
     At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth as much
     (Gong, Zhang, Dou and Farnia, BMVC 2024, for the S- methods). In predict it adds `saliency` to predictions that are
     dicts, and writes the maps to files.

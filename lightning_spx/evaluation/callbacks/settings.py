@@ -22,6 +22,7 @@ from lightning_spx.models.image_model import Head, ImageModel
 from lightning_spx.models.model_input import ANY_KEYWORD, input_keyword
 from lightning_spx.models.preprocess import Preprocess, chosen_preprocess
 from lightning_spx.reporting.rows import ALL_PAIRS
+from lightning_spx.reporting.safe_keys import safe_key
 from lightning_spx.superpixels import Segmenter
 
 AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
@@ -110,9 +111,18 @@ class Settings:
                 f"Expected `target` {self.target} with `head` single_label, got {self.head}: set `targets` to say "
                 "which findings are explained."
             )
+        for name in ("final_methods", "segmenters"):
+            self._check_keys(name)
         if self.findings is not None:
             finding_keys(self.findings)
             name_targets(self.targets, self.findings)
+
+    def _check_keys(self, name: str) -> None:
+        known: dict[str, str] = {}
+        for given in getattr(self, name):
+            twin = known.setdefault(safe_key(given.replace("/", "-")), given)
+            if twin != given:
+                raise ValueError(f"Expected `{name}` whose names are different keys, got {twin!r} and {given!r}.")
 
     def stage(self, stage: str) -> str:
         """Return the first part of this evaluator's keys: the stage, and its name if it has one.

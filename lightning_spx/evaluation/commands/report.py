@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.commands.report_figures import read_figures
 from lightning_spx.evaluation.maps.example_agreement import example_agreement
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.results_file import read_results
-from lightning_spx.reporting import Gallery, MethodMaps, Page, render_page
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.panels import as_photos
+from lightning_spx.reporting.gallery import Gallery, MethodMaps
+from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
 from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
@@ -26,7 +25,7 @@ from lightning_spx.runs.folder import ANSWER_FILE, CONFIG_FILE, NOTES_FILE, RESU
 from lightning_spx.runs.reading import one_line, read_json
 from lightning_spx.runs.record import check_results, read_finished
 
-ORDERS: tuple[Magnitude, ...] = (AFTER, BEFORE)
+ORDERS = (AFTER, BEFORE)
 
 
 def report(run: str, out: str | None = None) -> Path:
@@ -144,8 +143,8 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
     if examples is None:
         return None
     return Gallery(
-        photos=as_photos(examples.images).permute(0, 2, 3, 1).numpy(),
-        segments={name: segments.numpy() for name, segments in examples.segments.items()},
+        photos=_photos(examples.images),
+        segments=examples.segments,
         maps=maps,
         models=_names(names, len(examples.attributions)),
         agreement={method: _agreement(each) for method, each in maps.items()},
@@ -157,6 +156,13 @@ def _agreement(maps: MethodMaps) -> dict[tuple[str, str], NDArray[np.float64]]:
     return {kind: example_agreement(each) for kind, each in {(PIXEL, EITHER): maps.pixel, **maps.pooled}.items()}
 
 
+def _photos(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return images (n, C, H, W) as people see them, (n, H, W, 3): other than three channels as their mean, in gray."""
+    if images.shape[1] != 3:
+        images = np.repeat(images.mean(1, keepdims=True), 3, axis=1)
+    return images.transpose(0, 2, 3, 1)
+
+
 def _names(names: Sequence[str], count: int) -> list[str]:
     return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
 
@@ -164,13 +170,13 @@ def _names(names: Sequence[str], count: int) -> list[str]:
 def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
     # both orders give the same map where no value is negative
     signed = bool((examples.attributions < 0).any())
-    orders: list[Magnitude] = [order for order in ORDERS if order in magnitudes and signed]
+    orders = [order for order in ORDERS if order in magnitudes and signed]
     maps = {order: example_saliency(examples, order) for order in orders or ORDERS[:1]}
     first = next(iter(maps.values()))
     pooled: dict[tuple[str, str], NDArray[np.float32]] = {
-        (name, order if orders else EITHER): maps[order][name].numpy() for name in examples.segments for order in maps
+        (name, order if orders else EITHER): maps[order][name] for name in examples.segments for order in maps
     }
-    return MethodMaps(first[PIXEL].numpy(), pooled)
+    return MethodMaps(first[PIXEL], pooled)
 
 
 def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """`spx rerun`: repeats a study from its folder, compares the numbers and lists possible causes of a difference."""
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from lightning_spx.evaluation.commands.run_differences import file_differences, 
 from lightning_spx.reporting.tables import print_table, text_table
 from lightning_spx.runs.folder import CONFIG_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import read_config
-from lightning_spx.runs.record import RECORD_FILE, read_finished, read_record
+from lightning_spx.runs.record import RECORD_FILE, STARTED_IN, read_finished, read_record
 
 
 def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) -> bool:
@@ -34,12 +36,15 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
     first = Path(run)
     second = Path(out) if out else Path(f"{first.resolve()}-rerun")
     words = words_of(first, second)
+    started_in = read_record(first / RECORD_FILE, of_study=True).get(STARTED_IN)
     was_there = (second / RESULTS_FILE).is_file()
     try:
-        start(words)
+        with modules_of(first, started_in):
+            start(words)
     except FileNotFoundError as error:
+        where = "" if started_in is None else f" It was started in {started_in}."
         raise FileNotFoundError(
-            f"{error} Relative paths of a run start where it was started, and now in {Path.cwd()}."
+            f"{error} Relative paths of a run start where it was started, and now in {Path.cwd()}.{where}"
         ) from error
     if getattr(rank_zero_only, "rank", 0):
         # only the first of several processes compares
@@ -50,6 +55,27 @@ def rerun(run: str, start: Callable[[list[str]], None], out: str | None = None) 
     if was_there:
         print(f"Nothing was computed again: {second} was finished before. Take another `out` to repeat the run now.")
     return not any(files.values())
+
+
+@contextmanager
+def modules_of(run: Path, started_in: object) -> Iterator[None]:
+    """Find the user's own modules in the folder where a study was started, wherever it is repeated.
+
+    Args:
+        run: folder of the study.
+        started_in: the folder that its record names; None in records of earlier versions, whose runs mostly lie in
+            `runs/` of that folder.
+    """
+    named = started_in if isinstance(started_in, str) else str(run.resolve().parent.parent)
+    # behind what is installed, as where a command is started, and before the folder of this start
+    place = len(sys.path) - 1 if sys.path and sys.path[-1] == str(Path.cwd()) else len(sys.path)
+    added = [] if named in sys.path else [named]
+    sys.path[place:place] = added
+    try:
+        yield
+    finally:
+        for each in added:
+            sys.path.remove(each)
 
 
 def words_of(run: Path, out: Path) -> list[str]:

@@ -14,7 +14,7 @@ from lightning_spx.reporting import removal_cells, removal_curves, table_figure,
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
 from lightning_spx.runs.files import write_table
-from lightning_spx.runs.folder import RESULTS_FILE, RunFolder
+from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE, RunFolder
 
 
 def report_roar(
@@ -50,5 +50,6 @@ def report_roar(
     answer = Answer(title, roar_sentences(results, num_classes), lines, warned)
     heading = f"{kind}: accuracy after retraining"
     write_table(run.path / RESULTS_FILE, results)
+    run.write_json(ANSWER_FILE, answer.content())
     main, more = partial(fitted_table, cells, heading, caption), [text_table(cells, heading, caption)]
     publish(run, Findings("roar", results, {"results_rows": results}, figures, answer, main, more), loggers, all_tables)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import torch
 from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -115,10 +116,10 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
             figures[f"table_{name}"] = mege_table(results, setting)
     for method in methods:
         examples = Examples.load(Examples.path(run.path, method))
-        maps = example_saliency(examples)
+        maps = {name: torch.from_numpy(each) for name, each in example_saliency(examples).items()}
         figures[f"maps_{file_name(method)}"] = map_panel(
-            examples.images,
-            examples.segments,
+            torch.from_numpy(examples.images),
+            {name: torch.from_numpy(ids) for name, ids in examples.segments.items()},
             maps.pop(PIXEL),
             maps,
             names,

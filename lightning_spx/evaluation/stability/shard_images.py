@@ -37,5 +37,5 @@ class ShardImages:
         """
         chosen = spread_positions(attributions.shape[1])
         images = chosen if items is None else items.image[chosen].tolist()
-        segments = {name: segments[images] for name, segments in self.segments.items()}
-        return Examples(shown(self.images[images], to_rgb), segments, attributions[:, chosen])
+        segments = {name: segments[images].numpy() for name, segments in self.segments.items()}
+        return Examples(shown(self.images[images], to_rgb).numpy(), segments, attributions[:, chosen].numpy())

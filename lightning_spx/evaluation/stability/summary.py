@@ -51,30 +51,29 @@ def conclude(
         ValueError: a block is damaged, or belongs to other settings, data or weights; the error names its file.
     """
     run, settings = study.run, study.settings
+    kinds: list[Kind] = ["per_image"]
+    if settings.sanity_stages:
+        kinds.append("sanity")
+    if study.drawn.has_mask:
+        kinds.append("localisation")
+    blocks = study.blocks()
+    for kind in kinds:
+        for block in blocks:
+            study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
     if study.record.concluded and not loggers:
         results = read_results(run.path / RESULTS_FILE)
         answer = Answer.of(read_json(run.path / ANSWER_FILE))
         print_stability(run.path, results, names, answer, all_tables)
     else:
-        kinds: list[Kind] = ["per_image"]
-        if settings.sanity_stages:
-            kinds.append("sanity")
-        if study.drawn.has_mask:
-            kinds.append("localisation")
-        blocks = study.blocks()
-        for kind in kinds:
-            for block in blocks:
-                study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
         rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
         results = without_gain(results_table(rows, dataset, models))
         write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
         study.record.lap("summarise")
-        files = {
-            name: [block.path(run, "per_image") for block in blocks if block.method == name]
-            for name in settings.methods
-        }
         answer = study_answer(
-            files,
+            {
+                name: [block.path(run, "per_image") for block in blocks if block.method == name]
+                for name in settings.methods
+            },
             results,
             num_models=len(names),
             num_repeats=len(study.rounds),
@@ -83,6 +82,7 @@ def conclude(
             warnings=[*warnings, *_blank_maps(study, blocks)],
             notes=[*notes, *_said_of_findings(study, results)],
         )
+        run.write_json(ANSWER_FILE, answer.content())
         report_stability(run, results, list(settings.methods), names, answer, loggers, all_tables)
         study.record.lap("report")
     study.record.note_results()

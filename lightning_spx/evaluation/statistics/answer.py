@@ -23,9 +23,8 @@ from lightning_spx.evaluation.statistics.verdict import (
     sentence,
     verdict_of,
 )
-from lightning_spx.reporting import survives
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, survives
 from lightning_spx.runs.blocks import read_rows
 
 SSIM = "saliency_ssim"

@@ -5,15 +5,19 @@ left. The other is the value of maps of two different images, which share only w
 two is the floor.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, ratio
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def permute_pixels(
@@ -33,9 +37,12 @@ def permute_pixels(
         (N, C, H, W).
 
     Example:
+        >>> import torch
         >>> permute_pixels(torch.arange(4.0).view(1, 1, 2, 2), index=[7], model=0, seed=0).flatten().sort().values
         tensor([0., 1., 2., 3.])
     """
+    import torch  # imported late: `spx report` reads floors without it
+
     num_pixels = attribution[0, 0].numel()
     # the first finding adds nothing: a single one permutes as the same study of a binary classifier does
     ends = [[number] if number else [] for number in finding or [0] * len(index)]
@@ -69,6 +76,8 @@ def with_nulls(
         Attributions (M, n, C, H, W) by the names of `VARIANTS`: as they are, with permuted pixels, and those of the
         images that the chosen ones are mismatched with.
     """
+    import torch  # imported late, as above
+
     own = attributions[:, here]
     numbers = index[here].tolist()
     findings = None if finding is None else finding[here].tolist()

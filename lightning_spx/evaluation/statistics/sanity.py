@@ -1,18 +1,22 @@
 """Sanity checks: how far does a map stay the same while its network is randomized, layer after layer?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
-from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
-from lightning_spx.models import cascading_randomisation
-from lightning_spx.reporting import survives, why_no_verdict, without_controls
-from lightning_spx.reporting.rows import ALL_PAIRS, EITHER
+from lightning_spx.reporting.reasons import why_no_verdict
+from lightning_spx.reporting.rows import ALL_PAIRS, EITHER, survives, without_controls
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from lightning_spx.evaluation.maps.poolings import Pooling
+    from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
@@ -44,6 +48,12 @@ def sanity_values(
         Rows as `compare` gives them, for the metric `sanity_ssim`, with the model's number as the pair and the share of
         randomized layers as the setting.
     """
+    # imported late: `spx report` says what these values mean, without torch
+    import torch
+
+    from lightning_spx.evaluation.statistics.comparison import compare
+    from lightning_spx.models import cascading_randomisation
+
     frames = []
     for position, (number, network) in enumerate(networks.items()):
         own = known.of_models([position, position])

@@ -13,7 +13,7 @@ from lightning_spx.reporting import front_figure, table_figure, text_table, trad
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
 from lightning_spx.runs.files import write_table
-from lightning_spx.runs.folder import RunFolder
+from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
 TITLE = "Stability against fidelity"
 QUALITY = "Partitions against the borders of BSDS500"
@@ -67,6 +67,7 @@ def report_tradeoff(
         more.append(text_table(quality.round(3), QUALITY))
     for name, table in tables.items():
         write_table(run.path / f"{name}.csv", table)
+    run.write_json(ANSWER_FILE, answer.content())
     # a figure may have the same name as its rows, but a dashboard keeps only one thing under a name
     rows = {f"{name}_rows": table for name, table in tables.items()}
     main = partial(fitted_table, cells, TITLE, legend)

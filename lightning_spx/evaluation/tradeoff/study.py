@@ -172,9 +172,9 @@ class TradeoffStudy:
     def _keep_examples(self, method: str, segments: Mapping[str, Tensor], attributions: Tensor) -> None:
         if is_writer():
             chosen = spread_positions(len(self.known.images))
-            own = {name: ids[chosen] for name, ids in segments.items()}
-            pictures = shown(self.known.images[chosen], self.to_rgb)
-            Examples(pictures, own, attributions[:, chosen]).save(Examples.path(self.run.path, method))
+            own = {name: ids[chosen].numpy() for name, ids in segments.items()}
+            pictures = shown(self.known.images[chosen], self.to_rgb).numpy()
+            Examples(pictures, own, attributions[:, chosen].numpy()).save(Examples.path(self.run.path, method))
 
     def _write(self, path: Path, values: pd.DataFrame) -> None:
         if is_writer():

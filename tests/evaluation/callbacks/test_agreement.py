@@ -126,7 +126,7 @@ def test_numbers_equal_a_loop_over_two_references_and_their_images(metric: str, 
     for segmenter in (None, *SEGMENTERS):
         name = f"{metric}/{row_name('SmoothGrad', segmenter or 'pixel')}"
         value, floor, excess = expected(metric, pairs, "SmoothGrad", segmenter, magnitude)
-        assert scalars[name] == pytest.approx(value, abs=2e-5)
+        assert scalars[f"{name}/value"] == pytest.approx(value, abs=2e-5)
         assert scalars[f"{name}/floor"] == pytest.approx(floor, abs=2e-5)
         assert scalars[f"{name}/excess"] == pytest.approx(excess, abs=5e-5)
 
@@ -134,7 +134,7 @@ def test_numbers_equal_a_loop_over_two_references_and_their_images(metric: str, 
 def test_every_number_has_its_floor_and_excess_and_nothing_else_is_logged() -> None:
     rows = [row_name(method, name) for method in METHODS for name in ("pixel", *SEGMENTERS)]
     names = {f"{metric}/{row}" for metric in ("saliency_ssim", "topk_overlap", "mege") for row in rows}
-    expected_names = names | {f"{name}/{part}" for name in names for part in ("floor", "excess")}
+    expected_names = {f"{name}/{part}" for name in names for part in ("value", "floor", "excess")}
     assert set(scalars_of({"a": model(1)})) == expected_names
     assert set(scalars_of({"a": model(1)}, controls=True)) == expected_names
 
@@ -148,7 +148,7 @@ def test_equal_maps_agree_wholly() -> None:
     scalars = scalars_of({"twin": model(0)})
     for row in ("Gradient", "S-Gradient/Voronoi"):
         for metric in ("saliency_ssim", "mege"):
-            assert scalars[f"{metric}/{row}"] == pytest.approx(1, abs=1e-6)
+            assert scalars[f"{metric}/{row}/value"] == pytest.approx(1, abs=1e-6)
             assert scalars[f"{metric}/{row}/excess"] == pytest.approx(1, abs=1e-5)
             assert scalars[f"{metric}/{row}/floor"] < 0.9
 
@@ -163,9 +163,8 @@ def test_beside_references_the_previous_state_has_names_of_its_own() -> None:
     assert {name: value for name, value in both.items() if PREVIOUS not in name} == references
     previous = scalars_of({PREVIOUS: model(3)})
     for name, value in previous.items():
-        metric, _, part = name.rpartition("/")
-        marked = f"{metric}/{PREVIOUS}/{part}" if part in ("floor", "excess") else f"{name}/{PREVIOUS}"
-        assert both[marked] == value
+        row, _, part = name.rpartition("/")
+        assert both[f"{row}/{PREVIOUS}/{part}"] == value
     assert len(both) == len(references) + len(previous)
 
 
@@ -173,13 +172,13 @@ def test_without_an_image_that_both_classify_correctly_there_is_no_mege() -> Non
     wrong = model(1, [1, 2, 0, 1, 2, 0])
     scalars = scalars_of({"a": wrong})
     assert not [name for name in scalars if name.startswith("mege")]
-    assert "saliency_ssim/Gradient" in scalars
+    assert "saliency_ssim/Gradient/value" in scalars
     assert all(np.isfinite(value) for value in scalars.values())
 
 
 def test_the_distance_of_mege_is_the_one_asked_for() -> None:
     distances: tuple[Distance, ...] = ("l2", "l1", "spearman")
-    values = [scalars_of({"a": model(1)}, distance=distance)["mege/Gradient"] for distance in distances]
+    values = [scalars_of({"a": model(1)}, distance=distance)["mege/Gradient/value"] for distance in distances]
     assert len(set(values)) == 3
 
 
@@ -198,7 +197,7 @@ def test_a_method_that_is_never_negative_has_one_order() -> None:
         maps, {"a": maps}, {"GradCAM": GradCAM()}, explained(), magnitude="after", distance="l2", controls=False
     )
     assert set(rows["magnitude"]) == {"either"}
-    assert agreement_scalars(rows)["saliency_ssim/S-GradCAM/Grid"] == pytest.approx(1, abs=1e-6)
+    assert agreement_scalars(rows)["saliency_ssim/S-GradCAM/Grid/value"] == pytest.approx(1, abs=1e-6)
 
 
 def test_rows_name_the_other_model_and_count_the_images() -> None:
@@ -269,9 +268,9 @@ def test_localization_equals_a_loop_over_images(magnitude: Magnitude) -> None:
             difference = values[inside][:, None] - values[~inside][None]
             areas.append(((difference > 1e-6) + 0.5 * (np.abs(difference) <= 1e-6)).mean())
         name = row_name("Gradient", segmenter or "pixel")
-        assert scalars[f"mass_accuracy/{name}"] == pytest.approx(np.mean(mass), abs=1e-5)
-        assert scalars[f"pointing_game/{name}"] == pytest.approx(np.mean(hits), abs=1e-5)
-        assert scalars[f"mask_auc/{name}"] == pytest.approx(np.mean(areas), abs=1e-4)
+        assert scalars[f"mass_accuracy/{name}/value"] == pytest.approx(np.mean(mass), abs=1e-5)
+        assert scalars[f"pointing_game/{name}/value"] == pytest.approx(np.mean(hits), abs=1e-5)
+        assert scalars[f"mask_auc/{name}/value"] == pytest.approx(np.mean(areas), abs=1e-4)
     assert len(scalars) == 9
 
 

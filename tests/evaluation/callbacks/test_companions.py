@@ -16,7 +16,7 @@ from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.evaluation.callbacks.companions import logged_names
 from tests.evaluation.callbacks.evaluator_cases import QUIET, Stranger, evaluator, fit, loader, reference
 
-SSIM = "val/saliency_ssim/Gradient"
+SSIM = "val/saliency_ssim/Gradient/value"
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def test_a_checkpoint_knows_the_evaluator_by_the_name_that_it_had() -> None:
         "val/saliency_ssim/Gradiant",
         "val/saliency_ssim/SmoothGrad",  # only at the end of fit
         "val/saliency_ssim/Gradient/previous",
-        "val/saliency_ssim/Gradient/value",
+        "val/saliency_ssim/Gradient",  # the key before there was a last part
         "val/pointing_game/Gradient/floor",
         "saliency_ssim/Gradient",
         "test/mege/Gradient",
@@ -106,13 +106,15 @@ def test_a_name_that_is_never_logged_is_refused_with_those_that_are(who: str, mo
         "ModelCheckpoint": [ModelCheckpoint(monitor=monitor)],
     }
     callbacks: list[Callback] = [one, *watchers.get(who, [])]
-    message = f"`monitor` of {who} .* got '{re.escape(monitor)}': there are {SSIM}, val/saliency_ssim/S-Gradient/Grid, "
+    message = (
+        f"`monitor` of {who} .* got '{re.escape(monitor)}': there are {SSIM}, val/saliency_ssim/S-Gradient/Grid/value, "
+    )
     refused(message, callbacks, Plateau(monitor) if who == "ReduceLROnPlateau" else None)
 
 
 def test_a_number_of_the_mask_is_refused_where_batches_have_none(tmp_path: Path) -> None:
-    watcher = ModelCheckpoint(monitor="val/pointing_game/Gradient")
-    refused(r"got 'val/pointing_game/Gradient': there are .*\(batches have no `mask`\)", [evaluator(), watcher])
+    watcher = ModelCheckpoint(monitor="val/pointing_game/Gradient/value")
+    refused(r"got 'val/pointing_game/Gradient/value': there are .*\(batches have no `mask`\)", [evaluator(), watcher])
 
 
 def test_numbers_of_others_are_none_of_ours() -> None:
@@ -138,7 +140,11 @@ EARLY: list[tuple[Callable[[], Callback], dict[str, Any], str]] = [
     (lambda: EarlyStopping(SSIM), DRIFT, "begins with the second evaluation .* Set `strict` of EarlyStopping to False"),
     (lambda: ModelCheckpoint(monitor=SSIM), DRIFT, r"in epoch 0, .* Set `every_n_epochs` of ModelCheckpoint to 2\."),
     (lambda: EarlyStopping(SSIM), {"every_n_epochs": 2}, "evaluates every 2 epochs .* Set `strict` of EarlyStopping"),
-    (lambda: ModelCheckpoint(monitor=f"{SSIM}/excess"), {"every_n_epochs": 2}, "Set `every_n_epochs` of .* to 2"),
+    (
+        lambda: ModelCheckpoint(monitor="val/saliency_ssim/Gradient/excess"),
+        {"every_n_epochs": 2},
+        "Set `every_n_epochs` of .* to 2",
+    ),
     (lambda: ModelCheckpoint(monitor=SSIM), {**DRIFT, "every_n_epochs": 2}, "`every_n_epochs`.* and .* to 4"),
 ]
 
@@ -158,7 +164,9 @@ def test_what_the_refusals_say_to_set_runs(tmp_path: Path) -> None:
     one = evaluator(references=[reference(tmp_path)], every_n_epochs=2)
     keep = ModelCheckpoint(tmp_path / "b", monitor=SSIM, mode="max", every_n_epochs=2, save_top_k=9)
     runs([one, keep])
-    assert sorted(keep.best_k_models.values()) == pytest.approx(sorted(row[SSIM[4:]] for row in one.history))
+    assert sorted(keep.best_k_models.values()) == pytest.approx(
+        sorted(row["saliency_ssim/Gradient"] for row in one.history)
+    )
 
 
 def test_a_scheduler_that_looks_too_early_is_refused_and_one_that_looks_in_time_runs() -> None:

@@ -50,7 +50,7 @@ def test_one_number_per_image_is_explained_and_has_no_classes(tmp_path: Path) ->
     flat = [nn.Sequential(each.net, nn.Flatten(0)) for each in (module, other)]
     first, second = (saliency_map(input_gradient(each, images[:10], None)) for each in flat)
     expected = saliency_ssim(first, second).mean().item()
-    assert logged["test/saliency_ssim/Gradient"] == pytest.approx(expected, abs=1e-5)
+    assert logged["test/saliency_ssim/Gradient/value"] == pytest.approx(expected, abs=1e-5)
     assert not any("mege" in name for name in logged)
     values = pd.read_csv("results/test_per_image.csv")
     assert list(values.columns[:2]) == ["position", "output"]

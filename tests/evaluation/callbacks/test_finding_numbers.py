@@ -55,12 +55,12 @@ def test_numbers_are_means_over_findings_of_images(targets: FindingTargets, tmp_
             first, second = (saliency_map(input_gradient(each, image[None], target)) for each in (module, other))
             values[number].append(saliency_ssim(first, second).item())
     every = [value for own in values.values() for value in own]
-    assert logged[SSIM] == pytest.approx(np.mean(every), abs=1e-5)
+    assert logged[f"{SSIM}/value"] == pytest.approx(np.mean(every), abs=1e-5)
     for number, key in enumerate(["wing", "crest", "beak-bill"]):
         name = f"{SSIM}/{key}"
-        assert (name in logged) == bool(values[number])
+        assert (f"{name}/value" in logged) == bool(values[number])
         if values[number]:
-            assert logged[name] == pytest.approx(np.mean(values[number]), abs=1e-5)
+            assert logged[f"{name}/value"] == pytest.approx(np.mean(values[number]), abs=1e-5)
             assert {f"{name}/floor", f"{name}/excess"} <= logged.keys()
 
 
@@ -131,7 +131,7 @@ def test_a_fit_logs_and_writes_a_row_for_each_finding_of_the_data_module(tmp_pat
     row = results[(results["metric"] == "saliency_ssim") & (results["superpixels"] == "pixel")].iloc[0]
     assert ssim == pytest.approx(float(row["value"]), abs=0.2)  # of the fit, not of the test
     logged = pd.read_csv(Path(logger.log_dir or "", "metrics.csv"))
-    assert {f"{SSIM}/beak-bill", f"{SSIM}/wing/ci_low", f"{SSIM}/ci_low"} <= set(logged.columns)
+    assert {f"{SSIM}/beak-bill/value", f"{SSIM}/wing/ci_low", f"{SSIM}/ci_low"} <= set(logged.columns)
     assert len(list((folder / "panels").iterdir())) == 2
 
 

@@ -39,8 +39,8 @@ def test_masks_say_where_the_maps_lie() -> None:
     shown = torch.stack([data[number]["image"] for number in range(12)])
     maps = saliency_map(input_gradient(module, shown, labels))
     expected = pointing_game(maps, mask).nanmean().item()
-    assert logged["val/pointing_game/Gradient"] == pytest.approx(expected, abs=1e-6)
-    assert {"val/mass_accuracy/S-Gradient/Grid", "val/mask_auc/Gradient"} <= logged.keys()
+    assert logged["val/pointing_game/Gradient/value"] == pytest.approx(expected, abs=1e-6)
+    assert {"val/mass_accuracy/S-Gradient/Grid/value", "val/mask_auc/Gradient/value"} <= logged.keys()
 
 
 def test_one_channel_images_are_segmented_as_gray_ones() -> None:
@@ -100,7 +100,7 @@ def test_a_model_that_returns_a_tuple_is_explained_by_its_first_entry(tmp_path: 
     for module in (plain, twice):
         one = evaluator(references=[path])
         logged.append(Trainer(**{**QUIET, "callbacks": [one]}).validate(module, loader(), verbose=False)[0])
-    assert logged[1]["val/saliency_ssim/Gradient"] == logged[0]["val/saliency_ssim/Gradient"]
+    assert logged[1]["val/saliency_ssim/Gradient/value"] == logged[0]["val/saliency_ssim/Gradient/value"]
 
 
 def refused(module: LightningModule, one: SaliencyEvaluator, data: DataLoader[Any] | None = None) -> None:

@@ -116,7 +116,11 @@ trainer:
     main(["fit", *words, "--config=callback.yaml"])
     metrics = (tmp_path / "logs/lightning_logs/version_0/metrics.csv").read_text()
     # the drawn birds come with masks
-    for name in ("saliency_ssim/S-SmoothGrad/Grid/floor", "mass_accuracy/Gradient", "topk_overlap/Gradient"):
+    for name in (
+        "saliency_ssim/S-SmoothGrad/Grid/floor",
+        "mass_accuracy/Gradient/value",
+        "topk_overlap/Gradient/value",
+    ):
         assert f"val/{name}" in metrics
     assert (tmp_path / "logs/lightning_logs/version_0/saliency/history.csv").is_file()
     checkpoint = next(tmp_path.rglob("*.ckpt"))

@@ -97,15 +97,15 @@ def test_the_logged_numbers_are_those_of_a_computation_by_hand(tmp_path: Path) -
     segments = Grid(9)(images)
     for name, pooled in (("Gradient", maps), ("S-Gradient/Grid", [segment_pool(each, segments) for each in maps])):
         first, second = (saliency_map(each) for each in pooled)
-        assert logged[f"val/saliency_ssim/{name}"] == pytest.approx(
+        assert logged[f"val/saliency_ssim/{name}/value"] == pytest.approx(
             saliency_ssim(first, second).mean().item(), abs=1e-5
         )
         overlap = topk_overlap(first, second, k=0.1).mean().item()
-        assert logged[f"val/topk_overlap/{name}"] == pytest.approx(overlap, abs=1e-5)
+        assert logged[f"val/topk_overlap/{name}/value"] == pytest.approx(overlap, abs=1e-5)
         if (preds == labels).all(0).any():
             magnitudes = torch.stack([each.abs().sum(1) for each in pooled])
             expected = mege(magnitudes, preds, labels, distance="l2").item()
-            assert logged[f"val/mege/{name}"] == pytest.approx(expected, abs=1e-5)
+            assert logged[f"val/mege/{name}/value"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_floor_is_below_a_model_compared_with_itself_and_excess_is_one(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_floor_is_below_a_model_compared_with_itself_and_excess_is_one(tmp_p
         other_module(path), loader(), verbose=False
     )[0]
     for name in ("Gradient", "S-Gradient/Grid"):
-        assert logged[f"val/saliency_ssim/{name}"] == pytest.approx(1.0, abs=1e-6)
+        assert logged[f"val/saliency_ssim/{name}/value"] == pytest.approx(1.0, abs=1e-6)
         assert logged[f"val/saliency_ssim/{name}/excess"] == pytest.approx(1.0, abs=1e-5)
         assert logged[f"val/saliency_ssim/{name}/floor"] < 0.7
 
@@ -151,7 +151,7 @@ def test_the_final_state_is_not_compared_with_itself() -> None:
 
 def test_it_works_on_the_first_try_with_nothing_but_the_normalization() -> None:
     _, trainer = fit([SaliencyEvaluator(mean=MEAN, std=STD)])
-    assert "val/saliency_ssim/S-Gradient/Slic" in trainer.callback_metrics
+    assert "val/saliency_ssim/S-Gradient/Slic/value" in trainer.callback_metrics
 
 
 def test_what_does_not_change_is_computed_once_and_the_images_stay_the_same(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_trained_module_is_tested_and_summarized(tmp_path: Path, inference_mod
     one = evaluator(references=[reference(tmp_path)])
     trainer = Trainer(**{**QUIET, "callbacks": [one], "inference_mode": inference_mode})
     logged = trainer.test(Stranger(), loader(), verbose=False)[0]
-    assert {"test/saliency_ssim/Gradient", "test/saliency_ssim/S-Gradient/Grid/floor"} <= logged.keys()
+    assert {"test/saliency_ssim/Gradient/value", "test/saliency_ssim/S-Gradient/Grid/floor"} <= logged.keys()
     results = pd.read_csv("saliency/test_results.csv")
     assert results.loc[results["superpixels"] == "Grid", "best_control"].str.startswith("control:").all()
     assert (results["num_images"] <= 12).all()
@@ -220,8 +220,8 @@ def test_fit_then_test_keeps_the_images_of_each_apart() -> None:
 
 def test_a_number_can_be_monitored(tmp_path: Path) -> None:
     one = evaluator(references=[reference(tmp_path)])
-    stop = EarlyStopping("val/saliency_ssim/Gradient", mode="max", patience=1, min_delta=2.0)
-    keep = ModelCheckpoint(tmp_path / "best", monitor="val/saliency_ssim/Gradient", mode="max")
+    stop = EarlyStopping("val/saliency_ssim/Gradient/value", mode="max", patience=1, min_delta=2.0)
+    keep = ModelCheckpoint(tmp_path / "best", monitor="val/saliency_ssim/Gradient/value", mode="max")
     _, trainer = fit([one, stop, keep], settings={"max_epochs": 9, "enable_checkpointing": True})
     assert trainer.current_epoch == 2
     best = max(float(row["saliency_ssim/Gradient"]) for row in one.history)

@@ -108,7 +108,7 @@ def test_predictions_hold_the_maps_of_each() -> None:
 def test_test_logs_under_the_name(tmp_path: Path) -> None:
     trainer = Trainer(**{**QUIET, "callbacks": list(pair(tmp_path))})
     logged = trainer.test(Stranger(), loader(), verbose=False)[0]
-    assert f"test/others/{SSIM}" in logged
+    assert f"test/others/{SSIM}/value" in logged
     assert not any(name.startswith("test/saliency") for name in logged)
     assert Path("saliency-others/test_results.csv").is_file()
     assert {"value", "pair"} <= set(pd.read_csv("saliency-others/test_results.csv").columns)
@@ -148,9 +148,9 @@ def test_plain_words_are_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("monitor", "names"),
     [
-        (f"val/{SSIM}", ["a", "b"]),  # the name is missing
+        (f"val/{SSIM}/value", ["a", "b"]),  # the name is missing
         ("val/a/saliency_ssim/Gradiant", ["a", "b"]),
-        (f"test/b/{SSIM}", ["a", "b"]),
+        (f"test/b/{SSIM}/value", ["a", "b"]),
         ("val/saliency_ssim/Gradiant", ["a", ""]),
     ],
 )
@@ -160,13 +160,13 @@ def test_a_monitored_number_that_none_logs_is_refused(monitor: str, names: list[
 
 
 def test_a_number_of_a_named_one_can_be_monitored(tmp_path: Path) -> None:
-    stop = EarlyStopping(f"val/b/{SSIM}", mode="max", patience=1, min_delta=2.0)
-    keep = ModelCheckpoint(tmp_path / "best", monitor=f"val/b/{SSIM}", mode="max")
+    stop = EarlyStopping(f"val/b/{SSIM}/value", mode="max", patience=1, min_delta=2.0)
+    keep = ModelCheckpoint(tmp_path / "best", monitor=f"val/b/{SSIM}/value", mode="max")
     both = [evaluator(name="a"), evaluator(name="b", references=[reference(tmp_path)])]
     module: LightningModule
     module, trainer = fit([*both, stop, keep], settings={"max_epochs": 9, "enable_checkpointing": True})
     assert trainer.current_epoch == 2
     assert float(keep.best_model_score or 0) == pytest.approx(max(float(row[SSIM]) for row in both[1].history))
-    drift = EarlyStopping(f"val/a/{SSIM}")
+    drift = EarlyStopping(f"val/a/{SSIM}/value")
     with pytest.raises(ValueError, match="begins with the second evaluation"):
         fit([*both, drift], module)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lightning_spx.attribution import Attribution, GradCAM, Gradient, SmoothGrad
 from lightning_spx.attribution.method import Model
+from lightning_spx.attribution.targets import Target
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.callbacks.trial import check_forward, check_labels, try_out
 from lightning_spx.superpixels import Grid, Slic, Watershed
@@ -232,7 +233,7 @@ def test_a_batch_of_one_image_is_enough(masks: bool) -> None:
 class Draws(Gradient):
     """A method that draws from every global generator and forgets it."""
 
-    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+    def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         random.random()
         np.random.rand()
         torch.rand(1)

@@ -152,7 +152,7 @@ def fit(module: LightningModule, one: SaliencyEvaluator, data: DataLoader[Any]) 
 
 def test_a_user_of_timm() -> None:
     trainer = fit(Timm(), SaliencyEvaluator(), DataLoader(Rows(image=images(), label=classes()), 4))
-    assert "val/saliency_ssim/S-Gradient/Slic" in trainer.callback_metrics
+    assert "val/saliency_ssim/S-Gradient/Slic/value" in trainer.callback_metrics
 
 
 def test_a_user_of_one_channel_and_several_findings() -> None:
@@ -161,7 +161,10 @@ def test_a_user_of_one_channel_and_several_findings() -> None:
         head="multi_label", output="findings", findings=["edema", "mass", "nodule", "effusion"]
     )
     trainer = fit(Xray(), evaluator, DataLoader(Rows(img=images(channels=1), targets=findings), 4))
-    assert {"val/saliency_ssim/Gradient", "val/saliency_ssim/Gradient/edema"} <= trainer.callback_metrics.keys()
+    assert {
+        "val/saliency_ssim/Gradient/value",
+        "val/saliency_ssim/Gradient/edema/value",
+    } <= trainer.callback_metrics.keys()
     results = pd.read_csv("saliency/val_results.csv")
     assert results["setting"].astype(str).str.contains("finding=effusion").any()
 
@@ -193,7 +196,7 @@ def test_a_user_of_hugging_face(kind: Callable[[], HuggingFace]) -> None:
     assert before.keys() == keep[1].keys()
     first, second = (map_with(keep[epoch]) for epoch in (0, 1))
     expected = saliency_ssim(first, second).mean().item()
-    assert float(trainer.callback_metrics["val/saliency_ssim/Gradient"]) == pytest.approx(expected, abs=1e-4)
+    assert float(trainer.callback_metrics["val/saliency_ssim/Gradient/value"]) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("to_rgb", [None, [7, 3, 0]])
@@ -209,7 +212,7 @@ def test_ten_bands_are_explained_and_shown(to_rgb: list[int] | None) -> None:
     segmenters = [Slic(9), Grid(9), *[Watershed()] * (to_rgb is not None)]
     one = SaliencyEvaluator(to_rgb=to_rgb, superpixels=segmenters)
     trainer = fit(Bands(), one, DataLoader(Rows(image=bands, label=classes()), 4))
-    assert "val/saliency_ssim/S-Gradient/Grid" in trainer.callback_metrics
+    assert "val/saliency_ssim/S-Gradient/Grid/value" in trainer.callback_metrics
     explained = one._pipeline.explained
     assert explained is not None
     seen = bands[:, to_rgb] if to_rgb else bands.mean(1, keepdim=True).expand(-1, 3, -1, -1)

@@ -71,9 +71,9 @@ def test_the_values_of_segments_are_those_of_the_library(run: Path) -> None:
     (segmenter, *_) = gallery["pooled"][method]
     examples = Examples.load(run / "examples" / f"{method}.npz")
     segments = examples.segments[segmenter]
-    for model, attribution in enumerate(examples.attributions):
-        maps = saliency_map(segment_pool(attribution, segments)).numpy()
-        for photo, ids in enumerate(segments.numpy()):
+    for model, attribution in enumerate(torch.from_numpy(examples.attributions)):
+        maps = saliency_map(segment_pool(attribution, torch.from_numpy(segments))).numpy()
+        for photo, ids in enumerate(segments):
             values = gallery["pooled"][method][segmenter]["after"][model][gallery["numbers"].index(photo + 1)]
             assert np.allclose(np.array(values)[ids], maps[photo], atol=6e-5)
 

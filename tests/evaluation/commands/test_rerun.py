@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -173,3 +174,23 @@ def test_a_damaged_file_of_numbers_is_named(repeated: tuple[Path, Path], tmp_pat
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=f"{path}"):
         file_differences(run, repeated[1])
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_users_own_module_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "network_of_a_project.py").write_text(
+        "from lightning_spx.models import SmallResNet\n\n\nclass Net(SmallResNet):\n    pass\n"
+    )
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr("sys.path", [*sys.path])
+    main([*STABILITY, "--model.network=network_of_a_project.Net", *NETWORK, "--out=run"])
+    assert json.loads(Path("run/run.json").read_text())["started_in"] == str(tmp_path / "project")
+    shutil.move("run", tmp_path / "moved")
+    # as a new process elsewhere
+    sys.modules.pop("network_of_a_project")
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each != str(tmp_path / "project")])
+    monkeypatch.chdir(tmp_path)
+    assert compared(capsys, tmp_path / "moved", tmp_path / "again")[0] == 0
