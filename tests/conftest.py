@@ -34,9 +34,9 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def blank_pictures() -> Iterator[None]:
-    """Leave pictures blank but within `drawn`."""
+    """Leave pictures blank but within `drawn`; examples in docstrings, which look at theirs, are no module of tests."""
     with blank():
         yield
 

@@ -53,6 +53,7 @@ METHODS = "attribution methods; `spx methods` lists them"
 SEGMENTERS = "super-pixel algorithms; `spx superpixels` lists them"
 EPOCHS = Setting("trainer.max_epochs", "epochs of each training", "8")
 MEAN = Setting("mean", "channel means of a model's own normalization, with --std; by default what the model says")
+TABLES = Setting("tables", "print all tables, not only the one that fits on a screen", "false")
 SEED = Setting("seed", "seeds weights, noise, the choice of images, controls and intervals", "0")
 PHOTO_SIZE = Setting("image_size", "side in pixels of the central square that is taken", "224")
 
@@ -96,6 +97,7 @@ HELP: dict[str, Help] = {
             Setting("repeats", "number of independent splits and seeds; from 3 on, intervals cover them", "1"),
             Setting("sanity_stages", "randomize each model in so many stages, and see whether its maps change", "0"),
             EPOCHS,
+            TABLES,
             OUT,
         ),
     ),
@@ -142,6 +144,7 @@ HELP: dict[str, Help] = {
             Setting("against", "the metric of fidelity: road, insertion or deletion", "road"),
             Setting("num_images", "number of images to explain", "100"),
             EPOCHS,
+            TABLES,
             OUT,
         ),
     ),
@@ -164,6 +167,7 @@ HELP: dict[str, Help] = {
             Setting("removal", "roar removes the most salient pixels, kar keeps them", "roar"),
             Setting("num_seeds", "networks trained for each order and percentage", "3"),
             EPOCHS,
+            TABLES,
             OUT,
         ),
     ),

@@ -11,7 +11,19 @@ from lightning_spx.reporting.sink import Picture, Sink
 
 
 class CometSink(Sink[CometLogger]):
-    """Sends pictures, tables and folders as assets of the experiment, online or offline."""
+    """Sends pictures, tables and folders as assets of the experiment, online or offline.
+
+    Raises:
+        RuntimeError: the experiment is disabled, so whatever it is sent is lost.
+    """
+
+    def __init__(self, logger: CometLogger) -> None:
+        super().__init__(logger)
+        if logger.experiment.disabled:
+            raise RuntimeError(
+                "Expected an experiment that keeps what it is sent, got a disabled one, as Lightning 2.6 makes it for "
+                "`online=False`: call `comet_ml.start(online=False)` first, and `CometLogger()` without it."
+            )
 
     def text(self, name: str, text: str) -> None:
         """Send the sentence to the experiment's other values."""

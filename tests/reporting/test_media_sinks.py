@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
@@ -21,16 +20,12 @@ from lightning_spx.reporting import (
     log_scalars,
     log_segmented,
     log_summary,
+    log_text,
     picture_of,
 )
 from lightning_spx.reporting.wandb_sink import mask_classes
-from tests.reporting.cases import NAN, offline_history, offline_records
-
-IMAGES = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-SEGMENTS = {"Slic": torch.arange(64).view(1, 8, 8).expand(2, -1, -1) // 16, "Grid": torch.arange(128).view(2, 8, 8) % 5}
-PICTURE = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
-VALUES = pd.DataFrame({"ssim": [0.5, NAN], "class": ["<b>owl</b>", "jay"]})
-CAPTIONS = ["<script>alert(1)</script>", "jay"]
+from tests.reporting.cases import offline_history, offline_records
+from tests.reporting.sent_cases import CAPTIONS, IMAGES, PICTURE, SEGMENTS, SENTENCE, VALUES
 
 
 def send(loggers: list[Logger], folder: Path) -> None:
@@ -39,6 +34,7 @@ def send(loggers: list[Logger], folder: Path) -> None:
     log_segmented(loggers, "val/segments", IMAGES, SEGMENTS, CAPTIONS, 7)
     log_map_table(loggers, "val/per_image", VALUES, {"image": [picture_of(image) for image in IMAGES]})
     log_summary(loggers, {"val/ssim/floor": 0.25})
+    log_text(loggers, "val/answer", SENTENCE)
     log_folder(loggers, "saliency of: owls", folder)
 
 
@@ -124,6 +120,7 @@ def test_the_summary_holds_the_last_numbers(offline_run: Path) -> None:
         for item in record.summary.update:
             summary[item.key or ".".join(item.nested_key)] = json.loads(item.value_json)
     assert summary["val/ssim/floor"] == 0.25
+    assert summary["val/answer"] == SENTENCE
 
 
 def test_tensorboard_keeps_pictures_at_their_step(tmp_path: Path, results: Path) -> None:
@@ -136,6 +133,10 @@ def test_tensorboard_keeps_pictures_at_their_step(tmp_path: Path, results: Path)
     assert (picture.step, picture.width, picture.height) == (7, 5, 4)
     assert events.Images("val/segments")[0].step == 7
     assert events.Scalars("val/ssim/floor")[0].value == 0.25
+    texts = {name: event.tensor_proto.string_val[0].decode() for name in events.Tags()["tensors"]
+             for event in events.Tensors(name)}  # fmt: skip
+    assert texts["val/answer/text_summary"] == SENTENCE
+    assert texts["val/per_image/text_summary"].splitlines()[2:] == ["| 0.5 | <b>owl</b> |", "|  | jay |"]
 
 
 def test_loggers_without_pictures_get_the_numbers(tmp_path: Path, results: Path) -> None:
@@ -145,6 +146,15 @@ def test_loggers_without_pictures_get_the_numbers(tmp_path: Path, results: Path)
     table = pd.read_csv(Path(logger.log_dir) / "metrics.csv")
     assert table["val/ssim"].dropna().tolist() == [0.5]
     assert table["val/ssim/floor"].dropna().tolist() == [0.25]
+
+
+def test_a_picture_of_floats_is_refused() -> None:
+    # W&B would cast 0.31 to 0 and show black
+    picture: Any = PICTURE / 255
+    with pytest.raises(TypeError, match="Expected `picture` to be uint8, got float64"):
+        log_picture([], "val/panels/Gradient", picture, 7)
+    with pytest.raises(TypeError, match=r"Expected `pictures\['image'\]` to be uint8, got float64"):
+        log_map_table([], "val/per_image", VALUES, {"image": [picture]})
 
 
 def test_without_a_logger_nothing_happens(results: Path) -> None:

@@ -63,9 +63,8 @@ def shapley(image: Tensor, ids: Tensor, label: int) -> Tensor:
 def test_captum_shares_the_logit_among_the_segments_of_every_image() -> None:
     # of three segments and of two
     segments = torch.stack([torch.arange(23 * 17).view(23, 17) // 150, torch.arange(23 * 17).view(23, 17) // 200])
-    found = ShapleyValues(network).attribute(
-        IMAGES[:2], target=torch.tensor([4, 2]), feature_mask=feature_mask(segments)
-    )
+    masks = feature_mask(segments)
+    found = ShapleyValues(network).attribute(IMAGES[:2], target=torch.tensor([4, 2]), feature_mask=masks)
     for image, ids, label, values in zip(IMAGES[:2], segments, (4, 2), found, strict=True):
         torch.testing.assert_close(values, shapley(image, ids, label), atol=1e-6, rtol=0)
 
@@ -76,7 +75,7 @@ def test_methods_that_draw_explain_each_image_with_its_own_segments() -> None:
     target = torch.tensor([4, 2])
 
     def explained(images: Tensor, ids: Tensor, labels: Tensor) -> Tensor:
-        method = FromCaptum(KernelShap, {"feature_mask": feature_mask(ids), "n_samples": 60}, seed=0)
+        method = FromCaptum(KernelShap, {"feature_mask": feature_mask(ids), "n_samples": 30}, seed=0)
         return method.attribute(network, images, labels)
 
     together = explained(IMAGES[:2], segments, target)

@@ -38,7 +38,8 @@ def test_wrong_images_have_no_key(images: Tensor) -> None:
     with pytest.raises(ValueError, match=r"RGB in \[0, 1\]"):
         image_key(images[0] * 3)
     with pytest.raises(TypeError, match="floating point"):
-        image_key(torch.zeros(3, 2, 2, dtype=torch.uint8))
+        image_key(torch.zeros(3, 2, 2, dtype=torch.int64))
+    assert image_key(torch.zeros(3, 2, 2, dtype=torch.uint8)) == image_key(torch.zeros(3, 2, 2))
 
 
 def test_writing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:

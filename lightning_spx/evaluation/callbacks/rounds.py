@@ -132,8 +132,8 @@ class Rounds:
     def _log(self, trainer: Trainer, module: LightningModule, outcome: Outcome, stage: str) -> None:
         first = self.settings.stage(stage)
         numbers = {safe_key(f"{first}/{name}"): value for name, value in outcome.scalars.items()}
-        # Lightning returns from `validate` and `test` what it sends to the loggers itself, and gives numbers to what
-        # monitors them; in fit the loggers get them from us, because one that fails must not end the training
+        # in fit the loggers get the numbers from us, because one that fails must not end the training; `validate` and
+        # `test` return only what Lightning itself sends to the loggers
         fits = trainer.state.fn == TrainerFn.FITTING
         module.log_dict(numbers, sync_dist=True, logger=not fits)
         if fits:

@@ -151,16 +151,16 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
     )
 
 
-def _agreement(maps: MethodMaps) -> dict[tuple[str, str], NDArray[np.float64]]:
-    """Compare the maps of each kind photo by photo."""
-    return {kind: example_agreement(each) for kind, each in {(PIXEL, EITHER): maps.pixel, **maps.pooled}.items()}
-
-
 def _photos(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return images (n, C, H, W) as people see them, (n, H, W, 3): other than three channels as their mean, in gray."""
     if images.shape[1] != 3:
         images = np.repeat(images.mean(1, keepdims=True), 3, axis=1)
     return images.transpose(0, 2, 3, 1)
+
+
+def _agreement(maps: MethodMaps) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Compare the maps of each kind photo by photo."""
+    return {kind: example_agreement(each) for kind, each in {(PIXEL, EITHER): maps.pixel, **maps.pooled}.items()}
 
 
 def _names(names: Sequence[str], count: int) -> list[str]:

@@ -77,8 +77,8 @@ def test_every_scalar_of_every_evaluation_is_there(folder: Path) -> None:
         keys = {name: name if name.endswith(("/floor", "/excess")) else f"{name}/value" for name in values}
         assert {name: row[f"val/{key}"] for name, key in keys.items()} == pytest.approx(values, rel=1e-5)
         assert row["epoch"] == expected["epoch"]
-    names = {f"val/{metric}/{row}{part}" for metric in ("saliency_ssim", "topk_overlap") for row in ROWS
-             for part in ("/value", "/floor", "/excess", "/previous/value", "/previous/floor", "/previous/excess")}  # fmt: skip
+    names = {f"val/{metric}/{row}{kind}/{part}" for metric in ("saliency_ssim", "topk_overlap") for row in ROWS
+             for kind in ("", "/previous") for part in ("value", "floor", "excess")}  # fmt: skip
     assert names <= found[-1].keys()
     assert {name for row in found for name in row if name.startswith("val/mege/")}
 
