@@ -42,7 +42,7 @@ def markdown_table(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _cell(value: object) -> str:
+def _cell(value: str | float | None) -> str:
     if pd.isna(value):
         return ""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)

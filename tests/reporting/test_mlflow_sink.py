@@ -31,7 +31,8 @@ def logger(tmp_path_factory: pytest.TempPathFactory) -> MLFlowLogger:
 
 
 def run_of(logger: MLFlowLogger) -> "Run":
-    return logger.experiment.get_run(str(logger.run_id))
+    run: Run = logger.experiment.get_run(str(logger.run_id))
+    return run
 
 
 def artifacts(logger: MLFlowLogger) -> Path:

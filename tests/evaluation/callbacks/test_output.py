@@ -1,7 +1,9 @@
 """A real training under W&B without a network, and everything that it holds afterwards, read back from its files."""
 
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import wandb
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
+from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient, InputXGradient
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.superpixels import Grid
-from tests.evaluation.callbacks.evaluator_cases import MEAN, STD, fit, reference
+from tests.evaluation.callbacks.evaluator_cases import MEAN, STD, Stranger, evaluator, fit, reference
 from tests.reporting.cases import offline_config, offline_records
 
+HAS_MLFLOW = find_spec("mlflow") is not None
 METHODS = ("Gradient", "InputXGradient")
 ROWS = [name for method in METHODS for name in (method, f"S-{method}/Grid")]
 
@@ -37,7 +41,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             mean=MEAN,
             std=STD,
         )
-        loggers = [WandbLogger(project="birds", offline=True), TensorBoardLogger("."), CSVLogger(".", name="csv")]
+        # without it MLflow from 3.17 on refuses a store of folders
+        patch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        loggers: list[Logger] = [WandbLogger(project="birds", offline=True), TensorBoardLogger(".")]
+        loggers += [CSVLogger(".", name="csv"), *[MLFlowLogger(save_dir="mlflow")] * HAS_MLFLOW]
         fit([evaluator], settings={"logger": loggers, "max_epochs": 3})
         wandb.finish()
         wandb.teardown()
@@ -154,3 +161,56 @@ def test_the_other_loggers_have_the_numbers_and_the_pictures_that_they_show(fold
     events = accumulator.EventAccumulator(str(next(folder.glob("lightning_logs/version_0")))).Reload()
     assert len(events.Images("val/panels/Gradient")) == 3
     assert len(events.Scalars("val/saliency_ssim/Gradient/value")) == 3
+
+
+@pytest.mark.skipif(not HAS_MLFLOW, reason="MLflow is not installed")
+def test_the_folders_of_mlflow_have_every_number_every_picture_and_the_results(folder: Path) -> None:
+    history = json.loads((folder / "history.json").read_text())
+    (run,) = folder.glob("mlflow/*/*/metrics")
+    for part in ("value", "floor", "excess", "previous/value"):
+        lines = (run / "val/saliency_ssim/S-Gradient/Grid" / part).read_text().splitlines()
+        column = f"saliency_ssim/S-Gradient/Grid/{part}".removesuffix("/value")
+        expected = {row["step"] - 1: row[column] for row in history if column in row}
+        found = {int(step): float(value) for _, value, step in map(str.split, lines)}
+        assert found == pytest.approx(expected)
+    assert (run / "val/saliency_ssim/S-Gradient/Grid/all/gain").is_file()
+    artifacts = run.parent / "artifacts"
+    assert len(list(artifacts.glob("images/val?panels?Gradient?step*.png"))) == 3
+    kept = sorted(path.relative_to(artifacts / "saliency") for path in (artifacts / "saliency").rglob("*.*"))
+    (own,) = folder.glob("birds/*/saliency")
+    assert kept == sorted(path.relative_to(own) for path in own.rglob("*.*"))
+
+
+class Broken(Logger):
+    """Fails at whatever the evaluator sends; Lightning itself sends nothing for a module that logs nothing."""
+
+    name = version = property(lambda self: self.log_metrics({}))
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        raise OSError(28, "No space left on device")
+
+    def log_hyperparams(self, params: object, *_: object) -> None:
+        raise ConnectionError("no network")
+
+
+class Silent(Stranger):
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        return nn.functional.cross_entropy(self(batch[0]), batch[1])
+
+    def validation_step(self, batch: Sequence[Tensor], batch_idx: int) -> None:
+        pass
+
+
+def test_a_logger_that_fails_ends_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = evaluator(references=[reference(tmp_path)])
+    csv = CSVLogger("csv")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit([one], Silent(), settings={"logger": [Broken(), csv], "max_epochs": 2})
+    (failure,) = [str(each.message) for each in caught if "failed at" in str(each.message)]
+    assert failure.startswith("Broken failed at ")
+    assert len(one.history) == 2
+    assert len(pd.read_csv("saliency/history.csv")) == 2
+    assert Path("saliency/val_results.csv").is_file()
+    assert pd.read_csv(Path(csv.log_dir, "metrics.csv"))["val/saliency_ssim/Gradient/value"].notna().sum() == 3
