@@ -19,7 +19,7 @@ SPX = ("-m", "lightning_spx.cli")
 STUDY = (
     *(*SPX, "stability", "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--out=run"),
     *("--data.num_train=60", "--data.num_test=60", "--num_images=40", "--num_resamples=500"),
-    *("--trainer.max_epochs=1", "--model.network.width=4"),
+    "--trainer.max_epochs=1",
 )
 BASE = "import torch, lightning"
 COMMANDS: dict[str, tuple[str, ...]] = {

@@ -25,7 +25,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_study_prints_its_tables_and_names_its_folder_at_the_end(capsys: Captured) -> None:
-    main(STABILITY)
+    main([*STABILITY, "--tables=true"])
     first = capsys.readouterr().out
     folder = first.splitlines()[-1].removeprefix("results: ")
     assert Path(folder).parent == Path("runs")
@@ -45,7 +45,7 @@ def test_a_study_prints_its_tables_and_names_its_folder_at_the_end(capsys: Captu
 
 
 def test_the_table_shows_the_numbers_of_the_results(capsys: Captured) -> None:
-    main([*STABILITY, "--out=run"])
+    main([*STABILITY, "--tables=true", "--out=run"])
     table = capsys.readouterr().out
     results = pd.read_csv("run/results.csv").query("metric in ['saliency_ssim', 'mege'] and gain == gain")
     # MeGe has a gain only where two images count
@@ -97,7 +97,7 @@ def test_the_embedded_default_is_the_file_that_spells_it_out(capsys: Captured) -
 def test_help_lists_every_command(capsys: Captured) -> None:
     text = printed(capsys, ["--help"])
     for command in ("stability", "fit", "validate", "test", "predict"):
-        assert f"\n    {command} " in text
+        assert f"\n  {command} " in text
 
 
 def test_the_whole_help_of_a_study_explains_its_settings(capsys: Captured) -> None:

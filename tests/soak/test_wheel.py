@@ -76,7 +76,7 @@ def test_every_public_name_is_imported_without_the_extras(bin_folder: Path, tmp_
 def test_spx_lists_its_commands(bin_folder: Path, tmp_path: Path) -> None:
     text = run(tmp_path, bin_folder / "spx", "--help")
     for command in ("stability", "tradeoff", "roar", "explain", "segment", "bench", "report", "fit"):
-        assert f"\n    {command} " in text
+        assert f"\n  {command} " in text
 
 
 def test_a_study_runs_in_an_empty_folder_and_is_reported(bin_folder: Path, tmp_path: Path) -> None:
