@@ -28,7 +28,7 @@ def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
     """
     rows = without_controls(select_rows(results, metric, setting))
     kinds = ["by pixel" if name == PIXEL else f"with {name}" for name in rows["superpixels"].unique()]
-    shown = f"Bars of {number_label(metric, setting)}, for {_listed(rows['method'].unique())} {_listed(kinds)}."
+    shown = f"Bars of {number_label(metric, setting)}, for {_listed(_names(rows))} {_listed(kinds)}."
     return f"{shown} {_extremes(rows)}".strip()
 
 
@@ -53,7 +53,7 @@ def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> 
     known = rows[rows["excess"].notna()]
     if known.empty:
         return shown
-    best = known.loc[known["excess"].idxmax()]
+    best = known.iloc[known["excess"].to_numpy().argmax()]
     numbers = [int(number) for number in str(best["pair"]).split("-")]
     pair = _listed([names[number] if number < len(names) else f"model {number}" for number in numbers])
     return f"{shown} The highest excess over the floor, {best['excess']:.3f}, is that of {pair} for {_map_name(best)}."
@@ -70,7 +70,7 @@ def front_in_words(results: pd.DataFrame) -> str:
         highest excess over the floor, 0.333, is that of Gradient by pixel (value 0.500, floor 0.250).
     """
     rows = without_controls(select_rows(results, "saliency_ssim", ""))
-    methods = _listed(rows["method"].unique())
+    methods = _listed(_names(rows))
     return f"Points of fidelity over stability, a panel for each method: {methods}. {_extremes(rows)}".strip()
 
 
@@ -92,18 +92,22 @@ def curves_in_words(results: pd.DataFrame) -> str:
     return f"Curves of the accuracy after retraining over the percentage of pixels: {methods}.{at}"
 
 
+def _names(rows: pd.DataFrame) -> list[str]:
+    return [str(name) for name in rows["method"].unique()]
+
+
 def _extremes(rows: pd.DataFrame) -> str:
     """Name the row of the highest excess; where no row has a floor, those of the highest and lowest value."""
     known = rows[rows["excess"].notna()]
     if len(known):
-        best = known.loc[known["excess"].idxmax()]
+        best = known.iloc[known["excess"].to_numpy().argmax()]
         numbers = f"value {best['value']:.3f}, floor {best['floor']:.3f}"
         excess = f"The highest excess over the floor, {best['excess']:.3f}"
         return f"{excess}, is that of {_map_name(best)} ({numbers})."
     known = rows[rows["value"].notna()]
     if known.empty:
         return ""
-    high, low = known.loc[known["value"].idxmax()], known.loc[known["value"].idxmin()]
+    high, low = known.iloc[known["value"].to_numpy().argmax()], known.iloc[known["value"].to_numpy().argmin()]
     return (
         f"The highest value, {high['value']:.3f}, is that of {_map_name(high)}, "
         f"the lowest, {low['value']:.3f}, that of {_map_name(low)}."

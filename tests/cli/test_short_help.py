@@ -25,9 +25,8 @@ class Stopped(LightningCLI):
 def parser_of(command: str) -> ArgumentParser:
     if command not in LIGHTNING:
         return COMMANDS[command][0]()
-    modules = {"subclass_mode_model": True, "subclass_mode_data": True}
     try:
-        Stopped(LightningModule, LightningDataModule, **modules)
+        Stopped(LightningModule, LightningDataModule, subclass_mode_model=True, subclass_mode_data=True)
     except StopIteration as stopped:
         (action,) = (each for each in stopped.value._actions if each.dest == "subcommand")
         parser = action.choices[command]

@@ -25,14 +25,9 @@ def test_examples_of_any_channels_come_back_and_are_drawn(channels: int, tmp_pat
     assert np.array_equal(found.attributions, attributions)
     assert np.array_equal(found.segments["Slic"], ids)
     gray = images if channels == 3 else images.double().mean(1, keepdim=True).float().expand(-1, 3, -1, -1)
-<<<<<<< HEAD
     maps = attributions.abs().mean(2)
-    figure = map_panel(images, {"Slic": ids}, maps, {"Slic": maps}, ["a", "b", "c"], "")
-=======
-    maps = found.attributions.abs().mean(2)
     with drawn():
-        figure = map_panel(found.images, found.segments, maps, {"Slic": maps}, ["a", "b", "c"], "")
->>>>>>> quick
+        figure = map_panel(images, {"Slic": ids}, maps, {"Slic": maps}, ["a", "b", "c"], "")
     (shown,) = figure.axes[0].images
     torch.testing.assert_close(torch.as_tensor(shown.get_array()), gray[0].permute(1, 2, 0))
     assert picture_of(images[0]).shape == (8, 6, 3)

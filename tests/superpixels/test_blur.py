@@ -87,7 +87,7 @@ def test_autocast_and_inference_mode_change_nothing() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(TypeError, match="`attribution` to be floating point"):
+    with pytest.raises(TypeError, match="`attribution` to be a floating point tensor"):
         blur_like(torch.zeros(1, 1, 2, 2, dtype=torch.int64), stripes(1, 2, 2))
     with pytest.raises(ValueError, match=r"got \(1, 1, 3, 2\) and \(1, 2, 2\)"):
         blur_like(torch.zeros(1, 1, 3, 2), stripes(1, 2, 2))

@@ -24,6 +24,21 @@ def run(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
+@pytest.fixture
+def earlier(run: Path) -> Path:
+    """A study of an earlier version, which wrote no answer: the page makes it from the values per image."""
+    (run / "verdicts.json").unlink()
+    forget(run, "answer_sha256")
+    return run
+
+
+def forget(run: Path, name: str) -> None:
+    """Leave a hash out of the record, as of a study of an earlier version."""
+    record = json.loads((run / "run.json").read_text())
+    del record[name]
+    (run / "run.json").write_text(json.dumps(record))
+
+
 def data_of(html: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert found is not None
@@ -169,54 +184,64 @@ def damages(path: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "name", ["run.json", "config.yaml", "results.csv", "examples/*.npz", "per_image/*.parquet", "figures/pairs*.png"]
 )
-def test_a_damaged_file_is_refused_by_name(run: Path, name: str) -> None:
-    path = sorted(run.glob(name))[0]
+def test_a_damaged_file_is_refused_by_name(earlier: Path, name: str) -> None:
+    path = sorted(earlier.glob(name))[0]
     whole = path.read_bytes()
     for damage, content in damages(path).items():
         path.write_bytes(content)
         with pytest.raises(ValueError, match=re.escape(str(path))) as error:
-            report(str(run))
+            report(str(earlier))
         assert "\n" not in str(error.value), damage
-    assert not (run / "report.html").exists()
+    assert not (earlier / "report.html").exists()
     path.write_bytes(whole)
-    report(str(run))
+    report(str(earlier))
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"title": "x", "verdicts": [1]}', "[", '["x", 1]', "[" * 100_000])
 @pytest.mark.parametrize("name", ["verdicts.json", "notes.json"])
-def test_damaged_sentences_are_refused_by_name(run: Path, name: str, content: str) -> None:
-    (run / name).write_text(content)
-    with pytest.raises(ValueError, match=re.escape(str(run / name))):
+def test_damaged_sentences_are_refused_by_name(earlier: Path, name: str, content: str) -> None:
+    (earlier / name).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(str(earlier / name))):
+        report(str(earlier))
+
+
+def test_an_edited_answer_is_refused(run: Path) -> None:
+    answer = run / "verdicts.json"
+    answer.write_text(answer.read_text().replace('"title": "', '"title": "Yes: '))
+    with pytest.raises(ValueError, match=re.escape(str(answer))):
         report(str(run))
 
 
-def test_values_of_another_kind_are_refused_by_name(run: Path) -> None:
+def test_the_answer_is_made_again_from_the_values_per_image_where_there_is_none(run: Path) -> None:
+    sentences = read_page(run).answer.sentences
+    (run / "verdicts.json").unlink()
+    forget(run, "answer_sha256")
+    assert read_page(run).answer.sentences == sentences
+
+
+def test_values_of_another_kind_are_refused_by_name(earlier: Path) -> None:
     for folder, path in (("per_image", "per_image/*.parquet"), ("examples", "examples/*.npz")):
-        first = sorted(run.glob(path))[0]
+        first = sorted(earlier.glob(path))[0]
         whole = first.read_bytes()
         if folder == "examples":
             np.savez(first, images=np.zeros((1, 3, 4, 4)), attributions=np.zeros((2, 1, 3, 4, 5)))
         else:
             pd.read_parquet(first).drop(columns="permuted").to_parquet(first)
         with pytest.raises(ValueError, match=re.escape(str(first))):
-            report(str(run))
+            report(str(earlier))
         first.write_bytes(whole)
 
 
 def test_words_in_results_that_are_like_missing_values_stay_words(run: Path) -> None:
     results = pd.read_csv(run / "results.csv", keep_default_na=False).assign(dataset="NA")
     results.to_csv(run / "results.csv", index=False)
-    record = json.loads((run / "run.json").read_text())
-    del record["results_sha256"]
-    (run / "run.json").write_text(json.dumps(record))
+    forget(run, "results_sha256")
     assert read_page(run).facts["data"].startswith("NA, ")
 
 
 def test_a_study_of_an_earlier_version_has_a_page_too(run: Path) -> None:
     earlier = pd.read_csv(run / "results.csv").drop(columns=["num_wrong", "num_constant"])
     earlier.to_csv(run / "results.csv", index=False)
-    record = json.loads((run / "run.json").read_text())
-    del record["results_sha256"]
-    (run / "run.json").write_text(json.dumps(record))
+    forget(run, "results_sha256")
     assert len(read_page(run).results) == len(earlier)
     assert report(str(run)).is_file()
