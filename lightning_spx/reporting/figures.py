@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 from skimage.segmentation import mark_boundaries
 from torch import Tensor
 
+from lightning_spx.reporting.main_table import shortened
 from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
@@ -24,7 +25,8 @@ FLOOR_COLOUR = "#d55e00"
 # a white edge sets the floor apart from bars of any color
 FLOOR_EDGE = [withStroke(linewidth=3.2, foreground="white")]
 # of the names of methods, and of the smaller text below them, in an inch
-LETTERS, LETTERS_BELOW = 10, 15
+LETTERS, LETTERS_BELOW = 10, 12
+LONGEST_NAME = 28  # letters of a method or segmenter
 BEST_CONTROL: dict[str, Any] = {"marker": "D", "linestyle": "", "color": "white", "markeredgecolor": "black", "ms": 4.5}
 
 
@@ -62,7 +64,13 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
         centers += (column - (len(partitions) - 1) / 2) * width
         pixel = superpixels == PIXEL
         color = PIXEL_COLOUR if pixel else POOLED_COLOURS[(column - 1) % len(POOLED_COLOURS)]
-        axes.bar(centers, values, width * 0.92, color=color, label=PIXEL if pixel else f"S-, {superpixels}")
+        axes.bar(
+            centers,
+            values,
+            width * 0.92,
+            color=color,
+            label=PIXEL if pixel else f"S-, {shortened(superpixels, LONGEST_NAME)}",
+        )
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
         axes.errorbar(centers, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
         ends = centers - width * 0.46, centers + width * 0.46
@@ -73,15 +81,22 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
                 panel.plot([center] * len(control), control[column_name], **BEST_CONTROL)
         # values with different floors cannot be compared, but their excess can
         below.bar(centers, bars["excess"], width * 0.92, color=color)
-    long = sum(len(method) + 2 for method in methods) > LETTERS * figure.get_figwidth()
+    names = [shortened(method, LONGEST_NAME) for method in methods]
+    long = sum(len(name) + 2 for name in names) > LETTERS * figure.get_figwidth()
     turned: dict[str, Any] = {"rotation": 20, "ha": "right"} if long else {}
-    below.set_xticks(range(len(methods)), methods, parse_math=False, **turned)
+    below.set_xticks(range(len(methods)), names, parse_math=False, **turned)
     below.set_ylabel("excess over the floor")
     below.axhline(0, color=FLOOR_COLOUR, linewidth=1)
     axes.set_ylabel(number_label(metric, setting), parse_math=False)
     axes.plot([], [], color=FLOOR_COLOUR, label="floor (chance)")
     axes.plot([], [], label="best control", **BEST_CONTROL)
-    axes.legend(fontsize=8, ncols=3, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.legend(
+        fontsize=8,
+        ncols=2 if any(len(name) > 15 for name in partitions) else 3,
+        frameon=False,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+    )
     for panel in (axes, below):
         panel.spines[["top", "right"]].set_visible(False)
     first = own.iloc[0]
