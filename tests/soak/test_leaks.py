@@ -29,6 +29,8 @@ from tests.soak.held import Held, added, held
 # what allocators and libraries keep; 500 evaluations that each lose 40 kB, a picture of 100 x 100 pixels, exceed it
 MARGIN = 20 * 2**20
 SHORT, LONG = 20, 500
+# any tensor, figure or file that is kept is one too many, so a few evaluations are enough for these
+FEW = 5
 
 
 # what lazy parts of libraries, and other tests of the same process, do not add to: in any run of the tests
@@ -36,7 +38,7 @@ COUNTED = ("tensors", "figures", "files")
 EVERYTHING = (*COUNTED, "threads", "objects", "resident")
 
 
-def evaluations(short: int = SHORT, long: int = LONG) -> pytest.MarkDecorator:
+def evaluations(short: int = FEW, long: int = LONG) -> pytest.MarkDecorator:
     """The test with few evaluations, in any run of the tests, and with many and all that is held, in a night's."""
     cases = [(short, COUNTED), pytest.param(long, EVERYTHING, marks=pytest.mark.soak)]
     return pytest.mark.parametrize(("number", "kinds"), cases)
@@ -120,7 +122,7 @@ def test_a_training_that_is_evaluated_at_every_epoch_keeps_nothing(
 
 
 @pytest.mark.filterwarnings("ignore")
-@evaluations(short=4, long=100)
+@evaluations(short=2, long=100)
 def test_one_training_after_the_other_keeps_nothing(tmp_path: Path, number: int, kinds: Sequence[str]) -> None:
     def train(_: int) -> None:
         callback = evaluator(num_images=6, superpixels=[Grid(4)], num_resamples=10, out=tmp_path)

@@ -73,9 +73,10 @@ def test_other_types_of_images(dtype: torch.dtype, images: Tensor) -> None:
 
 
 def test_it_can_be_traced_as_a_whole(images: Tensor) -> None:
-    pixels = eight_bit(images)
-    whole = torch.compile(Slic(n_segments=20, max_num_iter=3).segment, fullgraph=True, backend="eager")
-    assert torch.equal(whole(pixels), Slic(n_segments=20, max_num_iter=3)(images))
+    # the trace holds every round of joining small pieces, and the fewer pixels the fewer of them
+    images, segmenter = images[:2, :, :12, :10], Slic(n_segments=6, max_num_iter=2)
+    whole = torch.compile(segmenter.segment, fullgraph=True, backend="eager")
+    assert torch.equal(whole(eight_bit(images)), segmenter(images))
 
 
 def test_constant_images_keep_the_grid() -> None:

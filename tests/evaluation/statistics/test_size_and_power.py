@@ -1,5 +1,8 @@
 """The test of the statistics: how often a study calls something a gain when there is none, and when there is one."""
 
+import copy
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +17,7 @@ from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.superpixels import Slic, segment_pool
 
 # the first is what `make test` has time for, the second is for `make soak`
-repetitions = pytest.mark.parametrize("number", [20, pytest.param(200, marks=pytest.mark.soak)])
+repetitions = pytest.mark.parametrize("number", [8, pytest.param(200, marks=pytest.mark.soak)])
 SIZE = 32
 
 
@@ -57,14 +60,22 @@ def rows_of_a_study(attributions: Tensor, poolings: list[Pooling], seed: int) ->
     return results[results["superpixels"] == "Slic"]
 
 
+@lru_cache(8)  # what the three tests of a short run share
+def segmented(repetition: int, num_images: int) -> tuple[Tensor, list[Pooling], np.random.Generator]:
+    """Segments of images, their poolings, and a generator that has drawn the images."""
+    generator = np.random.default_rng([repetition, 7])
+    segments = Slic(n_segments=100, compactness=1.0)(cartoon_images(generator, num_images))
+    permutation = derangement(num_images, repetition)
+    poolings = make_poolings({"Slic": segments}, torch.arange(num_images), permutation, repetition)
+    return segments, poolings, generator
+
+
 def share_of_gains(kind: str, num_images: int, num_repetitions: int) -> dict[tuple[str, str], float]:
     """Share of repetitions in which each row, by metric and magnitude, claims a gain."""
     gains: dict[tuple[str, str], list[bool]] = {}
     for repetition in range(num_repetitions):
-        generator = np.random.default_rng([repetition, 7])
-        segments = Slic(n_segments=100, compactness=1.0)(cartoon_images(generator, num_images))
-        permutation = derangement(num_images, repetition)
-        poolings = make_poolings({"Slic": segments}, torch.arange(num_images), permutation, repetition)
+        segments, poolings, drawn = segmented(repetition, num_images)
+        generator = copy.deepcopy(drawn)
         noise = torch.from_numpy(generator.normal(size=(2, num_images, 3, SIZE, SIZE))).float()
         if kind == "segments":
             noise += 0.5 * segment_signal(generator, segments)

@@ -123,9 +123,10 @@ def test_noise_is_rarely_taken_for_a_gain() -> None:
     methods = {f"method{number}": {name: 0.0 for name in ("A", "B", "C")} for number in range(4)}
     wrong = sum(
         any(verdict.has_gain for verdict in verdicts(frame(methods, 40, seed), num_resamples=200, seed=seed))
-        for seed in range(60)
+        for seed in range(20)
     )
-    assert wrong <= 3  # 5 % of 60
+    # far rarer than the level of the test: a claim needs a gain over each of four controls
+    assert wrong == 0
 
 
 def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
