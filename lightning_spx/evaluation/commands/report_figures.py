@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_spx.evaluation.figure_names import number_figure
 from lightning_spx.reporting.figure_words import bars_in_words, curves_in_words, front_in_words, pairs_in_words
 from lightning_spx.reporting.number_words import number_label, number_title
 from lightning_spx.reporting.rows import ALL_PAIRS, over_findings
+from lightning_spx.runs.figure_names import number_figure
 from lightning_spx.runs.reading import read_picture
 
 SSIM = "saliency_ssim"

@@ -10,7 +10,6 @@ from lightning.pytorch.loggers import Logger
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from lightning_spx.evaluation.figure_names import number_figure
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.statistics.answer import SSIM
@@ -31,6 +30,7 @@ from lightning_spx.reporting.main_table import main_table
 from lightning_spx.reporting.rows import PIXEL, over_findings
 from lightning_spx.reporting.terminal import print_answer
 from lightning_spx.runs.example_maps import Examples
+from lightning_spx.runs.figure_names import number_figure
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
 
