@@ -1,11 +1,19 @@
 """Says in a sentence what a figure shows, for those who cannot see it: which methods, and the best of its values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from lightning_spx.reporting.number_words import number_label
-from lightning_spx.reporting.rows import ALL_PAIRS, EITHER, PIXEL, is_control, select_rows, without_controls
+from lightning_spx.reporting.rows import (
+    ALL_PAIRS,
+    EITHER,
+    PIXEL,
+    is_control,
+    over_findings,
+    select_rows,
+    without_controls,
+)
 
 
 def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
@@ -28,7 +36,7 @@ def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
     """
     rows = without_controls(select_rows(results, metric, setting))
     kinds = ["by pixel" if name == PIXEL else f"with {name}" for name in rows["superpixels"].unique()]
-    shown = f"Bars of {number_label(metric, setting)}, for {_listed(_names(rows))} {_listed(kinds)}."
+    shown = f"Bars of {number_label(metric, setting)}, for {_listed(rows['method'].unique())} {_listed(kinds)}."
     return f"{shown} {_extremes(rows)}".strip()
 
 
@@ -41,19 +49,20 @@ def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> 
         names: of the models.
 
     Example:
-        >>> row = dict(metric="saliency_ssim", pair="0-1", method="Gradient", superpixels="pixel", magnitude="either",
-        ...     excess=0.25)
+        >>> row = dict(metric="saliency_ssim", setting="", pair="0-1", method="Gradient", superpixels="pixel",
+        ...     magnitude="either", excess=0.25)
         >>> print(*pairs_in_words(pd.DataFrame([row]), "saliency_ssim", ["a", "b"]).split(" The "), sep="\n")
         Matrices of SSIM for every pair of a and b, one for each kind of map.
         highest excess over the floor, 0.250, is that of a and b for Gradient by pixel.
     """
-    rows = without_controls(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
+    of_pairs = over_findings(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
+    rows = without_controls(of_pairs)
     models = f"every pair of {_listed(names)}" if len(names) else "every pair of models"
     shown = f"Matrices of {number_label(metric)} for {models}, one for each kind of map."
     known = rows[rows["excess"].notna()]
     if known.empty:
         return shown
-    best = known.iloc[known["excess"].to_numpy().argmax()]
+    best = known.iloc[int(known["excess"].argmax())]
     numbers = [int(number) for number in str(best["pair"]).split("-")]
     pair = _listed([names[number] if number < len(names) else f"model {number}" for number in numbers])
     return f"{shown} The highest excess over the floor, {best['excess']:.3f}, is that of {pair} for {_map_name(best)}."
@@ -70,7 +79,7 @@ def front_in_words(results: pd.DataFrame) -> str:
         highest excess over the floor, 0.333, is that of Gradient by pixel (value 0.500, floor 0.250).
     """
     rows = without_controls(select_rows(results, "saliency_ssim", ""))
-    methods = _listed(_names(rows))
+    methods = _listed(rows["method"].unique())
     return f"Points of fidelity over stability, a panel for each method: {methods}. {_extremes(rows)}".strip()
 
 
@@ -92,22 +101,18 @@ def curves_in_words(results: pd.DataFrame) -> str:
     return f"Curves of the accuracy after retraining over the percentage of pixels: {methods}.{at}"
 
 
-def _names(rows: pd.DataFrame) -> list[str]:
-    return [str(name) for name in rows["method"].unique()]
-
-
 def _extremes(rows: pd.DataFrame) -> str:
     """Name the row of the highest excess; where no row has a floor, those of the highest and lowest value."""
     known = rows[rows["excess"].notna()]
     if len(known):
-        best = known.iloc[known["excess"].to_numpy().argmax()]
+        best = known.iloc[int(known["excess"].argmax())]
         numbers = f"value {best['value']:.3f}, floor {best['floor']:.3f}"
         excess = f"The highest excess over the floor, {best['excess']:.3f}"
         return f"{excess}, is that of {_map_name(best)} ({numbers})."
     known = rows[rows["value"].notna()]
     if known.empty:
         return ""
-    high, low = known.iloc[known["value"].to_numpy().argmax()], known.iloc[known["value"].to_numpy().argmin()]
+    high, low = known.iloc[int(known["value"].argmax())], known.iloc[int(known["value"].argmin())]
     return (
         f"The highest value, {high['value']:.3f}, is that of {_map_name(high)}, "
         f"the lowest, {low['value']:.3f}, that of {_map_name(low)}."
@@ -121,7 +126,7 @@ def _map_name(row: pd.Series) -> str:
     return f"S-{row['method']} with {superpixels}{'' if order == EITHER else f', {order}'}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """Join names as a sentence does.
 
     Example:

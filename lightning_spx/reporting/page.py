@@ -80,6 +80,7 @@ def render_page(page: Page) -> str:
         headings=HEADINGS,
         differs=DIFFERS,
         main=main,
+        compares_models=page.results.empty or MAIN in _numbers(page.results),
         others=others,
         pair=None if shown is None else example_pair(shown, "".join(page.answer.sentences[:1])),
         figures={caption: data_uri(png) for caption, png in page.figures.items()},

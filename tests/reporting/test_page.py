@@ -173,6 +173,14 @@ def test_the_main_number_is_ssim_wherever_it_stands() -> None:
     assert others < html.index(">MeGe, generalizability between models, L2 distance</caption>")
 
 
+def test_the_question_stands_above_the_answer_only_where_models_are_compared() -> None:
+    shown = page()
+    question = "<h2>Would another model have shown the same?</h2>"
+    assert question in render_page(shown)
+    retrained = shown.results.assign(metric="roar_accuracy", setting="percentage=50")
+    assert question not in render_page(replace(shown, results=retrained))
+
+
 def two_numbers() -> Page:
     shown = page()
     mege = shown.results.assign(metric="mege", setting="distance=l2")
