@@ -28,7 +28,7 @@ from tests.pictures import drawn
 from tests.small_study import birds, checkpoints_of, classifier, quiet_trainer
 
 CALLS: list[int] = []
-NUM_IMAGES = 10
+NUM_IMAGES, NUM_MODELS = 8, 2  # as many images as a verdict needs
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class Counted(Attribution):
 
 def run(out: Path, checkpoints: list[Path], seed: int = 0) -> Path:
     return tradeoff(
-        birds(),
+        birds(num_parts=NUM_MODELS),
         classifier,
         quiet_trainer,
         [Counted()],
         [Grid(), Felzenszwalb(scale=10, min_size=5)],
         ["after", "before"],
         sizes=[4, 16],
-        checkpoints=[str(path) for path in checkpoints],
+        checkpoints=[str(path) for path in checkpoints[:NUM_MODELS]],
         num_images=NUM_IMAGES,
         num_steps=4,
         fractions=[0.5],
@@ -66,7 +66,7 @@ def done(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with drawn():
         folder = run(tmp_path_factory.mktemp("tradeoffs") / "run", checkpoints_of(finished))
     # three segmenters, three sizes and two orders: one gradient for each model and image
-    assert CALLS == [NUM_IMAGES] * 3
+    assert CALLS == [NUM_IMAGES] * NUM_MODELS
     return folder
 
 
@@ -81,7 +81,7 @@ def test_results_have_every_row_and_the_values_of_the_metrics(done: Path, finish
     label = torch.tensor([int(data.test()[position]["label"]) for position in index])
     cells = Grid(16)(images)
     areas = []
-    for path in checkpoints_of(finished):
+    for path in checkpoints_of(finished)[:NUM_MODELS]:
         model = classifier()
         model.load_state_dict(torch.load(path, weights_only=True)["state_dict"])
         model.eval()
