@@ -33,6 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        # W&B keeps the folder of the first run of a process, which another test may have had
+        wandb.teardown()
         evaluator = SaliencyEvaluator(
             methods=[Gradient(), InputXGradient()],
             superpixels=[Grid(9)],
