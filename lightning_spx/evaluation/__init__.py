@@ -27,6 +27,9 @@ if not TYPE_CHECKING:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
+    def __dir__() -> list[str]:
+        return [*globals(), *__all__]
+
 
 class _Room(ModuleType):
     """This module, in which `stability` always is the function, and never the folder of that name."""

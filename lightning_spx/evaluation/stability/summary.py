@@ -61,6 +61,10 @@ def conclude(
         for block in blocks:
             study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
     if study.record.concluded and not loggers:
+        for kind in kinds:
+            # a damaged block is named, though its numbers are not needed again
+            for _ in read_rows([block.path(run, kind) for block in blocks]):
+                pass
         results = read_results(run.path / RESULTS_FILE)
         answer = Answer.of(read_json(run.path / ANSWER_FILE))
         print_stability(run.path, results, names, answer, all_tables)

@@ -88,7 +88,7 @@ def test_each_pair_has_its_rows_and_the_values_are_those_of_a_loop(photos: list[
         assert {"floor", "excess"} <= set(row.dropna().index)
     assert results["superpixels"].str.startswith("control:").any()
     assert (folder / "figures" / "pairs_saliency_ssim.png").is_file()
-    assert SAME_PHOTOS in (folder / "notes.json").read_text()
+    assert SAME_PHOTOS in json.loads((folder / "verdicts.json").read_text())["notes"]
     assert json.loads((folder / "run.json").read_text())["names"] == ["net16", "net24", "net32"]
 
 
@@ -118,7 +118,7 @@ def test_the_accuracy_of_each_network_on_labelled_data_is_said_and_kept(capsys: 
             right = float((each.build().eval()(images).argmax(1) == label).float().mean())
         assert known[each.name]["test_accuracy"] == pytest.approx(right)
         assert known[each.name]["chance"] == pytest.approx(float(label.bincount().max()) / len(label))
-        assert f"{each.name}: accuracy {right:.1%}".replace("%", " %") in printed
+        assert f"{each.name}: test accuracy {right:.1%}".replace("%", " %") in printed
 
 
 def test_images_of_a_data_module_keep_their_labels_and_masks() -> None:

@@ -35,7 +35,7 @@ from tests.small_study import (
 
 def test_a_run_folder_holds_what_the_run_can_be_repeated_from(finished: Path) -> None:
     assert {path.name for path in finished.iterdir()} == {
-        *(".lock", "config.yaml", "run.json", "splits.json", "results.csv", "notes.json"),
+        *(".lock", "config.yaml", "run.json", "splits.json", "results.csv", "verdicts.json"),
         *("checkpoints", "training", "per_image", "localisation", "examples", "figures"),
     }
     assert [path.name for path in checkpoints_of(finished)] == [f"repeat0-model{part}.ckpt" for part in range(3)]

@@ -218,8 +218,8 @@ def test_photos_and_named_networks(tmp_path: Path) -> None:
         against="road",
         out=str(tmp_path / "run"),
     )
-    said = json.loads((folder / "verdicts.json").read_text())["verdicts"]
-    assert "agreement is one between architectures" in said[-1]
+    (said,) = json.loads((folder / "verdicts.json").read_text())["notes"]
+    assert "agreement is one between architectures" in said
     values = pd.read_parquet(folder / "per_image" / "fidelity_Gradient_b.parquet")
     assert values["index"].nunique() == 8
 
@@ -239,7 +239,7 @@ def test_a_model_at_chance_makes_fidelity_meaningless(finished: Path, tmp_path: 
         checkpoints=[str(path) for path in flipped], num_images=8, num_steps=2, fractions=[0.5], num_resamples=10,
         out=str(tmp_path / "run"),
     )  # fmt: skip
-    said = json.loads((folder / "verdicts.json").read_text())["verdicts"]
+    said = json.loads((folder / "verdicts.json").read_text())["warnings"]
     assert "is not above chance: numbers of fidelity are meaningless there" in said[0]
 
 
