@@ -6,7 +6,7 @@
 # a program that has to do with images only starts more slowly after somebody has installed transformers next to it.
 #
 # Seen: no module of transformers in sys.modules before it is installed, 48 after, the table of all its models among them,
-# and 15 more packages such as huggingface_hub; 26% of the import's time, which is printed and not tested.
+# and 13 more packages such as huggingface_hub; 26% of the import's time, which is printed and not tested.
 # What we do: lightning_spx/cli/main.py reads the command before it imports Lightning, and help needs no import of it.
 set -euo pipefail
 folder=$(mktemp -d)
