@@ -26,10 +26,9 @@ from lightning.pytorch.loggers import CometLogger
 
 def archives(folder: str, logger: CometLogger) -> list[Path]:
     logger.log_metrics({"accuracy": 0.625}, step=0)
-    print(folder, type(logger.experiment).__name__, "disabled:", logger.experiment.disabled, end=" ")
     logger.experiment.end()
     found = sorted(Path(folder).glob("*.zip"))
-    print("archives:", len(found))
+    print(folder, "disabled:", logger.experiment.disabled, "archives:", len(found))
     return found
 
 
@@ -38,7 +37,8 @@ assert logger.experiment.disabled, "Lightning does not disable the experiment an
 assert not archives("by_lightning", logger), "an archive is written now"
 assert not Path("by_lightning").exists(), "the folder is made now"
 
-comet_ml.start(online=False, experiment_config=comet_ml.ExperimentConfig(offline_directory="by_comet"))
+settings = comet_ml.ExperimentConfig(offline_directory="by_comet", log_code=False, log_env_details=False)
+comet_ml.start(online=False, experiment_config=settings)
 logger = CometLogger()
 assert not logger.experiment.disabled, "the running experiment is not taken over any more"
 (archive,) = archives("by_comet", logger)
