@@ -253,11 +253,11 @@ def test_the_console_shows_all_findings_together_and_below_each_by_itself(
 def test_the_page_shows_names_of_findings_as_text(finished: Path, tmp_path: Path) -> None:
     page = report(str(finished), str(tmp_path / "page.html")).read_text()
     assert "SSIM of saliency maps between models, finding by finding" in page
-    assert re.search(r'<th[^>]* data-sort="&lt;b&gt;crest&lt;/b&gt;"[^>]*>&lt;b&gt;crest&lt;/b&gt;', page)
+    assert re.search(r'<th scope="row">&lt;b&gt;crest&lt;/b&gt;', page)
     assert "<b>crest" not in page
-    assert page.count("<option value=") == len(
-        over_findings(results_in(finished))[["metric", "setting"]].query("metric != ''").drop_duplicates()
-    )
+    numbers = over_findings(results_in(finished))[["metric", "setting"]].query("metric != ''").drop_duplicates()
+    # SSIM stands first, and the others are chosen from a list
+    assert page.count("<option value=") == len(numbers) - 1
 
 
 @pytest.mark.parametrize(
