@@ -14,6 +14,8 @@ from lightning_spx.evaluation.benchmark.cases import AFTER, GRADIENTS, Bench, pr
 from lightning_spx.evaluation.benchmark.measure import OWN, seconds
 
 MATRIX = {"cpu": 2048, "cuda": 8192}  # rows of the matrix product that shows what a device can do
+SMALLEST = 128  # rows of the product that is tried first
+LONG_ENOUGH = 0.1  # seconds of a product that shows the speed
 TURNS = 5
 ARITHMETIC = ["method", "batch", "precision", "gflop", "tflops", "product_tflops", "share"]
 
@@ -95,12 +97,21 @@ def product_tflops(device: torch.device, precision: Precision) -> float:
 
     On a GPU float32 is rounded to TF32 if convolutions round it (`torch.backends.cudnn.allow_tf32`).
     """
-    size = MATRIX.get(device.type, 2048)
-    matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    largest = MATRIX.get(device.type, 2048)
+    whole = torch.randn(largest, largest, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     with _rounded_as_in_convolutions(device):
-        seconds(lambda: matrix @ matrix, device)
-        fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(TURNS))
+        # a processor without bf16 takes minutes for the largest product, and reaches its speed in a small one
+        size = SMALLEST
+        while size < largest and _product_seconds(whole, size, 2) < LONG_ENOUGH:
+            size *= 2
+        fastest = _product_seconds(whole, size, 1 + TURNS)
     return float(2 * size**3 / fastest / 1e12)
+
+
+def _product_seconds(whole: Tensor, size: int, turns: int) -> float:
+    """Return the seconds of the fastest of some products of a matrix, cut to a size, with itself."""
+    matrix = whole[:size, :size].contiguous()
+    return min(seconds(lambda: matrix @ matrix, whole.device) for _ in range(turns))
 
 
 @contextmanager
