@@ -6,9 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
+from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.reasons import counted_images, number_text
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind, select_rows, without_controls
-from lightning_spx.reporting.tables import NO_GAIN, TITLES, verdict
+from lightning_spx.reporting.tables import NO_GAIN, verdict
 
 SHORT_TITLES = {"saliency_ssim": "SSIM", "topk_overlap": "overlap", "mege": "MeGe", "reco": "ReCo"}
 TERMS = {
@@ -61,7 +62,7 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
             columns = tried
     room = max(LEAST_NAME, width - _width(lines, columns[1:]) - GAP)
     table = Table(
-        title=Text(f"{TITLES.get(metric, metric)} {setting}".strip()),
+        title=Text(number_title(metric, setting)),
         caption=Text("\n".join(_caption(rows, lines, reasons))),
         title_justify="left",
         caption_justify="left",

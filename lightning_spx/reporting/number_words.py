@@ -1,8 +1,23 @@
 """Says in words what the numbers of `results.csv` are, for the titles and axes of figures, tables and the page."""
 
 from lightning_spx.reporting.rows import FINDING, finding_of
-from lightning_spx.reporting.tables import TITLES
 
+TITLES = {
+    "saliency_ssim": "SSIM of saliency maps between models",
+    "topk_overlap": "Overlap of the top pixels between models",
+    "mege": "MeGe, generalizability between models",
+    "reco": "ReCo, consistency between models",
+    "deletion": "Deletion, area under the curve (low is good)",
+    "insertion": "Insertion, area under the curve (high is good)",
+    "road": "ROAD, probability after imputation (morf: low, lerf and combined: high is good)",
+    "fidelity_error": "Fidelity error, distance to the pixel map (low is good)",
+    "roar_accuracy": "ROAR, accuracy after removal and retraining (low is good)",
+    "kar_accuracy": "KAR, accuracy after keeping and retraining (high is good)",
+    "mass_accuracy": "Mass of the map inside the mask",
+    "pointing_game": "Pointing game, the most salient pixels inside the mask",
+    "mask_auc": "AUC of the map as a detector of the mask",
+    "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
+}
 LABELS = {
     "saliency_ssim": "SSIM",
     "topk_overlap": "overlap of the top pixels",

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
+from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.reasons import NO_GAIN_KNOWN, counted_images, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_rows, survives, without_controls
 
@@ -17,22 +18,6 @@ CONTRACTION_NOTE = (
     " Raw L2: mean pooling is a contraction, so for signed maps and in the order `before` the distance can only fall "
     "and MeGe only rise, whatever the map is worth; in the order `after` it may go either way."
 )
-TITLES = {
-    "saliency_ssim": "SSIM of saliency maps between models",
-    "topk_overlap": "Overlap of the top pixels between models",
-    "mege": "MeGe, generalizability between models",
-    "reco": "ReCo, consistency between models",
-    "deletion": "Deletion, area under the curve (low is good)",
-    "insertion": "Insertion, area under the curve (high is good)",
-    "road": "ROAD, probability after imputation (morf: low, lerf and combined: high is good)",
-    "fidelity_error": "Fidelity error, distance to the pixel map (low is good)",
-    "roar_accuracy": "ROAR, accuracy after removal and retraining (low is good)",
-    "kar_accuracy": "KAR, accuracy after keeping and retraining (high is good)",
-    "mass_accuracy": "Mass of the map inside the mask",
-    "pointing_game": "Pointing game, the most salient pixels inside the mask",
-    "mask_auc": "AUC of the map as a detector of the mask",
-    "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
-}
 
 
 UNLIMITED_WIDTH = 10_000
@@ -60,7 +45,7 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str, answer: An
     own = without_controls(select_rows(results, metric, setting))
     first = own.iloc[0]
     table = _empty_table(
-        f"{TITLES.get(metric, metric)} {setting}".strip(),
+        number_title(metric, setting),
         f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
         f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import wandb
 import yaml
 
+import wandb
 from lightning_spx.cli import main
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier
@@ -31,7 +31,7 @@ def test_a_study_prints_its_tables_and_names_its_folder_at_the_end(capsys: Captu
     assert Path(folder).parent == Path("runs")
     assert (Path(folder) / "results.csv").is_file()
     assert "SSIM of saliency maps between models" in first
-    assert "MeGe, generalizability between models distance=l2" in first
+    assert "MeGe, generalizability between models, L2 distance" in first
     assert "S-Gradient" in first
     assert "over images, for these models" in first
     # the same command comes back to its folder, a changed one does not

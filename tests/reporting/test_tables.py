@@ -100,7 +100,7 @@ def test_only_the_metric_its_setting_and_all_pairs_are_shown_and_no_controls() -
 def test_title_and_caption_say_the_metric_the_models_and_what_the_interval_covers() -> None:
     results = table(row(metric="mege", setting="distance=l2"))
     text = printed(stability_table(results, "mege", "distance=l2"))
-    assert text.startswith("MeGe, generalizability between models distance=l2")
+    assert text.startswith("MeGe, generalizability between models, L2 distance")
     assert "2 x SmallResNet on birds, 40 images; 95 % intervals over images, for these models." in text
     assert printed(stability_table(table(row(metric="new")), "new", "")).startswith("new ")
 
