@@ -28,7 +28,7 @@ from lightning_spx.cli.report_command import report_parser, run_report_settings
 from lightning_spx.cli.short_help import help_asked_for
 from lightning_spx.cli.suggestions import with_suggestion
 from lightning_spx.cli.trainer_cli import TrainerCLI
-from lightning_spx.cli.words import Words, list_settings
+from lightning_spx.cli.words import Words, list_settings, switches
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.commands.explain import explain_images
@@ -114,7 +114,7 @@ def arguments_of(path: str) -> list[str]:
 def natural_words(words: list[str]) -> list[str]:
     """Return the words in the parser's form, and have YAML files read in that form too."""
     command = FUNCTIONS.get(words[0]) if words else None
-    forms = Words(frozenset() if command is None else list_settings(command), RENAMED.get(words[0] if words else ""))
+    forms = Words() if command is None else Words(list_settings(command), RENAMED.get(words[0]), switches(command))
     set_loader("yaml", forms.load, exceptions=(yaml.YAMLError,))
     return [*words[:1], *forms.rewrite(words[1:])]
 

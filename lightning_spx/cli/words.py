@@ -1,7 +1,8 @@
 """Rewrites a user's words into those that the parser takes, and so lets natural forms through.
 
-Three forms are natural and not the parser's: an earlier word, one value where a list is expected, and a builder of
-networks whose signature hides what it takes (`timm.create_model`) or returns (`from_pretrained`).
+Four forms are natural and not the parser's: an earlier word, one value where a list is expected, a switch without a
+value, and a builder of networks whose signature hides what it takes (`timm.create_model`) or returns
+(`from_pretrained`).
 """
 
 import json
@@ -32,6 +33,8 @@ LOAD_YAML = get_loader("yaml")
 # the last part of settings that take a network, and of those that take a function of images
 NETWORKS = ("model", "network")
 FUNCTIONS = ("preprocess",)
+# what the parser takes for the value of a switch
+SWITCHED = ("true", "false", "yes", "no")
 NO_ARGUMENTS = ("class_path", "init_args", "dict_kwargs", "help")
 
 
@@ -53,16 +56,34 @@ def list_settings(command: Callable[..., object]) -> frozenset[str]:
     )
 
 
+def switches(command: Callable[..., object]) -> frozenset[str]:
+    """Return the settings of a command that are either true or false.
+
+    Example:
+        >>> def command(tables: bool, seed: int) -> None: ...
+        >>> switches(command)
+        frozenset({'tables'})
+    """
+    return frozenset(name for name, hint in typing.get_type_hints(command).items() if hint is bool)
+
+
 class Words:
     """The natural forms of one command.
 
     Args:
         lists: settings that take a list, in which one value is taken for a list of one.
         renamed: earlier words, with the ones in their place.
+        switched: settings that are true if they stand without a value.
     """
 
-    def __init__(self, lists: frozenset[str] = frozenset(), renamed: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        lists: frozenset[str] = frozenset(),
+        renamed: Mapping[str, str] | None = None,
+        switched: frozenset[str] = frozenset(),
+    ) -> None:
         self.lists = lists
+        self.switched = switched
         self.renamed = renamed or {}
 
     def rewrite(self, words: Sequence[str]) -> list[str]:
@@ -71,13 +92,19 @@ class Words:
         Example:
             >>> Words(frozenset({"methods"})).rewrite(["--methods", "GradCAM", "--methods.layer=layer4"])
             ['--methods=[GradCAM]', '--methods.layer=layer4']
+            >>> Words(switched=frozenset({"tables"})).rewrite(["--tables", "--seed=1"])
+            ['--tables=true', '--seed=1']
         """
         given = split(words)
         named = [(None if each.name is None else self._new_name(each.name), each) for each in given]
         classes = self._classes([(name, each.value) for name, each in named])
         rewritten: list[str] = []
         for name, each in named:
-            if name is None or each.value is None:
+            apart = len(each.words) == 2 and str(each.value).lower() not in SWITCHED
+            if name in self.switched and (each.value is None or apart):
+                # a word that is no value of the switch stands by itself
+                rewritten += [f"--{name}=true", *([] if each.value is None else [each.value])]
+            elif name is None or each.value is None:
                 rewritten += each.words
             elif name in self.lists:
                 rewritten.append(f"--{name}={_listed(each.value)}")

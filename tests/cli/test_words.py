@@ -233,3 +233,18 @@ def test_a_student_and_its_teacher_in_one_file_are_told_apart(photo: str, capsys
     net = ["--model=SmallResNet", "--model.num_classes=3", "--model.width=4", "--weights=both.ckpt"]
     line = refusal(capsys, ["explain", photo, *net, "--methods=Gradient", "--superpixels=Grid"])
     assert "several parts that fit, student and teacher" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--tables"], ["--tables=true"]),
+        (["--tables", "--seed", "1"], ["--tables=true", "--seed", "1"]),
+        (["--tables", "false"], ["--tables", "false"]),
+        (["--tables=no"], ["--tables=no"]),
+        (["--tables", "a.jpg", "b.jpg"], ["--tables=true", "a.jpg", "b.jpg"]),
+        (["--tables=perhaps"], ["--tables=perhaps"]),
+    ],
+)
+def test_a_switch_needs_no_value(words: list[str], expected: list[str]) -> None:
+    assert Words(switched=frozenset({"tables"})).rewrite(words) == expected
