@@ -161,8 +161,9 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     # when a process dies and takes the others with it, this logger says so
     logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
-    # one warning per training, and one about a library's internals: the user can act on neither
+    # two warnings per training, and one about a library's internals: the user can act on none of them
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
     config = yaml.safe_load(parser.dump(settings, skip_unset=False))

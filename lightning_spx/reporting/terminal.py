@@ -44,8 +44,9 @@ def print_answer(
         else:
             console.print(Text(each))
     console.print()
-    others = "" if more is not None else "; all tables: the same command with --tables"
-    console.print(Text(f"More: results.csv and figures/ in {run}{others}"), soft_wrap=True)
+    console.print(Text(f"More: results.csv and figures/ in {run}"), soft_wrap=True)
+    if more is None:
+        console.print(Text("All tables: the same command with --tables"))
     console.print(Text(f"As a page: spx report {shlex.quote(str(run))}"), soft_wrap=True)
     if answer.sentences:
         # a long output is read from its end
