@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import wandb
 import yaml
 
-import wandb
 from lightning_spx.cli import main
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import wandb
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL import Image
 from torch import Tensor, nn
 
-import wandb
 from lightning_spx.attribution import Gradient, InputXGradient
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.superpixels import Grid
