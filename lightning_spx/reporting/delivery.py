@@ -52,10 +52,12 @@ def deliver(loggers: Sequence[Logger], what: str, send: Callable[[Sink[Any]], No
         send: sends it.
 
     Example:
+        >>> import tempfile
         >>> from lightning.pytorch.loggers import CSVLogger
-        >>> logger = CSVLogger("logs")
-        >>> deliver([logger], "numbers", lambda sink: sink.logger.log_metrics({"mege": 0.5}, 7))
-        >>> logger.experiment.metrics
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     logger = CSVLogger(folder)
+        ...     deliver([logger], "numbers", lambda sink: sink.logger.log_metrics({"mege": 0.5}, 7))
+        ...     logger.experiment.metrics
         [{'mege': 0.5, 'step': 7}]
     """
     for logger in loggers:
