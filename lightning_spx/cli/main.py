@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from lightning_spx import __version__
 from lightning_spx.cli.catalog import LISTS, listed
@@ -19,9 +20,10 @@ def main(args: list[str] | None = None) -> None:
         args: the words after `spx`; None takes them from the console.
     """
     words = sys.argv[1:] if args is None else args
-    if os.getcwd() not in sys.path:
-        # a user's modules lie where the command is started, as for `python -m`; they do not hide installed ones
-        sys.path.append(os.getcwd())
+    with suppress(FileNotFoundError):  # the folder was deleted
+        if os.getcwd() not in sys.path:
+            # a user's modules lie where the command is started, as for `python -m`; they do not hide installed ones
+            sys.path.append(os.getcwd())
     try:
         answer = answer_to(words)
         if answer is None:
@@ -33,7 +35,11 @@ def main(args: list[str] | None = None) -> None:
         print(f"error: {refusal(error, go_on)}", file=sys.stderr)
         sys.exit(2)
     if answer is not None:
-        print(answer)
+        try:
+            print(answer, flush=True)
+        except BrokenPipeError:
+            # whoever reads has read enough, as `head` does; Python would complain once more when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
 

@@ -55,7 +55,6 @@ def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_t
     """
     for name, figure in findings.figures.items():
         save_figure(run.path / "figures", name, figure)
-    print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)
     log_config(loggers, run.config)
     log_text(loggers, f"{findings.study}/answer", findings.answer.text)
     log_scalars(loggers, scalars_of(findings.results, findings.study))
@@ -64,6 +63,8 @@ def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_t
     for name, figure in findings.figures.items():
         log_figure(loggers, f"{findings.study}/{name}", figure)
     finish(loggers)
+    # last, because whoever reads the console may stop reading, which ends the command
+    print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)
 
 
 def save_figure(

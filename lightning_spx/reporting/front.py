@@ -26,6 +26,8 @@ from lightning_spx.reporting.rows import (
 CONTROL_COLOUR = "#b9c0c7"
 LEGEND_ENTRY = 2.8  # inches
 MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
+# heading of the column of stability in Table 2
+STABILITY_HEADING = "excess SSIM"
 
 
 def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figure:
@@ -106,6 +108,16 @@ def _reach(points: pd.DataFrame, name: str) -> np.ndarray:
     return np.stack([value - low, high - value]).clip(min=0)
 
 
+def fidelity_heading(metric: str, setting: str) -> str:
+    """Name the column of a number of fidelity in Table 2.
+
+    Example:
+        >>> fidelity_heading("road", "order=combined")
+        'ROAD combined'
+    """
+    return f"{LABELS[metric]} {setting.partition('=')[2]}".strip()
+
+
 def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
     """Return the cells of Table 2: the excess of SSIM and the fidelity of each pixel and S- map.
 
@@ -143,9 +155,7 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
             stable = row["metric"] == "saliency_ssim"
             if not stable and row["metric"] not in ("deletion", "insertion", "road", "fidelity_error"):
                 continue
-            name = (
-                "excess SSIM" if stable else f"{LABELS[row['metric']]} {str(row['setting']).partition('=')[2]}".strip()
-            )
+            name = STABILITY_HEADING if stable else fidelity_heading(str(row["metric"]), str(row["setting"]))
             number = row["excess"] if stable else row["value"]
             line[name] = f"{number:.3f}{'*' if not pixel and has_gain(row) else ' '}"
         lines.append(line)

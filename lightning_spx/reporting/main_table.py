@@ -74,8 +74,11 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
     for name in columns:
         heading = {**HEADINGS, "value": SHORT_TITLES.get(metric, "value")}.get(name, name)
         table.add_column(Text(heading), justify="left" if name in WORDS else "right", no_wrap=True)
+    names = {line["map"]: shortened(line["map"], room) for line in lines}
+    # a table that is too wide is better than two rows of one name
+    apart = len(set(names.values())) == len(names)
     for line in lines:
-        line["map"] = shortened(line["map"], room)
+        line["map"] = names[line["map"]] if apart else line["map"]
         table.add_row(*(Text(line[name]) for name in columns))
     return table
 

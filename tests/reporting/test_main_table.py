@@ -104,6 +104,13 @@ def test_a_name_is_cut_in_its_middle_and_only_if_it_must_be() -> None:
     assert {len(shortened(LONG, room)) for room in range(12, 40)} == set(range(12, 40))
 
 
+def test_names_that_would_be_cut_to_the_same_are_not_cut() -> None:
+    names = [f"Slic(n_segments=50,compactness={number}.0,max_num_iter=10)" for number in (10, 20)]
+    results = table(row(), *(row(name, **GAIN) for name in names))
+    shown = main_table(results, "saliency_ssim", "", None, 80)
+    assert [str(cell).strip() for cell in shown.columns[0].cells][1:] == [f"S- {name}, 56, after" for name in names]
+
+
 def test_columns_that_do_not_fit_are_left_out_and_named() -> None:
     cells = pd.DataFrame({"method": ["Gradient"], "excess SSIM": ["0.123*"], "road": ["0.500"], "insertion": ["0.250"]})
     shown = fitted_table(cells, "T", "C", width=32)

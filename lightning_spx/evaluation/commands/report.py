@@ -102,6 +102,10 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
         first = results.iloc[0]
         title = f"Stability of saliency maps: {first['models']} on {first['dataset']}"
         return Answer(title, ["The values per image are not in the run folder, so there is no answer."])
+    # PyTorch takes long to import, and only run folders of earlier versions need these words
+    from lightning_spx.evaluation.training.study_models import accuracies_in_words
+
+    lines, warned = accuracies_in_words(record["models"])
     repeats = len({repeat for own in files.values() for repeat in own.values()})
     return study_answer(
         {method: list(own) for method, own in files.items()},
@@ -109,6 +113,8 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
         num_models=max(1, len(record["models"])) // repeats,
         num_repeats=repeats,
         seed=int(record["seed"]),
+        models=lines,
+        warnings=warned,
         notes=_notes(folder),
     )
 

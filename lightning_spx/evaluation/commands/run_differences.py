@@ -18,7 +18,7 @@ from lightning_spx.runs.settings import flatten
 Arrays = Mapping[str, NDArray[Any]]
 KINDS = (".csv", ".parquet", ".npz", ".npy", ".ckpt")
 # results, and times, which differ between any two runs
-NOT_A_CAUSE = ("models", "seconds", "results_sha256", "started_in")
+NOT_A_CAUSE = ("models", "seconds", "results_sha256", "answer_sha256", "started_in")
 
 
 def file_differences(first: Path, second: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from lightning_spx.runs.folder import RunFolder
 
 OVER_SEEDS = "over seeds of retraining, for one explained model"
 ONE_SEED = "none: one seed"
+SEEDS = "Each percentage has its interval over seeds in the table."
 
 
 def roar_results(
@@ -101,10 +102,11 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
     word = "kept (high is good)" if kar else "removed (low is good)"
     mean = results.groupby(["method", "superpixels"], sort=False)["value"].mean()
     clean, chance = mean[UNTOUCHED.method, PIXEL], mean[RANDOM, PIXEL]
+    one_seed = bool((results["interval"] == ONE_SEED).all())
     said = [
         f"Accuracy of the untouched data {clean:.1%} (guessing {1 / num_classes:.1%}); mean over percentages with "
         f"pixels {word} by chance {chance:.1%}, by Sobel edges {mean[SOBEL, PIXEL]:.1%}. "
-        "Each percentage has its interval over seeds in the table."
+        + ("There is one seed: no interval, and no test against controls." if one_seed else SEEDS)
     ]
     if clean < 1.5 / num_classes:
         said.append("The network hardly learns the untouched data: these numbers say nothing of the orders.")
@@ -118,9 +120,7 @@ def roar_sentences(results: pd.DataFrame, num_classes: int) -> list[str]:
             best = controls.max() if kar else controls.min()
             rows = results[(results["method"] == method) & (results["superpixels"] == name)]
             gains = int((rows["gain_low"] > 0).sum())
-            parts.append(
-                f"S- with {name} {of_method[name]:.1%} (its best control {best:.1%}; beats all controls at {gains} of "
-                f"{len(rows)} percentages)"
-            )
+            tested = "" if one_seed else f"; beats all controls at {gains} of {len(rows)} percentages"
+            parts.append(f"S- with {name} {of_method[name]:.1%} (its best control {best:.1%}{tested})")
         said.append(f"{method}: {'; '.join(parts)}.")
     return said

@@ -20,6 +20,7 @@ from lightning_spx.evaluation.training.named_networks import (
     NamedNetwork,
     name_models,
     output_of,
+    same_weights,
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import StudyModel, accuracies_in_words, accuracy_facts
@@ -129,7 +130,7 @@ def architectures(
             list(models),
             start.loggers,
             facts=lines,
-            warnings=warned,
+            warnings=[*warned, *same_weights(list(weights_hash(models).values()))],
             notes=said,
             all_tables=start.tables,
         )

@@ -15,7 +15,7 @@ from lightning_spx.evaluation.statistics.results import results_table, summarize
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import finding_of
+from lightning_spx.reporting.rows import finding_of, without_controls
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
@@ -60,13 +60,15 @@ def conclude(
     for kind in kinds:
         for block in blocks:
             study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
-    if study.record.concluded and not loggers:
+    if study.record.concluded and not loggers and (run.path / "figures").is_dir():
         for kind in kinds:
             # a damaged block is named, though its numbers are not needed again
             for _ in read_rows([block.path(run, kind) for block in blocks]):
                 pass
         results = read_results(run.path / RESULTS_FILE)
         answer = Answer.of(read_json(run.path / ANSWER_FILE))
+        study.record.note_results()
+        study.record.save()
         print_stability(run.path, results, names, answer, all_tables)
     else:
         rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
@@ -87,10 +89,11 @@ def conclude(
             notes=[*notes, *_said_of_findings(study, results)],
         )
         run.write_json(ANSWER_FILE, answer.content())
+        # whoever reads the console may stop reading
+        study.record.note_results()
+        study.record.save()
         report_stability(run, results, list(settings.methods), names, answer, loggers, all_tables)
         study.record.lap("report")
-    study.record.note_results()
-    study.record.save()
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
@@ -145,7 +148,7 @@ def _blank_maps(study: Study, blocks: Sequence[Block]) -> list[str]:
     counts: dict[tuple[str, str], list[int]] = {}
     for block in blocks:
         for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):
-            for superpixels, constant in rows.groupby("superpixels", sort=False)["constant"]:
+            for superpixels, constant in without_controls(rows).groupby("superpixels", sort=False)["constant"]:
                 found = counts.setdefault((block.method, str(superpixels)), [0, 0])
                 found[0] += int(constant.sum())
                 found[1] += len(constant)

@@ -16,6 +16,7 @@ from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.training.named_networks import same_weights
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
     TrainingRecipe,
@@ -33,8 +34,6 @@ from lightning_spx.models.judge import load_judge
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.launch import Launch
 from lightning_spx.runs.processes import agreed, collect, num_processes, process_number, say, wait_for_all
-
-SAME_WEIGHTS = "{} of the models compared have the same weights: their agreement says nothing."
 
 
 def trained(
@@ -82,9 +81,9 @@ def trained(
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
     weights = {model: own_hash(model, run) for model in models}
-    twice = max(len(own) - len({weights[model] for model in own}) for own in of_repeat)
-    if twice:
-        rank_zero_warn(SAME_WEIGHTS.format(1 + twice))
+    same = list(dict.fromkeys(text for own in of_repeat for text in same_weights([weights[model] for model in own])))
+    for text in same:
+        rank_zero_warn(text)
     for model in models:
         record.add_environment(training_environment(model, run))
 
@@ -124,7 +123,6 @@ def trained(
         network = record.content["models"][models[0].name]["network"]
         names = [f"model {number}" for number in range(len(models) // repeats)]
         lines, warned = accuracies_in_words(record.content["models"])
-        same = [SAME_WEIGHTS.format(1 + twice)] if twice else []
         words = f"{len(names)} x {network}"
         conclude(
             study,

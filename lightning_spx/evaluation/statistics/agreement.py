@@ -87,7 +87,8 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
     """Answer whether another model would have shown the same maps, by the method whose maps agree best.
 
     The word is chosen by the lower limit of that method's interval: `Yes` from an excess of 0.9, `Largely` from 0.6,
-    `Partly` from 0.2, else `Hardly`; `No` if no method's maps agree more than chance would have it.
+    `Partly` from 0.2, else `Hardly`. `No` if no method's maps agree more than chance would have it, and `Not shown` if
+    the best one's interval is above zero, but not after the correction for the number of methods.
 
     Args:
         found: agreements with corrected p-values.
@@ -107,6 +108,8 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
     own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
     numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
     scale = "0 is chance, 1 a perfect match"
+    if not above and best.low > 0:
+        return f"Not shown: {own} maps agree best, {numbers}; after Holm's correction that could be chance; {scale}."
     if not above:
         whose = "no method's maps agree" if len(known) > 1 else f"{own} maps do not agree"
         named = f"{own}, " if len(known) > 1 else ""

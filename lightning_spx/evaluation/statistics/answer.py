@@ -1,6 +1,7 @@
 """Answers a stability study's question: would another model have shown the same, and do super-pixels help?"""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from lightning_spx.evaluation.statistics.agreement import (
     corrected_agreements,
 )
 from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS
-from lightning_spx.evaluation.statistics.halves import LEAST_IMAGES
+from lightning_spx.evaluation.statistics.halves import LEVEL, few_images
 from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import (
@@ -24,12 +25,11 @@ from lightning_spx.evaluation.statistics.verdict import (
     verdict_of,
 )
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, survives
+from lightning_spx.reporting.rows import ALL_PAIRS, survives, without_controls
 from lightning_spx.runs.blocks import read_rows
 
 SSIM = "saliency_ssim"
-# percentile intervals of fewer images are clearly too narrow
-FEW_IMAGES = 30
+NUM_RESAMPLES = 2000
 
 
 def study_answer(
@@ -58,51 +58,46 @@ def study_answer(
     sentences: list[str] = []
     unconfirmed: dict[str, list[str]] = {}
     half, num_methods = 0, 0
+    # with fewer draws no p-value of so many methods could pass the correction
+    num_resamples = max(NUM_RESAMPLES, ceil(len(files) / LEVEL))
     for metric in METRIC_WORDS:
         # the setting over all findings comes first
         for setting in results.loc[results["metric"] == metric, "setting"].unique()[:1]:
-            agreements, found = _of_methods(files, metric, str(setting), seed)
+            agreements, found = _of_methods(files, metric, str(setting), num_resamples, seed)
             if metric == SSIM:
                 sentences.append(agreement_sentence(agreements, METRIC_WORDS[metric]))
             sentences.append(sentence(found, metric))
-            unconfirmed[metric] = [verdict.method for verdict in found if not verdict.has_gain]
+            confirmed = {verdict.method for verdict in found if verdict.has_gain}
+            unconfirmed[metric] = [method for method in files if method not in confirmed]
             half = max([half, *(verdict.num_images for verdict in found)])
             num_methods = max(num_methods, sum(not each.why_none for each in agreements))
     if half:
         scope = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
         sentences.append(scope_sentence(scope, half, num_models, num_methods))
     sanity = sanity_sentences(results)
-    warned = any(survives(row) for _, row in results[results["pair"] == ALL_PAIRS].iterrows())
+    of_all = without_controls(results[results["pair"] == ALL_PAIRS])
+    warned = any(survives(row) for _, row in of_all.iterrows())
     first = results.iloc[0]
     return Answer(
         title=f"Stability of saliency maps: {first['models']} on {first['dataset']}",
         sentences=sentences if warned else [*sentences, *sanity],
         models=models,
-        warnings=[*warnings, *_few_images(results), *(sanity if warned else [])],
+        warnings=[*warnings, *few_images(half), *(sanity if warned else [])],
         notes=notes,
         unconfirmed=unconfirmed,
     )
 
 
 def _of_methods(
-    files: Mapping[str, Sequence[Path]], metric: str, setting: str, seed: int
+    files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
 ) -> tuple[list[Agreement], list[Verdict]]:
     """Read one number of one method at a time, so that memory never holds more."""
     agreements, found = [], []
     for own in files.values():
         rows = pd.concat(read_rows(list(own), metric, setting))
-        agreements.append(agreement_of(rows, seed=seed))
-        found.append(verdict_of(rows, seed=seed))
+        agreements.append(agreement_of(rows, num_resamples, seed))
+        found.append(verdict_of(rows, num_resamples, seed))
     return (
         corrected_agreements([each for each in agreements if each is not None]),
         corrected_verdicts([each for each in found if each is not None]),
     )
-
-
-def _few_images(results: pd.DataFrame) -> list[str]:
-    rows = results[(results["metric"] == SSIM) & (results["superpixels"] == PIXEL) & (results["pair"] == ALL_PAIRS)]
-    fewest = int(rows["num_images"].min()) if len(rows) else FEW_IMAGES
-    if fewest >= FEW_IMAGES:
-        return []
-    halves = f", and an answer needs {LEAST_IMAGES}" if fewest < LEAST_IMAGES else ""
-    return [f"Only {fewest} images: intervals of fewer than {FEW_IMAGES} are too narrow{halves}."]

@@ -10,6 +10,8 @@ from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
 # one-sided level: 2.5 % of the draws lie below the 95 % interval of a number
 LEVEL = 0.025
 LEAST_IMAGES = 8  # four in each half
+# percentile intervals of fewer images are clearly too narrow
+FEW_IMAGES = 30
 
 
 def choosing_half(images: NDArray[np.int64], seed: int) -> Flags | None:
@@ -56,3 +58,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * factors))
     return [float(value) for value in corrected]
+
+
+def few_images(half: int) -> list[str]:
+    """Warn of an answer that is measured on few images, or of none because there are too few.
+
+    Args:
+        half: number of images in the half that the answer is measured on; 0 if there are no halves.
+
+    Example:
+        >>> few_images(30), few_images(0)
+        ([], ['Too few images: an answer needs 8.'])
+    """
+    if half >= FEW_IMAGES:
+        return []
+    if not half:
+        return [f"Too few images: an answer needs {LEAST_IMAGES}."]
+    return [
+        f"The answer is measured on {half} images: with fewer than {FEW_IMAGES}, intervals are too narrow, and chance "
+        "is taken for agreement or a gain more often than they say."
+    ]

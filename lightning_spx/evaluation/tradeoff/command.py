@@ -13,6 +13,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
+from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
@@ -26,6 +27,7 @@ from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
     NamedNetwork,
     name_models,
+    same_weights,
     weights_hash,
 )
 from lightning_spx.evaluation.training.study_models import (
@@ -237,16 +239,18 @@ def tradeoff(
             ignore_index=True,
         )
         front = front_table(stability, fidelity, against, num_resamples, seed)
+        recommended = recommend(stability, fidelity, against, num_resamples, seed)
+        half = recommended[0].num_images if recommended else 0
         first = results.iloc[0]
         answer = Answer(
             title=f"{TITLE}: {first['models']} on {first['dataset']}",
-            sentences=sentences(recommend(stability, fidelity, against, num_resamples, seed), against),
+            sentences=sentences(recommended, against),
             models=[
                 f"{name}: accuracy {facts['test_accuracy']:.1%} on the explained images".replace("%", " %")
                 for name, facts in record.content["models"].items()
                 if "test_accuracy" in facts
             ],
-            warnings=warned,
+            warnings=[*warned, *same_weights(list(weights_hash(models).values())), *few_images(half)],
             notes=[SAME_PHOTOS] if images else [],
         )
         record.lap("summarise")

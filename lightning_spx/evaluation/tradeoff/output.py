@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from lightning_spx.evaluation.publish import Findings, publish
+from lightning_spx.evaluation.tradeoff.summary import FIDELITY
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
+from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
 from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
@@ -70,5 +72,8 @@ def report_tradeoff(
     run.write_json(ANSWER_FILE, answer.content())
     # a figure may have the same name as its rows, but a dashboard keeps only one thing under a name
     rows = {f"{name}_rows": table for name, table in tables.items()}
-    main = partial(fitted_table, cells, TITLE, legend)
+    # the two numbers that the answer is about stand first, where a narrow terminal does not leave them out
+    first_columns = [*cells.columns[:3], STABILITY_HEADING, fidelity_heading(*FIDELITY[against])]
+    ordered = cells[[*first_columns, *(name for name in cells.columns if name not in first_columns)]]
+    main = partial(fitted_table, ordered, TITLE, legend)
     publish(run, Findings("tradeoff", results, rows, figures, answer, main, more), loggers, all_tables)

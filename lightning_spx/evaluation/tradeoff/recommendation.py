@@ -20,6 +20,7 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
+from lightning_spx.reporting.reasons import NO_CHANCE
 from lightning_spx.reporting.rows import EITHER, PIXEL, control_kind, is_control
 
 PIXEL_ROW = (PIXEL, EITHER)
@@ -64,6 +65,7 @@ class Recommendation:
         stability: excess of the row's SSIM; None for the pixel row.
         fidelity: fidelity of the row by the chosen metric; None for the pixel row.
         num_images: number of images in the reporting half.
+        why_none: why the method's maps allow no recommendation; else empty.
     """
 
     method: str
@@ -71,6 +73,7 @@ class Recommendation:
     stability: Comparison | None
     fidelity: Comparison | None
     num_images: int
+    why_none: str = ""
 
 
 def recommend(
@@ -104,8 +107,11 @@ def recommend(
         halves = [same["index"].isin(choosing), rows["index"].isin(choosing)]
         unit = np.ones((1, 1, len(choosing)))
         first = points_of(stability_draws(same[halves[0]], unit), fidelity_draws(rows[halves[1]], unit))
-        row = choose(first)
         num_images = len(images) - len(choosing)
+        if np.isnan(first[PIXEL_ROW].stability[0]):
+            found.append(Recommendation(str(method), PIXEL_ROW, None, None, num_images, why_none=NO_CHANCE))
+            continue
+        row = choose(first)
         weights = bootstrap_weights(1, num_images, num_resamples, seed)
         second = stability_draws(same[~halves[0]], weights), fidelity_draws(rows[~halves[1]], weights)
         measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row) for draws in second]
@@ -176,6 +182,8 @@ def sentences(found: Sequence[Recommendation], against: str) -> list[str]:
 
 
 def _sentence(item: Recommendation, against: str) -> str:
+    if item.why_none:
+        return f"{item.method}: no recommendation ({item.why_none}), as with blank maps."
     if item.stability is None or item.fidelity is None:
         return f"{item.method}: stay with the pixel map, no S- row is on the front between stability and {against}."
     beaten = [name for name, each in (("stability", item.stability), (against, item.fidelity)) if each.has_gain]

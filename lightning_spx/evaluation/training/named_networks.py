@@ -33,6 +33,21 @@ SAME_PHOTOS = (
     "Networks that were trained on the same photos, as pretrained ones are: their agreement is one between "
     "architectures, not between models trained on other data."
 )
+SAME_WEIGHTS = "{} of the models compared have the same weights: their agreement says nothing."
+
+
+def same_weights(hashes: Sequence[str]) -> list[str]:
+    """Warn of models that have the same weights.
+
+    Args:
+        hashes: of the weights of each model that is compared.
+
+    Example:
+        >>> same_weights(["a", "b"]), same_weights(["a", "b", "a"])
+        ([], ['2 of the models compared have the same weights: their agreement says nothing.'])
+    """
+    twice = len(hashes) - len(set(hashes))
+    return [SAME_WEIGHTS.format(1 + twice)] if twice else []
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,11 @@ def accuracies_in_words(models: Mapping[str, Mapping[str, Any]]) -> tuple[list[s
         f"(always the most common answer: {percent(facts['chance'])})"
         for name, facts in known.items()
     ]
+    lines += [
+        f"{name}: AUC of real against translated images {facts['auc']:.3f} (guessing: 0.500)"
+        for name, facts in models.items()
+        if "auc" in facts
+    ]
     near = {name: facts for name, facts in known.items() if facts["near_chance"]}
     if not near:
         return lines, []
@@ -253,7 +258,7 @@ def accuracies_in_words(models: Mapping[str, Mapping[str, Any]]) -> tuple[list[s
     chances = ", ".join(dict.fromkeys(percent(facts["chance"]) for facts in near.values()))
     warned = [
         f"The accuracy of {named} is not above that of always the most common answer, {chances}: the maps say little. "
-        "If it was trained on normalized images, give `mean` and `std`."
+        "If a loaded model was trained on normalized images, give `mean` and `std`."
     ]
     return lines, warned
 

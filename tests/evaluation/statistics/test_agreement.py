@@ -74,6 +74,11 @@ def test_agreement_by_chance_alone_is_a_no() -> None:
     assert both.startswith("No: no method's maps agree more than chance would have it, GradCAMs', excess 0.02")
 
 
+def test_an_interval_above_zero_that_does_not_pass_the_correction_is_no_no() -> None:
+    found = [Agreement("IG", 0.1, 0.06, 0.01, 0.12, 0.04), Agreement("Gradient", 0.05, 0.01, -0.1, 0.1, 0.4)]
+    assert agreement_sentence(found).startswith("Not shown: IG's maps agree best, excess 0.06 [0.01, 0.12]")
+
+
 def test_a_method_that_is_no_better_than_chance_is_named_beside_the_best() -> None:
     best, chance = Agreement("IG", 0.1, 0.5, 0.4, 0.6, 0.001), Agreement("Gradient", 0.9, 0.02, -0.1, 0.1, 0.4)
     sentence = agreement_sentence([chance, best])

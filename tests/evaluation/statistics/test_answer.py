@@ -1,0 +1,68 @@
+"""The answer of a study, made from its values per image: what it says, and what it warns of."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lightning_spx.evaluation.statistics.answer import study_answer
+from lightning_spx.evaluation.statistics.results import summarize
+from lightning_spx.reporting.answer import Answer
+from lightning_spx.reporting.rows import with_finding
+from tests.evaluation.statistics.test_verdict import frame
+
+
+def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = None) -> Answer:
+    files = {}
+    for number, (method, rows) in enumerate(table.groupby("method", sort=False)):
+        path = folder / f"{number}.parquet"
+        rows.to_parquet(path)
+        files[str(method)] = [path]
+    results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
+    results = results if extra is None else pd.concat([results, extra], ignore_index=True)
+    return study_answer(files, results, num_models=2, num_repeats=1, seed=0)
+
+
+def test_the_answer_says_first_whether_maps_agree_then_whether_super_pixels_help(tmp_path: Path) -> None:
+    answer = answer_of(tmp_path, frame({"Gradient": {"Slic": 0.0}, "IG": {"Slic": 0.2}}))
+    assert answer.title == "Stability of saliency maps: 2 nets on birds"
+    assert [said.partition(":")[0] for said in answer.sentences] == [
+        "Partly",
+        "Super-pixels (SSIM)",
+        "Methods and rows are chosen on one half of the images and measured on the other 40; 95 % intervals over "
+        "images, for these 2 models; Holm's correction over 2 methods.",
+    ]
+    assert "for IG by 0.19 [0.16, 0.21] with Slic; no gain over smoothing for Gradient" in answer.sentences[1]
+    assert answer.unconfirmed == {"saliency_ssim": ["Gradient"]}
+    assert list(answer.warnings) == []
+
+
+def test_agreement_of_many_methods_is_not_lost_to_the_number_of_draws(tmp_path: Path) -> None:
+    methods = {f"m{number}": {"Slic": 0.2} for number in range(85)}
+    answer = answer_of(tmp_path, frame(methods, num_images=60, noise=0.0))
+    assert answer.sentences[0].startswith("Partly")
+    assert "not above chance" not in answer.sentences[0]
+    assert answer.unconfirmed == {"saliency_ssim": []}
+
+
+def test_an_answer_on_few_images_is_warned_of_by_the_images_that_it_is_measured_on(tmp_path: Path) -> None:
+    (warning,) = answer_of(tmp_path, frame({"IG": {"Slic": 0.2}}, num_images=40)).warnings
+    assert warning.startswith("The answer is measured on 20 images")
+
+
+def test_without_an_answer_no_gain_is_confirmed(tmp_path: Path) -> None:
+    answer = answer_of(tmp_path, frame({"IG": {"Slic": 0.2}}, num_images=7))
+    assert answer.sentences[0].startswith("No answer")
+    assert answer.unconfirmed == {"saliency_ssim": ["IG"]}
+    assert list(answer.warnings) == ["Too few images: an answer needs 8."]
+
+
+def test_a_rare_finding_and_a_surviving_control_are_no_reason_to_warn(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}})
+    results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
+    rare = results.head(1).assign(setting=with_finding("", "crest"), num_images=0)
+    checked = results.assign(metric="sanity_ssim", setting="randomised=100%", ci_low=0.5, floor=0.1)
+    survives = checked["superpixels"].str.startswith("control:")
+    checked.loc[~survives, "ci_low"] = 0.0
+    answer = answer_of(tmp_path, table, pd.concat([rare, checked]))
+    assert list(answer.warnings) == []
+    assert answer.sentences[-1].startswith("Sanity check: none of 2 kinds of maps survives")
