@@ -44,14 +44,13 @@ class Findings:
     more: Sequence[Table | str]
 
 
-def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_tables: bool = False) -> None:
-    """Draw the figures of a finished study, print its answer, and send all of it to the loggers.
+def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger]) -> None:
+    """Draw the figures of a finished study, and send all of it to the loggers.
 
     Args:
         run: receives `figures/`.
         findings: of the study.
         loggers: of the Trainer; none is fine.
-        all_tables: print all tables, not only the one.
     """
     for name, figure in findings.figures.items():
         save_figure(run.path / "figures", name, figure)
@@ -63,7 +62,16 @@ def publish(run: RunFolder, findings: Findings, loggers: Sequence[Logger], all_t
     for name, figure in findings.figures.items():
         log_figure(loggers, f"{findings.study}/{name}", figure)
     finish(loggers)
-    # last, because whoever reads the console may stop reading, which ends the command
+
+
+def show(run: RunFolder, findings: Findings, all_tables: bool) -> None:
+    """Print the answer of a study, last of all, because whoever reads may stop reading, which ends the command.
+
+    Args:
+        run: of the study.
+        findings: of the study.
+        all_tables: print all tables, not only the one.
+    """
     print_answer(run.path, findings.answer, findings.main, findings.more if all_tables else None)
 
 

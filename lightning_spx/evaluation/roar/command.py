@@ -13,6 +13,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import draw_images
+from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_color, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
 from lightning_spx.evaluation.roar.retraining import Removal, list_retrainings, retrain
@@ -192,7 +193,8 @@ def roar(
     if is_writer():
         first = next(iter(record.content["models"].values()), {"network": type(model()).__name__})
         results = roar_results(run, retrainings, data.name, str(first["network"]), images.num_test, removal)
-        report_roar(run, results, data.num_classes, record.content["models"], lead.loggers, tables)
+        findings = report_roar(run, results, data.num_classes, record.content["models"], lead.loggers)
         record.note_results()
         record.lap("report")
+        show(run, findings, tables)
     return run.path

@@ -23,9 +23,8 @@ def report_roar(
     num_classes: int,
     models: Mapping[str, Mapping[str, Any]],
     loggers: Sequence[Logger],
-    all_tables: bool = False,
-) -> None:
-    """Write results, figures and sentences of a finished study, print them and send them to the loggers.
+) -> Findings:
+    """Write results, figures and sentences of a finished study and send them to the loggers.
 
     Args:
         run: receives `results.csv`, `verdicts.json` and `figures/`.
@@ -33,7 +32,9 @@ def report_roar(
         num_classes: number of classes in the data.
         models: facts about the explained model, by its name.
         loggers: the Trainer's loggers; there may be none.
-        all_tables: print every column of the table.
+
+    Returns:
+        What was published, to be printed.
     """
     first = results.iloc[0]
     kind = str(first["metric"]).partition("_")[0].upper()
@@ -52,4 +53,6 @@ def report_roar(
     write_table(run.path / RESULTS_FILE, results)
     run.write_json(ANSWER_FILE, answer.content())
     main, more = partial(fitted_table, cells, heading, caption), [text_table(cells, heading, caption)]
-    publish(run, Findings("roar", results, {"results_rows": results}, figures, answer, main, more), loggers, all_tables)
+    findings = Findings("roar", results, {"results_rows": results}, figures, answer, main, more)
+    publish(run, findings, loggers)
+    return findings

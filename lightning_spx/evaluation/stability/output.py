@@ -42,9 +42,8 @@ def report_stability(
     names: Sequence[str],
     answer: Answer,
     loggers: Sequence[Logger],
-    all_tables: bool = False,
 ) -> None:
-    """Draw the figures of a finished study, print its tables and send all of it to the loggers.
+    """Draw the figures of a finished study and send all of it to the loggers.
 
     Args:
         run: holds the examples and receives `figures/`.
@@ -53,7 +52,6 @@ def report_stability(
         names: names of the models of one repeat.
         answer: of the study.
         loggers: the Trainer's loggers; there may be none.
-        all_tables: print all tables, not only that of SSIM.
     """
     figures = _figures(run, results, methods, names)
     findings = Findings(
@@ -65,13 +63,13 @@ def report_stability(
         main=partial(main_table, results, SSIM, "", answer),
         more=_more_tables(results, names, answer),
     )
-    publish(run, findings, loggers, all_tables)
+    publish(run, findings, loggers)
 
 
 def print_stability(
     folder: Path, results: pd.DataFrame, names: Sequence[str], answer: Answer, all_tables: bool = False
 ) -> None:
-    """Print the answer and the tables of a study that was finished before.
+    """Print the answer and the tables of a finished study.
 
     Args:
         folder: of the study.

@@ -67,9 +67,6 @@ def conclude(
                 pass
         results = read_results(run.path / RESULTS_FILE)
         answer = Answer.of(read_json(run.path / ANSWER_FILE))
-        study.record.note_results()
-        study.record.save()
-        print_stability(run.path, results, names, answer, all_tables)
     else:
         rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
         results = without_gain(results_table(rows, dataset, models))
@@ -89,11 +86,11 @@ def conclude(
             notes=[*notes, *_said_of_findings(study, results)],
         )
         run.write_json(ANSWER_FILE, answer.content())
-        # whoever reads the console may stop reading
-        study.record.note_results()
-        study.record.save()
-        report_stability(run, results, list(settings.methods), names, answer, loggers, all_tables)
+        report_stability(run, results, list(settings.methods), names, answer, loggers)
         study.record.lap("report")
+    study.record.note_results()
+    study.record.save()
+    print_stability(run.path, results, names, answer, all_tables)
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:

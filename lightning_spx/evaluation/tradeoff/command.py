@@ -13,6 +13,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
+from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
@@ -254,7 +255,8 @@ def tradeoff(
             notes=[SAME_PHOTOS] if images else [],
         )
         record.lap("summarise")
-        report_tradeoff(run, results, front, answer, quality, against, lead.loggers, tables)
+        findings = report_tradeoff(run, results, front, answer, quality, against, lead.loggers)
         record.note_results()
         record.lap("report")
+        show(run, findings, tables)
     return run.path

@@ -39,9 +39,8 @@ def report_tradeoff(
     quality: pd.DataFrame | None,
     against: str,
     loggers: Sequence[Logger],
-    all_tables: bool = False,
-) -> None:
-    """Write tables, figures and sentences of a finished trade-off, print them and send them to the loggers.
+) -> Findings:
+    """Write tables, figures and sentences of a finished trade-off and send them to the loggers.
 
     Args:
         run: receives `results.csv`, `front.csv`, `verdicts.json`, `figures/` and, with `quality`, `partitions.csv`.
@@ -51,7 +50,9 @@ def report_tradeoff(
         quality: how well segments follow the borders of BSDS500; None if that was not measured.
         against: the measure of fidelity on the front's axis.
         loggers: the Trainer's loggers; there may be none.
-        all_tables: print the partitions too, and every column of the table.
+
+    Returns:
+        What was published, to be printed.
     """
     first = results.iloc[0]
     caption = f"{first['models']} on {first['dataset']}, {first['num_images']} images; 95 % intervals over images"
@@ -76,4 +77,6 @@ def report_tradeoff(
     first_columns = [*cells.columns[:3], STABILITY_HEADING, fidelity_heading(*FIDELITY[against])]
     ordered = cells[[*first_columns, *(name for name in cells.columns if name not in first_columns)]]
     main = partial(fitted_table, ordered, TITLE, legend)
-    publish(run, Findings("tradeoff", results, rows, figures, answer, main, more), loggers, all_tables)
+    findings = Findings("tradeoff", results, rows, figures, answer, main, more)
+    publish(run, findings, loggers)
+    return findings
