@@ -29,6 +29,7 @@ class Agreement:
         low: lower limit of that excess's 95 % interval.
         high: upper limit of that interval.
         p_value: one-sided p-value of no agreement over chance, corrected over the methods.
+        num_images: number of images in the half that measures.
         why_none: why the method's maps have no excess, which leaves the numbers NaN; else empty.
     """
 
@@ -38,6 +39,7 @@ class Agreement:
     low: float
     high: float
     p_value: float
+    num_images: int
     why_none: str = ""
 
     @property
@@ -65,16 +67,17 @@ def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -
     method, metric = str(rows["method"].iloc[0]), str(rows["metric"].iloc[0])
     # both orders of a pixel map are one map
     cell = next(iter(cells_of([rows], layout).values()))
+    num_images = int((~choosing).sum())
     if cell.constant.all():
-        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, BLANK)
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, BLANK)
     num_repeats = len(layout.repeats)
     unit = np.ones((1, num_repeats, int(choosing.sum())))
     chosen_by = draws_of_all({"half": (metric, cell.of_images(choosing))}, [unit])["half"].excess[0]
-    slabs = weight_slabs(num_repeats, int((~choosing).sum()), num_resamples, seed, layout.num_items)
+    slabs = weight_slabs(num_repeats, num_images, num_resamples, seed, layout.num_items)
     excess = draws_of_all({"half": (metric, cell.of_images(~choosing))}, slabs)["half"].excess
     if np.isnan([chosen_by, excess[0]]).any():
-        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, NO_CHANCE)
-    return Agreement(method, float(chosen_by), float(excess[0]), *interval(excess), p_value_of(excess))
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, NO_CHANCE)
+    return Agreement(method, float(chosen_by), float(excess[0]), *interval(excess), p_value_of(excess), num_images)
 
 
 def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:
@@ -95,7 +98,7 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
         metric: name of the number in the sentence.
 
     Example:
-        >>> one = Agreement("SmoothGrad", 0.5, 0.43, 0.41, 0.45, p_value=0.001)
+        >>> one = Agreement("SmoothGrad", 0.5, 0.43, 0.41, 0.45, p_value=0.001, num_images=50)
         >>> agreement_sentence([one])
         "Partly: SmoothGrad's maps agree, excess 0.43 [0.41, 0.45] in SSIM by pixel; 0 is chance, 1 a perfect match."
     """

@@ -69,9 +69,9 @@ def study_answer(
             sentences.append(sentence(found, metric))
             confirmed = {verdict.method for verdict in found if verdict.has_gain}
             unconfirmed[metric] = [method for method in files if method not in confirmed]
-            half = max([half, *(verdict.num_images for verdict in found)])
+            half = max([half, *(each.num_images for each in agreements)])
             num_methods = max(num_methods, sum(not each.why_none for each in agreements))
-    if half:
+    if num_methods:
         scope = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
         sentences.append(scope_sentence(scope, half, num_models, num_methods))
     sanity = sanity_sentences(results)

@@ -257,8 +257,8 @@ def accuracies_in_words(models: Mapping[str, Mapping[str, Any]]) -> tuple[list[s
     named = ", ".join(f"{name} ({percent(facts['test_accuracy'])})" for name, facts in near.items())
     chances = ", ".join(dict.fromkeys(percent(facts["chance"]) for facts in near.values()))
     warned = [
-        f"The accuracy of {named} is not above that of always the most common answer, {chances}: the maps say little. "
-        "If a loaded model was trained on normalized images, give `mean` and `std`."
+        f"The accuracy of {named} is not above that of always the most common answer, {chances}, by more than "
+        "chance: the maps say little. If a loaded model was trained on normalized images, give `mean` and `std`."
     ]
     return lines, warned
 

@@ -61,26 +61,32 @@ def test_the_method_is_chosen_on_the_other_half() -> None:
     [(0.95, "Yes"), (0.9, "Yes"), (0.89, "Largely"), (0.6, "Largely"), (0.2, "Partly"), (0.1, "Hardly")],
 )
 def test_the_word_follows_from_the_lower_limit(low: float, word: str) -> None:
-    found = Agreement("IG", 0.9, 0.97, low, 0.99, 0.001)
+    found = Agreement("IG", 0.9, 0.97, low, 0.99, 0.001, num_images=50)
     assert agreement_sentence([found]).startswith(f"{word}: IG's maps agree, excess 0.97 [{low:.2f}, 0.99]")
 
 
 def test_agreement_by_chance_alone_is_a_no() -> None:
-    alone = Agreement("GradCAMs", 0.1, 0.02, -0.1, 0.1, 0.4)
+    alone = Agreement("GradCAMs", 0.1, 0.02, -0.1, 0.1, 0.4, num_images=50)
     assert agreement_sentence([alone]).startswith(
         "No: GradCAMs' maps do not agree more than chance would have it, excess 0.02 [-0.10, 0.10] in SSIM by pixel"
     )
-    both = agreement_sentence([alone, Agreement("IG", 0.05, 0.01, -0.1, 0.1, 0.4)])
+    both = agreement_sentence([alone, Agreement("IG", 0.05, 0.01, -0.1, 0.1, 0.4, num_images=50)])
     assert both.startswith("No: no method's maps agree more than chance would have it, GradCAMs', excess 0.02")
 
 
 def test_an_interval_above_zero_that_does_not_pass_the_correction_is_no_no() -> None:
-    found = [Agreement("IG", 0.1, 0.06, 0.01, 0.12, 0.04), Agreement("Gradient", 0.05, 0.01, -0.1, 0.1, 0.4)]
+    found = [
+        Agreement("IG", 0.1, 0.06, 0.01, 0.12, 0.04, num_images=50),
+        Agreement("Gradient", 0.05, 0.01, -0.1, 0.1, 0.4, num_images=50),
+    ]
     assert agreement_sentence(found).startswith("Not shown: IG's maps agree best, excess 0.06 [0.01, 0.12]")
 
 
 def test_a_method_that_is_no_better_than_chance_is_named_beside_the_best() -> None:
-    best, chance = Agreement("IG", 0.1, 0.5, 0.4, 0.6, 0.001), Agreement("Gradient", 0.9, 0.02, -0.1, 0.1, 0.4)
+    best, chance = (
+        Agreement("IG", 0.1, 0.5, 0.4, 0.6, 0.001, num_images=50),
+        Agreement("Gradient", 0.9, 0.02, -0.1, 0.1, 0.4, num_images=50),
+    )
     sentence = agreement_sentence([chance, best])
     assert sentence.startswith("Partly: IG's maps agree best")
     assert sentence.endswith("; not above chance: Gradient.")

@@ -56,6 +56,12 @@ def test_without_an_answer_no_gain_is_confirmed(tmp_path: Path) -> None:
     assert list(answer.warnings) == ["Too few images: an answer needs 8."]
 
 
+def test_blank_maps_of_many_images_are_not_too_few_images(tmp_path: Path) -> None:
+    answer = answer_of(tmp_path, frame({"IG": {"Slic": 0.2}}, num_images=80).assign(constant=True))
+    assert answer.sentences == ["No answer: blank maps.", "Super-pixels (SSIM): no verdict for IG (blank maps)."]
+    assert list(answer.warnings) == []
+
+
 def test_a_rare_finding_and_a_surviving_control_are_no_reason_to_warn(tmp_path: Path) -> None:
     table = frame({"IG": {"Slic": 0.2}})
     results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
