@@ -1,13 +1,31 @@
 """The rows of `results.csv`: their columns, the words in them, and which of them a table or figure shows."""
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import pandas as pd
 
-KEYS = ["dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"]
-# of the dropped images, those that the models' predictions leave out; of the counted ones, those of constant maps:
-# tables of earlier versions lack both
-LATER = ("num_wrong", "num_constant")
+KEYS = [
+    *("dataset", "models", "plan", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
+    "condition",
+]
+# in the column `condition`: which images count for a pair of models
+ALL_IMAGES: Final = "all"
+SAME_PREDICTION: Final = "same_prediction"
+BOTH_RIGHT: Final = "both_right"
+CONDITIONS = (ALL_IMAGES, SAME_PREDICTION, BOTH_RIGHT)
+# key columns that tables of earlier versions lack, with the entry that all their rows would have
+LATER_KEYS = {"plan": "", "condition": ALL_IMAGES}
+# variances of the excess: of one image, one repeat, one model, one pair of models, and of what is left
+COMPONENTS = ("var_image", "var_repeat", "var_model", "var_pair", "var_rest")
+# columns of numbers that tables of earlier versions lack; of the dropped images `num_wrong` are those that the models'
+# predictions leave out, of the counted ones `num_constant` are those of constant maps
+LATER = (
+    *("num_wrong", "num_constant", "excess_low", "excess_high"),
+    *("ceiling", "normalised", "normalised_low", "normalised_high"),
+    *COMPONENTS,
+    "halving_trainings",
+)
 # all numbers of images count an image once, however many findings of it are explained
 VALUES = [
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
@@ -29,6 +47,26 @@ EITHER: Final = "either"
 FINDING: Final = "finding="
 # what would end an entry or its name, and the sign that stands before what stands for them
 ESCAPES = {"%": "%25", ";": "%3B", "=": "%3D"}
+
+
+def as_results(rows: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Make a table with the columns of `results.csv`; rows of one plan and of all images need not say so.
+
+    Example:
+        >>> as_results([{"method": "Gradient"}])[["method", "plan", "condition"]].iloc[0].tolist()
+        ['Gradient', '', 'all']
+    """
+    return pd.DataFrame([{**LATER_KEYS, **row} for row in rows], columns=[*KEYS, *VALUES])
+
+
+def of_condition(results: pd.DataFrame, condition: str = ALL_IMAGES) -> pd.DataFrame:
+    """Select the rows of one condition; a table without the column has rows of all images alone.
+
+    Example:
+        >>> of_condition(pd.DataFrame({"condition": ["all", "both_right"]})).index.tolist()
+        [0]
+    """
+    return results[results["condition"] == condition] if "condition" in results else results
 
 
 def with_finding(setting: str, finding: str) -> str:
@@ -96,7 +134,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
         >>> select_rows(results, "reco", "distance=l2").index.tolist()
         [1]
     """
-    of_all = results[results["pair"] == ALL_PAIRS]
+    of_all = of_condition(results[results["pair"] == ALL_PAIRS])
     # pandas reads the empty setting of a file as a missing value
     of_all = of_all.assign(setting=of_all["setting"].astype(object).fillna(""))
     rows = of_all[(of_all["metric"] == metric) & (of_all["setting"] == setting)]

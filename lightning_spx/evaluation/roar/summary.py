@@ -9,7 +9,7 @@ from scipy.stats import t
 from lightning_spx.evaluation.roar.orders import RANDOM, SOBEL, Order
 from lightning_spx.evaluation.roar.retraining import UNTOUCHED, Retraining
 from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control, is_control_of
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control, is_control_of
 from lightning_spx.runs.folder import RunFolder
 
 OVER_SEEDS = "over seeds of retraining, for one explained model"
@@ -73,7 +73,7 @@ def roar_results(
             row |= {"gain_low": min(gain[1] for gain in gains.values())}
             row |= {"gain_high": min(gain[2] for gain in gains.values())}
         rows.append(row)
-    return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
+    return as_results(rows)
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:

@@ -19,7 +19,7 @@ from lightning_spx.evaluation.statistics.bootstrap import (
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control_of, with_finding
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control_of, with_finding
 from lightning_spx.runs.blocks import VARIANTS
 
 K = TypeVar("K", bound=Hashable)
@@ -111,7 +111,7 @@ def summarize_metric(
 
 def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: str) -> pd.DataFrame:
     """Make the table of `results.csv` from the rows of `summarize_metric`."""
-    return pd.DataFrame([{"dataset": dataset, "models": models, **row} for row in rows], columns=[*KEYS, *VALUES])
+    return as_results({"dataset": dataset, "models": models, **row} for row in rows)
 
 
 def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:

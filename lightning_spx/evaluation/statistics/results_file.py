@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import KEYS, LATER, VALUES
+from lightning_spx.reporting.rows import KEYS, LATER, LATER_KEYS, VALUES
 from lightning_spx.runs.reading import one_line
 
 # columns of `VALUES` that hold words
@@ -15,7 +15,8 @@ def read_results(path: Path) -> pd.DataFrame:
     """Read `results.csv`, with words as they are and numbers as numbers.
 
     Returns:
-        At least one row, with the columns `KEYS` and `VALUES`; the columns `LATER` are NaN where the file lacks them.
+        At least one row, with the columns `KEYS` and `VALUES`; the columns `LATER` are NaN, and `LATER_KEYS` have
+        their one entry, where the file lacks them.
 
     Raises:
         ValueError: the file is damaged, or edited into something else; the error names the file and the column.
@@ -28,7 +29,7 @@ def read_results(path: Path) -> pd.DataFrame:
         )
     except (ValueError, OverflowError) as error:
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {one_line(error)}.") from error
-    missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in LATER]
+    missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in (*LATER, *LATER_KEYS)]
     # if rows have more fields than the header, pandas takes their first fields for names of the rows
     if missing or not isinstance(table.index, pd.RangeIndex):
         what = f"no column {', '.join(missing)}" if missing else "rows with more fields than there are columns"
@@ -36,6 +37,7 @@ def read_results(path: Path) -> pd.DataFrame:
     if table.empty or table["num_images"].isna().any():
         raise ValueError(f"Expected {path} to hold a study's results, got no rows, or one that is cut off.")
     table = table.reindex(columns=[*table.columns, *(name for name in LATER if name not in table)])
+    table = table.assign(**{name: entry for name, entry in LATER_KEYS.items() if name not in table})
     for name in numbers:
         given = table[name].dropna().astype(str)
         wrong = given[pd.to_numeric(given, errors="coerce").isna()]

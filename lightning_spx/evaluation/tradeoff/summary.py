@@ -11,7 +11,7 @@ from lightning_spx.evaluation.statistics.cells import Layout, cells_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import OVER_IMAGES, controls_of, draws_of
-from lightning_spx.reporting.rows import ALL_PAIRS, KEYS, PIXEL, VALUES, is_control
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control
 
 STABILITY = ("saliency_ssim", "")
 # metric and setting on the front's other axis, by the word that chooses them
@@ -102,7 +102,7 @@ def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resa
                 row |= {"best_control": gain.best_control, "gain": gain.gain}
                 row |= {"gain_low": gain.low, "gain_high": gain.high}
             rows.append(row)
-    return pd.DataFrame(rows, columns=[*KEYS, *VALUES])
+    return as_results(rows)
 
 
 @dataclass(frozen=True)
