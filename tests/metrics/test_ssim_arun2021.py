@@ -112,11 +112,12 @@ def test_the_metric_takes_maps_with_and_without_a_channel() -> None:
 def test_wrong_maps_are_refused() -> None:
     maps = torch.rand(2, 2, 9, 9)
     maps[1, 0, 3, 3] = -0.5
-    for call, name in (
+    calls: list[tuple[Callable[[], Tensor], str]] = [
         (lambda: saliency_ssim(maps[1], maps[0], "arun2021"), "saliency"),
         (lambda: saliency_ssim(maps[0], maps[1], "arun2021"), "reference"),
         (lambda: pairwise_ssim(maps, preset="arun2021"), "saliency"),
-    ):
+    ]
+    for call, name in calls:
         with pytest.raises(ValueError, match=rf"Expected `{name}` to be non-negative .*, got -0\.5: take magnitudes"):
             call()
     with pytest.raises(ValueError, match=r"at least 7x7 px for SSIM, got \(6, 9\)"):
