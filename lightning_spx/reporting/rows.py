@@ -5,6 +5,8 @@ from typing import Final
 
 import pandas as pd
 
+from lightning_spx.reporting.plans import check_one_plan
+
 KEYS = [
     *("dataset", "models", "plan", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
     "condition",
@@ -127,7 +129,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
         setting: which of the metric's settings.
 
     Raises:
-        ValueError: there is no such row.
+        ValueError: there is no such row, or there are rows of several plans.
 
     Example:
         >>> results = pd.DataFrame({"metric": ["mege", "reco"], "setting": "distance=l2", "pair": "all"})
@@ -141,6 +143,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
     if rows.empty:
         known = list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
         raise ValueError(f"Expected `metric` and `setting` to be one of {known}, got {(metric, setting)}.")
+    check_one_plan(rows)
     return rows
 
 
