@@ -11,9 +11,12 @@ SOURCES = dict(zip(COMPONENTS, ("sd images", "sd repeats", "sd models", "sd pair
 HALVED = "to halve the interval"
 COMPONENT_NOTE = (
     "Standard deviations (sd) of the excess between images, repeats, models and pairs of models, and of what is left. "
-    "More images shrink what the first and the last do to a mean over images; only more trainings shrink the others. The "
-    "last column says what halves the interval: so many trainings in all, or more images."
+    "A mean over more images varies less by the first and the last, but only more trainings shrink the others. The "
+    "last column says what halves the interval: so many trainings in all, with the same images, or more images."
 )
+# what no component of trainings is known of
+UNKNOWN = "too few trainings to say"
+OF_TRAININGS = ("var_repeat", "var_model")
 
 
 def component_title(metric: str, setting: str) -> str:
@@ -52,7 +55,7 @@ def component_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.Data
     for _, row in rows.iterrows() if known else ():
         line = {"method": method_name(row), "super-pixels": row["superpixels"], "order": row["magnitude"]}
         line |= {SOURCES[name]: _deviation(row[name]) for name in known}
-        lines.append({**line, HALVED: _halved(row, known)})
+        lines.append({**line, HALVED: _halved(row)})
     return pd.DataFrame(lines)
 
 
@@ -61,8 +64,10 @@ def _deviation(variance: float) -> str:
     return "" if pd.isna(variance) else f"{max(variance, 0.0) ** 0.5:.3f}"
 
 
-def _halved(row: pd.Series, known: list[str]) -> str:
-    if row[known].isna().all():
-        return ""
+def _halved(row: pd.Series) -> str:
     trainings = row.get("halving_trainings")
-    return "more images" if trainings is None or pd.isna(trainings) else f"{int(trainings)} trainings"
+    if trainings is not None and not pd.isna(trainings):
+        return f"{int(trainings)} trainings"
+    if row.reindex(COMPONENTS).isna().all():
+        return ""
+    return UNKNOWN if row.reindex(OF_TRAININGS).isna().all() else "more images"

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from textwrap import fill
+from typing import Any, Literal, cast
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -69,7 +71,8 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
     ]
     names = [shortened(method, LONGEST_NAME) for method in methods]
     long = sum(len(name) + 2 for name in names) > LETTERS * figure.get_figwidth()
-    axes.set_xticks(of_methods, names, parse_math=False, **({"rotation": 20, "ha": "right"} if long else {}))
+    turned: dict[str, Any] = {"rotation": 20, "ha": "right"} if long else {}
+    axes.set_xticks(of_methods, names, parse_math=False, **turned)
     axes.set_xlim(-0.8, places[-1] + 0.8)
     axes.margins(y=0.08)
     axes.set_ylabel(f"{number_label(metric, setting)} of an image", parse_math=False)
@@ -86,7 +89,7 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
     return figure
 
 
-def _half(axes: Axes, place: float, values: NDArray[np.float64], side: str, color: str) -> None:
-    parts = axes.violinplot([values], positions=[place], widths=0.9, showextrema=False, side=side)
-    for body in parts["bodies"]:
+def _half(axes: Axes, place: float, values: NDArray[np.float64], side: Literal["low", "high"], color: str) -> None:
+    bodies = axes.violinplot([values], positions=[place], widths=0.9, showextrema=False, side=side)["bodies"]
+    for body in cast(Sequence[PolyCollection], bodies):
         body.set(facecolor=color, edgecolor="none", alpha=0.85 if side == "low" else 0.55)

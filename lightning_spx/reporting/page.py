@@ -15,7 +15,8 @@ from markupsafe import Markup
 from lightning_spx.reporting.answer import DIFFERS, Answer
 from lightning_spx.reporting.example_pair import example_pair
 from lightning_spx.reporting.gallery import COLOURS, Gallery, data_uri, encode_gallery
-from lightning_spx.reporting.page_tables import MAIN, numbers_shown, page_tables
+from lightning_spx.reporting.page_tables import MAIN, page_tables
+from lightning_spx.reporting.rows import numbers_shown
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
 from lightning_spx.reporting.plans import by_plan, with_plan
 from lightning_spx.reporting.reasons import counted_images, covered
-from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, is_control, of_condition, over_findings, select_rows
+from lightning_spx.reporting.rows import control_kind, is_control, numbers_shown, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, method_name, verdict
 
 MISSING = "\N{EN DASH}"
@@ -101,13 +101,6 @@ def page_tables(results: pd.DataFrame, answer: Answer) -> tuple[list[PageTable],
     if len(main) > 1 and all(MAIN in numbers_shown(own) for _, own in by_plan(results)):
         main = [*text_tables(plan_cells(results, *MAIN), plan_title(*MAIN), plan_note(results)), *main]
     return main, others
-
-
-def numbers_shown(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """List the metrics with their settings, in the order of the rows over all pairs, images and findings."""
-    of_all = over_findings(of_condition(results[results["pair"] == ALL_PAIRS]))
-    settings = of_all["setting"].astype(object).fillna("")
-    return list(dict.fromkeys(zip(of_all["metric"], settings, strict=True)))
 
 
 def number_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer, plan: str = "") -> PageTable:

@@ -16,6 +16,33 @@ COLOURS = "viridis"
 SIDE = 0.75  # inches of a cell
 
 
+def has_pairs(results: pd.DataFrame, metric: str) -> bool:
+    """Whether a study has rows of single pairs of models; one of two models has not.
+
+    Example:
+        >>> [has_pairs(pd.DataFrame({"metric": ["reco"], "pair": [pair]}), "reco") for pair in ("all", "0-1")]
+        [False, True]
+    """
+    return bool(((results["metric"] == metric) & (results["pair"] != ALL_PAIRS)).any())
+
+
+def model_names(results: pd.DataFrame, metric: str, names: Sequence[str]) -> list[str]:
+    """Name the models that the rows of pairs are about: by the names that are known, or else by their numbers.
+
+    Args:
+        results: rows of `results.csv`, of one plan.
+        metric: a metric that has rows for every pair.
+        names: those known, which may be of another number of models, such as those of another plan.
+
+    Example:
+        >>> rows = pd.DataFrame({"metric": "reco", "superpixels": "pixel", "pair": ["0-1", "0-2", "1-2"]})
+        >>> model_names(rows, "reco", ["a", "b"]), model_names(rows, "reco", ["a", "b", "c"])
+        (['model 0', 'model 1', 'model 2'], ['a', 'b', 'c'])
+    """
+    count = 1 + max(number for pair in _of_pairs(results, metric)["pair"] for number in _numbers(pair))
+    return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
+
+
 def pair_cells(results: pd.DataFrame, metric: str, names: Sequence[str]) -> pd.DataFrame:
     """Tabulate a metric for each pair of models: value with interval, floor, excess, best control and gain.
 

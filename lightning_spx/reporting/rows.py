@@ -120,6 +120,18 @@ def over_findings(results: pd.DataFrame) -> pd.DataFrame:
     return results[settings.map(finding_of) == ""]
 
 
+def numbers_shown(results: pd.DataFrame) -> list[tuple[str, str]]:
+    """List the metrics with their settings, in the order of the rows over all pairs, images and findings.
+
+    Example:
+        >>> rows = pd.DataFrame({"metric": ["mege", "reco"], "setting": ["distance=l2", ""], "pair": ["all", "0-1"]})
+        >>> numbers_shown(rows)
+        [('mege', 'distance=l2')]
+    """
+    rows = over_findings(of_condition(results[results["pair"] == ALL_PAIRS]))
+    return list(dict.fromkeys(zip(rows["metric"], rows["setting"].astype(object).fillna(""), strict=True)))
+
+
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """Select the rows of one metric over all pairs of models, controls included.
 

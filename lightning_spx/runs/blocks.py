@@ -108,9 +108,16 @@ def check_rows(path: Path, study: str) -> dict[str, object]:
     return environment
 
 
-def files_of(folder: Path, method: str) -> dict[Path, int]:
-    """List a method's files in a run's `per_image/`, sorted, each with the number of its repeat."""
-    name = re.compile(rf"repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
+def files_of(folder: Path, method: str, plan: str = "") -> dict[Path, int]:
+    """List a method's files in a run's `per_image/`, sorted, each with the number of its repeat.
+
+    Args:
+        folder: with the files.
+        method: the method's name in tables.
+        plan: name of the plan if the study has several, else empty.
+    """
+    first = f"{plan}-" if plan else ""
+    name = re.compile(rf"{first}repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
     found = {path: name.fullmatch(path.name) for path in sorted(folder.iterdir())}
     return {path: int(match[1]) for path, match in found.items() if match}
 

@@ -55,7 +55,7 @@ def image_means(frames: Iterable[pd.DataFrame], method: str) -> list[ImageValues
     found = []
     for (superpixels, magnitude), of_kind in sums.groupby(KIND, sort=False) if len(sums) else ():
         means = of_kind[list(VARIANTS)].div(of_kind["count"], axis=0)
-        null = max(NULLS, key=lambda name: float(of_kind[name].sum()))
+        null = max(NULLS, key=lambda name: of_kind[name].to_numpy(float).sum())
         values, floors = means["value"].to_numpy(float), means[null].to_numpy(float)
         found.append(ImageValues(method, str(superpixels), str(magnitude), values, floors))
     return found
