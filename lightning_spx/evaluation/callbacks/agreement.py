@@ -18,7 +18,7 @@ from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, I
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import Distance
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, of_condition, without_controls
 
 PREVIOUS = "previous"
 # the last parts of keys: a folder store of a logger needs that no key begins with another one and a slash
@@ -118,7 +118,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         if rows.empty:
             continue
         results = summarize(rows, dataset="", models="", num_resamples=0)
-        for _, row in results[results["pair"] == ALL_PAIRS].iterrows():
+        for _, row in of_condition(results[results["pair"] == ALL_PAIRS]).iterrows():
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue
             name = f"{row['metric']}/{row_key(row['method'], row['superpixels'])}{'' if alone else ending}"
