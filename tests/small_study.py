@@ -17,8 +17,10 @@ from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
+from lightning_spx.evaluation.training.study_plans import StudyPlan
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.runs.launch import Launcher
 from lightning_spx.superpixels import Grid, Segmenter
 
@@ -86,6 +88,8 @@ def study(
     methods: Sequence[Attribution] = METHODS,
     superpixels: Sequence[Segmenter] = (Grid(16),),
     *,
+    plans: Sequence[StudyPlan] = (),
+    architectures: Sequence[ModelFactory] = (),
     checkpoints: Sequence[Path] = (),
     num_images: int = NUM_IMAGES,
     repeats: int = 1,
@@ -109,6 +113,8 @@ def study(
         list(superpixels),
         ["after", "before"],
         ["l2"],
+        plans=list(plans) or None,
+        architectures=list(architectures) or None,
         checkpoints=[str(path) for path in checkpoints] or None,
         num_images=num_images,
         repeats=repeats,
