@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning_spx.evaluation.stability.output import print_stability, report_stability
 from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.answer import study_answer
-from lightning_spx.evaluation.statistics.cells import Layout
+from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
@@ -81,7 +81,6 @@ def conclude(
             },
             of_first_plan(results),
             num_models=len(names),
-            num_repeats=len({each.repeat for each in study.rounds}),
             seed=settings.seed,
             models=facts,
             warnings=[*warnings, *_blank_maps(study, blocks)],
@@ -120,7 +119,9 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
-        layout = Layout(repeats, sorted(first["pair"].unique()), index)
+        plan = str(first["plan"].iloc[0]) if "plan" in first else ""
+        pairs = sorted(first["pair"].unique())
+        layout = Layout(repeats, pairs, index, one_architecture=plan != OF_ARCHITECTURES)
         numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
         if study.drawn.findings:
             # every number is of the same items
