@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution, Gradient, SmoothGrad, saliency_map
 from lightning_spx.attribution.method import Model
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
@@ -88,6 +89,7 @@ def study(
     methods: Sequence[Attribution] = METHODS,
     superpixels: Sequence[Segmenter] = (Grid(16),),
     *,
+    magnitudes: Sequence[Magnitude] = ("after", "before"),
     plans: Sequence[StudyPlan] = (),
     architectures: Sequence[ModelFactory] = (),
     checkpoints: Sequence[Path] = (),
@@ -95,6 +97,7 @@ def study(
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
+    ceiling: bool = False,
     batch_size: int = BATCH_SIZE,
     shard_size: int = 64,
     unit: str | None = None,
@@ -111,7 +114,7 @@ def study(
         trainer,
         list(methods),
         list(superpixels),
-        ["after", "before"],
+        list(magnitudes),
         ["l2"],
         plans=list(plans) or None,
         architectures=list(architectures) or None,
@@ -120,6 +123,7 @@ def study(
         repeats=repeats,
         target=target,
         noise=noise,
+        ceiling=ceiling,
         num_resamples=50,
         batch_size=batch_size,
         shard_size=shard_size,
