@@ -32,7 +32,8 @@ def gaussian(generator: np.random.Generator, number: int) -> Array:
 
 
 def heavy(generator: np.random.Generator, number: int) -> Array:
-    return generator.standard_t(3, size=number) / np.sqrt(3)
+    drawn: Array = generator.standard_t(3, size=number) / np.sqrt(3)
+    return drawn
 
 
 def filled(pairs: Array, num_models: int) -> Array:
@@ -67,7 +68,8 @@ def slow_shares(agreement: Array, num_models: int) -> list[tuple[float, tuple[in
     additive = np.array([[1.0, *(float(model in pair) for model in range(num_models))] for pair in pairs])
 
     def beside(values: Array) -> Array:
-        return values - additive @ np.linalg.lstsq(additive, values, rcond=None)[0]
+        left: Array = values - additive @ np.linalg.lstsq(additive, values, rcond=None)[0]
+        return left
 
     residuals = beside(agreement)
     limit = 2 * np.median(np.abs(residuals))
@@ -89,7 +91,7 @@ def slow_shares(agreement: Array, num_models: int) -> list[tuple[float, tuple[in
             same = beside(np.array([float((a in node) == (b in node)) for a, b in pairs]))
             slope = (same @ residuals) / (same @ same)
             left = residuals - slope * same
-            shares.append((1 - (left @ left) / (residuals @ residuals) if slope > 0 else 0.0, node))
+            shares.append((float(1 - (left @ left) / (residuals @ residuals)) if slope > 0 else 0.0, node))
     return shares
 
 
