@@ -106,7 +106,7 @@ def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) ->
                 more += _text(finding_cells(own, metric, setting), title, FINDING_NOTE)
             title = with_plan(condition_title(metric, setting), plan)
             more += _text(condition_cells(own, metric, setting), title, CONDITION_NOTE)
-        more += _text(component_cells(own, SSIM, ""), with_plan(component_title(SSIM, ""), plan), COMPONENT_NOTE)
+        more += _text(component_cells(own, SSIM, ""), component_title(SSIM, "", plan), COMPONENT_NOTE)
         if has_pairs(own, SSIM):
             title = with_plan("SSIM of saliency maps, pair by pair", plan)
             more += _text(pair_cells(own, SSIM, model_names(own, SSIM, names)), title)
