@@ -6,7 +6,7 @@ BLANK = "blank maps"
 ONE_IMAGE = "one image counts"
 NO_CHANCE = "no excess: the floor is 1"
 NO_GAIN_KNOWN = "no gain: a control has no excess"
-MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
+MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc", "mask_auprc")
 # in the column `interval`, what an interval covers; tables of earlier versions say it in full
 COVERED = {
     "these models": "cover images, for these models",

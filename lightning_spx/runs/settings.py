@@ -24,6 +24,8 @@ LATER: Mapping[str, tuple[object, ...]] = {
     "channels": (None, 3),
     "findings": (None,),
     "attributes": (False,),
+    "plans": (None,),
+    "architectures": (None,),
 }
 
 

@@ -139,8 +139,8 @@ def localization(
         magnitude: order of pooling and taking magnitudes.
 
     Returns:
-        `mass_accuracy/<method>/value`, and the same of `pointing_game` and `mask_auc`, means over the maps that have a
-        value, and those of each finding; without masks nothing.
+        `mass_accuracy/<method>/value`, and the same of `pointing_game`, `mask_auc` and `mask_auprc`, means over the
+        maps that have a value, and those of each finding; without masks nothing.
     """
     scalars: dict[str, float] = {}
     if explained.mask is None:

@@ -9,13 +9,14 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.colors import chosen_colors
 from lightning_spx.evaluation.maps.shards import make_shards
-from lightning_spx.evaluation.stability.architectures import architectures
+from lightning_spx.evaluation.stability.architectures import architectures as named_architectures
 from lightning_spx.evaluation.stability.start import StudyStart
 from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
-from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
+from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe
+from lightning_spx.evaluation.training.study_plans import StudyPlan, plan_models
 from lightning_spx.evaluation.trials.channels import check_only_for_photos
 from lightning_spx.metrics import Distance
 from lightning_spx.models import Part, Region
@@ -36,6 +37,8 @@ def stability(
     superpixels: list[Segmenter],
     magnitudes: list[Magnitude],
     distances: list[Distance],
+    plans: list[StudyPlan] | None = None,
+    architectures: list[ModelFactory] | None = None,
     checkpoints: list[str] | None = None,
     mean: list[float] | None = None,
     std: list[float] | None = None,
@@ -70,8 +73,8 @@ def stability(
     """Train, load or name several models, explain the same images with each, and tabulate how stable the maps are.
 
     Args:
-        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. If the images
-            have masks, the results also say how much of each map lies inside them.
+        data: the images, with `plan` (`seeds`, `disjoint` or `folds`) and `num_parts`, the number of models. If the
+            images have masks, the results also say how much of each map lies inside them.
         model: makes an untrained model: a LightningModule, which maps images in [0, 1] to logits, or for `checkpoints`
             any network or function that returns one.
         trainer: makes the Trainer of one model.
@@ -79,6 +82,11 @@ def stability(
         superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         distances: distances between maps that MeGe and ReCo use.
+        plans: what differs between the models that are compared, in the place of the plan of `data`, each with rows of
+            its own: their `seeds`, their images (`disjoint`), their architecture (`models`), or several of these; or
+            `folds` alone. All models train on equally many images, and the plans share the first model.
+        architectures: with the plan `models`, what makes untrained models of other architectures, which are trained as
+            `model` is.
         checkpoints: load these weights instead of training; one per model, in the order of parts or folds, all of the
             first repeat before those of the second. Checkpoints of Lightning, files of
             `torch.save(model.state_dict(), ...)`, .safetensors, and folders of Hugging Face models.
@@ -208,14 +216,19 @@ def stability(
         config=config,
     )
     check_only_for_photos(channels, images)
+    if (plans or architectures) and (models or images or part):
+        raise ValueError(
+            "Expected `plans` and `architectures` without `models`, `images` and `part`, got one of them as well."
+        )
     if models or images:
         if checkpoints or part or repeats > 1:
             raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
-        return architectures(start, data, models or [], images, image_size, channels)
+        return named_architectures(start, data, models or [], images, image_size, channels)
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
     if part is None and isinstance(data, UnpairedDataModule):
         raise ValueError("Expected `part`, discriminator_a or discriminator_b, with UnpairedDataModule, got none.")
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
-    recipe = TrainingRecipe(data, model, trainer, seed, reading)
-    return trained(start, recipe, list_study_models(data, repeats, checkpoints), part, region)
+    planned, groups = plan_models(data, repeats, checkpoints, plans, len(architectures or []))
+    recipe = TrainingRecipe(planned, model, trainer, seed, reading, architectures or [])
+    return trained(start, recipe, groups, part, region)

@@ -31,12 +31,8 @@ from lightning_spx.evaluation.training.named_networks import (
     same_weights,
     weights_hash,
 )
-from lightning_spx.evaluation.training.study_models import (
-    TrainerFactory,
-    TrainingRecipe,
-    list_study_models,
-    obtain_checkpoint,
-)
+from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, obtain_checkpoint
+from lightning_spx.evaluation.training.study_plans import list_study_models
 from lightning_spx.evaluation.trials.channels import check_only_for_photos, default_channels
 from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.metrics.road import FRACTIONS
@@ -159,7 +155,7 @@ def tradeoff(
         raise ValueError("Expected `networks` or `checkpoints` for `images`, on which nothing is trained, got none.")
     if data.plan == "folds" and not images:
         # under folds an image counts only for some pairs of models, and its fidelity only for one model of each pair
-        raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
+        raise ValueError("Expected `data.plan` to be 'disjoint' or 'seeds', or 'all' with given models, got 'folds'.")
     if against != "road" and "blur" not in (substrates or ["blur"]):
         raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
     check_only_for_photos(channels, images)
@@ -231,11 +227,14 @@ def tradeoff(
     quality = partition_quality(segmenters, Path(bsds500), num_quality_images) if bsds500 else None
     if is_writer():
         stability, fidelity = study.stability_values(), study.fidelity_values()
-        described = f"{len(models)} x {record.content['models'][next(iter(models))]['network']}"
+        network = record.content["models"][next(iter(models))]["network"]
+        described: dict[str, Any] = {"dataset": known.name, "models": f"{len(models)} x {network}"}
+        described |= {"num_resamples": num_resamples, "seed": seed}
         results = pd.concat(
             [
-                summarize(stability, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
-                fidelity_rows(fidelity, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
+                # fidelity is of these models, and one table has one kind of interval
+                summarize(stability, **described, over_trainings=False),
+                fidelity_rows(fidelity, **described),
             ],
             ignore_index=True,
         )
