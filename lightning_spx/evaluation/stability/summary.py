@@ -87,11 +87,11 @@ def conclude(
             notes=[*notes, *_said_of_findings(study, results)],
         )
         run.write_json(ANSWER_FILE, answer.content())
-        report_stability(run, of_first_plan(results), list(settings.methods), names, answer, loggers)
+        report_stability(run, results, list(settings.methods), names, answer, loggers)
         study.record.lap("report")
     study.record.note_results()
     study.record.save()
-    print_stability(run.path, of_first_plan(results), names, answer, all_tables)
+    print_stability(run.path, results, names, answer, all_tables)
 
 
 def _of_plan(study: Study, plan: str) -> list[Block]:
