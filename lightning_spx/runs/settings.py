@@ -25,6 +25,8 @@ LATER: Mapping[str, tuple[object, ...]] = {
     "findings": (None,),
     "attributes": (False,),
     "plans": (None,),
+    "ceiling": (True,),
+    "ssim_presets": (None,),
     "architectures": (None,),
 }
 

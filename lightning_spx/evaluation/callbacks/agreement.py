@@ -14,7 +14,8 @@ from lightning_spx.evaluation.callbacks.finding_names import finding_keys
 from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import Distance

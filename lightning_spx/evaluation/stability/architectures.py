@@ -12,8 +12,9 @@ from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import Study, StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (

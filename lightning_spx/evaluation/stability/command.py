@@ -10,8 +10,8 @@ from lightning_spx.data import ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.colors import chosen_colors
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability.architectures import architectures as named_architectures
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
@@ -19,6 +19,7 @@ from lightning_spx.evaluation.training.study_models import TrainerFactory, Train
 from lightning_spx.evaluation.training.study_plans import StudyPlan, plan_models
 from lightning_spx.evaluation.trials.channels import check_only_for_photos
 from lightning_spx.metrics import Distance
+from lightning_spx.metrics.ssim import PairPreset
 from lightning_spx.models import Part, Region
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
@@ -59,6 +60,8 @@ def stability(
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
+    ceiling: bool = True,
+    ssim_presets: list[PairPreset] | None = None,
     sanity_stages: int = 0,
     num_resamples: int = 2000,
     batch_size: int = 64,
@@ -123,6 +126,10 @@ def stability(
             `label` means the class with the highest mean probability over the models.
         noise: random methods draw `own` noise for each model, or `shared` noise for all; shared noise by itself raises
             agreement.
+        ceiling: explain everything a second time with other seeds of the random methods, which doubles their cost: no
+            two models can agree better than a model does with itself under other noise.
+        ssim_presets: presets of SSIM that get rows beside the usual one: `arun2021` has the settings of Arun et al.,
+            Radiology: AI 2021, so that values can be compared with theirs.
         sanity_stages: randomize each model from its last layer down in this many stages, and measure whether its maps
             change (rows with the metric `sanity_ssim`); 0 skips this check. Each stage costs as much as explaining.
         num_resamples: number of bootstrap resamples.
@@ -201,6 +208,8 @@ def stability(
         seed=seed,
         sanity_stages=sanity_stages,
         num_resamples=num_resamples,
+        ceiling=ceiling,
+        ssim_presets=[preset for preset in ssim_presets or [] if preset != "unit"],
         to_rgb=chosen_colors(to_rgb),
     )
     start = StudyStart(

@@ -16,58 +16,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.attribution.reseed import reseed
-from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.attribution.reseed import is_random, reseed
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
-from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
-from lightning_spx.metrics import Distance
 from lightning_spx.runs.blocks import Block
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.superpixels import Segmenter
 
-
-@dataclass(frozen=True)
-class StudySettings:
-    """The settings of a stability study of any kind.
-
-    Args:
-        methods: attribution methods by their names in tables.
-        segmenters: segmenters by their names in tables.
-        magnitudes: orders of pooling and taking magnitudes.
-        distances: distances that MeGe and ReCo use.
-        shared_noise: whether all models draw the same noise.
-        batch_size: number of images explained at a time.
-        device: the models' device.
-        seed: seeds nulls, controls, randomized weights and bootstrap.
-        sanity_stages: number of stages in which a sanity check randomizes a model; 0 for no sanity checks.
-        num_resamples: number of bootstrap resamples.
-        to_rgb: what pictures show of images and segmenters of RGB get; None takes RGB and gray as they are.
-    """
-
-    methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
-    magnitudes: Sequence[Magnitude]
-    distances: Sequence[Distance]
-    shared_noise: bool
-    batch_size: int
-    device: torch.device
-    seed: int
-    sanity_stages: int
-    num_resamples: int
-    to_rgb: ToRgb | None = None
+# added to a method's seeds for its second map; no study has so many models that one of them draws the same noise
+OTHER_SEED = 2**20
 
 
 @dataclass
@@ -157,7 +127,11 @@ class Study:
         of_blocks = [(block, member) for block in blocks for member in self.round_of(block).members]
         once = {(block.shard, block.method, member) for block, member in of_blocks}
         shards = [shard for shard, _, _ in once] + [block.shard for block, _ in of_blocks] * self.settings.sanity_stages
+        shards += [shard for shard, method, _ in once if self._has_ceiling(method)]
         return sum(len(self.shards[shard].positions) for shard in shards)
+
+    def _has_ceiling(self, method: str) -> bool:
+        return self.settings.ceiling and bool(is_random(self.settings.methods[method]))
 
     def _explain_shard(
         self,
@@ -173,6 +147,7 @@ class Study:
         self.record.count("predict")
         for method, of_method in groupby(blocks, key=attrgetter("method")):
             attributions: dict[StudyModel, Tensor] = {}
+            others: dict[StudyModel, Tensor] = {}
             for block in of_method:
                 members = self.round_of(block).members
                 own = known if len(rounds) == 1 else known.of_models([models.index(member) for member in members])
@@ -182,10 +157,13 @@ class Study:
                 for position, member in enumerate(members):
                     if member not in attributions:
                         attributions[member] = explained(position, networks[member])
+                        if self._has_ceiling(method):
+                            others[member] = explained(position, networks[member], OTHER_SEED)
                 self.record.count(f"explain {method}")
                 maps = torch.stack([attributions[member] for member in members])
+                again = torch.stack([others[member] for member in members]) if others else None
                 of_block = {member: networks[member] for member in members}
-                self._measure_block(block, here, of_block, own, maps, explained)
+                self._measure_block(block, here, of_block, own, maps, again, explained)
 
     def _facts(
         self, shard: Shard, images: Tensor, networks: Mapping[StudyModel, nn.Module], held_out: Tensor | None
@@ -213,13 +191,15 @@ class Study:
         advance: Callable[[float], object],
         position: int,
         network: nn.Module,
+        offset: int = 0,
     ) -> Tensor:
         """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings.
 
-        If the images have findings, it explains their items, (I, 3, H, W).
+        An offset is added to the seeds of a random method. If the images have findings, it explains their items,
+        (I, 3, H, W).
         """
         settings, items = self.settings, known.items
-        own = method if settings.shared_noise else reseed(method, models[position].number)
+        own = reseed(method, offset + (0 if settings.shared_noise else models[position].number))
         size, device = settings.batch_size, settings.device
         if items is not None:
             # progress counts images, because the number of items may follow from predictions
@@ -245,6 +225,7 @@ class Study:
         networks: Mapping[StudyModel, nn.Module],
         known: ImageFacts,
         attributions: Tensor,
+        again: Tensor | None,
         explained: Callable[[int, nn.Module], Tensor],
     ) -> None:
         """Compare the maps (M, n, C, H, W) of one method on a shard, and write the block's files."""
@@ -255,8 +236,10 @@ class Study:
             non_negative=settings.methods[block.method].non_negative,
             seed=settings.seed,
             model_offset=next(iter(numbered)),
+            ssim_presets=settings.ssim_presets,
+            is_random=is_random(settings.methods[block.method]),
         )
-        values = compare(attributions, here.poolings, known, comparison, settings.distances)
+        values = compare(attributions, here.poolings, known, comparison, settings.distances, again)
         # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:
             stages = settings.sanity_stages

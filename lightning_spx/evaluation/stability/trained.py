@@ -13,10 +13,11 @@ from lightning_spx.evaluation.maps.findings import check_items
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import Study, StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
-from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.statistics.image_facts import check_pairs
 from lightning_spx.evaluation.training.named_networks import same_weights
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,

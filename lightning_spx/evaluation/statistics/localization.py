@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, each_pooling
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, each_pooling
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.metrics import mask_auc, mask_auprc, mass_accuracy, pointing_game
 from lightning_spx.runs.blocks import VARIANTS
 

@@ -18,7 +18,8 @@ from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability import summary
 from lightning_spx.evaluation.stability.rounds import Round
-from lightning_spx.evaluation.stability.study import Study, StudySettings
+from lightning_spx.evaluation.stability.settings import StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import saliency_ssim

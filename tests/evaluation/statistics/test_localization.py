@@ -8,7 +8,8 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import mask_auc, mask_auprc, mass_accuracy, pointing_game
