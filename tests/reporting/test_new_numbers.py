@@ -20,8 +20,8 @@ EXCESS: dict[str, object] = {"excess_low": 0.11, "excess_high": 0.29}
 
 
 def with_ceilings(ceiling: float) -> pd.DataFrame:
-    random = {"method": "SmoothGrad", "ceiling": ceiling, **NORMALISED, **EXCESS}
-    return table(row(ceiling=1.0, normalised=0.2, **EXCESS), row("Slic", **random, **GAIN))
+    random: dict[str, object] = {"method": "SmoothGrad", "ceiling": ceiling, **NORMALISED, **EXCESS}
+    return table(row("pixel", ceiling=1.0, normalised=0.2, **EXCESS), row("Slic", **random, **GAIN))
 
 
 def headings(results: pd.DataFrame, width: int) -> list[str]:
@@ -57,7 +57,7 @@ def test_the_console_is_no_wider_for_them(width: int) -> None:
 
 
 def test_the_excess_has_its_interval_where_a_table_is_wide() -> None:
-    results = table(row(**EXCESS), row("Slic", **GAIN))
+    results = table(row("pixel", **EXCESS), row("Slic", **GAIN))
     cells = list(stability_table(results, "saliency_ssim", "").columns[5].cells)
     assert [str(cell) for cell in cells] == ["0.200 [0.110, 0.290]", "0.200"]
     page = number_table(results, "saliency_ssim", "", Answer("birds", []))
@@ -69,7 +69,7 @@ def test_bars_of_the_excess_have_its_interval() -> None:
         below = stability_bars(results, "saliency_ssim").axes[1]
         return [segment[:, 1].tolist() for each in below.containers[1:] for segment in each[2][0].get_segments()]
 
-    assert reaches(table(row(**EXCESS))) == [pytest.approx([0.11, 0.29])]
+    assert reaches(table(row("pixel", **EXCESS))) == [pytest.approx([0.11, 0.29])]
     assert reaches(table(row())) == []
 
 

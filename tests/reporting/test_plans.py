@@ -69,7 +69,7 @@ def drawn(figure: Figure) -> list[object]:
     """All numbers and words of a figure."""
     found: list[object] = []
     for axes in figure.axes:
-        found += [patch.get_bbox().bounds for patch in axes.patches]
+        found += [patch.get_extents().bounds for patch in axes.patches]
         found += [text.get_text() for text in axes.texts] + [axes.get_xlabel(), axes.get_title()]
         found += [str(picture.get_array()) for picture in axes.images]
         found += [cell.get_text().get_text() for each in axes.tables for cell in each.get_celld().values()]
