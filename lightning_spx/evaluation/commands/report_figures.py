@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.distributions import image_values
+from lightning_spx.evaluation.statistics.pair_order import pair_order
 from lightning_spx.reporting.figure_words import (
     bars_in_words,
     curves_in_words,
@@ -86,11 +87,12 @@ def _known(
     for metric, setting in numbers:
         caption = f"{with_plan(number_title(metric, setting), plan)}: {BARS}"
         found[number_figure(metric, setting, plan)] = (caption, bars_in_words(results, metric, setting))
-        if metric == SSIM:
+        if metric == SSIM and has_pairs(results, SSIM):
+            models = model_names(results, SSIM, names)
+            words = pairs_in_words(results, SSIM, models, pair_order(results, SSIM, len(models)))
             caption = f"{number_label(SSIM)}, pair by pair: value above the diagonal, excess over the floor below"
-            models = model_names(results, SSIM, names) if has_pairs(results, SSIM) else names
-            words = pairs_in_words(results, SSIM, models)
             found[f"pairs_{number_figure(SSIM, '', plan)}"] = (with_plan(caption, plan), words)
+        if metric == SSIM:
             found |= distribution
     for metric, setting in numbers:
         name = f"{TABLE}{number_figure(metric, setting, plan)}"
