@@ -114,6 +114,7 @@ def study(
         repeats=repeats,
         target=target,
         noise=noise,
+        ceiling=False,
         num_resamples=50,
         batch_size=batch_size,
         shard_size=shard_size,

@@ -13,7 +13,7 @@ from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, 
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
-from lightning_spx.reporting.plans import by_plan, with_plan
+from lightning_spx.reporting.plans import by_plan, plan_of, with_plan
 from lightning_spx.reporting.reasons import counted_images, covered
 from lightning_spx.reporting.rows import control_kind, is_control, numbers_shown, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, method_name, verdict
@@ -122,7 +122,8 @@ def number_table(results: pd.DataFrame, metric: str, setting: str, answer: Answe
         f"{ceiling_note() if ceilings else ''}{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     of_table = [
-        _row(row, answer.said(metric, str(row["method"]), verdict(row)), ceilings) for _, row in rows.iterrows()
+        _row(row, answer.said(metric, str(row["method"]), verdict(row), plan_of(row)), ceilings)
+        for _, row in rows.iterrows()
     ]
     differs = any(cell.text == DIFFERS for row in of_table for cell in row.cells)
     return PageTable(
