@@ -82,6 +82,8 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
     if len(tables) > 1:
         table = Table.grid()
         for plan, block in tables.items():
+            if table.row_count:
+                table.add_row()
             table.add_row(Text(f"{plan}: {blocks[plan]['models'].iloc[0]}", "bold"))
             table.add_row(block)
     table.title, table.title_justify = Text(number_title(metric, setting)), "left"

@@ -96,8 +96,7 @@ def page_tables(results: pd.DataFrame, answer: Answer) -> tuple[list[PageTable],
             cells, title = condition_cells(own, metric, setting), condition_title(metric, setting)
             others += text_tables(cells, with_plan(title, plan), CONDITION_NOTE)
         if MAIN in numbers_shown(own):
-            cells, title = component_cells(own, *MAIN), component_title(*MAIN)
-            others += text_tables(cells, with_plan(title, plan), COMPONENT_NOTE)
+            others += text_tables(component_cells(own, *MAIN), component_title(*MAIN, plan), COMPONENT_NOTE)
     if len(main) > 1 and all(MAIN in numbers_shown(own) for _, own in by_plan(results)):
         main = [*text_tables(plan_cells(results, *MAIN), plan_title(*MAIN), plan_note(results)), *main]
     return main, others
