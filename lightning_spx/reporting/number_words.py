@@ -16,6 +16,7 @@ TITLES = {
     "mass_accuracy": "Mass of the map inside the mask",
     "pointing_game": "Pointing game, the most salient pixels inside the mask",
     "mask_auc": "AUC of the map as a detector of the mask",
+    "correlation": "Correlation of maps between models",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
 }
 LABELS = {
@@ -32,6 +33,7 @@ LABELS = {
     "mass_accuracy": "mass inside the mask",
     "pointing_game": "pointing game",
     "mask_auc": "AUC of the mask",
+    "correlation": "correlation",
     "sanity_ssim": "SSIM with the randomized network",
 }
 SETTINGS = {
@@ -93,6 +95,8 @@ def _entry_words(entry: str) -> str:
     match name:
         case "k":
             return f"top {float(value) * 100:g} %" if _is_number(value) else entry
+        case "models_averaged":
+            return "single models" if value == "1" else f"means of {value} models"
         case "percentage":
             return f"{value} % of the pixels"
         case "randomised":

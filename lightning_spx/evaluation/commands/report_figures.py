@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_spx.reporting.figure_words import bars_in_words, curves_in_words, front_in_words, pairs_in_words
+from lightning_spx.reporting.figure_words import (
+    averaging_in_words,
+    bars_in_words,
+    curves_in_words,
+    front_in_words,
+    pairs_in_words,
+)
 from lightning_spx.reporting.number_words import number_label, number_title
 from lightning_spx.reporting.rows import ALL_PAIRS, over_findings
 from lightning_spx.runs.figure_names import number_figure
@@ -67,6 +73,9 @@ def _known(results: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[str, 
     elif (SSIM, "") in numbers:
         caption = "Front: every row between stability and fidelity, up and right is better"
         found["front"] = (caption, front_in_words(results))
+    for metric in dict.fromkeys(metric for metric, setting in numbers if "models_averaged=" in setting):
+        caption = f"Averaging: excess in {number_label(metric)} over the number of models averaged"
+        found[f"averaging_{metric}"] = (caption, averaging_in_words(results, metric))
     for metric, setting in numbers:
         caption = f"{number_title(metric, setting)}: {BARS}"
         found[number_figure(metric, setting)] = (caption, bars_in_words(results, metric, setting))
