@@ -64,15 +64,20 @@ def _of_one_order(rows: pd.DataFrame, order: str) -> pd.DataFrame:
 
 def _averaging(rows: pd.DataFrame) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
-    verb = "rises" if last["excess"] > first["excess"] else "falls"
+    verb = "rises" if last["excess"] > first["high"] else "falls" if last["excess"] < first["low"] else "goes"
     return (
         f"{first['method']} {_number(first)} at m = {first['m']} {verb} to {_number(last)} at m = {last['m']} "
-        f"(Spearman-Brown predicts {last['predicted']:.2f})"
+        f"(Spearman-Brown predicts {_short(last['predicted'])})"
     )
 
 
 def _number(row: pd.Series) -> str:
-    return f"{row['excess']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{_short(row['excess'])} [{_short(row['low'])}, {_short(row['high'])}]"
+
+
+def _short(number: float) -> str:
+    # a small negative number is a plain zero
+    return f"{round(number, 2) + 0.0:.2f}"
 
 
 def pooling_sentence(worth: Worth) -> str:
@@ -87,17 +92,17 @@ def pooling_sentence(worth: Worth) -> str:
     """
     start = f"{worth.method}: pooling over {worth.superpixels}"
     if isnan(worth.models):
-        return f"{start} has no worth in models, because maps by pixel or pooled ones agree no more than chance has it."
-    limits = "" if isnan(worth.low) else f" [{worth.low:.1f}, {worth.high:.1f}]"
-    own = f"{start} is worth as much as averaging {worth.models:.1f}{limits} models (measured: {worth.measured})"
+        return f"{start} has no worth in models, because maps by pixel or pooled ones are not clearly above chance."
+    number = f"{worth.models:.1f} [{worth.low:.1f}, {worth.high:.1f}] models"
+    own = f"{start} is worth as much as averaging {number} (measured: {worth.measured})"
     if not worth.best_control:
         return f"{own}; its smoothing controls have no number."
     kind = control_kind(worth.best_control)
-    control = "no more than chance" if isnan(worth.control) else f"{worth.control:.1f}"
+    control = "not clearly above chance" if isnan(worth.control) else f"worth {worth.control:.1f}"
     if worth.more_than_smoothing:
-        return f"{own}, more than its best smoothing control, {kind}, which is worth {control}."
+        return f"{own}, more than its best smoothing control, {kind}, which is {control}."
     unclear = ", no clear difference" if worth.control < worth.models else ""
-    return f"{own}; but its best smoothing control, {kind}, is worth {control}{unclear}."
+    return f"{own}; but its best smoothing control, {kind}, is {control}{unclear}."
 
 
 def _scope(results: pd.DataFrame, maps: str) -> str:

@@ -90,7 +90,7 @@ def limits(draws: Array, without: Array) -> tuple[float, float]:
     Example:
         >>> drawn = np.array([0.5, 0.4, 0.6])
         >>> [[float(limit.round(2)) for limit in np.array(limits(drawn, left))] for left in ([], [0.4, 0.5, 0.6])]
-        [[0.4, 0.6], [-0.04, 1.04]]
+        [[0.4, 0.6], [-0.07, 1.07]]
     """
     without = np.asarray(without, float)
     if np.isnan(draws[0]):

@@ -136,8 +136,8 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
 
     Example:
         >>> maps = torch.tensor([0.0, 1.0, 2.0, 3.0]).view(1, 1, 2, 2)
-        >>> correlation(maps, -2 * maps), correlation(maps, torch.ones_like(maps))
-        (tensor([-1.], dtype=torch.float64), tensor([nan], dtype=torch.float64))
+        >>> [round(float(correlation(maps, other)), 6) for other in (-2 * maps, torch.ones_like(maps))]
+        [-1.0, nan]
     """
     flat = [maps.flatten(1).double() for maps in (first, second)]
     centered = [maps - maps.mean(1, keepdim=True) for maps in flat]

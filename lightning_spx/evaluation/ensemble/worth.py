@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_spx.evaluation.ensemble.estimates import Estimate, limits
-from lightning_spx.evaluation.statistics.bootstrap import Array
 from lightning_spx.evaluation.statistics.reliability import log_odds
 
 
@@ -20,8 +19,8 @@ class Worth:
         magnitude: order of that row.
         metric: the metric whose excess is compared.
         models: number of models whose averaged pixel maps would agree as far by Spearman and Brown's formula; NaN if
-            one of the two does not agree above chance.
-        low: lower limit of the number's 95 % interval; NaN if a resample has no such number.
+            one of the two is not clearly above chance.
+        low: lower limit of the number's 95 % interval.
         high: upper limit of that interval.
         measured: where the excess lies among the measured means of pixel maps, in words.
         best_control: name of the control with the largest excess.
@@ -45,20 +44,19 @@ class Worth:
 def worth_of(pooled: Estimate, pixel: Estimate) -> tuple[float, float, float]:
     """Return how many models' pixel maps must be averaged for the agreement of pooled single maps, with limits.
 
+    All are NaN if any resample has no such number, because single maps or pooled ones do not agree more than chance has
+    it there: the number may then be anything.
+
     Args:
         pooled: of the S- row, or of a control, with single models.
         pixel: of the pixel row, with single models.
     """
     logs = log_odds(pooled.draws.excess) - log_odds(pixel.draws.excess)
     without = log_odds(pooled.without.excess) - log_odds(pixel.without.excess)
-    # the draws that have no such number are not like the others, so without them the interval would be too narrow
-    known = not np.isnan(np.concatenate([logs, without])).any()
-    low, high = limits(logs, without) if known else (float("nan"), float("nan"))
-    return _exp(logs[:1]), _exp(np.array([low])), _exp(np.array([high]))
-
-
-def _exp(log: Array) -> float:
-    return float(np.exp(log)[0])
+    if np.isnan(np.concatenate([logs, without])).any():
+        return float("nan"), float("nan"), float("nan")
+    low, high = limits(logs, without)
+    return float(np.exp(logs[0])), float(np.exp(low)), float(np.exp(high))
 
 
 def bracket(wanted: float, curve: Mapping[int, float]) -> str:
