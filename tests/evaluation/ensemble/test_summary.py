@@ -1,0 +1,142 @@
+"""What is made of the values: known reliability, pure noise, intervals over models, gains and worths."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import norm, t
+from torch import Tensor
+
+from lightning_spx.evaluation.ensemble.assignments import assign, group_sizes
+from lightning_spx.evaluation.ensemble.estimates import MODELS_LIKE_THESE, THESE_MODELS, Estimate, limits
+from lightning_spx.evaluation.ensemble.group_maps import NO_MODEL, compare_groups
+from lightning_spx.evaluation.ensemble.summary import (
+    Key,
+    curve_rows,
+    estimates_of,
+    image_weights,
+    result_rows,
+    worths_of,
+)
+from lightning_spx.evaluation.ensemble.worth import worth_of
+from lightning_spx.evaluation.maps.poolings import pixel_pooling
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.floors import Draws
+from lightning_spx.evaluation.statistics.reliability import spearman_brown
+
+MODELS, IMAGES, SIDE = 8, 24, 16
+
+
+def noisy(signal: float) -> Tensor:
+    """Maps of one signal per image with that variance, and noise of variance 1 for each model."""
+    generator = torch.Generator().manual_seed(1)
+    shared = signal**0.5 * torch.randn(IMAGES, 1, SIDE, SIDE, generator=generator)
+    return shared + torch.randn(MODELS, IMAGES, 1, SIDE, SIDE, generator=generator)
+
+
+def measured(maps: Tensor, metric: str) -> dict[Key, Estimate]:
+    pooling = pixel_pooling(torch.zeros(IMAGES, SIDE, SIDE, dtype=torch.long))
+    sizes = {size: assign(MODELS, size, 20, seed=0) for size in group_sizes(MODELS)}
+    other = derangement(IMAGES, seed=0)
+    rows = compare_groups(maps, [(pooling, "after")], torch.arange(IMAGES), other, sizes, seed=0)
+    return estimates_of(rows[rows["metric"] == metric], image_weights(IMAGES, 200, seed=0))
+
+
+@pytest.mark.parametrize("signal", [0.25, 1.0])
+def test_maps_of_known_reliability_follow_spearman_and_brown(signal: float) -> None:
+    rows = list(curve_rows(measured(noisy(signal), "correlation")))
+    assert [row["m"] for row in rows] == [1, 2, 4]
+    for row in rows:
+        m, low, high = (float(str(row[name])) for name in ("m", "low", "high"))
+        assert low < spearman_brown(signal / (1 + signal), m) < high
+        assert low < float(str(row["predicted"])) < high
+        assert float(str(row["predicted_low"])) < float(str(row["predicted"])) < float(str(row["predicted_high"]))
+
+
+@pytest.mark.parametrize("metric", ["saliency_ssim", "topk_overlap", "correlation"])
+def test_pure_noise_is_at_chance_however_many_maps_are_averaged(metric: str) -> None:
+    for estimate in measured(noisy(0.0), metric).values():
+        low, high = estimate.excess_limits()
+        assert abs(estimate.excess) < 0.02
+        assert low < 0.01
+        assert high > -0.01
+
+
+def test_equal_models_match_perfectly_at_every_size() -> None:
+    for metric in ("saliency_ssim", "topk_overlap", "correlation"):
+        for estimate in measured(noisy(1.0)[:1].repeat(MODELS, 1, 1, 1, 1), metric).values():
+            assert estimate.excess == pytest.approx(1.0, abs=1e-6)
+
+
+def test_intervals_cover_models_where_some_are_left_out() -> None:
+    found = measured(noisy(1.0), "correlation")
+    scopes = {averaged: estimate.scope for (_, _, averaged), estimate in found.items()}
+    assert scopes == {1: MODELS_LIKE_THESE, 2: MODELS_LIKE_THESE, 4: THESE_MODELS}
+    assert {row["setting"]: row["interval"] for row in result_rows(found, "k=0.1")} == {
+        f"k=0.1;models_averaged={averaged}": scope for averaged, scope in scopes.items()
+    }
+
+
+def test_the_interval_adds_the_jackknife_of_models_to_the_bootstrap_of_images() -> None:
+    values = np.random.default_rng(0).normal(size=(5, 5)) * 0.1 + 0.5
+    pairs = [(i, j) for i in range(5) for j in range(i)]
+    theta = np.mean([values[pair] for pair in pairs])
+    left = np.array([np.mean([values[pair] for pair in pairs if model not in pair]) for model in range(5)])
+    draws = np.array([theta, *np.random.default_rng(1).normal(theta, 0.03, 500)])
+    low, high = limits(draws, left)
+    jackknife = 4 / 5 * np.sum((left - left.mean()) ** 2)
+    half = np.sqrt(norm.ppf(0.975) ** 2 * draws[1:].var(ddof=1) + t.ppf(0.975, 4) ** 2 * jackknife)
+    assert (low, high) == pytest.approx((theta - half, theta + half))
+    assert limits(draws, np.array([])) == pytest.approx(tuple(np.percentile(draws[1:], [2.5, 97.5])))
+    assert np.isnan(limits(np.array([np.nan, 0.1]), left)).all()
+
+
+def table(levels: Mapping[str, float]) -> pd.DataFrame:
+    """Values of single models at a level for each kind of map, and of means of two at level + 0.1; floors are 0."""
+    rows = []
+    for superpixels, level in levels.items():
+        for averaged in (1, 2):
+            for left_out in (NO_MODEL, 0, 1, 2, 3, 4):
+                for index in range(4):
+                    jitter = 0.01 * (index - 1.5) + 0.002 * (left_out % 2)
+                    value = level + 0.1 * (averaged - 1) + jitter
+                    rows.append((superpixels, "after", averaged, left_out, index, value, 0.0, 0.0, 9, False))
+    columns = ["superpixels", "magnitude", "averaged", "left_out", "index", "value", "permuted", "mismatched"]
+    return pd.DataFrame(rows, columns=[*columns, "num_segments", "constant"])
+
+
+CONTROLS = ("control:grid(Slic)", "control:blur(Slic)")
+
+
+def test_worth_is_the_number_that_spearman_and_brown_need_and_the_control_stands_beside() -> None:
+    weights = image_weights(4, 50, seed=0)
+    found = estimates_of(table({"pixel": 0.2, "Slic": 0.25, CONTROLS[0]: 0.24, CONTROLS[1]: 0.5}), weights)
+    (worth,) = worths_of(found, "Gradient", "saliency_ssim")
+    single, pooled = found["pixel", "after", 1].excess, found["Slic", "after", 1].excess
+    assert spearman_brown(single, worth.models) == pytest.approx(pooled)
+    assert spearman_brown(single, worth.control) == pytest.approx(found[CONTROLS[1], "after", 1].excess)
+    assert worth.low < worth.models < worth.high
+    assert worth.best_control == CONTROLS[1]
+    assert not worth.more_than_smoothing
+    assert worth.measured == "between 1 and 2 models"
+    gain = next(row for row in result_rows(found, "") if row["superpixels"] == "Slic")
+    assert gain["gain"] == pytest.approx(pooled - found[CONTROLS[1], "after", 1].excess)
+    better = estimates_of(table({"pixel": 0.2, "Slic": 0.6, CONTROLS[0]: 0.24, CONTROLS[1]: 0.5}), weights)
+    (worth,) = worths_of(better, "Gradient", "saliency_ssim")
+    assert worth.more_than_smoothing
+    assert worth.measured == "more than 2 models"
+
+
+def test_a_worth_that_may_be_anything_is_refused() -> None:
+    def level(values: list[float]) -> Estimate:
+        zeros = np.zeros(len(values))
+        none = Draws(np.zeros(0), np.zeros(0), np.zeros(0))
+        return Estimate(Draws(np.array(values), zeros, zeros), none, 4, 0, 0, 9.0)
+
+    pooled = level([0.3, 0.3, 0.3])
+    assert worth_of(pooled, level([0.2, 0.1, 0.2]))[0] == pytest.approx((0.3 / 0.7) / (0.2 / 0.8))
+    # a resample without agreement by pixel
+    assert np.isnan(worth_of(pooled, level([0.2, -0.01, 0.2]))).all()
+    assert np.isnan(worth_of(level([-0.1, 0.1, 0.1]), level([0.2, 0.1, 0.2]))).all()
