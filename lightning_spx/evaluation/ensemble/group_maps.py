@@ -1,6 +1,6 @@
 """Compares the mean map of one group of models with that of another, image by image, with the nulls of both."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -88,23 +88,23 @@ def compare_groups(
                     found.setdefault((number, size, metric), []).append(values)
                 constant.setdefault((number, size), []).append(blank)
             advance(here.stop - here.start)
+    num_segments = {pooling.name: pooling.num_segments().numpy() for pooling, _ in rows}
     frames = []
     for (number, size, metric), chunks in found.items():
         pooling, order = rows[number]
-        values = np.concatenate(chunks, axis=2)
-        for left_out, own in _means(values, assignments[size], num_models):
-            columns = {
-                "superpixels": pooling.name,
-                "magnitude": order,
-                "averaged": size,
-                "left_out": left_out,
-                "metric": metric,
-                "setting": METRICS[metric],
-                "index": index.numpy(),
-                "num_segments": pooling.num_segments().numpy(),
-                "constant": np.concatenate(constant[number, size]),
-            }
-            frames.append(pd.DataFrame({**columns, **dict(zip(VARIANTS, own, strict=True))}))
+        left_out, means = _means(np.concatenate(chunks, axis=2), assignments[size], num_models)
+        columns = {
+            "superpixels": pooling.name,
+            "magnitude": order,
+            "averaged": size,
+            "left_out": np.repeat(left_out, num_images),
+            "metric": metric,
+            "setting": METRICS[metric],
+            "index": np.tile(index.numpy(), len(left_out)),
+            "num_segments": np.tile(num_segments[pooling.name], len(left_out)),
+            "constant": np.tile(np.concatenate(constant[number, size]), len(left_out)),
+        }
+        frames.append(pd.DataFrame({**columns, **dict(zip(VARIANTS, means, strict=True))}))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -186,10 +186,10 @@ def _group_means(maps: Tensor, groups: Sequence[tuple[int, ...]]) -> Tensor:
 
 def _means(
     values: NDArray[np.float64], assignments: list[Assignment], num_models: int
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield means (3, n) over all assignments, and over those that leave each model out, with its number."""
-    yield NO_MODEL, values.mean(1)
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Return which model is left out, and means (3, those times n) over all assignments and over those without each."""
     remaining = [without(assignments, model) for model in range(num_models)]
+    means = [values.mean(1)]
     if all(remaining):
-        for model, chosen in enumerate(remaining):
-            yield model, values[:, chosen].mean(1)
+        means += [values[:, chosen].mean(1) for chosen in remaining]
+    return [NO_MODEL, *range(num_models)][: len(means)], np.concatenate(means, axis=1)

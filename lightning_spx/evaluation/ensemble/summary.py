@@ -77,7 +77,7 @@ def estimates_of(values: pd.DataFrame, weights: Array) -> dict[Key, Estimate]:
         weights: (B, N), how often each image counts in each resample, in the order of their index.
     """
     return {
-        (str(superpixels), str(magnitude), int(averaged)): estimate(rows, weights)
+        (str(superpixels), str(magnitude), int(str(averaged))): estimate(rows, weights)
         for (superpixels, magnitude, averaged), rows in values.groupby(
             ["superpixels", "magnitude", "averaged"], sort=False
         )

@@ -63,7 +63,8 @@ def test_values_are_those_of_a_slow_loop(order: str) -> None:
                     *saliency, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
                 )
             )
-            correlation.append(np.corrcoef(*(each.double().flatten().numpy() for each in means))[0, 1])
+            flat = np.stack([each.double().flatten().numpy() for each in means])
+            correlation.append(float(np.corrcoef(flat)[0, 1]))
         return float(np.mean(ssim)), float(np.mean(correlation))
 
     def pooled(attributions: Tensor) -> Tensor:
