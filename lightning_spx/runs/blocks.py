@@ -21,6 +21,8 @@ STUDY_KEY = b"spx.study"
 ENVIRONMENT_KEY = b"spx.place"
 ADVICE = "Remove it and start the study again."
 VARIANTS = ("value", "permuted", "mismatched")
+# column of the agreement of each model's map with its own under another seed of the method; earlier files lack it
+CEILING = "ceiling"
 # rows of every kind have these columns
 COLUMNS = (
     *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),

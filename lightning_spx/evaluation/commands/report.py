@@ -111,7 +111,6 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
         {method: list(own) for method, own in files.items()},
         results,
         num_models=max(1, len(record["models"])) // repeats,
-        num_repeats=repeats,
         seed=int(record["seed"]),
         models=lines,
         warnings=warned,

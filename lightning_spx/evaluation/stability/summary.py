@@ -79,7 +79,6 @@ def conclude(
             },
             results,
             num_models=len(names),
-            num_repeats=len(study.rounds),
             seed=settings.seed,
             models=facts,
             warnings=[*warnings, *_blank_maps(study, blocks)],

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import interval, weight_slabs
+from lightning_spx.evaluation.statistics.bootstrap import weight_slabs
 from lightning_spx.evaluation.statistics.cells import Layout, cells_of
-from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm, p_value_of
+from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm
+from lightning_spx.evaluation.statistics.influence import excess_influence
 from lightning_spx.evaluation.statistics.results import draws_of_all
+from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, interval, p_value, spread_of
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import PIXEL
 
@@ -30,6 +32,7 @@ class Agreement:
         high: upper limit of that interval.
         p_value: one-sided p-value of no agreement over chance, corrected over the methods.
         num_images: number of images in the half that measures.
+        scope: what the interval covers.
         why_none: why the method's maps have no excess, which leaves the numbers NaN; else empty.
     """
 
@@ -40,6 +43,7 @@ class Agreement:
     high: float
     p_value: float
     num_images: int
+    scope: str = THESE_MODELS
     why_none: str = ""
 
     @property
@@ -69,15 +73,18 @@ def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -
     cell = next(iter(cells_of([rows], layout).values()))
     num_images = int((~choosing).sum())
     if cell.constant.all():
-        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, BLANK)
-    num_repeats = len(layout.repeats)
-    unit = np.ones((1, num_repeats, int(choosing.sum())))
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, why_none=BLANK)
+    unit = np.ones((1, int(choosing.sum())))
     chosen_by = draws_of_all({"half": (metric, cell.of_images(choosing))}, [unit])["half"].excess[0]
-    slabs = weight_slabs(num_repeats, num_images, num_resamples, seed, layout.num_items)
-    excess = draws_of_all({"half": (metric, cell.of_images(~choosing))}, slabs)["half"].excess
+    measuring = cell.of_images(~choosing)
+    slabs = weight_slabs(num_images, num_resamples, seed, layout.num_items)
+    draws = draws_of_all({"half": (metric, measuring)}, slabs)["half"]
+    excess = draws.excess
     if np.isnan([chosen_by, excess[0]]).any():
-        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, NO_CHANCE)
-    return Agreement(method, float(chosen_by), float(excess[0]), *interval(excess), p_value_of(excess), num_images)
+        return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, why_none=NO_CHANCE)
+    spread = spread_of(excess_influence(metric, measuring, draws), layout.design, num_images)
+    limits, level = interval(excess, spread), p_value(excess, spread)
+    return Agreement(method, float(chosen_by), float(excess[0]), *limits, level, num_images, layout.design.scope)
 
 
 def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:

@@ -12,10 +12,9 @@ from lightning_spx.evaluation.statistics.agreement import (
     agreement_sentence,
     corrected_agreements,
 )
-from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS
 from lightning_spx.evaluation.statistics.halves import LEVEL, few_images
-from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
+from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
 from lightning_spx.evaluation.statistics.verdict import (
     METRIC_WORDS,
     Verdict,
@@ -25,7 +24,7 @@ from lightning_spx.evaluation.statistics.verdict import (
     verdict_of,
 )
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import ALL_PAIRS, survives, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, of_condition, survives, without_controls
 from lightning_spx.runs.blocks import read_rows
 
 SSIM = "saliency_ssim"
@@ -37,7 +36,6 @@ def study_answer(
     results: pd.DataFrame,
     *,
     num_models: int,
-    num_repeats: int,
     seed: int,
     models: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -49,7 +47,6 @@ def study_answer(
         files: the blocks of values per image of each method.
         results: rows of `results.csv`.
         num_models: number of models that were compared, in each repeat.
-        num_repeats: number of repeats.
         seed: seeds the halves and the bootstrap.
         models: a line about each model.
         warnings: of the study, that do not follow from its numbers.
@@ -57,7 +54,7 @@ def study_answer(
     """
     sentences: list[str] = []
     unconfirmed: dict[str, list[str]] = {}
-    half, num_methods = 0, 0
+    half, num_methods, scope = 0, 0, THESE_MODELS
     # with fewer draws no p-value of so many methods could pass the correction
     num_resamples = max(NUM_RESAMPLES, ceil(len(files) / LEVEL))
     for metric in METRIC_WORDS:
@@ -70,10 +67,11 @@ def study_answer(
             confirmed = {verdict.method for verdict in found if verdict.has_gain}
             unconfirmed[metric] = [method for method in files if method not in confirmed]
             half = max([half, *(each.num_images for each in agreements)])
+            scope = next((each.scope for each in agreements), scope)
             num_methods = max(num_methods, sum(not each.why_none for each in agreements))
     if num_methods:
-        scope = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
         sentences.append(scope_sentence(scope, half, num_models, num_methods))
+    results = of_condition(results)
     sanity = sanity_sentences(results)
     of_all = without_controls(results[results["pair"] == ALL_PAIRS])
     warned = any(survives(row) for _, row in of_all.iterrows())

@@ -1,7 +1,8 @@
-"""Computes the statistics of a study over repeats and images, with their bootstrap intervals.
+"""Computes the statistics of a study over repeats and images, and what resampling the images makes of them.
 
-Every statistic takes weights of shape (B, R, N): B resamples of R repeats and N images. The first resample has unit
-weights, so index 0 of any result is the number itself, and the other indices hold its draws from the same formula.
+Every statistic takes weights of shape (B, N): B resamples of N images, which are the same images for every repeat and
+pair of models. The first resample has unit weights, so index 0 of any result is the number itself, and the other
+indices hold its draws from the same formula. What other trainings would change is in `trainings`.
 """
 
 from collections.abc import Iterator
@@ -13,58 +14,43 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 CONFIDENCE = 0.95
-MIN_REPEATS = 3  # with fewer, the spread over repeats cannot be estimated, and the interval covers images alone
 SLAB_ELEMENTS = 2**20  # weights drawn at a time; bounds memory, however many images there are
 
 
-def weight_slabs(
-    num_repeats: int, num_images: int, num_resamples: int, seed: int, num_items: int = 0
-) -> Iterator[Array]:
-    """Draw how often each image of each repeat counts in each resample, some resamples at a time.
-
-    With three or more repeats a resample draws repeats, then images within each of them; with fewer it draws images,
-    the same for all repeats.
+def weight_slabs(num_images: int, num_resamples: int, seed: int, num_items: int = 0) -> Iterator[Array]:
+    """Draw how often each image counts in each resample, some resamples at a time.
 
     Args:
-        num_repeats: number of repeats, R.
         num_images: number of images, N.
         num_resamples: number of resamples, B - 1.
         seed: seeds the draws.
         num_items: number of values that get weights, if an image has several; bounds memory and changes no draw.
 
     Yields:
-        Counts (b, num_repeats, num_images), 1 + num_resamples in all; those of the first resample are all one.
+        Counts (b, num_images), 1 + num_resamples in all; those of the first resample are all one.
     """
     generator = np.random.default_rng(seed)
     uniform = np.full(num_images, 1 / num_images)
-    drawn = np.ones((num_resamples, num_repeats), np.int64)
-    if num_repeats >= MIN_REPEATS:
-        drawn = generator.multinomial(num_repeats, np.full(num_repeats, 1 / num_repeats), size=num_resamples)
-    rows = max(1, SLAB_ELEMENTS // (num_repeats * max(num_images, num_items)))
+    rows = max(1, SLAB_ELEMENTS // max(num_images, num_items))
     # weights of the number itself, which is no draw
-    unit = np.ones((1, num_repeats, num_images))
+    unit = np.ones((1, num_images))
     for start in range(0, max(num_resamples, 1), rows):
-        here = drawn[start : start + rows]
-        if num_repeats < MIN_REPEATS:
-            draws = generator.multinomial(num_images, uniform, size=len(here))[:, None].repeat(num_repeats, axis=1)
-        else:
-            # a repeat drawn twice gets two independent draws of images, which equal one draw of twice as many
-            draws = generator.multinomial(here * num_images, uniform)
+        draws = generator.multinomial(num_images, uniform, size=min(rows, num_resamples - start))
         yield np.concatenate([unit, draws]) if start == 0 else draws.astype(np.float64)
 
 
-def bootstrap_weights(num_repeats: int, num_images: int, num_resamples: int, seed: int) -> Array:
+def bootstrap_weights(num_images: int, num_resamples: int, seed: int) -> Array:
     """Draw all resamples of `weight_slabs` at once.
 
     Returns:
-        Counts (1 + num_resamples, num_repeats, num_images); those of the first resample are all one.
+        Counts (1 + num_resamples, num_images); those of the first resample are all one.
 
     Example:
-        >>> weights = bootstrap_weights(1, 5, 3, seed=0)
-        >>> weights.shape, weights[0].tolist(), weights.sum((1, 2)).tolist()
-        ((4, 1, 5), [[1.0, 1.0, 1.0, 1.0, 1.0]], [5.0, 5.0, 5.0, 5.0])
+        >>> weights = bootstrap_weights(5, 3, seed=0)
+        >>> weights.shape, weights[0].tolist(), weights.sum(1).tolist()
+        ((4, 5), [1.0, 1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 5.0, 5.0])
     """
-    return np.concatenate(list(weight_slabs(num_repeats, num_images, num_resamples, seed)))
+    return np.concatenate(list(weight_slabs(num_images, num_resamples, seed)))
 
 
 def weighted_mean(values: Array, weights: Array) -> Array:
@@ -72,15 +58,14 @@ def weighted_mean(values: Array, weights: Array) -> Array:
 
     Args:
         values: (R, P, N); NaN where an image does not count for a pair.
-        weights: (B, R, N).
+        weights: (B, N).
 
     Returns:
         (B,) means; NaN where nothing counts.
     """
     counts = ~np.isnan(values)
-    flat = weights.reshape(len(weights), -1)
-    total = flat @ np.where(counts, values, 0.0).sum(1).ravel()
-    return ratio(total, flat @ counts.sum(1).ravel().astype(np.float64))
+    total = weights @ np.where(counts, values, 0.0).sum(1).sum(0)
+    return ratio(total, weights @ counts.sum((0, 1)).astype(np.float64))
 
 
 def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
@@ -89,7 +74,7 @@ def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
     Args:
         distances: (R, P, N).
         agree: (R, P, N), flags of the set S=.
-        weights: (B, R, N).
+        weights: (B, N).
 
     Returns:
         (B,) values in (0, 1] (Fel et al., WACV 2022).
@@ -104,13 +89,13 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
         distances: (R, P, N).
         agree: (R, P, N), flags of the set S=.
         differ: (R, P, N), flags of the set S!=.
-        weights: (B, R, N).
+        weights: (B, N).
 
     Returns:
         (B,) values in [0, 1]; NaN where one of the sets is empty (Fel et al., WACV 2022).
     """
     kept = (agree | differ) & ~np.isnan(distances)
-    repeat, _, image = np.nonzero(kept)
+    image = np.nonzero(kept)[2]
     order = np.argsort(distances[kept], kind="stable")
     ordered = distances[kept][order]
     in_agree = agree[kept][order]
@@ -121,7 +106,7 @@ def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array)
         return result
     rows = max(1, 4_000_000 // len(ordered))  # bounds memory
     for start in range(0, len(weights), rows):
-        item = weights[start : start + rows, repeat, image][:, order]
+        item = weights[start : start + rows, image][:, order]
         same, other = np.where(in_agree, item, 0.0).cumsum(1), np.where(in_agree, 0.0, item).cumsum(1)
         lead = ratio(same, same[:, -1:]) - ratio(other, other[:, -1:])
         result[start : start + rows] = np.maximum(lead[:, last_of_tie].max(1), 0.0)
@@ -133,13 +118,3 @@ def ratio(numerator: Array, denominator: Array) -> Array:
     full = np.broadcast_to(denominator, numerator.shape)
     ratio: Array = np.divide(numerator, full, out=np.full(numerator.shape, np.nan), where=full > 0)
     return ratio
-
-
-def interval(draws: Array) -> tuple[float, float]:
-    """Return the percentile interval of bootstrap draws; (nan, nan) if no draw is a number."""
-    finite = draws[1:][~np.isnan(draws[1:])]
-    if not len(finite):
-        return float("nan"), float("nan")
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(finite, [tail, 100 - tail])
-    return float(low), float(high)

@@ -9,7 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
-from lightning_spx.runs.blocks import VARIANTS
+from lightning_spx.evaluation.statistics.trainings import Design
+from lightning_spx.reporting.rows import ALL_IMAGES, BOTH_RIGHT, SAME_PREDICTION
+from lightning_spx.runs.blocks import CEILING, VARIANTS
+
+# flags of each value, which are columns of the values per image
+FLAGS = ("agree", "differ", "same", "constant")
+# rows of this plan compare networks that a user names, or architectures, which are no sample of others
+OF_ARCHITECTURES = "models"
 
 
 @dataclass(frozen=True)
@@ -19,9 +26,10 @@ class Cell:
     In a study of findings there is a value for each of I items, a finding of an image; else each image is an item.
 
     Args:
-        variants: the values and their nulls, each (R, P, I).
+        variants: the values, their nulls and their ceiling, each (R, P, I); without a ceiling it is NaN.
         agree: (R, P, I), which items both models of a pair classify correctly.
         differ: (R, P, I), which items exactly one of them does.
+        same: (R, P, I), for which items both models predict the same.
         constant: (R, P, I), which pairs of maps contain a constant map.
         segments: (I,) number of segments of each item's image.
         image: (I,) position of each item's image among the images; None if each image is an item.
@@ -30,6 +38,7 @@ class Cell:
     variants: dict[str, Array]
     agree: Flags
     differ: Flags
+    same: Flags
     constant: Flags
     segments: Array
     image: NDArray[np.int64] | None = None
@@ -43,15 +52,15 @@ class Cell:
         """Return the values of one pair."""
         here = slice(position, position + 1)
         values = {name: value[:, here] for name, value in self.variants.items()}
-        agree, differ, constant = (each[:, here] for each in (self.agree, self.differ, self.constant))
-        return replace(self, variants=values, agree=agree, differ=differ, constant=constant)
+        flags = {name: getattr(self, name)[:, here] for name in FLAGS}
+        return replace(self, variants=values, **flags)
 
     def of_items(self, chosen: Flags) -> "Cell":
         """Return the values of the items that (I,) flags choose, of the same images."""
         values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}
-        agree, differ, constant = (each.compress(chosen, -1) for each in (self.agree, self.differ, self.constant))
+        flags = {name: getattr(self, name).compress(chosen, -1) for name in FLAGS}
         image = None if self.image is None else self.image[chosen]
-        return Cell(values, agree, differ, constant, self.segments[chosen], image)
+        return replace(self, variants=values, segments=self.segments[chosen], image=image, **flags)
 
     def of_images(self, chosen: Flags) -> "Cell":
         """Return the values of the images that (N,) flags choose."""
@@ -61,9 +70,36 @@ class Cell:
         position = np.cumsum(chosen) - 1
         return replace(own, image=position[self.image[chosen[self.image]]])
 
+    def given(self, condition: str) -> "Cell":
+        """Return the values of the items that count under a condition on the predictions of a pair's two models.
+
+        Args:
+            condition: one of `CONDITIONS`.
+        """
+        counts = self.counts(condition)
+        values = {name: np.where(counts, value, np.nan) for name, value in self.variants.items()}
+        return replace(self, variants=values)
+
+    def counts(self, condition: str) -> Flags:
+        """Return which values (R, P, I) count under a condition."""
+        return {ALL_IMAGES: np.ones_like(self.same), SAME_PREDICTION: self.same, BOTH_RIGHT: self.agree}[condition]
+
+    @property
+    def has_ceiling(self) -> bool:
+        """Return whether the values have a ceiling."""
+        return CEILING in self.variants and not bool(np.isnan(self.variants[CEILING]).all())
+
     def weights(self, weights: Array) -> Array:
-        """Return weights (B, R, I) of items for weights (B, R, N) of images: the items of an image stay together."""
+        """Return weights (B, I) of items for weights (B, N) of images: the items of an image stay together."""
         return weights if self.image is None else weights.take(self.image, -1)
+
+    def by_image(self, values: Array) -> Array:
+        """Sum values (R, P, I) of items over the items of each image, (R, P, N)."""
+        if self.image is None:
+            return values
+        summed = np.zeros((*values.shape[:2], int(self.image.max()) + 1))
+        np.add.at(summed.T, self.image, values.T)
+        return summed
 
     def num_images(self, chosen: Flags) -> int:
         """Count the images of the items that (R, P, I) flags choose in any repeat and pair."""
@@ -81,6 +117,7 @@ class Layout:
         images: the images' numbers in the data set, sorted; of findings those that have an item.
         findings: names of the findings that have an item, in the order of their rows; empty if there are none.
         items: (I,) of each item, its image's position times the number of findings, plus its finding's; sorted.
+        one_architecture: whether the models are trainings of one architecture, see `Design`.
     """
 
     repeats: NDArray[np.int64]
@@ -88,11 +125,17 @@ class Layout:
     images: NDArray[np.int64]
     findings: Sequence[str] = ()
     items: NDArray[np.int64] | None = None
+    one_architecture: bool = True
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Self:
         """Return the layout of rows that are in memory."""
-        layout = cls(np.sort(rows["repeat"].unique()), sorted(rows["pair"].unique()), np.sort(rows["index"].unique()))
+        layout = cls(
+            repeats=np.sort(rows["repeat"].unique()),
+            pairs=sorted(rows["pair"].unique()),
+            images=np.sort(rows["index"].unique()),
+            one_architecture=not ("plan" in rows and (rows["plan"] == OF_ARCHITECTURES).any()),
+        )
         return layout.with_items([rows]) if "finding" in rows else layout
 
     def with_items(self, frames: Iterable[pd.DataFrame]) -> Self:
@@ -104,6 +147,11 @@ class Layout:
         findings = [str(name) for name in names.categories]
         layout = replace(self, images=images, findings=findings)
         return replace(layout, items=np.unique(layout._codes(pairs)))
+
+    @property
+    def design(self) -> Design:
+        """Return the trainings behind repeats and pairs."""
+        return Design(len(self.repeats), self.pairs, self.one_architecture)
 
     @property
     def finding_of_item(self) -> NDArray[np.int64]:
@@ -124,10 +172,10 @@ class Layout:
     def empty_cell(self) -> Cell:
         """Return a cell without values, to be filled in."""
         shape = (len(self.repeats), len(self.pairs), self.num_items)
-        flags = np.zeros((3, *shape), bool)
+        flags = {name: np.zeros(shape, bool) for name in FLAGS}
         image = None if self.items is None else self.items // len(self.findings)
-        values = {name: np.full(shape, np.nan) for name in VARIANTS}
-        return Cell(values, flags[0], flags[1], flags[2], np.full(shape[-1], np.nan), image)
+        values = {name: np.full(shape, np.nan) for name in (*VARIANTS, CEILING)}
+        return Cell(values, segments=np.full(shape[-1], np.nan), image=image, **flags)
 
     def _codes(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         names = pd.Categorical(rows["finding"])
@@ -154,11 +202,11 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
                 item,
             )
             for name, values in cell.variants.items():
-                values[place] = group[name].to_numpy()
-            for name in ("agree", "differ"):
-                getattr(cell, name)[place] = group[name].to_numpy()
-            if "constant" in group:
-                # only rows about maps have this column
-                cell.constant[place] = group["constant"].to_numpy()
+                if name in group:
+                    values[place] = group[name].to_numpy()
+            for name in FLAGS:
+                # only rows about maps say which are constant; earlier versions do not say which answers are the same
+                if name in group:
+                    getattr(cell, name)[place] = group[name].to_numpy()
             cell.segments[item] = group["num_segments"].to_numpy()
     return cells

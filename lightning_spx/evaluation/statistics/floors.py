@@ -94,16 +94,41 @@ class Draws:
         value: the statistic of the maps as they are.
         permuted: the statistic of maps whose values were permuted over the pixels.
         mismatched: the statistic of maps of two different images.
+        ceiling: the statistic of each model's maps and its own under another seed of the method; None or NaN without.
     """
 
     value: Array
     permuted: Array
     mismatched: Array
+    ceiling: Array | None = None
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Draws]) -> Draws:
+        """Join the draws of some resamples to those of the ones before."""
+        ceilings = [part.ceiling for part in parts if part.ceiling is not None]
+        return cls(
+            value=np.concatenate([part.value for part in parts]),
+            permuted=np.concatenate([part.permuted for part in parts]),
+            mismatched=np.concatenate([part.mismatched for part in parts]),
+            ceiling=np.concatenate(ceilings) if ceilings else None,
+        )
 
     @property
     def floor(self) -> Array:
         """Return the larger null value of each resample."""
         return np.fmax(self.permuted, self.mismatched)
+
+    @property
+    def larger_null(self) -> str:
+        """Return which of the two nulls is the floor."""
+        return "mismatched" if np.fmax(self.permuted[0], self.mismatched[0]) == self.mismatched[0] else "permuted"
+
+    @property
+    def normalised(self) -> Array:
+        """Return how far the value is on the way from its floor to its ceiling; NaN where that is not above it."""
+        if self.ceiling is None:
+            return np.full(len(self.value), np.nan)
+        return ratio(self.value - self.floor, self.ceiling - self.floor)
 
     @property
     def excess(self) -> Array:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
+from lightning_spx.evaluation.statistics.bootstrap import Flags
 
 # one-sided level: 2.5 % of the draws lie below the 95 % interval of a number
 LEVEL = 0.025
@@ -33,17 +33,6 @@ def choosing_half(images: NDArray[np.int64], seed: int) -> Flags | None:
         return None
     half = np.random.default_rng(seed).permutation(images)[: len(images) // 2]
     return np.isin(images, half)
-
-
-def p_value_of(differences: Array) -> float:
-    """Return the fraction of bootstrap draws without a gain; a NaN counts as such a draw.
-
-    Example:
-        >>> p_value_of(np.array([0.5, 0.1, 0.2, -0.1]))
-        0.5
-    """
-    drawn = differences[1:]
-    return float((1 + np.sum(~(drawn > 0))) / (1 + len(drawn)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,36 +1,52 @@
 """Summarizes a study's per-image values for `results.csv`: numbers with interval, floor, excess and gain."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import (
-    MIN_REPEATS,
     Array,
     Flags,
-    interval,
     weight_slabs,
     weighted_mean,
     weighted_mege,
     weighted_reco,
 )
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
+from lightning_spx.evaluation.statistics.components import components_of, halving_trainings
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control_of, with_finding
-from lightning_spx.runs.blocks import VARIANTS
+from lightning_spx.evaluation.statistics.influence import excess_influence, influence_of, normalised_influence
+from lightning_spx.evaluation.statistics.trainings import Design, Spread, interval, spread_of
+from lightning_spx.reporting.rows import (
+    ALL_IMAGES,
+    ALL_PAIRS,
+    CONDITIONS,
+    PIXEL,
+    as_results,
+    is_control_of,
+    with_finding,
+)
+from lightning_spx.runs.blocks import CEILING, VARIANTS
 
 K = TypeVar("K", bound=Hashable)
-OVER_IMAGES = "over images, for these models"
-OVER_REPEATS = "over repeats and images"
+# metrics with rows for the images on which models agree about the answer
+CONDITIONED = ("saliency_ssim", "topk_overlap", "mass_accuracy", "pointing_game", "mask_auc", "mask_auprc")
 # images that an interval needs: resampling a single image gives the same number every time
 LEAST_FOR_INTERVAL = 2
 
 
 def summarize(
-    per_image: pd.DataFrame, *, dataset: str, models: str, num_resamples: int = 2000, seed: int = 0
+    per_image: pd.DataFrame,
+    *,
+    dataset: str,
+    models: str,
+    num_resamples: int = 2000,
+    seed: int = 0,
+    over_trainings: bool = True,
 ) -> pd.DataFrame:
     """Summarize the per-image values of a study.
 
@@ -40,12 +56,14 @@ def summarize(
         models: name of the models.
         num_resamples: number of bootstrap resamples.
         seed: seeds the bootstrap.
+        over_trainings: whether intervals cover other trainings too, if there are enough of them.
 
     Returns:
         One row per number with the columns `KEYS` and `VALUES`; the distance rows become MeGe and ReCo. With findings
         there is a row over all of them and one for each, over all pairs of models, which names it in `setting`.
     """
     layout = Layout.of(per_image)
+    layout = replace(layout, one_architecture=layout.one_architecture and over_trainings)
     rows = [
         row
         for (method, metric, setting), group in per_image.groupby(["method", "metric", "setting"], sort=False)
@@ -81,32 +99,52 @@ def summarize_metric(
         One row per number, without the columns `dataset` and `models`.
     """
     cells = cells_of(frames, layout)
-    pairs, num_repeats = layout.pairs, len(layout.repeats)
     names = ("mege", "reco") if metric == "distance" else (metric,)
-    # MeGe and ReCo are defined for all pairs together
-    selections = [ALL_PAIRS] if metric == "distance" or len(pairs) == 1 else [ALL_PAIRS, *pairs]
-    # by the pair and the finding that rows have, which is empty over all findings
-    chosen: dict[tuple[str, str], dict[tuple[str, str], Cell]] = {
-        (pair, ""): cells if pair == ALL_PAIRS else {key: cell.pair(pairs.index(pair)) for key, cell in cells.items()}
-        for pair in selections
-    }
-    for number, finding in enumerate(layout.findings):
-        own = layout.finding_of_item == number
-        chosen[ALL_PAIRS, finding] = {key: cell.of_items(own) for key, cell in cells.items()}
+    selections = [*_selections(metric, cells, layout)]
     wanted = {
-        (name, *selection, *key): (name, cell)
+        (name, number, *key): (name, cell)
         for name in names
-        for selection, selected in chosen.items()
-        for key, cell in selected.items()
+        for number, selection in enumerate(selections)
+        for key, cell in selection.cells.items()
     }
-    slabs = weight_slabs(num_repeats, len(layout.images), num_resamples, seed, layout.num_items)
+    slabs = weight_slabs(len(layout.images), num_resamples, seed, layout.num_items)
     draws = draws_of_all(wanted, slabs)
     for name in names:
-        for (pair, finding), selected in chosen.items():
-            for row in rows_of(name, selected, {key: draws[name, pair, finding, *key] for key in cells}):
-                row |= {"pair": pair, "method": method, "setting": with_finding(setting, finding)}
-                row["interval"] = OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES
-                yield row
+        for number, selection in enumerate(selections):
+            own = {key: draws[name, number, *key] for key in cells}
+            for row in rows_of(name, selection.cells, own, selection.design):
+                row |= {"pair": selection.pair, "method": method, "condition": selection.condition}
+                yield row | {"setting": with_finding(setting, selection.finding), "interval": selection.design.scope}
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """The values that some rows are computed from: of one pair or all, of one finding or all, under a condition."""
+
+    cells: Mapping[tuple[str, str], Cell]
+    design: Design
+    pair: str = ALL_PAIRS
+    finding: str = ""
+    condition: str = ALL_IMAGES
+
+
+def _selections(metric: str, cells: Mapping[tuple[str, str], Cell], layout: Layout) -> Iterator[_Selection]:
+    design = layout.design
+    yield _Selection(cells, design)
+    # MeGe and ReCo are defined for all pairs together
+    if metric != "distance" and len(layout.pairs) > 1:
+        for position, pair in enumerate(layout.pairs):
+            own = {key: cell.pair(position) for key, cell in cells.items()}
+            yield _Selection(own, replace(design, pairs=[pair]), pair=pair)
+    for number, finding in enumerate(layout.findings):
+        chosen = layout.finding_of_item == number
+        yield _Selection({key: cell.of_items(chosen) for key, cell in cells.items()}, design, finding=finding)
+    if metric in CONDITIONED:
+        for condition in CONDITIONS[1:]:
+            # values of earlier versions do not say which predictions are the same
+            if any(cell.counts(condition).any() for cell in cells.values()):
+                own = {key: cell.given(condition) for key, cell in cells.items()}
+                yield _Selection(own, design, condition=condition)
 
 
 def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: str) -> pd.DataFrame:
@@ -120,14 +158,16 @@ def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
     Args:
         metric: `mege`, `reco`, or a metric that is a mean.
         cell: the per-image values.
-        weights: (B, R, N), how often each image counts in each resample; all its items count as often.
+        weights: (B, N), how often each image counts in each resample; all its items count as often.
     """
     weights = cell.weights(weights)
-    if metric == "mege":
-        return Draws(*(weighted_mege(cell.variants[name], cell.agree, weights) for name in VARIANTS))
     if metric == "reco":
+        # no two maps of one model are of images that only one model classifies correctly
         return Draws(*(weighted_reco(cell.variants[name], cell.agree, cell.differ, weights) for name in VARIANTS))
-    return Draws(*(weighted_mean(cell.variants[name], weights) for name in VARIANTS))
+    names = [*VARIANTS, *([CEILING] if cell.has_ceiling else [])]
+    if metric == "mege":
+        return Draws(*(weighted_mege(cell.variants[name], cell.agree, weights) for name in names))
+    return Draws(*(weighted_mean(cell.variants[name], weights) for name in names))
 
 
 def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -> dict[K, Draws]:
@@ -136,10 +176,7 @@ def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -
     for weights in slabs:
         for key, (metric, cell) in wanted.items():
             parts[key].append(draws_of(metric, cell, weights))
-    return {
-        key: Draws(*(np.concatenate([getattr(part, name) for part in own]) for name in VARIANTS))
-        for key, own in parts.items()
-    }
+    return {key: Draws.concatenated(own) for key, own in parts.items()}
 
 
 def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:
@@ -158,7 +195,10 @@ def _counted(metric: str, cell: Cell) -> Flags:
 
 
 def rows_of(
-    metric: str, cells: Mapping[tuple[str, str], Cell], draws: Mapping[tuple[str, str], Draws]
+    metric: str,
+    cells: Mapping[tuple[str, str], Cell],
+    draws: Mapping[tuple[str, str], Draws],
+    design: Design,
 ) -> Iterator[dict[str, object]]:
     """Yield a row of numbers for every (superpixels, magnitude), with its gain over its controls if it has any.
 
@@ -166,26 +206,24 @@ def rows_of(
         metric: `mege`, `reco`, or a metric that is a mean.
         cells: the per-image values by (superpixels, magnitude).
         draws: the bootstrap draws by the same keys, whose order the rows have.
+        design: the trainings behind the cells' repeats and pairs.
 
     Yields:
         Rows without the columns that name the study, the method and the setting. All their counts are of images: an
         image counts if any of its items does, and is constant if all of its items that count are.
     """
+    influences = {key: excess_influence(metric, cells[key], draw) for key, draw in draws.items()}
     for (superpixels, magnitude), draw in draws.items():
-        cell = cells[superpixels, magnitude]
+        cell, influence = cells[superpixels, magnitude], influences[superpixels, magnitude]
         counted = _counted(metric, cell)
         num_images = cell.num_images(counted)
         num_valued = cell.num_images(~np.isnan(cell.variants["value"]))
         num_lively = cell.num_images(counted & ~cell.constant)
-        has_interval = num_images >= LEAST_FOR_INTERVAL
-        low, high = interval(draw.value) if has_interval else (np.nan, np.nan)
         row: dict[str, object] = {
             "superpixels": superpixels,
             "magnitude": magnitude,
             "metric": metric,
             "value": float(draw.value[0]),
-            "ci_low": low,
-            "ci_high": high,
             "num_images": num_images,
             "num_dropped": cell.num_images(np.ones_like(counted)) - num_images,
             "floor": float(draw.floor[0]),
@@ -195,8 +233,30 @@ def rows_of(
             "num_wrong": num_valued - num_images,
             "num_constant": num_images - num_lively,
         }
-        controls = controls_of(draws, superpixels, magnitude)
-        if superpixels != PIXEL and controls and has_interval:
-            gain = gain_over(draw, controls)
-            row |= {"best_control": gain.best_control, "gain": gain.gain, "gain_low": gain.low, "gain_high": gain.high}
+        if draw.ceiling is not None:
+            row["ceiling"] = float(draw.ceiling[0])
+        if num_images >= LEAST_FOR_INTERVAL:
+            spread = spread_of(influence, design, num_images)
+            row |= _limits("ci", draw.value, spread_of(influence_of(metric, cell, "value"), design, num_images))
+            row |= _limits("excess", draw.excess, spread)
+            # a share of a distance that may be zero is no number
+            if draw.ceiling is not None and interval(draw.ceiling - draw.floor, Spread(num_images))[0] > 0:
+                row["normalised"] = float(draw.normalised[0])
+                of_normalised = normalised_influence(metric, cell, draw)
+                row |= _limits("normalised", draw.normalised, spread_of(of_normalised, design, num_images))
+            row |= components_of(influence, design)
+            row["halving_trainings"] = halving_trainings(spread, design)
+            controls = controls_of(draws, superpixels, magnitude) if superpixels != PIXEL else {}
+            if controls:
+                against = {
+                    name: spread_of(influence - influences[name, magnitude], design, num_images) for name in controls
+                }
+                gain = gain_over(draw, controls, against)
+                row |= {"best_control": gain.best_control, "gain": gain.gain}
+                row |= {"gain_low": gain.low, "gain_high": gain.high}
         yield row
+
+
+def _limits(name: str, draws: Array, spread: Spread) -> dict[str, float]:
+    low, high = interval(draws, spread)
+    return {f"{name}_low": low, f"{name}_high": high}

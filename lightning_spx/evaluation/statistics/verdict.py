@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import MIN_REPEATS, Flags, weight_slabs
+from lightning_spx.evaluation.statistics.bootstrap import Flags, weight_slabs
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm, p_value_of
+from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm
+from lightning_spx.evaluation.statistics.influence import excess_influence
 from lightning_spx.evaluation.statistics.results import (
-    OVER_IMAGES,
-    OVER_REPEATS,
     controls_of,
     draws_of,
     draws_of_all,
     results_table,
     rows_of,
 )
+from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Design, p_value, spread_of
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import is_control_of
 
@@ -125,7 +125,7 @@ def verdict_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> 
         return None
     method, metric = str(rows["method"].iloc[0]), str(rows["metric"].iloc[0])
     cells = cells_of([rows], layout)
-    candidates = _candidates(metric, cells, choosing)
+    candidates = _candidates(metric, cells, choosing, layout.design)
     if candidates.empty:
         return None
     blank = candidates["num_constant"] == candidates["num_images"]
@@ -139,11 +139,14 @@ def verdict_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> 
         for (name, order), cell in cells.items()
         if order == magnitude and (name == superpixels or is_control_of(name, superpixels))
     }
-    num_repeats, num_images = len(layout.repeats), int((~choosing).sum())
-    slabs = weight_slabs(num_repeats, num_images, num_resamples, seed, layout.num_items)
-    draws = draws_of_all(reporting, slabs)
+    num_images = int((~choosing).sum())
+    draws = draws_of_all(reporting, weight_slabs(num_images, num_resamples, seed, layout.num_items))
+    influences = {key[0]: excess_influence(metric, reporting[key][1], draw) for key, draw in draws.items()}
     own, controls = draws[superpixels, magnitude], controls_of(draws, superpixels, magnitude)
-    gain = gain_over(own, controls)
+    spreads = {
+        name: spread_of(influences[superpixels] - influences[name], layout.design, num_images) for name in controls
+    }
+    gain = gain_over(own, controls, spreads)
     return Verdict(
         method=method,
         superpixels=superpixels,
@@ -152,24 +155,24 @@ def verdict_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> 
         low=gain.low,
         high=gain.high,
         best_control=gain.best_control,
-        p_value=max(p_value_of(own.excess - control.excess) for control in controls.values()),
+        p_value=max(p_value(own.excess - control.excess, spreads[name]) for name, control in controls.items()),
         excess=float(own.excess[0]),
         num_images=num_images,
-        scope=OVER_REPEATS if num_repeats >= MIN_REPEATS else OVER_IMAGES,
+        scope=layout.design.scope,
     )
 
 
-def _candidates(metric: str, cells: Mapping[tuple[str, str], Cell], choosing: Flags) -> pd.DataFrame:
+def _candidates(metric: str, cells: Mapping[tuple[str, str], Cell], choosing: Flags, design: Design) -> pd.DataFrame:
     """Return the S- rows with their gains on the images of the choosing half."""
     here = {key: cell.of_images(choosing) for key, cell in cells.items()}
-    unit = {key: np.ones((1, len(cell.agree), int(choosing.sum()))) for key, cell in here.items()}
-    draws = {key: draws_of(metric, cell, unit[key]) for key, cell in here.items()}
-    rows = results_table(rows_of(metric, here, draws), dataset="", models="")
+    unit = np.ones((1, int(choosing.sum())))
+    draws = {key: draws_of(metric, cell, unit) for key, cell in here.items()}
+    rows = results_table(rows_of(metric, here, draws, design), dataset="", models="")
     return rows[rows["best_control"].notna()]
 
 
 def _without(method: str, why: str) -> Verdict:
-    return Verdict(method, "", "", np.nan, np.nan, np.nan, "", 1.0, np.nan, 0, OVER_IMAGES, why)
+    return Verdict(method, "", "", np.nan, np.nan, np.nan, "", 1.0, np.nan, 0, THESE_MODELS, why)
 
 
 def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim") -> str:
@@ -180,7 +183,7 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim") -> str:
         metric: name of the metric.
 
     Example:
-        >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, OVER_IMAGES)
+        >>> one = Verdict("Gradient", "Slic", "after", -0.01, -0.03, 0.006, "blur", 0.7, 0.2, 50, THESE_MODELS)
         >>> sentence([one])
         'Super-pixels (SSIM): no gain over smoothing for Gradient.'
     """
@@ -213,13 +216,13 @@ def scope_sentence(scope: str, num_images: int, num_models: int, num_methods: in
         num_methods: number of methods that the p-values are corrected over.
 
     Example:
-        >>> scope_sentence(OVER_IMAGES, 50, 3, 1).partition(";")[0]
+        >>> scope_sentence(THESE_MODELS, 50, 3, 1).partition(";")[0]
         'Methods and rows are chosen on one half of the images and measured on the other 50'
     """
-    models = f"these {num_models} models" if scope == OVER_IMAGES else f"{num_models} models a repeat"
+    covered = f"images, for these {num_models} models" if scope == THESE_MODELS else f"images and {scope}"
     return (
         f"Methods and rows are chosen on one half of the images and measured on the other {num_images}; 95 % intervals "
-        f"{scope.partition(',')[0]}, for {models}; Holm's correction over {num_methods} "
+        f"cover {covered}; Holm's correction over {num_methods} "
         f"method{'' if num_methods == 1 else 's'}."
     )
 

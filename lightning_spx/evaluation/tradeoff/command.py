@@ -231,11 +231,14 @@ def tradeoff(
     quality = partition_quality(segmenters, Path(bsds500), num_quality_images) if bsds500 else None
     if is_writer():
         stability, fidelity = study.stability_values(), study.fidelity_values()
-        described = f"{len(models)} x {record.content['models'][next(iter(models))]['network']}"
+        network = record.content["models"][next(iter(models))]["network"]
+        described: dict[str, Any] = {"dataset": known.name, "models": f"{len(models)} x {network}"}
+        described |= {"num_resamples": num_resamples, "seed": seed}
         results = pd.concat(
             [
-                summarize(stability, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
-                fidelity_rows(fidelity, dataset=known.name, models=described, num_resamples=num_resamples, seed=seed),
+                # fidelity is of these models, and one table has one kind of interval
+                summarize(stability, **described, over_trainings=False),
+                fidelity_rows(fidelity, **described),
             ],
             ignore_index=True,
         )

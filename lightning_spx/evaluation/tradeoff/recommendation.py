@@ -9,8 +9,9 @@ import pandas as pd
 from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.evaluation.statistics.halves import LEAST_IMAGES, LEVEL, holm, p_value_of
+from lightning_spx.evaluation.statistics.halves import LEAST_IMAGES, LEVEL, holm
 from lightning_spx.evaluation.statistics.results import controls_of
+from lightning_spx.evaluation.statistics.trainings import Spread, p_value
 from lightning_spx.evaluation.tradeoff.summary import (
     FIDELITY,
     Point,
@@ -105,16 +106,16 @@ def recommend(
     for method, rows in of_axis.groupby("method", sort=False):
         same = stability[stability["method"] == method]
         halves = [same["index"].isin(choosing), rows["index"].isin(choosing)]
-        unit = np.ones((1, 1, len(choosing)))
+        unit = np.ones((1, len(choosing)))
         first = points_of(stability_draws(same[halves[0]], unit), fidelity_draws(rows[halves[1]], unit))
         num_images = len(images) - len(choosing)
         if np.isnan(first[PIXEL_ROW].stability[0]):
             found.append(Recommendation(str(method), PIXEL_ROW, None, None, num_images, why_none=NO_CHANCE))
             continue
         row = choose(first)
-        weights = bootstrap_weights(1, num_images, num_resamples, seed)
+        weights = bootstrap_weights(num_images, num_resamples, seed)
         second = stability_draws(same[~halves[0]], weights), fidelity_draws(rows[~halves[1]], weights)
-        measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row) for draws in second]
+        measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row, num_images) for draws in second]
         found.append(Recommendation(str(method), row, measured[0], measured[1], num_images))
     return _corrected(found)
 
@@ -133,10 +134,11 @@ def choose(points: dict[Row, Point]) -> Row:
     return max(candidates, key=lambda row: scores[row])
 
 
-def _compared(draws: dict[Row, Draws], row: Row) -> Comparison:
+def _compared(draws: dict[Row, Draws], row: Row, num_images: int) -> Comparison:
     controls = controls_of(draws, *row)
-    gain = gain_over(draws[row], controls)
-    p_values = [p_value_of(draws[row].excess - other.excess) for other in controls.values()]
+    spread = Spread(num_images)
+    gain = gain_over(draws[row], controls, dict.fromkeys(controls, spread))
+    p_values = [p_value(draws[row].excess - other.excess, spread) for other in controls.values()]
     return Comparison(
         value=float(draws[row].excess[0]),
         pixel=float(draws[PIXEL_ROW].excess[0]),

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights, interval, weighted_mean
+from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights, weighted_mean
 from lightning_spx.evaluation.statistics.cells import Layout, cells_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.evaluation.statistics.results import OVER_IMAGES, controls_of, draws_of
+from lightning_spx.evaluation.statistics.results import controls_of, draws_of
+from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control
 
 STABILITY = ("saliency_ssim", "")
@@ -38,7 +39,7 @@ def fidelity_draws(rows: pd.DataFrame, weights: Array) -> dict[Row, Draws]:
 
     Args:
         rows: per-image values of one method, metric and setting, for every model.
-        weights: (B, 1, N) over the images in the order of their index.
+        weights: (B, N) over the images in the order of their index.
     """
     metric, setting = str(rows["metric"].iloc[0]), str(rows["setting"].iloc[0])
     draws: dict[Row, Draws] = {}
@@ -70,7 +71,7 @@ def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resa
         Rows with the columns of `results.csv`; floor and excess are missing, because these numbers have none.
     """
     num_images = fidelity["index"].nunique()
-    weights = bootstrap_weights(1, num_images, num_resamples, seed)
+    weights = bootstrap_weights(num_images, num_resamples, seed)
     rows: list[dict[str, object]] = []
     for (method, metric, setting), group in fidelity.groupby(["method", "metric", "setting"], sort=False):
         draws = fidelity_draws(group, weights)
@@ -78,7 +79,7 @@ def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resa
         for (superpixels, order), draw in draws.items():
             own = group[(group["superpixels"] == superpixels) & (group["magnitude"] == order)]
             valid = own.dropna(subset="value")["index"].nunique()
-            low, high = interval(sign * draw.value)
+            low, high = interval(sign * draw.value, Spread(valid))
             row: dict[str, object] = {
                 "dataset": dataset,
                 "models": models,
@@ -91,14 +92,14 @@ def fidelity_rows(fidelity: pd.DataFrame, *, dataset: str, models: str, num_resa
                 "value": sign * float(draw.value[0]),
                 "ci_low": low,
                 "ci_high": high,
-                "interval": OVER_IMAGES,
+                "interval": THESE_MODELS,
                 "num_images": valid,
                 "num_dropped": num_images - valid,
                 "mean_segments": float(own["num_segments"].mean()),
             }
             controls = controls_of(draws, superpixels, order)
             if superpixels != PIXEL and controls:
-                gain = gain_over(draw, controls)
+                gain = gain_over(draw, controls, dict.fromkeys(controls, Spread(valid)))
                 row |= {"best_control": gain.best_control, "gain": gain.gain}
                 row |= {"gain_low": gain.low, "gain_high": gain.high}
             rows.append(row)
@@ -158,7 +159,8 @@ def front_table(
     """
     metric, setting = FIDELITY[against]
     of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
-    weights = bootstrap_weights(1, fidelity["index"].nunique(), num_resamples, seed)
+    num_images = fidelity["index"].nunique()
+    weights, spread = bootstrap_weights(num_images, num_resamples, seed), Spread(num_images)
     rows: list[dict[str, object]] = []
     for method, of_method in of_axis.groupby("method", sort=False):
         same = stability[stability["method"] == method]
@@ -166,7 +168,7 @@ def front_table(
         front = on_front({row: point for row, point in points.items() if not is_control(row[0])})
         sizes = of_method.groupby(["superpixels", "magnitude"])["num_segments"].mean()
         for row, point in points.items():
-            (x_low, x_high), (y_low, y_high) = interval(point.stability), interval(point.fidelity)
+            (x_low, x_high), (y_low, y_high) = interval(point.stability, spread), interval(point.fidelity, spread)
             rows.append(
                 {
                     "method": method,

@@ -7,7 +7,7 @@ import pandas as pd
 from lightning_spx.evaluation.statistics.answer import study_answer
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import with_finding
+from lightning_spx.reporting.rows import of_condition, with_finding
 from tests.evaluation.statistics.test_verdict import frame
 
 
@@ -19,7 +19,7 @@ def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = No
         files[str(method)] = [path]
     results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
     results = results if extra is None else pd.concat([results, extra], ignore_index=True)
-    return study_answer(files, results, num_models=2, num_repeats=1, seed=0)
+    return study_answer(files, results, num_models=2, seed=0)
 
 
 def test_the_answer_says_first_whether_maps_agree_then_whether_super_pixels_help(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_the_answer_says_first_whether_maps_agree_then_whether_super_pixels_help
     assert [said.partition(":")[0] for said in answer.sentences] == [
         "Partly",
         "Super-pixels (SSIM)",
-        "Methods and rows are chosen on one half of the images and measured on the other 40; 95 % intervals over "
+        "Methods and rows are chosen on one half of the images and measured on the other 40; 95 % intervals cover "
         "images, for these 2 models; Holm's correction over 2 methods.",
     ]
     assert "for IG by 0.19 [0.16, 0.21] with Slic; no gain over smoothing for Gradient" in answer.sentences[1]
@@ -66,7 +66,7 @@ def test_a_rare_finding_and_a_surviving_control_are_no_reason_to_warn(tmp_path: 
     table = frame({"IG": {"Slic": 0.2}})
     results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
     rare = results.head(1).assign(setting=with_finding("", "crest"), num_images=0)
-    checked = results.assign(metric="sanity_ssim", setting="randomised=100%", ci_low=0.5, floor=0.1)
+    checked = of_condition(results).assign(metric="sanity_ssim", setting="randomised=100%", ci_low=0.5, floor=0.1)
     survives = checked["superpixels"].str.startswith("control:")
     checked.loc[~survives, "ci_low"] = 0.0
     answer = answer_of(tmp_path, table, pd.concat([rare, checked]))

@@ -9,34 +9,27 @@ from hypothesis import strategies as st
 from lightning_spx.evaluation.statistics.bootstrap import (
     Array,
     bootstrap_weights,
-    interval,
     weighted_mean,
     weighted_mege,
     weighted_reco,
 )
+from lightning_spx.evaluation.statistics.trainings import Spread, interval
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
 
 
-def ones(repeats: int, images: int) -> Array:
-    return np.ones((1, repeats, images))
+def ones(images: int) -> Array:
+    return np.ones((1, images))
 
 
-def test_without_repeats_every_repeat_resamples_the_same_images() -> None:
-    weights = bootstrap_weights(2, 10, 50, seed=1)
-    assert np.array_equal(weights[:, 0], weights[:, 1])
-    assert (weights.sum(2) == 10).all()
-
-
-def test_with_three_repeats_repeats_are_resampled_too() -> None:
-    weights = bootstrap_weights(3, 10, 500, seed=1)
-    assert (weights.sum((1, 2)) == 30).all()
-    left_out = (weights[1:].sum(2) == 0).mean()
-    assert left_out == pytest.approx((2 / 3) ** 3, abs=0.03)  # chance that three draws miss a repeat
+def test_a_resample_draws_as_many_images_as_there_are() -> None:
+    weights = bootstrap_weights(10, 500, seed=1)
+    assert (weights.sum(1) == 10).all()
+    assert (weights[1:] == 0).mean() == pytest.approx(0.9**10, abs=0.02)  # chance that ten draws miss an image
 
 
 def test_the_interval_of_a_mean_has_the_width_of_the_normal_theory() -> None:
     values = np.random.default_rng(0).normal(size=(1, 1, 400))
-    low, high = interval(weighted_mean(values, bootstrap_weights(1, 400, 4000, seed=0)))
+    low, high = interval(weighted_mean(values, bootstrap_weights(400, 4000, seed=0)), Spread(400))
     standard_error = values.std() / 20
     assert high - low == pytest.approx(2 * 1.96 * standard_error, rel=0.06)
     assert low < values.mean() < high
@@ -48,7 +41,7 @@ def test_weights_count_like_repeated_images() -> None:
     values[generator.uniform(size=values.shape) < 0.3] = np.nan
     agree = generator.uniform(size=values.shape) < 0.5
     differ = ~agree & (generator.uniform(size=values.shape) < 0.8)
-    weights = generator.integers(0, 4, size=(5, 2, 7)).astype(float)
+    weights = generator.integers(0, 4, size=(5, 7)).astype(float)
     for resample, mean, mege, reco in zip(
         weights,
         weighted_mean(values, weights),
@@ -58,7 +51,7 @@ def test_weights_count_like_repeated_images() -> None:
     ):
         repeated: dict[str, list[float]] = {"all": [], "agree": [], "differ": []}
         for repeat, pair, image in np.ndindex(values.shape):
-            copies = [float(values[repeat, pair, image])] * int(resample[repeat, image])
+            copies = [float(values[repeat, pair, image])] * int(resample[image])
             if np.isnan(values[repeat, pair, image]):
                 continue
             repeated["all"] += copies
@@ -85,7 +78,7 @@ def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -
     agree[0, 0, 0], differ[0, 0, 0] = True, False
     agree[0, 0, 1], differ[0, 0, 1] = False, True
     tensors = [torch.from_numpy(array[0]) for array in (distances, agree, differ)]
-    weights = ones(1, num_images)
+    weights = ones(num_images)
     assert weighted_mege(distances, agree, weights)[0] == pytest.approx(
         float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6
     )
@@ -97,6 +90,6 @@ def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -
 def test_separated_sets_have_reco_one_and_an_empty_set_none() -> None:
     distances = np.array([[[0.1, 0.2, 0.7, 0.8]]])
     agree = np.array([[[True, True, False, False]]])
-    assert weighted_reco(distances, agree, ~agree, ones(1, 4))[0] == 1
-    assert weighted_reco(distances, ~agree, agree, ones(1, 4))[0] == 0
-    assert np.isnan(weighted_reco(distances, np.ones_like(agree), np.zeros_like(agree), ones(1, 4))[0])
+    assert weighted_reco(distances, agree, ~agree, ones(4))[0] == 1
+    assert weighted_reco(distances, ~agree, agree, ones(4))[0] == 0
+    assert np.isnan(weighted_reco(distances, np.ones_like(agree), np.zeros_like(agree), ones(4))[0])

@@ -8,7 +8,8 @@ from scipy.stats import ks_2samp
 from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.statistics.verdict import verdicts
-from lightning_spx.reporting.rows import finding_of, over_findings, with_finding
+from lightning_spx.reporting.rows import finding_of, of_condition, over_findings, with_finding
+from tests.evaluation.statistics.slow_limits import expanded
 
 NAMES = ("red wing", "a;b=c%", "tail")
 NUM_IMAGES, NUM_RESAMPLES = 9, 40
@@ -49,8 +50,8 @@ def random_frame(num_repeats: int) -> pd.DataFrame:
 
 def drawn(rows: pd.DataFrame, column: str, copies: np.ndarray, images: list[int]) -> list[float]:
     found: list[float] = []
-    for repeat, index, value in zip(rows["repeat"], rows["index"], rows[column], strict=True):
-        found += [value] * int(copies[repeat, images.index(index)])
+    for index, value in zip(rows["index"], rows[column], strict=True):
+        found += [value] * int(copies[images.index(index)])
     return [value for value in found if not np.isnan(value)]
 
 
@@ -62,9 +63,9 @@ def mean(values: list[float]) -> float:
 @pytest.mark.parametrize("finding", ["", *NAMES])
 def test_numbers_and_intervals_equal_a_loop_that_draws_images(num_repeats: int, finding: str) -> None:
     frame = random_frame(num_repeats)
-    results = summarize(frame, dataset="d", models="m", num_resamples=NUM_RESAMPLES, seed=5)
+    results = summarize(frame, dataset="d", models="m", num_resamples=NUM_RESAMPLES, seed=5, over_trainings=False)
     images = sorted(frame["index"].unique())
-    weights = bootstrap_weights(num_repeats, len(images), NUM_RESAMPLES, 5)
+    weights = bootstrap_weights(len(images), NUM_RESAMPLES, 5)
     own = frame[frame["finding"] == finding] if finding else frame
     for metric, source, setting in (("saliency_ssim", "saliency_ssim", ""), ("mege", "distance", "distance=l2")):
         excess, found = {}, {}
@@ -83,11 +84,12 @@ def test_numbers_and_intervals_equal_a_loop_that_draws_images(num_repeats: int, 
                 & (results["setting"] == with_finding(setting, finding))
                 & (results["superpixels"] == superpixels)
                 & (results["pair"] == "all")
+                & (results["condition"] == "all")
             ]
             assert len(row) == 1
             found[superpixels] = one = row.iloc[0]
             assert one["value"] == pytest.approx(numbers["value"][0], abs=1e-12)
-            limits = np.nanpercentile(numbers["value"][1:], [2.5, 97.5])
+            limits = expanded(numbers["value"][1:], one["num_images"])
             assert (one["ci_low"], one["ci_high"]) == pytest.approx(tuple(limits), abs=1e-12)
             assert one["floor"] == pytest.approx(floor[0], abs=1e-12)
             assert one["excess"] == pytest.approx(excess[superpixels][0], abs=1e-12)
@@ -100,7 +102,7 @@ def test_numbers_and_intervals_equal_a_loop_that_draws_images(num_repeats: int, 
         gain = excess["Grid"] - excess["control:grid(Grid)"]
         one = found["Grid"]
         assert one["gain"] == pytest.approx(gain[0], abs=1e-12)
-        limits = np.nanpercentile(gain[1:], [2.5, 97.5])
+        limits = expanded(gain[1:], one["num_images"])
         assert (one["gain_low"], one["gain_high"]) == pytest.approx(tuple(limits), abs=1e-12)
 
 
@@ -120,7 +122,7 @@ def test_reco_of_findings_is_the_distance_of_kolmogorov_and_smirnov() -> None:
 
 
 def test_a_row_over_all_comes_first_and_one_of_each_finding_follows_in_their_order() -> None:
-    results = summarize(random_frame(1), dataset="d", models="m", num_resamples=0)
+    results = of_condition(summarize(random_frame(1), dataset="d", models="m", num_resamples=0))
     rows = results[(results["metric"] == "saliency_ssim") & (results["superpixels"] == "Grid")]
     assert rows["pair"].tolist() == ["all", "0-1", "0-2", "1-2", "all", "all", "all"]
     assert [finding_of(setting) for setting in rows["setting"]] == ["", "", "", "", *NAMES]

@@ -18,7 +18,7 @@ from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.statistics.verdict import verdicts
 from lightning_spx.metrics import mass_accuracy, saliency_ssim
-from lightning_spx.reporting.rows import finding_of, over_findings
+from lightning_spx.reporting.rows import finding_of, of_condition, over_findings
 from lightning_spx.superpixels import Voronoi, segment_pool
 
 NAMES = ("red wing", "a;b=c%", "tail")
@@ -150,6 +150,10 @@ def test_a_single_finding_gives_the_numbers_of_the_binary_form_bit_for_bit(num_r
     pd.testing.assert_frame_equal(single.drop(columns="finding"), binary, check_exact=True)
     expected = summarize(binary, dataset="d", models="m", num_resamples=NUM_RESAMPLES)
     results = summarize(single, dataset="d", models="m", num_resamples=NUM_RESAMPLES)
+    # both also have the rows of each condition, over all findings
+    first, second = (each[each["condition"] != "all"].reset_index(drop=True) for each in (expected, results))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+    expected, results = (of_condition(each).reset_index(drop=True) for each in (expected, results))
     pd.testing.assert_frame_equal(over_findings(results).reset_index(drop=True), expected, check_exact=True)
     of_finding = results[[bool(finding_of(setting)) for setting in results["setting"]]].reset_index(drop=True)
     of_all = expected[expected["pair"] == "all"].reset_index(drop=True)
@@ -195,7 +199,7 @@ def test_a_planted_signal_of_one_finding_shows_in_its_row_alone() -> None:
     maps[:, items.finding == 0] = maps[:1, items.finding == 0]
     own = [pixel_pooling(SEGMENTS)]
     frame = compare(maps, own, facts, SETTINGS, []).assign(method="Gradient", repeat=0)
-    results = summarize(frame, dataset="", models="", num_resamples=50)
+    results = of_condition(summarize(frame, dataset="", models="", num_resamples=50))
     rows = results[(results["metric"] == "saliency_ssim") & (results["pair"] == "all")].set_index("setting")
     assert rows["excess"]["finding=shared"] == pytest.approx(1, abs=1e-6)
     assert rows["excess"]["finding=own"] == pytest.approx(0, abs=0.1)

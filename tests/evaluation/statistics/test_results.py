@@ -11,21 +11,28 @@ from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
-from lightning_spx.evaluation.statistics.results import OVER_IMAGES, OVER_REPEATS, summarize
+from lightning_spx.evaluation.statistics.results import summarize
+from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS, THESE_MODELS
 from lightning_spx.evaluation.statistics.verdict import sentence, verdicts
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
 from lightning_spx.reporting import Page, render_page, stability_table, why_no_verdict
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.superpixels import Grid
+from tests.evaluation.statistics.slow_limits import expanded
 
 NUM_RESAMPLES = 60
 CONTROLS = [f"control:{kind}(Grid)" for kind in ("grid", "voronoi", "borrowed", "blur")]
 POOLINGS = [("pixel", "either"), *product(["Grid", *CONTROLS], ["after", "before"])]
 METRICS = [("saliency_ssim", ""), ("distance", "distance=l2")]
+KEYS = [
+    *("dataset", "models", "plan", "pair", "method", "superpixels", "magnitude", "metric", "setting", "condition"),
+]
 COLUMNS = [
-    *("dataset", "models", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
+    *KEYS,
     *("value", "ci_low", "ci_high", "interval", "num_images", "num_dropped", "floor", "excess"),
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments", "num_wrong", "num_constant"),
+    *("excess_low", "excess_high", "ceiling", "normalised", "normalised_low", "normalised_high"),
+    *("var_image", "var_repeat", "var_model", "var_pair", "var_rest", "halving_trainings"),
 ]
 
 
@@ -63,7 +70,8 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 def row_of(results: pd.DataFrame, superpixels: str, magnitude: str, metric: str, pair: str = "all") -> pd.Series:
     chosen = results.query(
-        "superpixels == @superpixels and magnitude == @magnitude and metric == @metric and pair == @pair"
+        "superpixels == @superpixels and magnitude == @magnitude and metric == @metric and pair == @pair "
+        "and condition == 'all'"
     )
     assert len(chosen) == 1
     return chosen.iloc[0]
@@ -73,12 +81,11 @@ def resampled_means(frame: pd.DataFrame, superpixels: str, magnitude: str, colum
     """The mean of a column in the sample and in each resample, every drawn image counted as often as it was drawn."""
     rows = frame.query("superpixels == @superpixels and magnitude == @magnitude and metric == 'saliency_ssim'")
     images = sorted(rows["index"].unique())
-    num_repeats = rows["repeat"].nunique()
     means = []
-    for weights in bootstrap_weights(num_repeats, len(images), NUM_RESAMPLES, 5):
+    for weights in bootstrap_weights(len(images), NUM_RESAMPLES, 5):
         drawn: list[float] = []
         for _, row in rows.iterrows():
-            copies = int(weights[int(row["repeat"]), images.index(row["index"])])
+            copies = int(weights[images.index(row["index"])])
             if not np.isnan(row[column]):
                 drawn += [float(row[column])] * copies
         means.append(float(np.mean(drawn)))
@@ -105,7 +112,12 @@ def test_value_interval_floor_and_excess_equal_a_slow_bootstrap(num_repeats: int
     row = row_of(summary(frame), "Grid", "before", "saliency_ssim")
     value, *draws = resampled_means(frame, "Grid", "before", "value")
     assert row["value"] == pytest.approx(value, abs=1e-12)
-    assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(np.percentile(draws, [2.5, 97.5])), abs=1e-12)
+    limits = expanded(draws, 9)
+    if num_repeats == 1:
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(limits), abs=1e-12)
+    else:
+        assert row["ci_low"] < limits[0]
+        assert row["ci_high"] > limits[1]
     nulls = [resampled_means(frame, "Grid", "before", column)[0] for column in ("permuted", "mismatched")]
     assert row["floor"] == pytest.approx(max(nulls), abs=1e-12)
     assert row["excess"] == pytest.approx((value - max(nulls)) / (1 - max(nulls)), abs=1e-12)
@@ -124,7 +136,7 @@ def test_gain_is_the_excess_above_the_best_control_of_the_same_order(magnitude: 
     own = slow_excess(frame, "Grid", magnitude)
     controls = {name: slow_excess(frame, name, magnitude) for name in CONTROLS}
     best = max(controls, key=lambda name: controls[name][0])
-    limits = [np.percentile((own - other)[1:], [2.5, 97.5]) for other in controls.values()]
+    limits = [expanded((own - other)[1:], 9) for other in controls.values()]
     assert row["best_control"] == best
     assert row["gain"] == pytest.approx(own[0] - controls[best][0], abs=1e-12)
     assert row["gain_low"] == pytest.approx(min(low for low, _ in limits), abs=1e-12)
@@ -192,15 +204,20 @@ def test_three_models_have_a_row_of_all_pairs_and_one_of_each() -> None:
         alone = resampled_means(frame[frame["pair"] == pair], "Grid", "after", "value")
         row = row_of(results, "Grid", "after", "saliency_ssim", pair)
         assert row["value"] == pytest.approx(alone[0], abs=1e-12)
-        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(np.percentile(alone[1:], [2.5, 97.5])), abs=1e-12)
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(expanded(alone[1:], 9)), abs=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("num_repeats", "interval"), [(1, OVER_IMAGES), (2, OVER_IMAGES), (3, OVER_REPEATS), (4, OVER_REPEATS)]
+    ("num_repeats", "num_models", "interval"),
+    [(1, 2, THESE_MODELS), (2, 2, OTHER_MODELS), (1, 3, OTHER_MODELS), (3, 4, OTHER_MODELS)],
 )
-def test_the_interval_says_what_it_covers(num_repeats: int, interval: str) -> None:
-    assert set(summary(per_image(num_images=4, num_repeats=num_repeats))["interval"]) == {interval}
-    assert (OVER_IMAGES, OVER_REPEATS) == ("over images, for these models", "over repeats and images")
+def test_the_interval_says_what_it_covers(num_repeats: int, num_models: int, interval: str) -> None:
+    frame = per_image(num_models, num_images=4, num_repeats=num_repeats)
+    over_all = summary(frame).query("pair == 'all'")
+    assert set(over_all["interval"]) == {interval}
+    # the networks that a user names are no sample of others
+    assert set(summary(frame.assign(plan="models"))["interval"]) == {THESE_MODELS}
+    assert (THESE_MODELS, OTHER_MODELS) == ("these models", "models of this data and architecture")
 
 
 def test_mean_segments_is_the_mean_over_the_images() -> None:
@@ -211,7 +228,7 @@ def test_mean_segments_is_the_mean_over_the_images() -> None:
 
 def test_the_order_of_the_rows_changes_no_number() -> None:
     frame = per_image(num_models=3, num_repeats=3)
-    keys = COLUMNS[:8]
+    keys = KEYS
     expected = summary(frame).sort_values(keys, ignore_index=True)
     shuffled = summary(frame.sample(frac=1, random_state=1)).sort_values(keys, ignore_index=True)
     pd.testing.assert_frame_equal(shuffled, expected, check_exact=False, rtol=1e-12)

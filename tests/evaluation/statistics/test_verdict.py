@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from lightning_spx.evaluation.statistics.halves import holm
-from lightning_spx.evaluation.statistics.results import OVER_REPEATS, summarize
+from lightning_spx.evaluation.statistics.results import summarize
+from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS, THESE_MODELS
 from lightning_spx.evaluation.statistics.verdict import Verdict, scope_sentence, sentence, verdicts
 
 CONTROLS = ("grid", "voronoi", "borrowed", "blur")
@@ -103,7 +104,7 @@ def test_a_row_below_its_floor_gains_nothing() -> None:
 
 def test_repeats_widen_what_the_interval_covers() -> None:
     (verdict,) = verdicts(frame({"IG": {"Slic": 0.2}}, repeats=3))
-    assert verdict.scope == OVER_REPEATS
+    assert verdict.scope == OTHER_MODELS
 
 
 def test_too_few_images_give_no_verdict() -> None:
@@ -141,12 +142,12 @@ def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
 
 
 def test_the_scope_says_what_the_numbers_rest_on() -> None:
-    assert scope_sentence("over images, for these models", 200, 2, 4) == (
-        "Methods and rows are chosen on one half of the images and measured on the other 200; 95 % intervals over "
+    assert scope_sentence(THESE_MODELS, 200, 2, 4) == (
+        "Methods and rows are chosen on one half of the images and measured on the other 200; 95 % intervals cover "
         "images, for these 2 models; Holm's correction over 4 methods."
     )
-    assert "over repeats and images, for 5 models a repeat; Holm's correction over 1 method." in scope_sentence(
-        OVER_REPEATS, 20, 5, 1
+    assert "cover images and models of this data and architecture; Holm's correction over 1 method." in scope_sentence(
+        OTHER_MODELS, 20, 5, 1
     )
 
 

@@ -15,6 +15,7 @@ from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.metrics import ROAD, deletion
 from lightning_spx.models import ImageClassifier
 from lightning_spx.models.image_model import Head
+from lightning_spx.reporting.rows import of_condition
 from lightning_spx.superpixels import Segmenter, Slic, Watershed, segment_pool
 from tests.made_images import Findings, MadeImages, band_files, checkpoint, classifier, images_and_labels, network
 from tests.small_study import mean_ssim, quiet_trainer
@@ -81,7 +82,7 @@ def test_numbers_and_pictures_are_those_of_all_channels(
             metric.update(each, images, label, sizes)
             roads.append(metric.compute().item())
             areas.append(deletion(each, images, label, sizes, 2, "blur").mean().item())
-        found = results[results["superpixels"] == name].set_index(["metric", "setting"])["value"]
+        found = of_condition(results[results["superpixels"] == name]).set_index(["metric", "setting"])["value"]
         assert found["road", "order=combined"] == pytest.approx(np.mean(roads), abs=1e-6)
         assert found["deletion", "substrate=blur"] == pytest.approx(np.mean(areas), abs=1e-6)
         assert found["saliency_ssim", ""] == pytest.approx(mean_ssim(maps), abs=1e-5)
