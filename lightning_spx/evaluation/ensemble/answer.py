@@ -5,11 +5,11 @@ from math import isnan
 
 import pandas as pd
 
-from lightning_spx.evaluation.ensemble.estimates import THESE_MODELS
 from lightning_spx.evaluation.ensemble.group_maps import SSIM
 from lightning_spx.evaluation.ensemble.summary import AVERAGED, Summary
 from lightning_spx.evaluation.ensemble.worth import Worth
 from lightning_spx.evaluation.statistics.halves import FEW_IMAGES
+from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind
 

@@ -4,26 +4,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import norm, t
 
 from lightning_spx.evaluation.ensemble.group_maps import NO_MODEL
-from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE, Array, interval, ratio
+from lightning_spx.evaluation.statistics.bootstrap import Array, weighted_mean
 from lightning_spx.evaluation.statistics.floors import Draws
+from lightning_spx.evaluation.statistics.trainings import (
+    OTHER_MODELS,
+    THESE_MODELS,
+    Design,
+    Spread,
+    interval,
+    spread_of,
+)
 from lightning_spx.runs.blocks import VARIANTS
-
-# in the column `interval`: what it covers
-THESE_MODELS = "these models"
-MODELS_LIKE_THESE = "models of this data and architecture"
 
 
 @dataclass(frozen=True)
 class Estimate:
     """The numbers of one row for one size of the groups.
 
+    An influence (k, N) says how much each of k models and N images moves a number, as in `statistics.influence`; it is
+    empty, (0, N), where groups use all models, so that none can be left out.
+
     Args:
-        draws: bootstrap draws over images, each (B,) with the number itself first.
-        without: the numbers without each of k models, each (k,); empty where groups use all models.
+        draws: bootstrap draws over images, the number itself first.
+        of_value: influence on the value.
+        of_excess: influence on the excess.
         num_images: number of images that count.
         num_dropped: number of images without a value.
         num_constant: number of images whose mean maps are constant.
@@ -31,7 +37,8 @@ class Estimate:
     """
 
     draws: Draws
-    without: Draws
+    of_value: Array
+    of_excess: Array
     num_images: int
     num_dropped: int
     num_constant: int
@@ -40,31 +47,54 @@ class Estimate:
     @property
     def scope(self) -> str:
         """Say what the intervals cover."""
-        return MODELS_LIKE_THESE if len(self.without.value) else THESE_MODELS
+        return OTHER_MODELS if len(self.of_value) else THESE_MODELS
 
     @property
     def excess(self) -> float:
         """Return how far the number is on the way from its floor to the perfect value 1."""
         return float(self.draws.excess[0])
 
+    def value_limits(self) -> tuple[float, float]:
+        """Return the 95 % interval of the value."""
+        return interval(self.draws.value, self.spread(self.of_value))
+
     def excess_limits(self) -> tuple[float, float]:
         """Return the 95 % interval of the excess."""
-        return limits(self.draws.excess, self.without.excess)
+        return interval(self.draws.excess, self.spread(self.of_excess))
+
+    def spread(self, influence: Array) -> Spread:
+        """Return how much a number with some influence varies over images and models.
+
+        The models' parts are the jackknife's pseudovalues, which count as independent.
+        """
+        if not len(influence):
+            return Spread(self.num_images)
+        return spread_of(influence[:, None], Design(len(influence), ["0-1"]), self.num_images)
 
 
 def estimate(rows: pd.DataFrame, weights: Array) -> Estimate:
     """Average the values of one row over images, with all models and without each of them.
 
+    If groups are random assignments, those without a model are others, too, which can only widen the intervals.
+
     Args:
         rows: rows of `compare_groups` for one row of the study, size and metric.
         weights: (B, N), how often each image counts in each resample, in the order of their index.
     """
-    of_all = rows[rows["left_out"] == NO_MODEL].sort_values("index")
-    others = rows[rows["left_out"] != NO_MODEL].groupby("left_out")[list(VARIANTS)].mean()
+    rows = rows.sort_values(["left_out", "index"])
+    of_all = rows[rows["left_out"] == NO_MODEL]
+    left_out = rows.loc[rows["left_out"] != NO_MODEL, "left_out"].nunique()
+    # (1 + k, N) each, first with all models
+    values = {name: rows[name].to_numpy(float).reshape(1 + left_out, len(of_all)) for name in VARIANTS}
+    draws = Draws(*(weighted_mean(each[None, :1], weights) for each in values.values()))
+    influence = {name: _influence(each) for name, each in values.items()}
+    value, floor = draws.value[0], draws.floor[0]
+    span = 1 - floor if floor < 1 else np.nan
     counts = of_all["value"].notna().to_numpy()
     return Estimate(
-        draws=Draws(*(_weighted_mean(of_all[name].to_numpy(float), weights) for name in VARIANTS)),
-        without=Draws(*(others[name].to_numpy(float) for name in VARIANTS)),
+        draws=draws,
+        of_value=influence["value"],
+        of_excess=influence["value"] / span - influence[draws.larger_null] * (1 - value) / span**2,
         num_images=int(counts.sum()),
         num_dropped=int((~counts).sum()),
         num_constant=int((of_all["constant"].to_numpy(bool) & counts).sum()),
@@ -72,38 +102,13 @@ def estimate(rows: pd.DataFrame, weights: Array) -> Estimate:
     )
 
 
-def limits(draws: Array, without: Array) -> tuple[float, float]:
-    """Return the 95 % interval of a number.
-
-    If models are left out in turn, the variance over images comes from the bootstrap and that over models from the
-    jackknife, and half the width is the root of z^2 V_images + t^2 V_models, with as many degrees of freedom for t as
-    there are models but one (Howe, JASA 1974). If groups are random assignments, those without a model are others, too,
-    which can only widen the interval. Otherwise it is the percentile interval over images, for these models.
-
-    Args:
-        draws: (B,) bootstrap draws over images, the number itself first.
-        without: (k,) the number without each model; empty where none can be left out.
-
-    Returns:
-        (nan, nan) if the number is NaN.
-
-    Example:
-        >>> drawn = np.array([0.5, 0.4, 0.6])
-        >>> [[float(limit.round(2)) for limit in np.array(limits(drawn, left))] for left in ([], [0.4, 0.5, 0.6])]
-        [[0.4, 0.6], [-0.07, 1.07]]
-    """
-    without = np.asarray(without, float)
-    if np.isnan(draws[0]):
-        return float("nan"), float("nan")
-    if not len(without) or np.isnan(without).any():
-        return interval(draws)
-    k, tail = len(without), (1 + CONFIDENCE) / 2
-    of_images = float(np.nanvar(draws[1:], ddof=1))
-    of_models = (k - 1) / k * float(((without - without.mean()) ** 2).sum())
-    half = float(np.sqrt(norm.ppf(tail) ** 2 * of_images + t.ppf(tail, k - 1) ** 2 * of_models))
-    return float(draws[0]) - half, float(draws[0]) + half
-
-
-def _weighted_mean(values: NDArray[np.float64], weights: Array) -> Array:
-    counts = ~np.isnan(values)
-    return ratio(weights @ np.where(counts, values, 0.0), weights @ counts.astype(float))
+def _influence(values: Array) -> Array:
+    """Return the influence (k, N) on the mean of values (1 + k, N), by the jackknife's pseudovalues of the models."""
+    of_all, without = values[0], values[1:]
+    k = len(without)
+    pseudovalues = k * of_all - (k - 1) * without
+    counts = ~np.isnan(pseudovalues)
+    if not counts.any():
+        return np.zeros((k, len(of_all)))
+    influence: Array = np.where(counts, pseudovalues - np.nanmean(pseudovalues), 0.0) / counts.sum()
+    return influence

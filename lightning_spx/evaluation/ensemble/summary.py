@@ -3,15 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.ensemble.estimates import Estimate, estimate, limits
+from lightning_spx.evaluation.ensemble.estimates import Estimate, estimate
 from lightning_spx.evaluation.ensemble.group_maps import METRICS
 from lightning_spx.evaluation.ensemble.study import EnsembleStudy
 from lightning_spx.evaluation.ensemble.worth import Worth, bracket, worth_of
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
-from lightning_spx.evaluation.statistics.gains import Gain
+from lightning_spx.evaluation.statistics.gains import Gain, gain_over
 from lightning_spx.evaluation.statistics.reliability import spearman_brown
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control, is_control_of
 
@@ -47,7 +46,7 @@ def summarize_ensemble(study: EnsembleStudy, dataset: str, models: str, num_resa
     Raises:
         ValueError: a file is damaged; the error names it.
     """
-    weights = image_weights(len(study.drawn), num_resamples, study.seed)
+    weights = bootstrap_weights(len(study.drawn), num_resamples, study.seed)
     results: list[dict[str, object]] = []
     curves: list[dict[str, object]] = []
     worths: list[Worth] = []
@@ -62,11 +61,6 @@ def summarize_ensemble(study: EnsembleStudy, dataset: str, models: str, num_resa
     columns = ["method", "superpixels", "magnitude", "metric", "m", "excess", "low", "high"]
     columns += ["predicted", "predicted_low", "predicted_high"]
     return Summary(as_results(results), pd.DataFrame(curves, columns=columns), worths)
-
-
-def image_weights(num_images: int, num_resamples: int, seed: int) -> Array:
-    """Draw how often each image counts in each resample, (1 + num_resamples, N); in the first all count once."""
-    return bootstrap_weights(1, num_images, num_resamples, seed).reshape(-1, num_images)
 
 
 def estimates_of(values: pd.DataFrame, weights: Array) -> dict[Key, Estimate]:
@@ -87,7 +81,7 @@ def estimates_of(values: pd.DataFrame, weights: Array) -> dict[Key, Estimate]:
 def result_rows(found: Mapping[Key, Estimate], setting: str) -> Iterator[dict[str, object]]:
     """Yield a row of `results.csv` for each estimate, with its gain over its controls if it has any."""
     for (superpixels, magnitude, averaged), own in found.items():
-        low, high = limits(own.draws.value, own.without.value)
+        low, high = own.value_limits()
         excess_low, excess_high = own.excess_limits()
         row: dict[str, object] = {
             "superpixels": superpixels,
@@ -121,21 +115,15 @@ def controls_of(found: Mapping[Key, Estimate], key: Key) -> dict[str, Estimate]:
 
 
 def gain_over_controls(own: Estimate, controls: Mapping[str, Estimate]) -> Gain:
-    """Compare a row's excess with every control's, as `gains.gain_over` does (intersection-union test, Berger 1982).
+    """Compare a row's excess with every control's.
 
     Args:
         own: of the row.
         controls: of its controls, by name; not empty.
     """
-    if np.isnan([own.excess, *(each.excess for each in controls.values())]).any():
-        return Gain("", float("nan"), float("nan"), float("nan"))
-    best = max(controls, key=lambda name: controls[name].excess)
-    found = [
-        limits(own.draws.excess - each.draws.excess, own.without.excess - each.without.excess)
-        for each in controls.values()
-    ]
-    low, high = (min(limit) for limit in zip(*found, strict=True))
-    return Gain(best, own.excess - controls[best].excess, low, high)
+    draws = {name: each.draws for name, each in controls.items()}
+    spreads = {name: own.spread(own.of_excess - each.of_excess) for name, each in controls.items()}
+    return gain_over(own.draws, draws, spreads)
 
 
 def curve_rows(found: Mapping[Key, Estimate]) -> Iterator[dict[str, object]]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightning_spx.evaluation.ensemble.estimates import Estimate, limits
+from lightning_spx.evaluation.ensemble.estimates import Estimate
 from lightning_spx.evaluation.statistics.reliability import log_odds
+from lightning_spx.evaluation.statistics.trainings import interval
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,19 @@ class Worth:
 def worth_of(pooled: Estimate, pixel: Estimate) -> tuple[float, float, float]:
     """Return how many models' pixel maps must be averaged for the agreement of pooled single maps, with limits.
 
-    All are NaN if any resample has no such number, because single maps or pooled ones do not agree more than chance has
-    it there: the number may then be anything.
+    All are NaN if single maps or pooled ones do not agree clearly more than chance has it, with the interval or any
+    resample reaching zero: the number may then be anything.
 
     Args:
         pooled: of the S- row, or of a control, with single models.
         pixel: of the pixel row, with single models.
     """
     logs = log_odds(pooled.draws.excess) - log_odds(pixel.draws.excess)
-    without = log_odds(pooled.without.excess) - log_odds(pixel.without.excess)
-    if np.isnan(np.concatenate([logs, without])).any():
+    if np.isnan(logs).any() or not min(pooled.excess_limits()[0], pixel.excess_limits()[0]) > 0:
         return float("nan"), float("nan"), float("nan")
-    low, high = limits(logs, without)
+    # d log(e / (1 - e)) = de / (e (1 - e))
+    influences = [each.of_excess / (each.excess * (1 - each.excess)) for each in (pooled, pixel)]
+    low, high = interval(logs, pixel.spread(influences[0] - influences[1]))
     return float(np.exp(logs[0])), float(np.exp(low)), float(np.exp(high))
 
 

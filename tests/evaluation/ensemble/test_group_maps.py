@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
@@ -14,6 +13,7 @@ from lightning_spx.evaluation.maps.poolings import Pooling, pixel_pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.floors import permute_pixels
 from lightning_spx.superpixels import Grid, segment_pool
+from tests.metrics.reference_ssim import reference_ssim
 
 MODELS, IMAGES, SIDE = 5, 3, 14
 INDEX = torch.tensor([4, 7, 9])
@@ -57,12 +57,7 @@ def test_values_are_those_of_a_slow_loop(order: str) -> None:
         ssim, correlation = [], []
         for one, other in assignments:
             means = slow_mean(first, one, order), slow_mean(second, other, order)
-            saliency = [saliency_map(each[None])[0].double().numpy() for each in means]
-            ssim.append(
-                structural_similarity(
-                    *saliency, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
-                )
-            )
+            ssim.append(reference_ssim(*(saliency_map(each[None])[0].double().numpy() for each in means)))
             flat = np.stack([each.double().flatten().numpy() for each in means])
             correlation.append(float(np.corrcoef(flat)[0, 1]))
         return float(np.mean(ssim)), float(np.mean(correlation))

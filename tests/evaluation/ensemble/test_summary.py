@@ -6,25 +6,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import norm, t
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.evaluation.ensemble.assignments import assign, group_sizes
-from lightning_spx.evaluation.ensemble.estimates import MODELS_LIKE_THESE, THESE_MODELS, Estimate, limits
+from lightning_spx.evaluation.ensemble.estimates import Estimate, estimate
 from lightning_spx.evaluation.ensemble.group_maps import NO_MODEL, compare_groups
 from lightning_spx.evaluation.ensemble.summary import (
     Key,
     curve_rows,
     estimates_of,
-    image_weights,
     result_rows,
     worths_of,
 )
 from lightning_spx.evaluation.ensemble.worth import worth_of
 from lightning_spx.evaluation.maps.poolings import pixel_pooling
 from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.reliability import spearman_brown
+from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS, THESE_MODELS, Spread, interval
 
 MODELS, IMAGES, SIDE = 8, 24, 16
 
@@ -41,7 +42,7 @@ def measured(maps: Tensor, metric: str) -> dict[Key, Estimate]:
     sizes = {size: assign(MODELS, size, 20, seed=0) for size in group_sizes(MODELS)}
     other = derangement(IMAGES, seed=0)
     rows = compare_groups(maps, [(pooling, "after")], torch.arange(IMAGES), other, sizes, seed=0)
-    return estimates_of(rows[rows["metric"] == metric], image_weights(IMAGES, 200, seed=0))
+    return estimates_of(rows[rows["metric"] == metric], bootstrap_weights(IMAGES, 200, seed=0))
 
 
 @pytest.mark.parametrize("signal", [0.25, 1.0])
@@ -57,40 +58,53 @@ def test_maps_of_known_reliability_follow_spearman_and_brown(signal: float) -> N
 
 @pytest.mark.parametrize("metric", ["saliency_ssim", "topk_overlap", "correlation"])
 def test_pure_noise_is_at_chance_however_many_maps_are_averaged(metric: str) -> None:
-    for estimate in measured(noisy(0.0), metric).values():
-        low, high = estimate.excess_limits()
-        assert abs(estimate.excess) < 0.02
+    for found in measured(noisy(0.0), metric).values():
+        low, high = found.excess_limits()
+        assert abs(found.excess) < 0.02
         assert low < 0.01
         assert high > -0.01
 
 
 def test_equal_models_match_perfectly_at_every_size() -> None:
     for metric in ("saliency_ssim", "topk_overlap", "correlation"):
-        for estimate in measured(noisy(1.0)[:1].repeat(MODELS, 1, 1, 1, 1), metric).values():
-            assert estimate.excess == pytest.approx(1.0, abs=1e-6)
+        for found in measured(noisy(1.0)[:1].repeat(MODELS, 1, 1, 1, 1), metric).values():
+            assert found.excess == pytest.approx(1.0, abs=1e-6)
 
 
 def test_intervals_cover_models_where_some_are_left_out() -> None:
     found = measured(noisy(1.0), "correlation")
-    scopes = {averaged: estimate.scope for (_, _, averaged), estimate in found.items()}
-    assert scopes == {1: MODELS_LIKE_THESE, 2: MODELS_LIKE_THESE, 4: THESE_MODELS}
+    scopes = {averaged: each.scope for (_, _, averaged), each in found.items()}
+    assert scopes == {1: OTHER_MODELS, 2: OTHER_MODELS, 4: THESE_MODELS}
     assert {row["setting"]: row["interval"] for row in result_rows(found, "k=0.1")} == {
         f"k=0.1;models_averaged={averaged}": scope for averaged, scope in scopes.items()
     }
 
 
-def test_the_interval_adds_the_jackknife_of_models_to_the_bootstrap_of_images() -> None:
-    values = np.random.default_rng(0).normal(size=(5, 5)) * 0.1 + 0.5
-    pairs = [(i, j) for i in range(5) for j in range(i)]
-    theta = np.mean([values[pair] for pair in pairs])
-    left = np.array([np.mean([values[pair] for pair in pairs if model not in pair]) for model in range(5)])
-    draws = np.array([theta, *np.random.default_rng(1).normal(theta, 0.03, 500)])
-    low, high = limits(draws, left)
-    jackknife = 4 / 5 * np.sum((left - left.mean()) ** 2)
-    half = np.sqrt(norm.ppf(0.975) ** 2 * draws[1:].var(ddof=1) + t.ppf(0.975, 4) ** 2 * jackknife)
-    assert (low, high) == pytest.approx((theta - half, theta + half))
-    assert limits(draws, np.array([])) == pytest.approx(tuple(np.percentile(draws[1:], [2.5, 97.5])))
-    assert np.isnan(limits(np.array([np.nan, 0.1]), left)).all()
+def test_the_spread_over_models_is_that_of_the_jackknife() -> None:
+    rng = np.random.default_rng(0)
+    k, num_images = 5, 30
+    values = {name: rng.normal(level, 0.1, (1 + k, num_images)) for name, level in LEVELS.items()}
+    keys = [(left_out, index) for left_out in range(-1, k) for index in range(num_images)]
+    frame = pd.DataFrame(keys, columns=["left_out", "index"]).assign(num_segments=9, constant=False)
+    frame = frame.assign(**{name: each.ravel() for name, each in values.items()})
+    found = estimate(frame.sample(frac=1, random_state=0), bootstrap_weights(num_images, 100, seed=0))
+
+    def jackknife(left: NDArray[np.float64]) -> float:
+        return float((k - 1) / k * np.sum((left - left.mean()) ** 2))
+
+    means = {name: each.mean(1) for name, each in values.items()}
+    assert found.spread(found.of_value).trainings == pytest.approx(jackknife(means["value"][1:]))
+    # the excess is linear in small changes
+    near = {name: each[0] + 1e-6 * (each - each[0]) for name, each in means.items()}
+    excess = (near["value"] - near["permuted"]) / (1 - near["permuted"])
+    assert found.excess == pytest.approx(excess[0])
+    assert found.spread(found.of_excess).trainings == pytest.approx(jackknife(excess[1:]) * 1e12, rel=1e-3)
+    narrow = interval(found.draws.excess, Spread(num_images))
+    low, high = found.excess_limits()
+    assert low < narrow[0] < narrow[1] < high
+
+
+LEVELS = {"value": 0.6, "permuted": 0.2, "mismatched": 0.0}
 
 
 def table(levels: Mapping[str, float]) -> pd.DataFrame:
@@ -111,7 +125,7 @@ CONTROLS = ("control:grid(Slic)", "control:blur(Slic)")
 
 
 def test_worth_is_the_number_that_spearman_and_brown_need_and_the_control_stands_beside() -> None:
-    weights = image_weights(4, 50, seed=0)
+    weights = bootstrap_weights(4, 50, seed=0)
     found = estimates_of(table({"pixel": 0.2, "Slic": 0.25, CONTROLS[0]: 0.24, CONTROLS[1]: 0.5}), weights)
     (worth,) = worths_of(found, "Gradient", "saliency_ssim")
     single, pooled = found["pixel", "after", 1].excess, found["Slic", "after", 1].excess
@@ -132,8 +146,8 @@ def test_worth_is_the_number_that_spearman_and_brown_need_and_the_control_stands
 def test_a_worth_that_may_be_anything_is_refused() -> None:
     def level(values: list[float]) -> Estimate:
         zeros = np.zeros(len(values))
-        none = Draws(np.zeros(0), np.zeros(0), np.zeros(0))
-        return Estimate(Draws(np.array(values), zeros, zeros), none, 4, 0, 0, 9.0)
+        none = np.zeros((0, 4))
+        return Estimate(Draws(np.array(values), zeros, zeros), none, none, 4, 0, 0, 9.0)
 
     pooled = level([0.3, 0.3, 0.3])
     assert worth_of(pooled, level([0.2, 0.1, 0.2]))[0] == pytest.approx((0.3 / 0.7) / (0.2 / 0.8))
