@@ -57,7 +57,8 @@ def test_values_are_those_of_a_slow_loop(order: str) -> None:
         ssim, correlation = [], []
         for one, other in assignments:
             means = slow_mean(first, one, order), slow_mean(second, other, order)
-            ssim.append(reference_ssim(*(saliency_map(each[None])[0].double().numpy() for each in means)))
+            first_map, second_map = (saliency_map(each[None])[0].double().numpy() for each in means)
+            ssim.append(reference_ssim(first_map, second_map))
             flat = np.stack([each.double().flatten().numpy() for each in means])
             correlation.append(float(np.corrcoef(flat)[0, 1]))
         return float(np.mean(ssim)), float(np.mean(correlation))

@@ -1,5 +1,6 @@
 """What is made of the values: known reliability, pure noise, intervals over models, gains and worths."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -33,8 +34,8 @@ MODELS, IMAGES, SIDE = 8, 24, 16
 def noisy(signal: float) -> Tensor:
     """Maps of one signal per image with that variance, and noise of variance 1 for each model."""
     generator = torch.Generator().manual_seed(1)
-    shared = torch.randn(IMAGES, 1, SIDE, SIDE, generator=generator)
-    return signal**0.5 * shared + torch.randn(MODELS, IMAGES, 1, SIDE, SIDE, generator=generator)
+    shared = torch.randn(IMAGES, 1, SIDE, SIDE, generator=generator) * math.sqrt(signal)
+    return shared + torch.randn(MODELS, IMAGES, 1, SIDE, SIDE, generator=generator)
 
 
 def measured(maps: Tensor, metric: str) -> dict[Key, Estimate]:
