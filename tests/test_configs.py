@@ -188,7 +188,8 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     if config.stem == "vit_cifar10_small":
         # maps of tokens need a transformer; its own keyword arguments are those of the builder
         network = ["--model.network.depth=2", "--model.network.embed_dim=16", "--model.network.num_heads=2"]
-        network += ["--data.images_per_part=null"]
+    if content(config)["data"]["init_args"].get("images_per_part"):
+        data.append("--data.images_per_part=null")
     # both orders of pooling and magnitudes once: each costs as much as the other
     orders = [] if config.stem == "synthetic" else ["--magnitudes=[after]"]
     shorter = [*data, *fewer, *training, *network, *orders, cheaper_methods(config)]
@@ -199,8 +200,11 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     own = results.loc[~results["superpixels"].str.startswith("control:"), "superpixels"].unique()
     assert list(own) == ["pixel", *(segmenter["class_path"] for segmenter in settings["superpixels"])]
     assert results.loc[results["metric"].isin(["saliency_ssim", "topk_overlap"]), "value"].notna().all()
-    num_parts = settings["data"]["init_args"]["num_parts"]
-    assert len(list(Path("run/checkpoints").glob("*.ckpt"))) == num_parts
+    plans, num_models = settings.get("plans", []), settings["data"]["init_args"]["num_parts"]
+    if {"seeds", "disjoint"} <= set(plans):
+        num_models += num_models - 1  # they share the first one
+    assert len(list(Path("run/checkpoints").glob("*.ckpt"))) == num_models + len(settings.get("architectures", []))
+    assert list(results["plan"].unique()) == plans or len(plans) == 0
 
 
 @pytest.mark.parametrize("config", configs("tradeoff"), ids=lambda path: path.stem)

@@ -5,6 +5,18 @@ from dataclasses import Field, fields, is_dataclass, replace
 from lightning_spx.attribution.method import Attribution
 
 
+def is_random(method: Attribution) -> bool | None:
+    """Return whether a method draws random numbers, which it does if it has a seed; None if nobody knows.
+
+    Example:
+        >>> from lightning_spx.attribution import Gradient, SmoothGrad
+        >>> is_random(Gradient()), is_random(SmoothGrad())
+        (False, True)
+    """
+    # a user's own method that is no dataclass may have seeds that it does not show
+    return reseed(method, 1) != method if is_dataclass(method) else None
+
+
 def reseed(method: Attribution, offset: int) -> Attribution:
     """Shift every seed in a method and in its bases, so that two models never share their noise.
 

@@ -54,6 +54,9 @@ CLASSES = [
     if inspect.isclass(getattr(room, name))
 ]
 
+# settings of a study that it builds anew for each model
+MADE_LATER = {"model", "architectures", "trainer"}
+
 
 class ConfigCallback(SaveConfigCallback):
     """Keeps the complete configuration in the run's own folder and in every logger.
@@ -134,7 +137,7 @@ def _configurable_parser(description: str) -> ArgumentParser:
 def study_parser(study: Callable[..., Path], description: str, defaults: dict[str, Any]) -> ArgumentParser:
     """Return the parser of a command that trains models: the settings of its function, a model and a Trainer."""
     parser = _configurable_parser(description)
-    parser.add_function_arguments(study, skip={"model", "trainer", "config"})
+    parser.add_function_arguments(study, skip={"config", *(MADE_LATER & inspect.signature(study).parameters.keys())})
     # the study makes one of these for each model, so they are parsed here and built later
     parser.add_subclass_arguments(
         nn.Module, "model", fail_untyped=False, help="the model to train, once for each part, or that of `checkpoints`."
@@ -147,7 +150,13 @@ def study_parser(study: Callable[..., Path], description: str, defaults: dict[st
 def stability_parser() -> ArgumentParser:
     """Return the parser of `spx stability`."""
     description = "Train k models on disjoint data and tabulate how far their saliency maps agree."
-    return study_parser(stability, description, STABILITY_DEFAULTS)
+    parser = study_parser(stability, description, STABILITY_DEFAULTS)
+    parser.add_argument(
+        "--architectures",
+        type=list[nn.Module] | None,
+        help="models of other architectures to train, for the plan `models`.",
+    )
+    return parser
 
 
 def tradeoff_parser() -> ArgumentParser:
@@ -182,8 +191,11 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     trainer_settings = _factory(parser, settings, "trainer")
     others = settings.clone()
     del others["model"], others["trainer"]
+    named = others.pop("architectures", None)
+    further = {"architectures": [_factory_of_architecture(parser, settings, each) for each in named]} if named else {}
     folder = study(
         **vars(parser.instantiate(others)),
+        **further,
         model=_factory(parser, settings, "model"),
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
         config=config,
@@ -197,6 +209,14 @@ def _factory(parser: ArgumentParser, settings: Namespace, key: str) -> Callable[
     for other in vars(settings).keys() - {key}:
         del own[other]
     return lambda: parser.instantiate(own.clone())[key]
+
+
+def _factory_of_architecture(parser: ArgumentParser, settings: Namespace, architecture: Namespace) -> Callable[[], Any]:
+    """Return a function that builds one of the parsed `architectures`, anew at each call, and none of the others."""
+    own = settings.clone()
+    own["architectures"] = [architecture]
+    make = _factory(parser, own, "architectures")
+    return lambda: make()[0]
 
 
 def photo_parser(

@@ -26,11 +26,13 @@ class ImageDataModule(LightningDataModule, ABC):
         image_size: side S of the square images in pixels, 8 or more.
         batch_size: number of images in a batch.
         num_workers: number of processes that load images; 0 loads them in the main process.
-        plan: each model trains on `all` images, on its own part (`disjoint`), or on all but its own fold (`folds`).
+        plan: each model trains on `all` images, on the same images under another seed (`seeds`), on its own part
+            (`disjoint`), or on all but its own fold (`folds`).
         num_parts: number of models and of parts.
         part: number of the model that this module serves, 0 to num_parts - 1.
-        seed: decides parts, validation share, order and augmentation.
-        images_per_part: number of images in each disjoint part; None uses all images.
+        seed: decides parts, validation share, order and augmentation; the last two also depend on `part`.
+        images_per_part: number of images in each disjoint part, or under `seeds` of those that all models train on;
+            None uses all images.
         val_fraction: fraction of the part held back for validation, in [0, 1); `folds` validates on the held-out fold.
         augment: random crops and flips in training.
 
@@ -50,6 +52,8 @@ class ImageDataModule(LightningDataModule, ABC):
     name: str
     # largest angle of the random rotation in training, in degrees; subclasses may make it a setting
     rotation: float = 0.0
+    # number of another training on the images of a part, with an order and augmentation of its own
+    replicate: int = 0
 
     def __init__(
         self,
@@ -157,12 +161,13 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the sorted pool indices on which this model trains."""
         return np.setdiff1d(self.split().train_indices(self.part), self.validation_indices(), assume_unique=True)
 
-    def use_part(self, part: int, seed: int | None = None) -> Self:
+    def use_part(self, part: int, seed: int | None = None, replicate: int = 0) -> Self:
         """Return a copy for another model and trainer, which shares the images that either of them reads.
 
         Args:
             part: number of the model, 0 to num_parts - 1.
             seed: another seed, for a repeat of the study; None keeps this one.
+            replicate: number of another training on the part's images, with an order and augmentation of its own.
 
         Raises:
             ValueError: if the part does not exist.
@@ -173,7 +178,18 @@ class ImageDataModule(LightningDataModule, ABC):
         other.trainer = None
         other.part = part
         other.seed = self.seed if seed is None else seed
+        other.replicate = replicate
         return other
+
+    def use_plan(self, plan: Plan) -> Self:
+        """Return a copy for the first part of another plan, which shares the images that either of them reads."""
+        other = self.use_part(0)
+        other.plan = plan
+        return other
+
+    def order_words(self) -> tuple[int, int]:
+        """Return what seeds order and augmentation; no two models of a study have the same words."""
+        return self.seed, self.part + self.num_parts * self.replicate
 
     def with_images(self, pool: LabelledImages, test: LabelledImages, seed: int) -> Self:
         """Return a copy for a single model with other images, such as images with removed pixels.
@@ -192,9 +208,9 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return shuffled, augmented batches of the part without its validation images."""
         indices = self.train_indices()
         images = TrainingImages(
-            self.pool(), indices, (self.seed, self.part), augmented=self.augment, rotation=self.rotation
+            self.pool(), indices, self.order_words(), augmented=self.augment, rotation=self.rotation
         )
-        order_seed = int(np.random.SeedSequence((self.seed, self.part)).generate_state(1)[0])
+        order_seed = int(np.random.SeedSequence(self.order_words()).generate_state(1)[0])
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         epoch = self.trainer.current_epoch if self.trainer else 0
         return DataLoader(

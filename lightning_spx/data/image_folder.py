@@ -34,11 +34,11 @@ class ImageFolderDataModule(ImageDataModule):
         image_size: side of the images in pixels.
         batch_size: number of images in a batch.
         num_workers: number of processes that load images; 0 loads them in the main process.
-        plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
+        plan: `all`, `seeds`, `disjoint` or `folds`, see `ImageDataModule`.
         num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, validation share, order and augmentation.
-        images_per_part: number of images in each disjoint part; None uses all images.
+        images_per_part: number of images in each disjoint part, or under `seeds` of each model; None uses all images.
         val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
         channels: number of channels of the images: 3 reads photos in RGB, 1 in gray.

@@ -12,8 +12,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lightning_spx.data.label_kinds import checked_labels
-from lightning_spx.data.splits import Indices, Plan, disjoint_parts, folds
+from lightning_spx.data.label_kinds import Labels, checked_labels
+from lightning_spx.data.splits import Indices, Plan, disjoint_parts, folds, stratified_draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,8 @@ class Split:
     """The training images of several models, as indices into one pool; made by `make_split`.
 
     Args:
-        plan: every model trains on the whole pool (`all`), its own part (`disjoint`), or all but its fold (`folds`).
+        plan: every model trains on the whole pool (`all`), on the same images under another seed (`seeds`), on its own
+            part (`disjoint`), or on all but its fold (`folds`).
         num_parts: number of models and of parts.
         seed: the seed of the draw.
         labels_hash: SHA-256 of the labels of the pool.
@@ -99,7 +100,8 @@ def make_split(
         plan: see `Split`.
         num_parts: number of models and of parts.
         seed: decides which image goes where.
-        images_per_part: number of images in each part, only for the plan `disjoint`; None uses all images.
+        images_per_part: number of images in each part (`disjoint`), or of those that all models train on (`seeds`);
+            None uses all images.
 
     Raises:
         TypeError: if the labels are neither integers nor findings.
@@ -111,19 +113,32 @@ def make_split(
         (15, 5)
     """
     values = checked_labels(labels)
-    if images_per_part is not None and plan != "disjoint":
-        raise ValueError(f"Expected `images_per_part` only with the plan 'disjoint', got it with {plan!r}.")
+    if images_per_part is not None and plan not in ("seeds", "disjoint"):
+        raise ValueError(
+            f"Expected `images_per_part` only with the plans 'seeds' and 'disjoint', got it with {plan!r}."
+        )
     if plan == "disjoint":
         parts = disjoint_parts(values, num_parts, seed, images_per_part)
     elif plan == "folds":
         parts = folds(values, num_parts, seed)
-    elif plan == "all":
+    elif plan in ("all", "seeds"):
         if num_parts < 1:
             raise ValueError(f"Expected `num_parts` to be at least 1, got {num_parts}.")
-        parts = [np.arange(len(values))] * num_parts
+        parts = [_same_images(values, seed, images_per_part)] * num_parts
     else:
-        raise ValueError(f"Expected `plan` to be 'all', 'disjoint' or 'folds', got {plan!r}.")
+        raise ValueError(f"Expected `plan` to be 'all', 'seeds', 'disjoint' or 'folds', got {plan!r}.")
     return Split(plan, num_parts, seed, labels_hash(values), tuple(parts), len(values))
+
+
+def _same_images(labels: Labels, seed: int, num_images: int | None) -> Indices:
+    """Return the images that all models train on: the whole pool, or a draw with its class frequencies."""
+    if num_images is None:
+        return np.arange(len(labels))
+    if not 1 <= num_images <= len(labels):
+        raise ValueError(
+            f"Expected `images_per_part` to be 1 to {len(labels)}, the images there are, got {num_images}."
+        )
+    return stratified_draw(labels, num_images, seed)
 
 
 def labels_hash(labels: ArrayLike) -> str:
@@ -234,7 +249,7 @@ def _read_indices(part: object) -> Indices:
 
 
 def _is_possible(split: Split) -> bool:
-    """Return whether the parts fit the plan: sorted pool indices, and no common ones unless every part is the pool."""
+    """Return whether the parts fit the plan: sorted pool indices, and no common ones unless all parts are the same."""
     parts = split.parts
     if split.plan not in get_args(Plan) or split.num_parts != len(parts) or not parts:
         return False
@@ -244,4 +259,6 @@ def _is_possible(split: Split) -> bool:
     whole = np.concatenate(parts)
     if split.plan == "all":
         return all(part.size == split.num_images for part in parts)
+    if split.plan == "seeds":
+        return all(np.array_equal(part, parts[0]) for part in parts)
     return np.unique(whole).size == whole.size and (split.plan == "disjoint" or whole.size == split.num_images)

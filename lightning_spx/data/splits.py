@@ -9,7 +9,7 @@ from lightning_spx.data.finding_splits import deal_findings
 from lightning_spx.data.label_kinds import Labels, checked_labels
 
 Indices = NDArray[np.int64]
-Plan = Literal["all", "disjoint", "folds"]
+Plan = Literal["all", "seeds", "disjoint", "folds"]
 
 
 def disjoint_parts(

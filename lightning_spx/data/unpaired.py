@@ -37,11 +37,12 @@ class UnpairedDataModule(ImageDataModule):
         image_size: side of the images in pixels, divisible by 4.
         batch_size: number of pairs in a batch.
         num_workers: number of processes that load images; 0 loads them in the main process.
-        plan: `all`, `disjoint` or `folds`, see `ImageDataModule`.
+        plan: `all`, `seeds`, `disjoint` or `folds`, see `ImageDataModule`.
         num_parts: number of models and of parts.
         part: the model this module serves.
         seed: decides parts, pairs, order and augmentation.
-        images_per_part: number of images in each disjoint part, A and B together; None uses all images.
+        images_per_part: number of images, A and B together, in each disjoint part, or under `seeds` of each model; None
+            uses all images.
         augment: in training, enlarge by 286/256, crop at random and flip.
 
     Raises:
@@ -113,8 +114,8 @@ class UnpairedDataModule(ImageDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented pairs of the part's images."""
-        pairs = Pairs(self.pool(), self.train_indices(), (self.seed, self.part), training=True, augmented=self.augment)
-        order_seed = int(np.random.SeedSequence((self.seed, self.part)).generate_state(1)[0])
+        pairs = Pairs(self.pool(), self.train_indices(), self.order_words(), training=True, augmented=self.augment)
+        order_seed = int(np.random.SeedSequence(self.order_words()).generate_state(1)[0])
         num_processes, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         epoch = self.trainer.current_epoch if self.trainer else 0
         return DataLoader(

@@ -7,10 +7,12 @@ from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.imputation import impute
 from lightning_spx.metrics.irof import IROF, irof
 from lightning_spx.metrics.localization import (
+    AUPRC,
     MaskAUC,
     MassAccuracy,
     PointingGame,
     mask_auc,
+    mask_auprc,
     mass_accuracy,
     pointing_game,
 )
@@ -24,6 +26,7 @@ from lightning_spx.metrics.road import ROAD, road
 from lightning_spx.metrics.ssim import SaliencySSIM, saliency_ssim
 
 __all__ = [
+    "AUPRC",
     "IROF",
     "ROAD",
     "Deletion",
@@ -47,6 +50,7 @@ __all__ = [
     "irof",
     "map_distance",
     "mask_auc",
+    "mask_auprc",
     "mass_accuracy",
     "mege",
     "mege_from_distances",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
-from lightning_spx.metrics.ranks import average_ranks
+from lightning_spx.metrics.ranks import average_ranks, sorted_values
 from lightning_spx.metrics.shapes import check_real, scaled
 
 
@@ -92,6 +92,46 @@ def mask_auc(saliency: Tensor, mask: Tensor) -> Tensor:
     return area.masked_fill((positive == 0) | (negative == 0), torch.nan).float()
 
 
+def mask_auprc(saliency: Tensor, mask: Tensor) -> Tensor:
+    """Return the area under the precision-recall curve of the saliency as a detector of the mask's pixels.
+
+    It is the average precision, `sum_n (R_n - R_(n-1)) P_n` over the distinct values of the map from the largest on,
+    where P_n and R_n are precision and recall of the pixels of at least that value: tied pixels count together, and
+    nothing is interpolated. It equals `sklearn.metrics.average_precision_score`. A constant map scores the mask's share
+    of the image's area. A map of noise scores a little more, on average `H/D (D - p)/(D - 1)` more than (p - 1)/(D - 1)
+    for p of D pixels with the harmonic number H = 1 + 1/2 + ... + 1/D: 0.103 for a share of 0.098 of 32 x 32 pixels.
+
+    Args:
+        saliency: maps of any scale, shape (N,H,W).
+        mask: the object, shape (N,H,W), bool.
+
+    Returns:
+        Values in [0, 1], shape (N,), float32; NaN for an empty or a full mask or a map with a NaN.
+
+    Raises:
+        ValueError: if the shapes do not fit.
+        TypeError: if the mask is not bool.
+
+    Example:
+        >>> mask_auprc(torch.tensor([[[1.0, 2.0, 2.0]]]), torch.tensor([[[False, True, False]]]))
+        tensor([0.5000])
+    """
+    values, inside = _flat(saliency, mask)
+    ordered, order = sorted_values(values)
+    descending = ordered.flip(1)
+    # added up as whole numbers, because a GPU may add floats in any order
+    hits = inside.gather(1, order).flip(1).cumsum(dim=1)
+    last = torch.ones_like(inside)  # of the pixels that tie
+    last[:, :-1] = descending[:, 1:] != descending[:, :-1]
+    reached = hits.where(last, 0).cummax(dim=1).values
+    gained = reached.diff(dim=1, prepend=reached.new_zeros(len(reached), 1))
+    precision = hits / torch.arange(1, hits.shape[1] + 1, dtype=torch.float64, device=hits.device)
+    positive = hits[:, -1]
+    area = (gained * precision).sum(dim=1) / positive
+    unknown = (positive == 0) | (positive == hits.shape[1]) | values.isnan().any(dim=1)
+    return area.masked_fill(unknown, torch.nan).float()
+
+
 class MassAccuracy(ImageMean):
     """Mean over images of `mass_accuracy`; images without a value are skipped and counted in `num_dropped`.
 
@@ -153,6 +193,27 @@ class MaskAUC(ImageMean):
     def update(self, saliency: Tensor, mask: Tensor) -> None:
         """Measure a batch of maps with their masks, shapes (N,H,W)."""
         self.accumulate(mask_auc(saliency, mask))
+
+
+class AUPRC(ImageMean):
+    """Mean over images of `mask_auprc`; images without a value are skipped and counted in `num_dropped`.
+
+    Source: Arun et al., Assessing the Trustworthiness of Saliency Maps, Radiology: AI 2021.
+
+    Example:
+        >>> metric = AUPRC()
+        >>> metric.update(torch.ones(1, 1, 4), torch.tensor([[[False, True, False, False]]]))
+        >>> metric.compute()
+        tensor(0.2500)
+    """
+
+    higher_is_better = True
+    plot_lower_bound = 0.0
+    plot_upper_bound = 1.0
+
+    def update(self, saliency: Tensor, mask: Tensor) -> None:
+        """Measure a batch of maps with their masks, shapes (N,H,W)."""
+        self.accumulate(mask_auprc(saliency, mask))
 
 
 def _flat(saliency: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
         raise ValueError(f"Expected `values` of shape (N,D), got {tuple(values.shape)}.")
     if weights is not None and weights.shape != values.shape:
         raise ValueError(f"Expected `weights` of shape {tuple(values.shape)}, got {tuple(weights.shape)}.")
-    ordered, order = _sorted(values)
+    ordered, order = sorted_values(values)
     if weights is None:
         upto = torch.arange(1, values.shape[1] + 1, dtype=torch.float64, device=values.device).expand(values.shape)
         below = upto - 1
@@ -51,9 +51,23 @@ def average_ranks(values: Tensor, weights: Tensor | None = None) -> Tensor:
     return ranks.masked_fill_(values.isnan().any(dim=1, keepdim=True), torch.nan)
 
 
-def _sorted(values: Tensor) -> tuple[Tensor, Tensor]:
+def sorted_values(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort each row in ascending order; a NaN comes last.
+
+    Args:
+        values: shape (N,D), any real type.
+
+    Returns:
+        The sorted values and their places in `values`, both of shape (N,D).
+
+    Example:
+        >>> import torch
+        >>> sorted_values(torch.tensor([[0.3, 0.1, 0.2]]))
+        (tensor([[0.1000, 0.2000, 0.3000]]), tensor([[1, 2, 0]]))
+    """
     if values.device.type != "cpu" or values.dtype == torch.bfloat16:
-        return values.sort(dim=1)
+        ordered, order = values.sort(dim=1)
+        return ordered, order
     # NumPy sorts the pixels of a map six times faster than torch (measured)
     order = torch.from_numpy(values.detach().numpy().argsort(axis=1))
     return values.gather(1, order), order

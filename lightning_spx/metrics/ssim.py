@@ -11,9 +11,11 @@ from torch import Tensor
 from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape, scaled, without_channel
+from lightning_spx.metrics.ssim_arun2021 import arun2021_values
 from lightning_spx.metrics.ssim_tensors import WINDOW
 
-Preset = Literal["unit", "signed", "signed_symmetric"]
+Preset = Literal["unit", "signed", "signed_symmetric", "arun2021"]
+PairPreset = Literal["unit", "arun2021"]
 
 SIGNED_AT_ONCE = 64  # number of images held in double precision at once
 
@@ -29,20 +31,24 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     is installed (`pip install lightning_spx[fast]`), unless gradients are needed.
 
     Args:
-        saliency: maps; for `"unit"` of shape (N,H,W) or (N,1,H,W) in [0, 1], else signed attributions (N,C,H,W) of any
-            scale.
+        saliency: maps; for `"unit"` of shape (N,H,W) or (N,1,H,W) in [0, 1], for `"arun2021"` of these shapes and
+            non-negative, else signed attributions (N,C,H,W) of any scale.
         reference: the maps to compare with, of the same shape.
         preset: `"unit"`: data range 1. `"signed"`: both are divided by their L2 norm (unless all zero), channels are
             compared one by one and averaged, and the data range is maximum minus minimum of the reference.
             `"signed_symmetric"`: the larger of both ranges instead, so that the arguments may be exchanged. If the
-            range is zero, the value is 1 for equal maps and 0 otherwise.
+            range is zero, the value is 1 for equal maps and 0 otherwise. `"arun2021"`: as Arun et al. (Radiology: AI
+            2021) compare maps, with the defaults that scikit-image had for floating-point images: a uniform window of 7
+            px, sample covariances, data range 2, and a border of 3 px left out. Each map is divided by its own maximum,
+            unless it is all zero. Theirs were clipped at their 99th percentile before, as those of `saliency_map` are;
+            without the clip the values are far larger, as most pixels are then close to 0.
 
     Returns:
         Values in [-1, 1], shape (N,), float32.
 
     Raises:
-        ValueError: if the shapes do not fit, a side is shorter than 11 px, a `"unit"` map leaves [0, 1] or `preset` is
-            unknown.
+        ValueError: if the shapes do not fit, a side is shorter than 11 px (7 px for `"arun2021"`), a `"unit"` map
+            leaves [0, 1], an `"arun2021"` map is negative or `preset` is unknown.
 
     Example:
         >>> import torch
@@ -51,9 +57,12 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
         tensor([1., 1.])
     """
     _check_preset(preset)
-    if preset == "unit":
+    one_channel = preset in ("unit", "arun2021")
+    if one_channel:
         saliency, reference = without_channel(saliency), without_channel(reference)
-    check_same_shape(saliency, reference, "(N,H,W)" if preset == "unit" else "(N,C,H,W)")
+    check_same_shape(saliency, reference, "(N,H,W)" if one_channel else "(N,C,H,W)")
+    if preset == "arun2021":
+        return arun2021_values(saliency[None], reference[None], [(0, 0)])[0].float()
     _check_window(saliency)
     if preset == "unit":
         _check_unit_range(saliency, "saliency")
@@ -64,28 +73,35 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     return torch.cat([_signed_ssim(one, other, symmetric=symmetric) for one, other in parts]).float()
 
 
-def pairwise_ssim(maps: Tensor, others: Tensor | None = None) -> Tensor:
-    """Return the SSIM (data range 1) between the maps of every two models, filtering each map once.
+def pairwise_ssim(maps: Tensor, others: Tensor | None = None, preset: PairPreset = "unit") -> Tensor:
+    """Return the SSIM between the maps of every two models, filtering each map once.
 
     Args:
         maps: saliency of M models for N images, shape (M,N,H,W).
         others: maps of the second model of each pair, of the same shape; None uses `maps` for both.
+        preset: `"unit"` (data range 1, no range is enforced) or `"arun2021"`, as in `saliency_ssim`.
 
     Returns:
         Values of the pairs in the order of `itertools.combinations(range(M), 2)`, shape (pairs,N), float32.
 
     Raises:
-        ValueError: if a side is shorter than 11 px or the shapes differ.
+        ValueError: if a side is shorter than 11 px (7 px for `"arun2021"`), the shapes differ, an `"arun2021"` map is
+            negative or `preset` is another one.
 
     Example:
         >>> import torch
         >>> pairwise_ssim(torch.ones(3, 2, 16, 16)).shape
         torch.Size([3, 2])
     """
-    _check_window(maps)
+    if preset not in get_args(PairPreset):
+        raise ValueError(f"Expected `preset` of pairs to be one of {get_args(PairPreset)}, got {preset!r}.")
+    if preset == "unit":
+        _check_window(maps)
     if others is not None:
         check_same_shape(maps, others, "(M,N,H,W)")
     pairs = list(combinations(range(len(maps)), 2))
+    if preset == "arun2021":
+        return arun2021_values(maps, others, pairs).float()
     return _values(maps, others, pairs, torch.ones_like(maps[0, :, 0, 0])).float()
 
 

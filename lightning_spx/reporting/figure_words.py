@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from lightning_spx.reporting.image_values import ImageValues, drawn_kinds, kind_name
 from lightning_spx.reporting.number_words import number_label
+from lightning_spx.reporting.plans import check_one_plan
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
     EITHER,
     PIXEL,
     is_control,
+    of_condition,
     over_findings,
     select_rows,
     without_controls,
@@ -40,13 +43,14 @@ def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
     return f"{shown} {_extremes(rows)}".strip()
 
 
-def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> str:
+def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str], order: Sequence[int] | None = None) -> str:
     r"""Describe the matrices of a number of all pairs of models.
 
     Args:
-        results: rows of `results.csv`.
+        results: rows of `results.csv`, of one plan.
         metric: which of its metrics.
         names: of the models.
+        order: positions of the models in `names`, if they are drawn in an order of their agreement.
 
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="0-1", method="Gradient", superpixels="pixel",
@@ -55,10 +59,14 @@ def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> 
         Matrices of SSIM for every pair of a and b, one for each kind of map.
         highest excess over the floor, 0.250, is that of a and b for Gradient by pixel.
     """
-    of_pairs = over_findings(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
+    of_pairs = over_findings(of_condition(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)]))
+    check_one_plan(of_pairs)
     rows = without_controls(of_pairs)
     models = f"every pair of {_listed(names)}" if len(names) else "every pair of models"
     shown = f"Matrices of {number_label(metric)} for {models}, one for each kind of map."
+    if order is not None:
+        placed = ", ".join(names[position] for position in order)
+        shown += f" Models that agree stand together, by average linkage of the pixel maps' excess: {placed}."
     known = rows[rows["excess"].notna()]
     if known.empty:
         return shown
@@ -66,6 +74,31 @@ def pairs_in_words(results: pd.DataFrame, metric: str, names: Sequence[str]) -> 
     numbers = [int(number) for number in str(best["pair"]).split("-")]
     pair = _listed([names[number] if number < len(names) else f"model {number}" for number in numbers])
     return f"{shown} The highest excess over the floor, {best['excess']:.3f}, is that of {pair} for {_map_name(best)}."
+
+
+def distribution_in_words(kinds: Sequence[ImageValues], metric: str, setting: str = "") -> str:
+    r"""Describe how a number is distributed over the images, kind by kind.
+
+    Args:
+        kinds: kinds of maps.
+        metric: of the values.
+        setting: of the metric.
+
+    Example:
+        >>> import numpy as np
+        >>> kind = ImageValues("Gradient", "pixel", "either", np.linspace(0, 1, 11), np.full(11, 0.25))
+        >>> print(*distribution_in_words([kind], "saliency_ssim").split(": "), sep="\n")
+        Values of SSIM image by image, beside the floors of the same images. Gradient by pixel
+        median 0.500, 10th percentile 0.100, 90th percentile 0.900, 27 % of 11 images below their floor.
+    """
+    said = [f"Values of {number_label(metric, setting)} image by image, beside the floors of the same images."]
+    for kind in drawn_kinds(kinds):
+        low, median, high = kind.percentiles
+        said.append(
+            f"{kind_name(kind)}: median {median:.3f}, 10th percentile {low:.3f}, 90th percentile {high:.3f}, "
+            f"{100 * kind.below_floor:.0f} % of {len(kind.values)} images below their floor."
+        )
+    return " ".join(said)
 
 
 def front_in_words(results: pd.DataFrame) -> str:
@@ -93,7 +126,7 @@ def curves_in_words(results: pd.DataFrame) -> str:
         Curves of the accuracy after retraining over the percentage of pixels: Gradient.
         50 %, the highest value, 0.500, is that of Gradient by pixel, the lowest, 0.500, that of Gradient by pixel.
     """
-    rows = without_controls(results)
+    rows = without_controls(of_condition(results))
     most = max(rows["setting"], key=lambda setting: float(str(setting).partition("=")[2]))
     methods = _listed([name for name in rows["method"].unique() if name != "none"])
     said = _extremes(rows[rows["setting"] == most])

@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_spx.reporting.main_table import shortened
 from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.panels import as_photos
-from lightning_spx.reporting.reasons import counted_images, interval_text, number_text, why_no_verdict
+from lightning_spx.reporting.reasons import counted_images, covered, interval_text, number_text, why_no_verdict
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
 
 # colors that everybody can tell apart (Okabe and Ito 2008; the last one by Tol)
@@ -36,12 +36,12 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     Each method has a bar by pixel and one for every segmenter.
 
     Args:
-        results: rows of `results.csv`; with both magnitude orders only `after` is drawn.
+        results: rows of `results.csv`, of one plan; with both magnitude orders only `after` is drawn.
         metric: the metric to draw.
         setting: the setting of the metric.
 
     Raises:
-        ValueError: there is no such row.
+        ValueError: there is no such row, or there are rows of several plans.
 
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
@@ -102,7 +102,7 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
     first = own.iloc[0]
     if own["value"].isna().all():
         axes.text(0.5, 0.5, why_no_verdict(first), ha="center", va="center", transform=axes.transAxes)
-    said = f"{first['models']}, {first['dataset']}, {counted_images(first)}; 95 % intervals {first['interval']}"
+    said = f"{first['models']}, {first['dataset']}, {counted_images(first)}; 95 % intervals {covered(own)}"
     below.set_xlabel(fill(said, round(LETTERS_BELOW * figure.get_figwidth())), fontsize=8, parse_math=False)
     return figure
 
@@ -113,11 +113,11 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     Each cell holds the value, its interval, the floor and a star for a gain.
 
     Args:
-        results: rows of `results.csv`.
+        results: rows of `results.csv`, of one plan.
         setting: the distance.
 
     Raises:
-        ValueError: there is no such row.
+        ValueError: there is no such row, or there are rows of several plans.
 
     Example:
         >>> row = dict(metric="mege", setting="distance=l2", pair="all", method="Gradient", superpixels="Slic",
@@ -148,7 +148,7 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     first = own.iloc[0]
     axes.set_title(
         f"{number_label('mege', setting)}: {first['models']} on {first['dataset']}\n"
-        f"value [95 % interval {first['interval']}] / floor; * gain over every control",
+        f"value [95 % interval] / floor; intervals {covered(own)}; * gain over every control",
         fontsize=8,
     )
     return figure

@@ -3,12 +3,13 @@
 import pandas as pd
 
 from lightning_spx.reporting.number_words import number_title
-from lightning_spx.reporting.reasons import counted_images, interval_text, number_text
+from lightning_spx.reporting.reasons import counted_images, excess_text, interval_text, number_text
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
     PIXEL,
     control_kind,
     finding_of,
+    of_condition,
     select_rows,
     without_controls,
     without_finding,
@@ -38,13 +39,14 @@ def finding_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFra
     findings, or of the largest excess where no row has a gain.
 
     Args:
-        results: rows of `results.csv`.
+        results: rows of `results.csv`, of one plan.
         metric: which of its metrics.
         setting: which of the metric's settings, without a finding.
 
     Returns:
         The rows, finding by finding; none for a study of classes.
     """
+    results = of_condition(results)
     # pandas reads the empty setting of a file as a missing value
     settings = results["setting"].astype(object).fillna("")
     results = results.assign(finding=settings.map(finding_of))
@@ -92,7 +94,7 @@ def finding_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFr
                 "method": method_name(row),
                 "super-pixels": row["superpixels"],
                 "value": interval_text(row),
-                "excess": number_text(row["excess"]),
+                "excess": excess_text(row),
                 "gain over best control": _gain(row),
             }
             for _, row in finding_rows(results, metric, setting).iterrows()

@@ -20,6 +20,7 @@ from lightning_spx.reporting.rows import (
     PIXEL,
     has_gain,
     is_control,
+    of_condition,
     without_controls,
 )
 
@@ -135,7 +136,7 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
         >>> tradeoff_cells(results, front)["method"].tolist()
         ['• Gradient']
     """
-    own = without_controls(results[results["pair"] == ALL_PAIRS])
+    own = without_controls(of_condition(results[results["pair"] == ALL_PAIRS]))
     lines = []
     for _, place in without_controls(front).iterrows():
         same = own[

@@ -16,6 +16,7 @@ TITLES = {
     "mass_accuracy": "Mass of the map inside the mask",
     "pointing_game": "Pointing game, the most salient pixels inside the mask",
     "mask_auc": "AUC of the map as a detector of the mask",
+    "mask_auprc": "AUPRC of the map as a detector of the mask, average precision",
     "correlation": "Correlation of maps between models",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
 }
@@ -33,6 +34,7 @@ LABELS = {
     "mass_accuracy": "mass inside the mask",
     "pointing_game": "pointing game",
     "mask_auc": "AUC of the mask",
+    "mask_auprc": "AUPRC of the mask",
     "correlation": "correlation",
     "sanity_ssim": "SSIM with the randomized network",
 }

@@ -6,7 +6,12 @@ BLANK = "blank maps"
 ONE_IMAGE = "one image counts"
 NO_CHANCE = "no excess: the floor is 1"
 NO_GAIN_KNOWN = "no gain: a control has no excess"
-MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc")
+MASK_METRICS = ("mass_accuracy", "pointing_game", "mask_auc", "mask_auprc")
+# in the column `interval`, what an interval covers; tables of earlier versions say it in full
+COVERED = {
+    "these models": "cover images, for these models",
+    "models of this data and architecture": "cover images and models of this data and architecture",
+}
 
 
 def why_no_verdict(row: pd.Series) -> str:
@@ -87,3 +92,28 @@ def interval_text(row: pd.Series) -> str:
     if pd.isna(row["value"]) or (pd.isna(row["ci_low"]) and pd.isna(row["ci_high"])):
         return number_text(row["value"])
     return f"{row['value']:.3f} [{number_text(row['ci_low'])}, {number_text(row['ci_high'])}]"
+
+
+def excess_text(row: pd.Series, name: str = "excess") -> str:
+    """Format a row's excess, or another number with limits, with its interval if there is one; missing is a dash.
+
+    Example:
+        >>> row = pd.Series(dict(excess=0.5, excess_low=0.25, excess_high=0.75))
+        >>> excess_text(row), excess_text(row.drop(["excess_low", "excess_high"]))
+        ('0.500 [0.250, 0.750]', '0.500')
+    """
+    limits = [row.get(f"{name}_{end}", float("nan")) for end in ("low", "high")]
+    if pd.isna(row[name]) or pd.isna(limits).all():
+        return number_text(row[name])
+    return f"{row[name]:.3f} [{number_text(limits[0])}, {number_text(limits[1])}]"
+
+
+def covered(rows: pd.DataFrame) -> str:
+    """Say what the intervals of a table's rows cover, to follow "95 % intervals".
+
+    Example:
+        >>> covered(pd.DataFrame({"interval": ["these models"]})), covered(pd.DataFrame({"interval": ["over images"]}))
+        ('cover images, for these models', 'over images')
+    """
+    said = dict.fromkeys(str(word) for word in rows["interval"] if not pd.isna(word))
+    return "; ".join(COVERED.get(word, word) for word in said)

@@ -5,6 +5,8 @@ from typing import Final
 
 import pandas as pd
 
+from lightning_spx.reporting.plans import check_one_plan
+
 KEYS = [
     *("dataset", "models", "plan", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
     "condition",
@@ -118,6 +120,18 @@ def over_findings(results: pd.DataFrame) -> pd.DataFrame:
     return results[settings.map(finding_of) == ""]
 
 
+def numbers_shown(results: pd.DataFrame) -> list[tuple[str, str]]:
+    """List the metrics with their settings, in the order of the rows over all pairs, images and findings.
+
+    Example:
+        >>> rows = pd.DataFrame({"metric": ["mege", "reco"], "setting": ["distance=l2", ""], "pair": ["all", "0-1"]})
+        >>> numbers_shown(rows)
+        [('mege', 'distance=l2')]
+    """
+    rows = over_findings(of_condition(results[results["pair"] == ALL_PAIRS]))
+    return list(dict.fromkeys(zip(rows["metric"], rows["setting"].astype(object).fillna(""), strict=True)))
+
+
 def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
     """Select the rows of one metric over all pairs of models, controls included.
 
@@ -127,7 +141,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
         setting: which of the metric's settings.
 
     Raises:
-        ValueError: there is no such row.
+        ValueError: there is no such row, or there are rows of several plans.
 
     Example:
         >>> results = pd.DataFrame({"metric": ["mege", "reco"], "setting": "distance=l2", "pair": "all"})
@@ -141,6 +155,7 @@ def select_rows(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFram
     if rows.empty:
         known = list(dict.fromkeys(zip(of_all["metric"], of_all["setting"], strict=True)))
         raise ValueError(f"Expected `metric` and `setting` to be one of {known}, got {(metric, setting)}.")
+    check_one_plan(rows)
     return rows
 
 

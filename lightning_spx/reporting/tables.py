@@ -7,8 +7,18 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
+from lightning_spx.reporting.ceilings import CEILING_TERMS, ceiling_note, has_ceiling
 from lightning_spx.reporting.number_words import number_title
-from lightning_spx.reporting.reasons import NO_GAIN_KNOWN, counted_images, interval_text, number_text, why_no_verdict
+from lightning_spx.reporting.plans import with_plan
+from lightning_spx.reporting.reasons import (
+    NO_GAIN_KNOWN,
+    counted_images,
+    covered,
+    excess_text,
+    interval_text,
+    number_text,
+    why_no_verdict,
+)
 from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_rows, survives, without_controls
 
 NO_GAIN = "no gain over smoothing"
@@ -23,17 +33,20 @@ CONTRACTION_NOTE = (
 UNLIMITED_WIDTH = 10_000
 
 
-def stability_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer | None = None) -> Table:
+def stability_table(
+    results: pd.DataFrame, metric: str, setting: str, answer: Answer | None = None, plan: str = ""
+) -> Table:
     """Tabulate one metric with a row for each pixel and S- method, whose best control stands for all.
 
     Args:
-        results: rows of `results.csv`.
+        results: rows of `results.csv`, of one plan.
         metric: the metric to show.
         setting: the setting of the metric.
         answer: of the study; a row whose gain it does not confirm is marked.
+        plan: named in the title, in a study of several.
 
     Raises:
-        ValueError: there is no such row.
+        ValueError: there is no such row, or there are rows of several plans.
 
     Example:
         >>> row = dict(metric="saliency_ssim", setting="", pair="all", method="Gradient", superpixels="pixel",
@@ -43,19 +56,19 @@ def stability_table(results: pd.DataFrame, metric: str, setting: str, answer: An
         1
     """
     own = without_controls(select_rows(results, metric, setting))
-    first = own.iloc[0]
+    first, ceilings = own.iloc[0], has_ceiling(own)
     table = _empty_table(
-        number_title(metric, setting),
+        with_plan(number_title(metric, setting), plan),
         f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
-        f"95 % intervals {first['interval']}. Excess: 0 is chance (the floor), 1 is perfect."
-        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
+        f"95 % intervals {covered(own)}. Excess: 0 is chance (the floor), 1 is perfect."
+        f"{ceiling_note() if ceilings else ''}{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
     )
     for heading in ("method", "super-pixels", "order"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("value", "floor", "excess", "gain over best control"):
+    for heading in ("value", "floor", "excess", *(CEILING_TERMS if ceilings else ()), "gain over best control"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    lines = [_row(row) for _, row in own.iterrows()]
+    lines = [_row(row, ceilings) for _, row in own.iterrows()]
     if answer is not None:
         named = zip(lines, own["method"], strict=True)
         lines = [[*line[:-1], answer.said(metric, str(name), line[-1])] for line, name in named]
@@ -130,14 +143,15 @@ def verdict(row: pd.Series) -> str:
     return "gain" if has_gain(row) else NO_GAIN
 
 
-def _row(row: pd.Series) -> list[str]:
+def _row(row: pd.Series, ceilings: bool) -> list[str]:
     common = [
         method_name(row),
         str(row["superpixels"]),
         str(row["magnitude"]),
         interval_text(row),
         number_text(row["floor"]),
-        number_text(row["excess"]),
+        excess_text(row),
+        *([number_text(row["ceiling"]), excess_text(row, "normalised")] if ceilings else []),
     ]
     if row["superpixels"] == PIXEL or row["metric"] == "sanity_ssim":
         return [*common, "", verdict(row)]

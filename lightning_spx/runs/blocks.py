@@ -32,21 +32,24 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Block:
-    """The files of one method on one shard of images in one repeat.
+    """The files of one method on one shard of images in one repeat of a plan.
 
     Args:
         repeat: number of the repeat.
         shard: number of the shard.
         method: the method's name in tables.
+        plan: name of the plan if the study has several, else empty.
     """
 
     repeat: int
     shard: int
     method: str
+    plan: str = ""
 
     def path(self, run: RunFolder, kind: Kind) -> Path:
         """Return the block's file for a kind of values; `per_image` is written last and shows that all files exist."""
-        return run.path / kind / f"repeat{self.repeat}_shard{self.shard:04d}_{file_name(self.method)}.parquet"
+        first = f"{self.plan}-" if self.plan else ""
+        return run.path / kind / f"{first}repeat{self.repeat}_shard{self.shard:04d}_{file_name(self.method)}.parquet"
 
     def is_missing(self, run: RunFolder) -> bool:
         """Return whether the block has yet to be made."""
@@ -64,7 +67,7 @@ class Block:
             study: name of the study, which differs for other settings, data or weights.
             environment: where the values were made, as `runs.environment` describes it.
         """
-        rows = values.assign(method=self.method, repeat=self.repeat)
+        rows = values.assign(method=self.method, repeat=self.repeat, plan=self.plan)
         write_rows(self.path(run, kind), rows, study, environment)
 
     def check(self, run: RunFolder, kind: Kind, study: str) -> dict[str, object]:
@@ -110,9 +113,16 @@ def check_rows(path: Path, study: str) -> dict[str, object]:
     return environment
 
 
-def files_of(folder: Path, method: str) -> dict[Path, int]:
-    """List a method's files in a run's `per_image/`, sorted, each with the number of its repeat."""
-    name = re.compile(rf"repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
+def files_of(folder: Path, method: str, plan: str = "") -> dict[Path, int]:
+    """List a method's files in a run's `per_image/`, sorted, each with the number of its repeat.
+
+    Args:
+        folder: with the files.
+        method: the method's name in tables.
+        plan: name of the plan if the study has several, else empty.
+    """
+    first = f"{plan}-" if plan else ""
+    name = re.compile(rf"{first}repeat(\d+)_shard\d+_{re.escape(file_name(method))}\.parquet")
     found = {path: name.fullmatch(path.name) for path in sorted(folder.iterdir())}
     return {path: int(match[1]) for path, match in found.items() if match}
 
@@ -129,7 +139,7 @@ def read_rows(
         columns: columns that each file must have.
 
     Yields:
-        The rows of each file, in the files' order.
+        The rows of each file, in the files' order. Those of earlier versions get an empty column `plan`.
 
     Raises:
         ValueError: a file is damaged; the error names it.
@@ -143,7 +153,8 @@ def read_rows(
         missing = sorted(set(columns) - set(table.column_names))
         if missing:
             raise _damaged(path, KeyError(f"no column {missing[0]}"))
-        yield table.to_pandas()
+        rows = table.to_pandas()
+        yield rows if "plan" in rows else rows.assign(plan="")
 
 
 def _damaged(path: Path, error: Exception) -> Exception:

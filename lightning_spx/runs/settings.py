@@ -24,6 +24,10 @@ LATER: Mapping[str, tuple[object, ...]] = {
     "channels": (None, 3),
     "findings": (None,),
     "attributes": (False,),
+    "plans": (None,),
+    "ceiling": (True,),
+    "ssim_presets": (None,),
+    "architectures": (None,),
 }
 
 

@@ -14,7 +14,8 @@ import torch
 
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.superpixels import Slic
 
 NUM_IMAGES = 8

@@ -13,6 +13,7 @@ from torch import Tensor
 from lightning_spx.attribution import saliency_map
 from lightning_spx.attribution.saliency import is_constant, magnitude
 from lightning_spx.metrics import (
+    AUPRC,
     FidelityError,
     MaskAUC,
     MassAccuracy,
@@ -24,6 +25,7 @@ from lightning_spx.metrics import (
     insertion,
     irof,
     mask_auc,
+    mask_auprc,
     mass_accuracy,
     mege,
     pointing_game,
@@ -79,6 +81,7 @@ ORDERED: dict[str, Measure] = {
     "distance by spearman": distance("spearman"),
     "pointing_game": lambda maps: pointing_game(maps, MASK),
     "mask_auc": lambda maps: mask_auc(maps, MASK),
+    "mask_auprc": lambda maps: mask_auprc(maps, MASK),
 }
 REMOVING: dict[str, Measure] = {
     "deletion": lambda maps: deletion(model, IMAGES, TARGET, maps, 4),
@@ -134,7 +137,7 @@ def test_a_constant_map_scores_what_chance_does(name: str) -> None:
     torch.testing.assert_close(topk_overlap(maps, REFERENCE), torch.full((2,), 26 / 256))
     assert spearman(maps, REFERENCE).tolist() == [0.0, 0.0]
     assert distance("spearman")(maps).tolist() == [1.0, 1.0]
-    for located in (mass_accuracy, pointing_game):
+    for located in (mass_accuracy, pointing_game, mask_auprc):
         torch.testing.assert_close(located(maps, MASK), torch.full((2,), SHARE))
     assert mask_auc(maps, MASK).tolist() == [0.5, 0.5]
     # ties are broken by chance, the same one for every constant
@@ -175,6 +178,7 @@ def test_what_is_no_map_is_refused_by_name(name: str) -> None:
         "mass_accuracy": lambda: mass_accuracy(maps, MASK),
         "pointing_game": lambda: pointing_game(maps, MASK),
         "mask_auc": lambda: mask_auc(maps, MASK),
+        "mask_auprc": lambda: mask_auprc(maps, MASK),
         "removal_ranks": lambda: removal_ranks(maps, IMAGES),
         "deletion": lambda: deletion(model, IMAGES, TARGET, maps, 4),
         "insertion": lambda: insertion(model, IMAGES, TARGET, maps, 4),
@@ -203,6 +207,7 @@ def test_metrics_leave_out_and_count_what_has_no_value() -> None:
         (MassAccuracy(), MASK),
         (PointingGame(), MASK),
         (MaskAUC(), MASK),
+        (AUPRC(), MASK),
     ):
         metric.update(maps, second)
         only = type(metric)()
@@ -230,6 +235,7 @@ def test_any_four_numbers_have_values_in_range_or_none(values: list[float]) -> N
         "ssim": (saliency_ssim(saliency, reference), -1, 1),
         "topk": (topk_overlap(maps, reference), 0, 1),
         "auc": (mask_auc(maps, MASK[:1]), 0, 1),
+        "auprc": (mask_auprc(maps, MASK[:1]), 0, 1),
         "pointing": (pointing_game(maps, MASK[:1]), 0, 1),
         "mass": (mass_accuracy(maps.abs(), MASK[:1]), 0, 1),
         "l2": (pair_distances(torch.stack([maps, reference]), "l2")[0], 0, 2),

@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lightning_spx.metrics import (
+    AUPRC,
     IROF,
     ROAD,
     Deletion,
@@ -62,6 +63,7 @@ BUILD: dict[str, Callable[[], Metric]] = {
     "mass": MassAccuracy,
     "pointing": PointingGame,
     "auc": MaskAUC,
+    "auprc": AUPRC,
     "mean": lambda: Mean(1.0),
     "mean of squares": lambda: Mean(2.0),
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from lightning_spx.metrics import (
+    AUPRC,
     Distance,
     ImageMean,
     MaskAUC,
@@ -23,6 +24,7 @@ from lightning_spx.metrics import (
     SaliencySSIM,
     TopKOverlap,
     mask_auc,
+    mask_auprc,
     mass_accuracy,
     mege,
     pointing_game,
@@ -100,6 +102,7 @@ CASES = {
     "MassAccuracy": Case(MassAccuracy, mass_accuracy, masked_maps, (0, 0)),
     "PointingGame": Case(PointingGame, pointing_game, masked_maps, (0, 0)),
     "MaskAUC": Case(MaskAUC, mask_auc, masked_maps, (0, 0)),
+    "AUPRC": Case(AUPRC, mask_auprc, masked_maps, (0, 0)),
     **pairwise("l2"),
     **pairwise("spearman"),
     **pairwise("ssim"),

@@ -5,13 +5,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
-from lightning_spx.metrics import MaskAUC, MassAccuracy, PointingGame, mask_auc, mass_accuracy, pointing_game
+from lightning_spx.metrics import (
+    AUPRC,
+    MaskAUC,
+    MassAccuracy,
+    PointingGame,
+    mask_auc,
+    mask_auprc,
+    mass_accuracy,
+    pointing_game,
+)
 
 Function = Callable[[Tensor, Tensor], Tensor]
-FUNCTIONS = [mass_accuracy, pointing_game, mask_auc]
+FUNCTIONS = [mass_accuracy, pointing_game, mask_auc, mask_auprc]
 
 
 def maps(num_images: int = 12, levels: int = 5) -> tuple[Tensor, Tensor]:
@@ -55,6 +65,44 @@ def test_mask_auc_is_the_statistic_of_mann_and_whitney(levels: int) -> None:
         assert value.item() == pytest.approx(statistic / (inside.sum() * (~inside).sum()), abs=1e-6)
 
 
+def average_precision(values: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    """The definition, one distinct value after the other."""
+    area = recall = 0.0
+    for threshold in sorted(set(values.flatten().tolist()), reverse=True):
+        chosen = values >= threshold
+        hits = int((chosen & inside).sum())
+        area += (hits / inside.sum() - recall) * hits / chosen.sum()
+        recall = hits / inside.sum()
+    return area
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10_000])
+def test_mask_auprc_is_the_average_precision_over_distinct_values(levels: int) -> None:
+    saliency, mask = maps(levels=levels)
+    for value, one, inside in zip(mask_auprc(saliency, mask), saliency.numpy(), mask.numpy(), strict=True):
+        assert value.item() == pytest.approx(average_precision(one, inside), abs=1e-6)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5, 10_000])
+def test_mask_auprc_is_that_of_scikit_learn(levels: int) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    saliency, mask = maps(levels=levels)
+    for value, one, inside in zip(mask_auprc(saliency, mask), saliency.numpy(), mask.numpy(), strict=True):
+        expected = sklearn.average_precision_score(inside.flatten(), one.flatten())
+        assert value.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_noise_has_the_average_precision_that_is_known_for_it() -> None:
+    draw = torch.Generator().manual_seed(0)
+    mask = torch.zeros(4000, 8, 8, dtype=torch.bool)
+    mask[:, :2, :5] = True
+    found = mask_auprc(torch.rand(mask.shape, generator=draw), mask)
+    pixels, inside = 64, 10
+    harmonic = sum(1 / rank for rank in range(1, pixels + 1))
+    expected = (inside - 1) / (pixels - 1) + harmonic / pixels * (pixels - inside) / (pixels - 1)
+    assert found.mean().item() == pytest.approx(expected, abs=4 * found.std().item() / 4000**0.5)
+
+
 @pytest.mark.parametrize("level", [0.0, 0.3])
 def test_a_constant_map_scores_what_chance_gives(level: float) -> None:
     _, mask = maps()
@@ -62,6 +110,7 @@ def test_a_constant_map_scores_what_chance_gives(level: float) -> None:
     area = mask.float().mean((1, 2))
     torch.testing.assert_close(mass_accuracy(constant, mask), area)
     torch.testing.assert_close(pointing_game(constant, mask), area)
+    torch.testing.assert_close(mask_auprc(constant, mask), area)
     assert mask_auc(constant, mask).tolist() == [0.5] * len(mask)
 
 
@@ -69,7 +118,10 @@ def test_the_mask_itself_is_perfect_and_its_complement_worst() -> None:
     _, mask = maps()
     for function in FUNCTIONS:
         assert function(mask.float(), mask).tolist() == [1.0] * len(mask)
-        assert function((~mask).float(), mask).tolist() == [0.0] * len(mask)
+        if function is not mask_auprc:
+            assert function((~mask).float(), mask).tolist() == [0.0] * len(mask)
+    # all pixels are chosen before the last is found, and all at once here
+    torch.testing.assert_close(mask_auprc((~mask).float(), mask), mask.float().mean((1, 2)))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -80,7 +132,8 @@ def test_an_empty_mask_says_nothing(function: Function) -> None:
 def test_a_full_mask_holds_everything_but_ranks_nothing() -> None:
     full = torch.ones(1, 3, 4, dtype=torch.bool)
     assert [function(torch.rand(1, 3, 4), full).item() for function in (mass_accuracy, pointing_game)] == [1.0, 1.0]
-    assert mask_auc(torch.rand(1, 3, 4), full).isnan().all()
+    for function in (mask_auc, mask_auprc):
+        assert function(torch.rand(1, 3, 4), full).isnan().all()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -102,10 +155,11 @@ def test_other_float_types_lose_nothing_in_the_sums(function: Function, dtype: t
 
 
 @pytest.mark.parametrize(
-    ("metric", "function"), [(MassAccuracy, mass_accuracy), (PointingGame, pointing_game), (MaskAUC, mask_auc)]
+    ("metric", "function"),
+    [(MassAccuracy, mass_accuracy), (PointingGame, pointing_game), (MaskAUC, mask_auc), (AUPRC, mask_auprc)],
 )
 def test_the_metric_is_the_mean_over_images_that_have_a_value(
-    metric: Callable[[], MassAccuracy | PointingGame | MaskAUC], function: Function
+    metric: Callable[[], MassAccuracy | PointingGame | MaskAUC | AUPRC], function: Function
 ) -> None:
     saliency, mask = maps()
     mask[3] = False

@@ -13,7 +13,8 @@ from lightning_spx.evaluation.benchmark.cases import Bench, s_map
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, seconds
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.reporting.rows import AFTER, BEFORE
 from lightning_spx.superpixels import Cached, Segmenter, Slic
 

@@ -14,11 +14,12 @@ from lightning_spx.evaluation.callbacks.finding_names import finding_keys
 from lightning_spx.evaluation.maps.findings import Items
 from lightning_spx.evaluation.maps.model_maps import ModelMaps
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.metrics import Distance
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, finding_of, of_condition, without_controls
 
 PREVIOUS = "previous"
 # the last parts of keys: a folder store of a logger needs that no key begins with another one and a slash
@@ -118,7 +119,7 @@ def agreement_scalars(per_image: pd.DataFrame) -> dict[str, float]:
         if rows.empty:
             continue
         results = summarize(rows, dataset="", models="", num_resamples=0)
-        for _, row in results[results["pair"] == ALL_PAIRS].iterrows():
+        for _, row in of_condition(results[results["pair"] == ALL_PAIRS]).iterrows():
             if row["metric"] == "reco" or pd.isna(row["value"]):
                 continue
             name = f"{row['metric']}/{row_key(row['method'], row['superpixels'])}{'' if alone else ending}"
@@ -139,8 +140,8 @@ def localization(
         magnitude: order of pooling and taking magnitudes.
 
     Returns:
-        `mass_accuracy/<method>/value`, and the same of `pointing_game` and `mask_auc`, means over the maps that have a
-        value, and those of each finding; without masks nothing.
+        `mass_accuracy/<method>/value`, and the same of `pointing_game`, `mask_auc` and `mask_auprc`, means over the
+        maps that have a value, and those of each finding; without masks nothing.
     """
     scalars: dict[str, float] = {}
     if explained.mask is None:

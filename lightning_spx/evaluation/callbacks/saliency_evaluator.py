@@ -41,9 +41,9 @@ class SaliencyEvaluator(Callback):
     It works with any LightningModule whose `forward` maps images to logits. During fit it compares the model with its
     `references` and logs `val/saliency_ssim/<method>/value`, and the same of `topk_overlap` and `mege`, each with
     `/floor` (the value for maps with nothing in common) and `/excess` (0 is chance, 1 is perfect) in the place of
-    `/value`; if batches have a `mask`, also `mass_accuracy`, `pointing_game` and `mask_auc`. `<method>` is `Gradient`
-    by pixel and `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous state is
-    `<method>/previous/value`. Of several findings, numbers over all have these keys, and those of one
+    `/value`; if batches have a `mask`, also `mass_accuracy`, `pointing_game`, `mask_auc` and `mask_auprc`. `<method>`
+    is `Gradient` by pixel and `S-Gradient/Slic` pooled. With both kinds of references, agreement with the previous
+    state is `<method>/previous/value`. Of several findings, numbers over all have these keys, and those of one
     `<method>/<finding>/value`; without classes (`scalar`) there is no `mege`. The keys of an evaluator with a `name`
     begin with `val/<name>/`; characters that some logger refuses become hyphens.
     At the end of fit, and in test under `test/`, it adds intervals and the gain over controls that smooth as much

@@ -17,6 +17,7 @@ from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
 from lightning_spx.reporting.page import Page, render_page
+from lightning_spx.reporting.plans import by_plan, with_plan
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
 from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
@@ -72,7 +73,7 @@ def read_page(folder: Path) -> Page:
         answer=read_answer(folder, results, record),
         results=results,
         figures=figures.pictures,
-        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), names),
+        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), names, next(by_plan(results))[0]),
         facts=_facts(record, first),
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
@@ -136,7 +137,9 @@ def _sentences(path: Path, content: object) -> list[str]:
     return content
 
 
-def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str]) -> Gallery | None:
+def _gallery(
+    folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str], plan: str
+) -> Gallery | None:
     maps: dict[str, MethodMaps] = {}
     examples = None
     for method in methods:
@@ -151,7 +154,8 @@ def _gallery(folder: Path, methods: Sequence[str], magnitudes: Sequence[str], na
         photos=_photos(examples.images),
         segments=examples.segments,
         maps=maps,
-        models=_names(names, len(examples.attributions)),
+        # examples are of the models of the first plan
+        models=[with_plan(name, plan) for name in _names(names, len(examples.attributions))],
         agreement={method: _agreement(each) for method, each in maps.items()},
     )
 

@@ -6,15 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from lightning_spx.evaluation.statistics.distributions import image_values
 from lightning_spx.reporting.figure_words import (
     averaging_in_words,
     bars_in_words,
     curves_in_words,
+    distribution_in_words,
     front_in_words,
     pairs_in_words,
 )
+from lightning_spx.reporting.image_values import ImageValues
 from lightning_spx.reporting.number_words import number_label, number_title
-from lightning_spx.reporting.rows import ALL_PAIRS, over_findings
+from lightning_spx.reporting.pairs import has_pairs, model_names
+from lightning_spx.reporting.plans import by_plan, with_plan
+from lightning_spx.reporting.rows import numbers_shown
+from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.figure_names import number_figure
 from lightning_spx.runs.reading import read_picture
 
@@ -49,7 +55,17 @@ def read_figures(folder: Path, results: pd.DataFrame, names: Sequence[str]) -> R
         ValueError: a figure is damaged; the message names it.
     """
     paths = {path.stem: path for path in sorted((folder / "figures").glob("*.png"))}
-    known = _known(results, names)
+    known: dict[str, tuple[str, str]] = {}
+    for plan, own in by_plan(results):
+        known |= _known(own, names, plan)
+        name = f"distribution_{number_figure(SSIM, '', plan)}"
+        if name in paths:
+            caption = with_plan(
+                f"{number_label(SSIM)}, image by image: values left, floors of the same images right", plan
+            )
+            known[name] = (caption, distribution_in_words(_image_values(folder, own, plan), SSIM))
+    # stable: tables come last
+    known = dict(sorted(known.items(), key=lambda figure: figure[0].startswith(TABLE)))
     others = [stem for stem in paths if stem not in known and not stem.startswith(MAPS)]
     # figures of an unknown name, such as those of a later version
     said = known | {stem: (stem.replace("_", " "), f"Figure: {stem.replace('_', ' ')}.") for stem in others}
@@ -60,33 +76,41 @@ def read_figures(folder: Path, results: pd.DataFrame, names: Sequence[str]) -> R
     )
 
 
-def _known(results: pd.DataFrame, names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return caption and description of each figure that a study may have, by its name, in order."""
-    rows = over_findings(results[results["pair"] == ALL_PAIRS])
-    numbers = list(dict.fromkeys(zip(rows["metric"], rows["setting"].astype(object).fillna(""), strict=True)))
-    numbers.sort(key=lambda number: number[0] != SSIM)  # stable: the others stay in their order
+def _known(results: pd.DataFrame, names: Sequence[str], plan: str) -> dict[str, tuple[str, str]]:
+    """Return caption and description of each figure that a study may have of a plan, by its name, in order."""
+    numbers = sorted(numbers_shown(results), key=lambda number: number[0] != SSIM)
     removal = [number for number in numbers if number[0] in ("roar_accuracy", "kar_accuracy")]
     found: dict[str, tuple[str, str]] = {}
     if removal:
         caption = "Curves: accuracy after retraining over the percentage of pixels"
         found["curves"] = (caption, curves_in_words(results))
-    elif (SSIM, "") in numbers:
+    elif (SSIM, "") in numbers and not plan:
         caption = "Front: every row between stability and fidelity, up and right is better"
         found["front"] = (caption, front_in_words(results))
     for metric in dict.fromkeys(metric for metric, setting in numbers if "models_averaged=" in setting):
         caption = f"Averaging: excess in {number_label(metric)} over the number of models averaged"
         found[f"averaging_{metric}"] = (caption, averaging_in_words(results, metric))
     for metric, setting in numbers:
-        caption = f"{number_title(metric, setting)}: {BARS}"
-        found[number_figure(metric, setting)] = (caption, bars_in_words(results, metric, setting))
+        caption = f"{with_plan(number_title(metric, setting), plan)}: {BARS}"
+        found[number_figure(metric, setting, plan)] = (caption, bars_in_words(results, metric, setting))
         if metric == SSIM:
             caption = f"{number_label(SSIM)}, pair by pair: value above the diagonal, excess over the floor below"
-            found["pairs_saliency_ssim"] = (caption, pairs_in_words(results, SSIM, names))
+            models = model_names(results, SSIM, names) if has_pairs(results, SSIM) else names
+            words = pairs_in_words(results, SSIM, models)
+            found[f"pairs_{number_figure(SSIM, '', plan)}"] = (with_plan(caption, plan), words)
     for metric, setting in numbers:
-        found[f"{TABLE}{number_figure(metric, setting)}"] = _table(number_label(metric, setting))
+        name = f"{TABLE}{number_figure(metric, setting, plan)}"
+        found[name] = _table(with_plan(number_label(metric, setting), plan))
     found |= {f"{TABLE}tradeoff": _table("stability and fidelity"), f"{TABLE}accuracy": _table("accuracy")}
     found[f"{TABLE}partitions"] = ("Partitions, as a table", "A table of how well partitions follow drawn borders.")
     return found
+
+
+def _image_values(folder: Path, results: pd.DataFrame, plan: str) -> list[ImageValues]:
+    """Read the values of each image of a plan; none where they are not in the run folder."""
+    values = folder / "per_image"
+    methods = map(str, results["method"].unique()) if values.is_dir() else ()
+    return [kind for name in methods for kind in image_values(list(files_of(values, name, plan)), name, SSIM, "")]
 
 
 def _table(label: str) -> tuple[str, str]:

@@ -11,8 +11,10 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import sample_images
+from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
@@ -100,7 +102,7 @@ def architectures(
         record=record,
         drawn=sampled,
         shards=start.shards,
-        rounds=[Round(study_models, lambda each: models[each.title], None, start.round_name(identity))],
+        rounds=[Round(study_models, lambda each: models[each.title], None, start.round_name(identity), "models")],
         settings=settings,
         target=start.target,
         targets=start.targets,
@@ -126,7 +128,7 @@ def architectures(
         conclude(
             study,
             sampled.name,
-            f"{len(models)} architectures",
+            {"models": f"{len(models)} architectures"},
             list(models),
             start.loggers,
             facts=lines,

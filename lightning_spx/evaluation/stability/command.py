@@ -9,15 +9,17 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.colors import chosen_colors
 from lightning_spx.evaluation.maps.shards import make_shards
-from lightning_spx.evaluation.stability.architectures import architectures
+from lightning_spx.evaluation.stability.architectures import architectures as named_architectures
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import StudySettings
 from lightning_spx.evaluation.stability.trained import trained
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
-from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, list_study_models
+from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe
+from lightning_spx.evaluation.training.study_plans import StudyPlan, plan_models
 from lightning_spx.evaluation.trials.channels import check_only_for_photos
 from lightning_spx.metrics import Distance
+from lightning_spx.metrics.ssim import PairPreset
 from lightning_spx.models import Part, Region
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
@@ -36,6 +38,8 @@ def stability(
     superpixels: list[Segmenter],
     magnitudes: list[Magnitude],
     distances: list[Distance],
+    plans: list[StudyPlan] | None = None,
+    architectures: list[ModelFactory] | None = None,
     checkpoints: list[str] | None = None,
     mean: list[float] | None = None,
     std: list[float] | None = None,
@@ -56,6 +60,8 @@ def stability(
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
+    ceiling: bool = True,
+    ssim_presets: list[PairPreset] | None = None,
     sanity_stages: int = 0,
     num_resamples: int = 2000,
     batch_size: int = 64,
@@ -70,8 +76,8 @@ def stability(
     """Train, load or name several models, explain the same images with each, and tabulate how stable the maps are.
 
     Args:
-        data: the images, with `plan` (`disjoint` or `folds`) and `num_parts`, the number of models. If the images
-            have masks, the results also say how much of each map lies inside them.
+        data: the images, with `plan` (`seeds`, `disjoint` or `folds`) and `num_parts`, the number of models. If the
+            images have masks, the results also say how much of each map lies inside them.
         model: makes an untrained model: a LightningModule, which maps images in [0, 1] to logits, or for `checkpoints`
             any network or function that returns one.
         trainer: makes the Trainer of one model.
@@ -79,6 +85,11 @@ def stability(
         superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         distances: distances between maps that MeGe and ReCo use.
+        plans: what differs between the models that are compared, in the place of the plan of `data`, each with rows of
+            its own: their `seeds`, their images (`disjoint`), their architecture (`models`), or several of these; or
+            `folds` alone. All models train on equally many images, and the plans share the first model.
+        architectures: with the plan `models`, what makes untrained models of other architectures, which are trained as
+            `model` is.
         checkpoints: load these weights instead of training; one per model, in the order of parts or folds, all of the
             first repeat before those of the second. Checkpoints of Lightning, files of
             `torch.save(model.state_dict(), ...)`, .safetensors, and folders of Hugging Face models.
@@ -115,6 +126,10 @@ def stability(
             `label` means the class with the highest mean probability over the models.
         noise: random methods draw `own` noise for each model, or `shared` noise for all; shared noise by itself raises
             agreement.
+        ceiling: explain everything a second time with other seeds of the random methods, which doubles their cost: no
+            two models can agree better than a model does with itself under other noise.
+        ssim_presets: presets of SSIM that get rows beside the usual one: `arun2021` has the settings of Arun et al.,
+            Radiology: AI 2021, so that values can be compared with theirs.
         sanity_stages: randomize each model from its last layer down in this many stages, and measure whether its maps
             change (rows with the metric `sanity_ssim`); 0 skips this check. Each stage costs as much as explaining.
         num_resamples: number of bootstrap resamples.
@@ -193,6 +208,8 @@ def stability(
         seed=seed,
         sanity_stages=sanity_stages,
         num_resamples=num_resamples,
+        ceiling=ceiling,
+        ssim_presets=[preset for preset in ssim_presets or [] if preset != "unit"],
         to_rgb=chosen_colors(to_rgb),
     )
     start = StudyStart(
@@ -208,14 +225,19 @@ def stability(
         config=config,
     )
     check_only_for_photos(channels, images)
+    if (plans or architectures) and (models or images or part):
+        raise ValueError(
+            "Expected `plans` and `architectures` without `models`, `images` and `part`, got one of them as well."
+        )
     if models or images:
         if checkpoints or part or repeats > 1:
             raise ValueError("Expected `models` without `checkpoints`, `part` and `repeats`, got one of them as well.")
-        return architectures(start, data, models or [], images, image_size, channels)
+        return named_architectures(start, data, models or [], images, image_size, channels)
     if region is not None and part is None:
         raise ValueError(f"Expected `part` with `region` {list(region)}, got none.")
     if part is None and isinstance(data, UnpairedDataModule):
         raise ValueError("Expected `part`, discriminator_a or discriminator_b, with UnpairedDataModule, got none.")
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
-    recipe = TrainingRecipe(data, model, trainer, seed, reading)
-    return trained(start, recipe, list_study_models(data, repeats, checkpoints), part, region)
+    planned, groups = plan_models(data, repeats, checkpoints, plans, len(architectures or []))
+    recipe = TrainingRecipe(planned, model, trainer, seed, reading, architectures or [])
+    return trained(start, recipe, groups, part, region)

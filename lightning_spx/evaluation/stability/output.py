@@ -13,6 +13,7 @@ from rich.table import Table
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.statistics.answer import SSIM
+from lightning_spx.evaluation.statistics.distributions import image_values
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.statistics.sanity import FULLY_RANDOMISED
 from lightning_spx.reporting import (
@@ -25,10 +26,18 @@ from lightning_spx.reporting import (
     text_table,
 )
 from lightning_spx.reporting.answer import Answer
+from lightning_spx.reporting.components import COMPONENT_NOTE, component_cells, component_title
+from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, condition_title
+from lightning_spx.reporting.distributions import distribution_figure
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
 from lightning_spx.reporting.main_table import main_table
-from lightning_spx.reporting.rows import PIXEL, over_findings
+from lightning_spx.reporting.pairs import has_pairs, model_names
+from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
+from lightning_spx.reporting.plans import by_plan, with_plan
+from lightning_spx.reporting.reasons import counted_images
+from lightning_spx.reporting.rows import PIXEL, numbers_shown, select_rows
 from lightning_spx.reporting.terminal import print_answer
+from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.figure_names import number_figure
 from lightning_spx.runs.files import file_name
@@ -47,9 +56,9 @@ def report_stability(
 
     Args:
         run: holds the examples and receives `figures/`.
-        results: the rows of `results.csv`.
+        results: the rows of `results.csv`, of one plan or several.
         methods: names of the methods.
-        names: names of the models of one repeat.
+        names: names of the models of one repeat, of the first plan.
         answer: of the study.
         loggers: the Trainer's loggers; there may be none.
     """
@@ -73,8 +82,8 @@ def print_stability(
 
     Args:
         folder: of the study.
-        results: the rows of `results.csv`.
-        names: names of the models of one repeat.
+        results: the rows of `results.csv`, of one plan or several.
+        names: names of the models of one repeat, of the first plan.
         answer: of the study.
         all_tables: print all tables, not only that of SSIM.
     """
@@ -84,34 +93,43 @@ def print_stability(
 
 def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) -> list[Table | str]:
     more: list[Table | str] = []
-    for metric, setting in _numbers(results):
-        # print only the last stage of a sanity check
-        if metric in ("saliency_ssim", "mege", "topk_overlap", "reco", *LOCALIZATION) or setting == FULLY_RANDOMISED:
-            more.append(stability_table(results, metric, setting, answer))
-            of_findings = finding_cells(results, metric, setting)
-            if len(of_findings):
-                more.append(text_table(of_findings, finding_title(metric, setting), FINDING_NOTE))
-    if len(names) > 2:
-        more.append(text_table(pair_cells(results, SSIM, names), "SSIM of saliency maps, pair by pair"))
+    more += _text(plan_cells(results, SSIM, ""), plan_title(SSIM, ""), plan_note(results))
+    for plan, own in by_plan(results):
+        for metric, setting in numbers_shown(own):
+            # print only the last stage of a sanity check
+            if (
+                metric in ("saliency_ssim", "mege", "topk_overlap", "reco", *LOCALIZATION)
+                or setting == FULLY_RANDOMISED
+            ):
+                more.append(stability_table(own, metric, setting, answer, plan))
+                title = with_plan(finding_title(metric, setting), plan)
+                more += _text(finding_cells(own, metric, setting), title, FINDING_NOTE)
+            title = with_plan(condition_title(metric, setting), plan)
+            more += _text(condition_cells(own, metric, setting), title, CONDITION_NOTE)
+        more += _text(component_cells(own, SSIM, ""), with_plan(component_title(SSIM, ""), plan), COMPONENT_NOTE)
+        if has_pairs(own, SSIM):
+            title = with_plan("SSIM of saliency maps, pair by pair", plan)
+            more += _text(pair_cells(own, SSIM, model_names(own, SSIM, names)), title)
     return more
 
 
-def _numbers(results: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return the metrics of a study with their settings, in the order of the rows over all findings."""
-    rows = over_findings(results)
-    return list(dict.fromkeys(zip(rows["metric"], rows["setting"], strict=True)))
+def _text(cells: pd.DataFrame, title: str, note: str = "") -> list[Table]:
+    """Make a table of text, if it has rows."""
+    return [text_table(cells, title, note)] if len(cells) else []
 
 
 def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], names: Sequence[str]) -> dict[str, Figure]:
     figures = {}
-    num_models = len(names)
-    if num_models > 2:
-        figures["pairs_saliency_ssim"] = pairs_figure(results, "saliency_ssim", names)
-    for metric, setting in _numbers(results):
-        name = number_figure(metric, setting)
-        figures[name] = stability_bars(results, metric, setting)
-        if metric == "mege":
-            figures[f"table_{name}"] = mege_table(results, setting)
+    for plan, own in by_plan(results):
+        if has_pairs(own, SSIM):
+            name = f"pairs_{number_figure(SSIM, '', plan)}"
+            figures[name] = pairs_figure(own, SSIM, model_names(own, SSIM, names))
+        for metric, setting in numbers_shown(own):
+            name = number_figure(metric, setting, plan)
+            figures[name] = stability_bars(own, metric, setting)
+            if metric == "mege":
+                figures[f"table_{name}"] = mege_table(own, setting)
+        figures |= _distribution(run, own, methods, plan)
     for method in methods:
         examples = Examples.load(Examples.path(run.path, method))
         maps = {name: torch.from_numpy(each) for name, each in example_saliency(examples).items()}
@@ -121,6 +139,17 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
             maps.pop(PIXEL),
             maps,
             names,
-            f"{method}: the same images, explained by {num_models} models",
+            with_plan(f"{method}: the same images, explained by {len(names)} models", next(by_plan(results))[0]),
         )
     return figures
+
+
+def _distribution(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], plan: str) -> dict[str, Figure]:
+    """Draw how SSIM is distributed over the images; nothing if no image has a value."""
+    folder = run.path / "per_image"
+    kinds = [kind for name in methods for kind in image_values(list(files_of(folder, name, plan)), name, SSIM, "")]
+    if not kinds:
+        return {}
+    first = select_rows(results, SSIM, "").iloc[0]
+    said = f"{first['models']}, {first['dataset']}, {counted_images(first)}"
+    return {f"distribution_{number_figure(SSIM, '', plan)}": distribution_figure(kinds, SSIM, "", said)}

@@ -10,7 +10,8 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.maps.findings import Targets
 from lightning_spx.evaluation.maps.shards import Shard
-from lightning_spx.evaluation.stability.study import Study, StudySettings
+from lightning_spx.evaluation.stability.settings import StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.runs.blocks import study_name
 from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.launch import Launch

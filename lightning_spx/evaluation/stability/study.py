@@ -1,4 +1,4 @@
-"""Runs each repeat of a study: every model explains the same images once, and every pair of models is compared.
+"""Runs each round of a study: every model explains the same images once, and every pair of a round is compared.
 
 Images are worked on in shards that do not depend on one another. So memory holds one shard, however many images there
 are, and any process on any machine can take any shard.
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from operator import attrgetter, mul
+from operator import attrgetter
 from typing import Literal
 
 import torch
@@ -16,74 +16,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
-from lightning_spx.attribution.reseed import reseed
-from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.attribution.reseed import is_random, reseed
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
-from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
-from lightning_spx.metrics import Distance
 from lightning_spx.runs.blocks import Block
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.superpixels import Segmenter
 
-
-@dataclass(frozen=True)
-class StudySettings:
-    """The settings of a stability study of any kind.
-
-    Args:
-        methods: attribution methods by their names in tables.
-        segmenters: segmenters by their names in tables.
-        magnitudes: orders of pooling and taking magnitudes.
-        distances: distances that MeGe and ReCo use.
-        shared_noise: whether all models draw the same noise.
-        batch_size: number of images explained at a time.
-        device: the models' device.
-        seed: seeds nulls, controls, randomized weights and bootstrap.
-        sanity_stages: number of stages in which a sanity check randomizes a model; 0 for no sanity checks.
-        num_resamples: number of bootstrap resamples.
-        to_rgb: what pictures show of images and segmenters of RGB get; None takes RGB and gray as they are.
-    """
-
-    methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
-    magnitudes: Sequence[Magnitude]
-    distances: Sequence[Distance]
-    shared_noise: bool
-    batch_size: int
-    device: torch.device
-    seed: int
-    sanity_stages: int
-    num_resamples: int
-    to_rgb: ToRgb | None = None
-
-
-@dataclass(frozen=True)
-class Round:
-    """One repeat of a study with its models.
-
-    Args:
-        members: the models.
-        load: returns a model in evaluation mode.
-        held_out: (M, N) which model did not train on which image, or None if no model saw any.
-        name: text that identifies settings, data and weights, and is kept with the values.
-    """
-
-    members: Sequence[StudyModel]
-    load: Callable[[StudyModel], nn.Module]
-    held_out: Tensor | None
-    name: str
+# added to a method's seeds for its second map; no study has so many models that one of them draws the same noise
+OTHER_SEED = 2**20
 
 
 @dataclass
@@ -95,7 +49,7 @@ class Study:
         record: receives the seconds of each stage.
         drawn: the images.
         shards: the shards of these images.
-        rounds: the repeats.
+        rounds: the rounds, plan after plan and repeat after repeat.
         settings: the study's settings.
         target: explain the label, each model's prediction, or the one output that each model has; of no effect if the
             images have findings.
@@ -131,13 +85,18 @@ class Study:
             raise ValueError(f"Expected `targets` with data that have findings, got {self.targets} for classes.")
 
     def blocks(self) -> list[Block]:
-        """List all blocks, method by method in each repeat."""
+        """List all blocks, method by method in each round."""
+        several = len({each.plan for each in self.rounds}) > 1
         return [
-            Block(repeat, shard.number, method)
-            for repeat in range(len(self.rounds))
+            Block(each.repeat, shard.number, method, each.plan if several else "")
+            for each in self.rounds
             for method in self.settings.methods
             for shard in self.shards
         ]
+
+    def round_of(self, block: Block) -> Round:
+        """Return the round that a block belongs to."""
+        return next(each for each in self.rounds if each.repeat == block.repeat and block.plan in ("", each.plan))
 
     def missing(self, shards: Sequence[int]) -> list[Block]:
         """List the blocks of some shards, given by number, that have yet to be made."""
@@ -146,20 +105,33 @@ class Study:
 
     def explain(self, shards: Sequence[int]) -> None:
         """Explain and compare the models on some shards, divided among the processes; finished blocks are kept."""
-        blocks = self.missing(shards[process_number() :: num_processes()])
-        sizes = [len(self.shards[block.shard].positions) for block in blocks]
-        counts = [len(self.rounds[block.repeat].members) for block in blocks]
+        methods = list(self.settings.methods)
+        blocks = sorted(
+            self.missing(shards[process_number() :: num_processes()]),
+            key=lambda block: (block.repeat, block.shard, methods.index(block.method)),
+        )
         with _progress() as progress:
-            task = progress.add_task("explain", total=sum(map(mul, sizes, counts)) * (1 + self.settings.sanity_stages))
+            task = progress.add_task("explain", total=self._num_explained(blocks))
             for repeat, own in groupby(blocks, key=attrgetter("repeat")):
-                members, load = self.rounds[repeat].members, self.rounds[repeat].load
-                networks = {member: load(member).to(self.settings.device) for member in members}
-                for number, of_shard in groupby(
-                    sorted(own, key=lambda block: block.shard), key=lambda block: block.shard
-                ):
+                # all of them, so that what one plan's models explain does not depend on which blocks are missing
+                rounds = [each for each in self.rounds if each.repeat == repeat]
+                loads = {member: each.load for each in rounds for member in each.members}
+                networks = {member: load(member).to(self.settings.device) for member, load in loads.items()}
+                for number, of_shard in groupby(own, key=attrgetter("shard")):
                     advance = partial(progress.advance, task)
                     self._explain_shard(self.shards[number], list(of_shard), networks, advance)
                     self.record.save()
+
+    def _num_explained(self, blocks: Sequence[Block]) -> int:
+        """Return how many maps the blocks take: a model explains a shard once, however many plans it serves."""
+        of_blocks = [(block, member) for block in blocks for member in self.round_of(block).members]
+        once = {(block.shard, block.method, member) for block, member in of_blocks}
+        shards = [shard for shard, _, _ in once] + [block.shard for block, _ in of_blocks] * self.settings.sanity_stages
+        shards += [shard for shard, method, _ in once if self._has_ceiling(method)]
+        return sum(len(self.shards[shard].positions) for shard in shards)
+
+    def _has_ceiling(self, method: str) -> bool:
+        return self.settings.ceiling and bool(is_random(self.settings.methods[method]))
 
     def _explain_shard(
         self,
@@ -168,15 +140,30 @@ class Study:
         networks: Mapping[StudyModel, nn.Module],
         advance: Callable[[float], object],
     ) -> None:
-        here = self._read(shard)
-        known = self._facts(shard, here.images, networks, self.rounds[blocks[0].repeat].held_out)
+        here, models = self._read(shard), list(networks)
+        rounds = [each for each in self.rounds if each.repeat == blocks[0].repeat]
+        # several plans explain test images, which no model has seen
+        known = self._facts(shard, here.images, networks, rounds[0].held_out)
         self.record.count("predict")
-        models = list(networks)
-        for block in blocks:
-            explained = partial(
-                self._attribution, self.settings.methods[block.method], models, here.images, known, advance
-            )
-            self._measure_block(block, here, networks, known, explained)
+        for method, of_method in groupby(blocks, key=attrgetter("method")):
+            attributions: dict[StudyModel, Tensor] = {}
+            others: dict[StudyModel, Tensor] = {}
+            for block in of_method:
+                members = self.round_of(block).members
+                own = known if len(rounds) == 1 else known.of_models([models.index(member) for member in members])
+                explained = partial(
+                    self._attribution, self.settings.methods[method], members, here.images, own, advance
+                )
+                for position, member in enumerate(members):
+                    if member not in attributions:
+                        attributions[member] = explained(position, networks[member])
+                        if self._has_ceiling(method):
+                            others[member] = explained(position, networks[member], OTHER_SEED)
+                self.record.count(f"explain {method}")
+                maps = torch.stack([attributions[member] for member in members])
+                again = torch.stack([others[member] for member in members]) if others else None
+                of_block = {member: networks[member] for member in members}
+                self._measure_block(block, here, of_block, own, maps, again, explained)
 
     def _facts(
         self, shard: Shard, images: Tensor, networks: Mapping[StudyModel, nn.Module], held_out: Tensor | None
@@ -204,13 +191,15 @@ class Study:
         advance: Callable[[float], object],
         position: int,
         network: nn.Module,
+        offset: int = 0,
     ) -> Tensor:
         """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings.
 
-        If the images have findings, it explains their items, (I, 3, H, W).
+        An offset is added to the seeds of a random method. If the images have findings, it explains their items,
+        (I, 3, H, W).
         """
         settings, items = self.settings, known.items
-        own = method if settings.shared_noise else reseed(method, models[position].number)
+        own = reseed(method, offset + (0 if settings.shared_noise else models[position].number))
         size, device = settings.batch_size, settings.device
         if items is not None:
             # progress counts images, because the number of items may follow from predictions
@@ -235,20 +224,22 @@ class Study:
         here: ShardImages,
         networks: Mapping[StudyModel, nn.Module],
         known: ImageFacts,
+        attributions: Tensor,
+        again: Tensor | None,
         explained: Callable[[int, nn.Module], Tensor],
     ) -> None:
-        """Explain a shard with one method, compare the maps and write the block's files."""
-        settings, study, environment = self.settings, self.rounds[block.repeat].name, self.record.environment
-        attributions = torch.stack([explained(*each) for each in enumerate(networks.values())])
-        self.record.count(f"explain {block.method}")
+        """Compare the maps (M, n, C, H, W) of one method on a shard, and write the block's files."""
+        settings, study, environment = self.settings, self.round_of(block).name, self.record.environment
         numbered = {model.number: network for model, network in networks.items()}
         comparison = ComparisonSettings(
             magnitudes=settings.magnitudes,
             non_negative=settings.methods[block.method].non_negative,
             seed=settings.seed,
             model_offset=next(iter(numbered)),
+            ssim_presets=settings.ssim_presets,
+            is_random=is_random(settings.methods[block.method]),
         )
-        values = compare(attributions, here.poolings, known, comparison, settings.distances)
+        values = compare(attributions, here.poolings, known, comparison, settings.distances, again)
         # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:
             stages = settings.sanity_stages
@@ -259,7 +250,7 @@ class Study:
             setting = self.localization_setting
             localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
             block.write(self.run, "localisation", localized, study, environment)
-        if block.repeat == 0 and block.shard == 0:
+        if self.round_of(block) is self.rounds[0] and block.shard == 0:
             here.examples(attributions, known.items, self.settings.to_rgb).save(
                 Examples.path(self.run.path, block.method)
             )
@@ -289,5 +280,5 @@ class Study:
 
 def _progress() -> Progress:
     """Return a bar with the number of finished images, times methods and models, and the time that is left."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), transient=True, disable=not is_writer())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), transient=True, disable=not is_writer())

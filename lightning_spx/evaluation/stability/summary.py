@@ -1,6 +1,6 @@
 """Sums up the per-image values of a finished stability study in `results.csv`, figures, tables and loggers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning_spx.evaluation.stability.output import print_stability, report_stability
 from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.answer import study_answer
-from lightning_spx.evaluation.statistics.cells import Layout
+from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
@@ -25,7 +25,7 @@ from lightning_spx.runs.reading import read_json
 def conclude(
     study: Study,
     dataset: str,
-    models: str,
+    models: Mapping[str, str],
     names: Sequence[str],
     loggers: Sequence[Logger],
     *,
@@ -39,8 +39,8 @@ def conclude(
     Args:
         study: a study whose blocks are all on disk.
         dataset: name of the data set in tables.
-        models: words for the models in tables.
-        names: names in figures, one for each model of a repeat.
+        models: words for the models of each plan in tables; the answer is that of the first plan.
+        names: names in figures, one for each model of a round of the first plan.
         loggers: the Trainer's loggers; there may be none.
         facts: a line about each model, above all its accuracy.
         warnings: why the numbers may mean little.
@@ -59,7 +59,7 @@ def conclude(
     blocks = study.blocks()
     for kind in kinds:
         for block in blocks:
-            study.record.add_environment(block.check(run, kind, study.rounds[block.repeat].name))
+            study.record.add_environment(block.check(run, kind, study.round_of(block).name))
     if study.record.concluded and not loggers and (run.path / "figures").is_dir():
         for kind in kinds:
             # a damaged block is named, though its numbers are not needed again
@@ -68,16 +68,18 @@ def conclude(
         results = read_results(run.path / RESULTS_FILE)
         answer = Answer.of(read_json(run.path / ANSWER_FILE))
     else:
-        rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
-        results = without_gain(results_table(rows, dataset, models))
+        results = pd.concat(
+            [_table(study, kinds, plan, dataset, words) for plan, words in models.items()], ignore_index=True
+        )
         write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
         study.record.lap("summarise")
+        own = _of_plan(study, next(iter(models)))
         answer = study_answer(
             {
-                name: [block.path(run, "per_image") for block in blocks if block.method == name]
+                name: [block.path(run, "per_image") for block in own if block.method == name]
                 for name in settings.methods
             },
-            results,
+            of_first_plan(results),
             num_models=len(names),
             seed=settings.seed,
             models=facts,
@@ -85,11 +87,28 @@ def conclude(
             notes=[*notes, *_said_of_findings(study, results)],
         )
         run.write_json(ANSWER_FILE, answer.content())
-        report_stability(run, results, list(settings.methods), names, answer, loggers)
+        report_stability(run, of_first_plan(results), list(settings.methods), names, answer, loggers)
         study.record.lap("report")
     study.record.note_results()
     study.record.save()
-    print_stability(run.path, results, names, answer, all_tables)
+    print_stability(run.path, of_first_plan(results), names, answer, all_tables)
+
+
+def _of_plan(study: Study, plan: str) -> list[Block]:
+    return [block for block in study.blocks() if study.round_of(block).plan == plan]
+
+
+def _table(study: Study, kinds: Sequence[Kind], plan: str, dataset: str, models: str) -> pd.DataFrame:
+    """Make the rows of one plan."""
+    blocks = _of_plan(study, plan)
+    rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
+    return without_gain(results_table(rows, dataset, models)).assign(plan=plan)
+
+
+def of_first_plan(results: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows of the first plan of a table."""
+    own: pd.DataFrame = results[results["plan"] == results["plan"].iloc[0]]
+    return own
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:
@@ -100,7 +119,9 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
-        layout = Layout(repeats, sorted(first["pair"].unique()), index)
+        plan = str(first["plan"].iloc[0]) if "plan" in first else ""
+        pairs = sorted(first["pair"].unique())
+        layout = Layout(repeats, pairs, index, one_architecture=plan != OF_ARCHITECTURES)
         numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
         if study.drawn.findings:
             # every number is of the same items

@@ -1,4 +1,4 @@
-"""Measures agreement between models of one architecture, trained here or loaded, that saw different images."""
+"""Measures agreement between models, trained here or loaded, of other seeds, other images or other architectures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +12,12 @@ from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.findings import check_items
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
+from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
-from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
-from lightning_spx.evaluation.statistics.comparison import check_pairs
+from lightning_spx.evaluation.statistics.image_facts import check_pairs
 from lightning_spx.evaluation.training.named_networks import same_weights
 from lightning_spx.evaluation.training.study_models import (
     StudyModel,
@@ -28,6 +30,7 @@ from lightning_spx.evaluation.training.study_models import (
     own_hash,
     training_environment,
 )
+from lightning_spx.evaluation.training.study_plans import PlannedModels, all_models, models_in_words
 from lightning_spx.evaluation.trials.model_trial import try_model
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.judge import load_judge
@@ -37,14 +40,18 @@ from lightning_spx.runs.processes import agreed, collect, num_processes, process
 
 
 def trained(
-    start: StudyStart, recipe: TrainingRecipe, models: Sequence[StudyModel], part: Part | None, region: Region | None
+    start: StudyStart,
+    recipe: TrainingRecipe,
+    groups: Sequence[PlannedModels],
+    part: Part | None,
+    region: Region | None,
 ) -> Path:
     """Train the models that are missing, explain the same images with each, and tabulate how far they agree.
 
     Args:
         start: this start of the study.
         recipe: how the models are trained.
-        models: the models, repeat after repeat.
+        groups: the models of each plan and repeat, plan after plan.
         part: the discriminator to explain if the models are CycleGANs, else None.
         region: region of its patches to explain; None for all.
 
@@ -56,13 +63,13 @@ def trained(
         FileNotFoundError: a checkpoint does not exist.
     """
     data, settings = recipe.data, start.settings
+    models = all_models(groups)
     repeats = 1 + max(model.repeat for model in models)
     # split the data first, so that they refuse what they must before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
     num_images, seed = start.num_images, settings.seed
     sampled = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
-    of_repeat = [[model for model in models if model.repeat == repeat] for repeat in range(repeats)]
-    held_out = [sampled.held_out(split, len(own)) for split, own in zip(splits, of_repeat, strict=True)]
+    held_out = [sampled.held_out(splits[group.repeat], len(group.members)) for group in groups]
     for flags in held_out:
         check_pairs(flags)
     if sampled.findings:
@@ -81,21 +88,23 @@ def trained(
         say(f"Unit {unit} has trained its models; start it again once {', '.join(untrained)} are trained as well.")
         return run.path
     weights = {model: own_hash(model, run) for model in models}
-    same = list(dict.fromkeys(text for own in of_repeat for text in same_weights([weights[model] for model in own])))
+    hashes_of = [[weights[model] for model in group.members] for group in groups]
+    same = list(dict.fromkeys(text for own in hashes_of for text in same_weights(own)))
     for text in same:
         rank_zero_warn(text)
     for model in models:
         record.add_environment(training_environment(model, run))
 
     def facts(model: StudyModel) -> dict[str, object]:
+        trained_on = {} if model.checkpoint else {"train_images": int(recipe.images_of(model).train_indices().size)}
         if part is None:
-            return classifier_facts(model, run, recipe, settings.device)
-        return discriminator_facts(model, run, recipe, part, settings.batch_size, settings.device)
+            return classifier_facts(model, run, recipe, settings.device) | trained_on
+        return discriminator_facts(model, run, recipe, part, settings.batch_size, settings.device) | trained_on
 
     def load(model: StudyModel) -> nn.Module:
         file = checkpoint_file(model, run)
         if part is None:
-            return recipe.load(file)
+            return recipe.of(model).load(file)
         return PatchScore(load_judge(file, part, recipe.model).discriminator, region).eval()
 
     if start.launch.collects:
@@ -110,8 +119,8 @@ def trained(
         drawn=sampled,
         shards=start.shards,
         rounds=[
-            Round(own, load, flags, start.round_name(identity, [weights[model] for model in own]))
-            for own, flags in zip(of_repeat, held_out, strict=True)
+            Round(group.members, load, flags, start.round_name(identity, own), group.plan)
+            for group, flags, own in zip(groups, held_out, hashes_of, strict=True)
         ],
         settings=settings,
         target="output" if part or binary else start.target,
@@ -120,15 +129,13 @@ def trained(
         localization_setting=f"background={data.background}" if isinstance(data, BirdsDataModule) else "",
     )
     if start.explain(study):
-        network = record.content["models"][models[0].name]["network"]
-        names = [f"model {number}" for number in range(len(models) // repeats)]
-        lines, warned = accuracies_in_words(record.content["models"])
-        words = f"{len(names)} x {network}"
+        known = record.content["models"]
+        lines, warned = accuracies_in_words(known)
         conclude(
             study,
             data.name,
-            words,
-            names,
+            {group.plan: models_in_words(group, known, several=len(groups) > repeats) for group in groups},
+            [f"model {number}" for number in range(len(groups[0].members))],
             start.loggers,
             facts=lines,
             warnings=[*warned, *same],
@@ -143,8 +150,12 @@ def _try_models(
     """Refuse models that cannot serve before any of them is trained; return whether they have one output each."""
     check_channels(settings.segmenters, sampled.read([0])[0].shape[1], settings.to_rgb)
     given = [model.checkpoint for model in models if model.checkpoint is not None]
-    tried = [recipe.load(file) for file in given] or [recipe.reading.of(recipe.untrained())]
-    return all([try_model(each, sampled) for each in tried])
+    makers = {model.architecture: recipe.of(model) for model in models}.values()
+    tried = [recipe.load(file) for file in given] or [each.reading.of(each.untrained()) for each in makers]
+    one_output = [try_model(each, sampled) for each in tried]
+    if len(set(one_output)) > 1:
+        raise ValueError("Expected `architectures` with as many outputs as `model`, got one output beside several.")
+    return all(one_output)
 
 
 def _train(launch: Launch, recipe: TrainingRecipe, models: Sequence[StudyModel], run: RunFolder) -> list[str]:

@@ -86,8 +86,9 @@ class Cell:
 
     @property
     def has_ceiling(self) -> bool:
-        """Return whether the values have a ceiling."""
-        return CEILING in self.variants and not bool(np.isnan(self.variants[CEILING]).all())
+        """Return whether all values have a ceiling; those of an earlier version have none."""
+        valued = ~np.isnan(self.variants["value"])
+        return CEILING in self.variants and bool(valued.any() and not np.isnan(self.variants[CEILING][valued]).any())
 
     def weights(self, weights: Array) -> Array:
         """Return weights (B, I) of items for weights (B, N) of images: the items of an image stay together."""

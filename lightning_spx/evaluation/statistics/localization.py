@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, each_pooling
-from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, each_pooling
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
+from lightning_spx.metrics import mask_auc, mask_auprc, mass_accuracy, pointing_game
 from lightning_spx.runs.blocks import VARIANTS
 
-LOCALIZATION = {"mass_accuracy": mass_accuracy, "pointing_game": pointing_game, "mask_auc": mask_auc}
+LOCALIZATION = {
+    "mass_accuracy": mass_accuracy,
+    "pointing_game": pointing_game,
+    "mask_auc": mask_auc,
+    "mask_auprc": mask_auprc,
+}
 
 
 def localization_values(
@@ -27,7 +33,9 @@ def localization_values(
     """Measure how much of every map lies in the mask of its image.
 
     The nulls are those of `compare`: a map whose values were permuted over the pixels, and the map of another image,
-    pooled with this image's segments. The latter keeps the center bias that photos of objects have.
+    pooled with this image's segments. The latter keeps the center bias that photos of objects have. In place of the
+    former, `mask_auprc` has the object's share of the image's pixels, the precision of a map that knows nothing: it is
+    exact, where the value of a permuted map is a draw.
 
     Args:
         attributions: (M, N, C, H, W) the attributions of one method.
@@ -38,8 +46,8 @@ def localization_values(
         row_setting: the rows' entry in the column `setting`.
 
     Returns:
-        Rows as `compare` gives them, for the metrics `mass_accuracy`, `pointing_game` and `mask_auc`, with the model's
-        number as the pair; NaN where an image has no value.
+        Rows as `compare` gives them, for the metrics of `LOCALIZATION`, with the model's number as the pair; NaN where
+        an image has no value.
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
@@ -49,10 +57,10 @@ def localization_values(
         for model in range(len(attributions)):
             blank = maps.of_variant["value"].saliency[model].flatten(1).amax(1) == 0
             constant.setdefault((superpixels, order, model), []).append(blank.numpy())
-            for metric, function in LOCALIZATION.items():
-                measured = [function(maps.of_variant[name].saliency[model], inside) for name in VARIANTS]
+            for metric in LOCALIZATION:
+                measured = [_measured(metric, name, maps.of_variant[name].saliency[model], inside) for name in VARIANTS]
                 key = (superpixels, order, model, metric)
-                values.setdefault(key, []).append(torch.stack(measured).double().numpy())
+                values.setdefault(key, []).append(torch.stack(measured).numpy())
     sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
     explained = None if images.items is None else images.items.explained
     counts = torch.ones(attributions.shape[:2], dtype=torch.bool) if explained is None else explained
@@ -75,3 +83,11 @@ def localization_values(
         for (superpixels, order, model, metric), chunks in values.items()
     ]
     return pd.concat(frames, ignore_index=True)
+
+
+def _measured(metric: str, variant: str, saliency: Tensor, inside: Tensor) -> Tensor:
+    """Return the values of one variant's maps; the object's share where that is what chance gives."""
+    if metric == "mask_auprc" and variant == "permuted":
+        share = inside.double().mean(dim=(1, 2))
+        return share.masked_fill((share == 0) | (share == 1), torch.nan)  # where `mask_auprc` has no value either
+    return LOCALIZATION[metric](saliency, inside).double()

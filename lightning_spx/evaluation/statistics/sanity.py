@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from lightning_spx.evaluation.maps.poolings import Pooling
-    from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
+    from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"

@@ -31,12 +31,8 @@ from lightning_spx.evaluation.training.named_networks import (
     same_weights,
     weights_hash,
 )
-from lightning_spx.evaluation.training.study_models import (
-    TrainerFactory,
-    TrainingRecipe,
-    list_study_models,
-    obtain_checkpoint,
-)
+from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, obtain_checkpoint
+from lightning_spx.evaluation.training.study_plans import list_study_models
 from lightning_spx.evaluation.trials.channels import check_only_for_photos, default_channels
 from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.metrics.road import FRACTIONS
@@ -159,7 +155,7 @@ def tradeoff(
         raise ValueError("Expected `networks` or `checkpoints` for `images`, on which nothing is trained, got none.")
     if data.plan == "folds" and not images:
         # under folds an image counts only for some pairs of models, and its fidelity only for one model of each pair
-        raise ValueError("Expected `data.plan` to be 'disjoint', or 'all' with given models, got 'folds'.")
+        raise ValueError("Expected `data.plan` to be 'disjoint' or 'seeds', or 'all' with given models, got 'folds'.")
     if against != "road" and "blur" not in (substrates or ["blur"]):
         raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
     check_only_for_photos(channels, images)

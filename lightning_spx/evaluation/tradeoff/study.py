@@ -16,7 +16,8 @@ from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows

@@ -1,9 +1,9 @@
 """Trains the k models of a study on their parts of the data, or loads them; no finished model is trained twice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
@@ -39,6 +39,8 @@ class StudyModel:
         number: number in the whole study; the model's seed is the study's seed plus this number.
         checkpoint: file of a trained model to load instead of training one.
         title: the user's name for the model; empty if there is none.
+        replicate: number of another training on the images of the part; 0 for the part's own model.
+        architecture: number of the further architecture that it has; 0 for that of the study's `model`.
     """
 
     repeat: int
@@ -46,11 +48,15 @@ class StudyModel:
     number: int
     checkpoint: Path | None = None
     title: str = ""
+    replicate: int = 0
+    architecture: int = 0
 
     @property
     def name(self) -> str:
         """Return the user's name for the model, or the stem of its files."""
-        return self.title or f"repeat{self.repeat}-model{self.part}"
+        if self.architecture:
+            return f"repeat{self.repeat}-architecture{self.architecture}"
+        return self.title or f"repeat{self.repeat}-{'seed' if self.replicate else 'model'}{self.replicate or self.part}"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class TrainingRecipe:
         trainer: makes a Trainer.
         seed: the study's seed.
         reading: how the models read images and how their outputs are read.
+        architectures: each makes an untrained model of a further architecture.
     """
 
     data: ImageDataModule
@@ -70,6 +77,15 @@ class TrainingRecipe:
     trainer: TrainerFactory
     seed: int
     reading: ModelReading = field(default_factory=ModelReading)
+    architectures: Sequence[ModelFactory] = ()
+
+    def of(self, model: StudyModel) -> Self:
+        """Return the recipe of one model: its architecture is that of `model`."""
+        return replace(self, model=self.architectures[model.architecture - 1]) if model.architecture else self
+
+    def images_of(self, model: StudyModel) -> ImageDataModule:
+        """Return the data that one model trains on."""
+        return self.data.use_part(model.part, self.data.seed + model.repeat, model.replicate)
 
     def load(self, checkpoint: Path) -> ImageModel:
         """Return the model with the weights of a checkpoint, in evaluation mode.
@@ -102,28 +118,6 @@ class TrainingRecipe:
         return module
 
 
-def list_study_models(data: ImageDataModule, repeats: int, checkpoints: Sequence[str] | None) -> list[StudyModel]:
-    """List the models of a study.
-
-    Raises:
-        ValueError: there are fewer than two models, the plan trains all of them on the same images, or the number of
-            checkpoints does not match.
-    """
-    if data.plan == "all" and not checkpoints:
-        raise ValueError("Expected `data.plan` to be 'disjoint' or 'folds' unless `checkpoints` are given, got 'all'.")
-    num_models = len(checkpoints or []) // repeats if data.plan == "all" else data.num_parts
-    if num_models < 2:
-        raise ValueError(
-            f"Expected at least 2 models to compare (`data.num_parts` or `checkpoints`), got {num_models}."
-        )
-    if checkpoints and len(checkpoints) != num_models * repeats:
-        raise ValueError(
-            f"Expected `checkpoints` to name {num_models} models for each of {repeats} repeats, got {len(checkpoints)}."
-        )
-    files = [Path(path) for path in checkpoints] if checkpoints else [None] * (num_models * repeats)
-    return [StudyModel(number // num_models, number % num_models, number, file) for number, file in enumerate(files)]
-
-
 def checkpoint_file(model: StudyModel, run: RunFolder) -> Path:
     """Return the file of a model's weights: the given one, or the one that its training writes."""
     return model.checkpoint or run.path / "checkpoints" / f"{model.name}.ckpt"
@@ -146,10 +140,9 @@ def obtain_checkpoint(model: StudyModel, run: RunFolder, recipe: TrainingRecipe)
     if not agreed(checkpoint.exists()):
         own_seed = recipe.seed + model.number
         seed_everything(own_seed, workers=True, verbose=False)
-        module, trainer = recipe.untrained(), recipe.trainer()
+        module, trainer = recipe.of(model).untrained(), recipe.trainer()
         logger = CSVLogger(run.path, name="training", version=model.name)
-        part = recipe.data.use_part(model.part, recipe.data.seed + model.repeat)
-        seconds = train(module, trainer, part, logger, last_epoch, own_seed)
+        seconds = train(module, trainer, recipe.images_of(model), logger, last_epoch, own_seed)
         if is_writer():
             record = {"epochs": trainer.current_epoch, "seconds": round(seconds, 3), ENVIRONMENT: environment()}
             run.write_json(f"checkpoints/{model.name}.json", record)
@@ -205,7 +198,7 @@ def classifier_facts(
     model: StudyModel, run: RunFolder, recipe: TrainingRecipe, device: torch.device
 ) -> dict[str, object]:
     """Describe a classifier and its accuracy on all test images, as plain values."""
-    module = recipe.load(checkpoint_file(model, run)).to(device)
+    module = recipe.of(model).load(checkpoint_file(model, run)).to(device)
     return {
         **describe(model, run),
         "network": network_name(module),

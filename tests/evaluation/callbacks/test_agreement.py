@@ -258,7 +258,7 @@ def test_localization_equals_a_loop_over_images(magnitude: Magnitude) -> None:
     scalars = localization(own, ["Gradient"], explained(mask=mask), magnitude)
     images = explained()
     for segmenter in (None, *SEGMENTERS):
-        mass, hits, areas = [], [], []
+        mass, hits, areas, precisions = [], [], [], []
         for image in range(NUM_IMAGES):
             segments = None if segmenter is None else images.segments[segmenter][image]
             values = scaled(pooled(own.attributions["Gradient"][image], segments, magnitude)).astype(np.float32)
@@ -267,11 +267,13 @@ def test_localization_equals_a_loop_over_images(magnitude: Magnitude) -> None:
             hits.append(inside[values == values.max()].mean())
             difference = values[inside][:, None] - values[~inside][None]
             areas.append(((difference > 1e-6) + 0.5 * (np.abs(difference) <= 1e-6)).mean())
+            precisions.append(np.mean([inside[values >= value - 1e-6].mean() for value in values[inside]]))
         name = row_name("Gradient", segmenter or "pixel")
         assert scalars[f"mass_accuracy/{name}/value"] == pytest.approx(np.mean(mass), abs=1e-5)
         assert scalars[f"pointing_game/{name}/value"] == pytest.approx(np.mean(hits), abs=1e-5)
         assert scalars[f"mask_auc/{name}/value"] == pytest.approx(np.mean(areas), abs=1e-4)
-    assert len(scalars) == 9
+        assert scalars[f"mask_auprc/{name}/value"] == pytest.approx(np.mean(precisions), abs=1e-4)
+    assert len(scalars) == 12
 
 
 def test_an_image_without_an_object_is_left_out_of_localization() -> None:

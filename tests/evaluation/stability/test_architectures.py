@@ -125,7 +125,7 @@ def test_images_of_a_data_module_keep_their_labels_and_masks() -> None:
     networks = [NamedNetwork(network(seed, num_classes=2), None, f"net{seed}") for seed in range(2)]
     folder = study(networks, None)
     results = pd.read_csv(folder / "results.csv")
-    assert {"mass_accuracy", "pointing_game", "mask_auc"} <= set(results["metric"])
+    assert {"mass_accuracy", "pointing_game", "mask_auc", "mask_auprc"} <= set(results["metric"])
 
 
 def test_a_second_start_does_nothing_again_and_other_weights_are_refused(photos: list[str]) -> None:

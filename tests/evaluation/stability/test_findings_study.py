@@ -17,7 +17,9 @@ from lightning_spx.evaluation.maps.findings import Targets
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability import summary
-from lightning_spx.evaluation.stability.study import Round, Study, StudySettings
+from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.settings import StudySettings
+from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import saliency_ssim
@@ -119,7 +121,7 @@ def made(
 def finish(one: Study) -> Path:
     one.explain(range(len(one.shards)))
     one.record.content["models"] = {f"model {number}": {} for number in range(NUM_MODELS)}
-    conclude(one, "birds", "2 x Corners", ["a", "b"], [])
+    conclude(one, "birds", {"": "2 x Corners"}, ["a", "b"], [])
     return one.run.path
 
 
@@ -232,7 +234,7 @@ def test_the_console_shows_all_findings_together_and_below_each_by_itself(
 ) -> None:
     one = whole(finished)
     with blank():
-        conclude(one, "birds", "2 x Corners", ["a", "b"], [], all_tables=True)
+        conclude(one, "birds", {"": "2 x Corners"}, ["a", "b"], [], all_tables=True)
     shown = capsys.readouterr().out
     assert shown.count("SSIM of saliency maps between models, finding by finding") == 1
     before, below = shown.partition("SSIM of saliency maps between models, finding by finding")[::2]

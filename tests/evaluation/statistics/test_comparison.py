@@ -15,8 +15,9 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics import comparison
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, check_pairs, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.floors import permute_pixels
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts, check_pairs
 from lightning_spx.superpixels import Voronoi, segment_pool
 
 NUM_MODELS, NUM_IMAGES, SIZE = 3, 5, 14

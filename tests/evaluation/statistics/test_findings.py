@@ -12,8 +12,9 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.findings import Targets, list_items
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel_pooling
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.floors import permute_pixels
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.statistics.verdict import verdicts

@@ -8,10 +8,11 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.results import summarize
-from lightning_spx.metrics import mask_auc, mass_accuracy, pointing_game
+from lightning_spx.metrics import mask_auc, mask_auprc, mass_accuracy, pointing_game
 from lightning_spx.superpixels import Grid, segment_pool
 
 NUM_IMAGES = 12
@@ -50,7 +51,7 @@ def test_values_are_those_of_the_metrics_on_each_map() -> None:
                     if superpixels == "Grid":
                         pooled = segment_pool(pooled, segments)
                     saliency = saliency_map(pooled)
-                    for function in (mass_accuracy, pointing_game, mask_auc):
+                    for function in (mass_accuracy, pointing_game, mask_auc, mask_auprc):
                         found = row.loc[row["metric"] == function.__name__, variant].item()
                         assert found == pytest.approx(float(function(saliency, mask[n][None])), abs=1e-6)
 
@@ -75,3 +76,16 @@ def test_an_image_with_an_empty_mask_is_dropped_and_counted() -> None:
     results = summarize(values, dataset="d", models="m", num_resamples=0)
     assert (results["num_images"] == NUM_IMAGES - 1).all()
     assert (results["num_dropped"] == 1).all()
+
+
+def test_chance_of_an_average_precision_is_the_share_of_the_object() -> None:
+    mask = masks()
+    mask[3], mask[4] = False, True
+    torch.manual_seed(0)
+    values = values_of(torch.randn(2, NUM_IMAGES, 3, 16, 16), mask)
+    rows = values[values["metric"] == "mask_auprc"].sort_values("index")
+    expected = np.full(NUM_IMAGES, 64 / 256)
+    expected[[3, 4]] = np.nan
+    for _, group in rows.groupby(["pair", "superpixels"]):
+        assert np.array_equal(group["permuted"], expected, equal_nan=True)
+        assert group["value"].isna().tolist() == np.isnan(expected).tolist()

@@ -10,7 +10,8 @@ import torch
 from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS, THESE_MODELS
 from lightning_spx.evaluation.statistics.verdict import sentence, verdicts

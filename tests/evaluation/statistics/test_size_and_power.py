@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, ImageFacts, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.superpixels import Slic, segment_pool
 

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
-from lightning_spx.evaluation.training.study_models import list_study_models
+from lightning_spx.evaluation.training.study_plans import list_study_models
 
 
 def birds(plan: Plan = "disjoint", num_parts: int = 2) -> SyntheticBirdsDataModule:
@@ -43,7 +43,7 @@ def test_without_parts_there_are_as_many_models_as_checkpoints() -> None:
 
 
 def test_models_trained_on_the_same_images_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"`data.plan` to be 'disjoint' or 'folds' unless .*, got 'all'"):
+    with pytest.raises(ValueError, match=r"`data.plan` to be 'seeds', 'disjoint' or 'folds' unless .*, got 'all'"):
         list_study_models(birds("all"), 1, None)
 
 
