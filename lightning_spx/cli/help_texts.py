@@ -166,7 +166,7 @@ HELP: dict[str, Help] = {
             Setting("methods", METHODS, ALL_METHODS),
             Setting("superpixels", SEGMENTERS, "Slic"),
             Setting("num_images", "number of images to explain", "200"),
-            Setting("num_assignments", "ways to assign models to two groups, for each number of models", "30"),
+            Setting("num_assignments", "ways to assign models to two groups, for each number of models", "50"),
             TABLES,
             OUT,
         ),

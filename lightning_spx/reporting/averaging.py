@@ -14,6 +14,7 @@ from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.rows import EITHER, PIXEL, control_kind, is_control, without_controls
 
 CONTROL_COLOUR = "#000000"
+DODGE = 1.03
 NAME = 34  # letters of a map's name in the table
 
 
@@ -57,14 +58,15 @@ def _panel(axes: Axes, curves: pd.DataFrame) -> None:
     controls = curves[curves["superpixels"].map(is_control) & (curves["m"] == 1)].dropna(subset="excess")
     best = [] if controls.empty else [str(controls["superpixels"].iloc[int(controls["excess"].to_numpy().argmax())])]
     colors = dict(zip([name for name in own if name != PIXEL], POOLED_COLOURS * len(own), strict=False))
-    for name in [*own, *best]:
+    for number, name in enumerate([*own, *best]):
         line = curves[curves["superpixels"] == name].sort_values("m")
         pooled = is_control(name) or name != PIXEL
         color = CONTROL_COLOUR if is_control(name) else colors[name] if pooled else PIXEL_COLOUR
         label = "best control" if is_control(name) else f"S-, {shortened(name, LONGEST_NAME)}" if pooled else PIXEL
         reach = np.stack([line["excess"] - line["low"], line["high"] - line["excess"]]).clip(min=0)
         axes.errorbar(
-            line["m"],
+            # side by side, so that intervals do not hide one another
+            line["m"] * DODGE**number,
             line["excess"],
             yerr=reach,
             color=color,

@@ -107,13 +107,27 @@ def pooling_sentence(worth: Worth) -> str:
 
 def _scope(results: pd.DataFrame, maps: str) -> str:
     """Say what the numbers are of, and what their intervals cover."""
+    return (
+        f"Numbers are the excess in SSIM of mean {maps} of m models over chance, with those of m others: 0 is chance, "
+        f"1 a perfect match; {interval_words(results)}."
+    )
+
+
+def interval_words(results: pd.DataFrame) -> str:
+    """Say what the intervals of a study cover, which may depend on the number of models averaged.
+
+    Args:
+        results: rows of `results.csv`.
+
+    Example:
+        >>> settings = ["models_averaged=1", "models_averaged=2"]
+        >>> interval_words(pd.DataFrame({"setting": settings, "interval": ["models like these", THESE_MODELS]}))
+        '95 % intervals for models like these, but at m = 2 for these models'
+    """
     alone = results[results["interval"] == THESE_MODELS]["setting"].unique()
     sizes = sorted({int(str(setting).rpartition(AVERAGED)[2]) for setting in alone})
     wider = results[results["interval"] != THESE_MODELS]["interval"].unique()
     covered = f"for {wider[0]}" if len(wider) else f"for {THESE_MODELS}"
     if sizes and len(wider):
-        covered += f", but at m = {' and '.join(map(str, sizes))}, which uses all models, for {THESE_MODELS}"
-    return (
-        f"Numbers are the excess in SSIM of mean {maps} of m models over chance, with those of m others: 0 is chance, "
-        f"1 a perfect match; 95 % intervals {covered}."
-    )
+        covered += f", but at m = {' and '.join(map(str, sizes))} for {THESE_MODELS}"
+    return f"95 % intervals {covered}"

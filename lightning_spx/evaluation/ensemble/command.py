@@ -53,7 +53,7 @@ def ensemble(
     num_images: int = 200,
     shard_size: int = 64,
     target: Literal["label", "prediction"] = "label",
-    num_assignments: int = 30,
+    num_assignments: int = 50,
     num_resamples: int = 2000,
     batch_size: int = 64,
     seed: int = 0,

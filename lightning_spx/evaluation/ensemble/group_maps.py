@@ -24,7 +24,8 @@ TOP_K = 0.1
 METRICS = {SSIM: "", OVERLAP: f"k={TOP_K}", CORRELATION: ""}
 # in the column `left_out`: the row is the mean over all assignments
 NO_MODEL = -1
-CHUNK_ELEMENTS = 2**22  # values at a time in the maps of the models, and in those of the groups; bounds memory
+# values at a time in the maps of the models, and in those of the groups; larger arrays are slower
+CHUNK_ELEMENTS = 2**20
 # the two sides of a value and of each null, in the order of `VARIANTS`
 SIDES = (("value", "value"), ("permuted", "permuted"), ("value", "mismatched"))
 

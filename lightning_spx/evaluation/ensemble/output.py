@@ -8,6 +8,7 @@ import pandas as pd
 from lightning.pytorch.loggers import Logger
 from rich.table import Table
 
+from lightning_spx.evaluation.ensemble.answer import interval_words
 from lightning_spx.evaluation.ensemble.group_maps import METRICS, SSIM
 from lightning_spx.evaluation.ensemble.summary import Summary
 from lightning_spx.evaluation.publish import Findings, publish
@@ -46,8 +47,9 @@ def report_ensemble(run: RunFolder, summary: Summary, answer: Answer, loggers: S
     run.write_json(ANSWER_FILE, answer.content())
     first = summary.results.iloc[0]
     caption = f"{first['models']} on {first['dataset']}, {first['num_images']} images"
+    drawn = f"{caption}; {interval_words(summary.results)}"
     figures = {
-        figure_name(metric): averaging_figure(summary.curves[summary.curves["metric"] == metric], caption)
+        figure_name(metric): averaging_figure(summary.curves[summary.curves["metric"] == metric], drawn)
         for metric in METRICS
     }
     more: list[Table | str] = [
