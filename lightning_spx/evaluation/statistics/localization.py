@@ -47,7 +47,7 @@ def localization_values(
 
     Returns:
         Rows as `compare` gives them, for the metrics of `LOCALIZATION`, with the model's number as the pair; NaN where
-        an image has no value.
+        an image has no value. `agree` and `same` are of all models: all are right, or all predict the same.
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
@@ -64,6 +64,8 @@ def localization_values(
     sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
     explained = None if images.items is None else images.items.explained
     counts = torch.ones(attributions.shape[:2], dtype=torch.bool) if explained is None else explained
+    # maps of all models are conditioned on the same images, so that models can be compared
+    right, same = (images.preds == images.label).all(0), (images.preds == images.preds[:1]).all(0)
     frames = [
         pd.DataFrame(
             {
@@ -73,8 +75,9 @@ def localization_values(
                 "metric": metric,
                 "setting": row_setting,
                 **images.columns(),
-                "agree": True,
+                "agree": right.numpy(),
                 "differ": False,
+                "same": same.numpy(),
                 "num_segments": sizes[superpixels],
                 "constant": np.concatenate(constant[superpixels, order, model]),
                 **dict(zip(VARIANTS, np.where(counts[model], np.concatenate(chunks, axis=1), np.nan), strict=True)),
