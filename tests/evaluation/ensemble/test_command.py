@@ -154,7 +154,7 @@ def test_what_cannot_serve_is_refused_before_there_is_a_folder(tmp_path: Path, m
         run(out, None)
     with pytest.raises(ValueError, match="or `checkpoints`, got both"):
         run(out, members, of_run="runs/mine")
-    with pytest.raises(ValueError, match=r"got 'folds', whose images most models saw in training: with `--data.plan"):
+    with pytest.raises(ValueError, match=r"got 'folds', whose images most models saw: with `--data.plan"):
         run(out, members, plan="folds")
     with pytest.raises(ValueError, match="`num_assignments` to be at least 1, got 0"):
         run(out, members, num_assignments=0)
@@ -180,7 +180,8 @@ def made_run(folder: Path, settings: dict[str, object], names: list[str]) -> Pat
 
 def test_models_of_a_run_are_in_their_own_order(tmp_path: Path) -> None:
     names = [f"repeat0-model{number}" for number in (0, 2, 10, 1)]
-    folder = made_run(tmp_path / "run", {}, names)
+    # further seeds and architectures follow other plans
+    folder = made_run(tmp_path / "run", {}, [*names, "repeat0-seed1", "repeat0-architecture1"])
     assert list(member_files(str(folder), None)) == [f"repeat0-model{number}" for number in (0, 1, 2, 10)]
     for name, told in (("models", "several architectures"), ("part", "discriminators")):
         (folder / "config.yaml").write_text(yaml.safe_dump({name: ["x"]}))
