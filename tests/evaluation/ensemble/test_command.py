@@ -15,6 +15,7 @@ from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.method import Model
 from lightning_spx.cli import main
 from lightning_spx.data.splits import Plan
+from lightning_spx.evaluation import publish as publishing
 from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.ensemble.members import member_files
@@ -131,7 +132,13 @@ def test_the_page_shows_it(done: Path, capsys: Captured) -> None:
     }
 
 
-def test_a_second_start_takes_up_what_is_there(done: Path, members: list[str], capsys: Captured) -> None:
+def test_a_second_start_takes_up_what_is_there(
+    done: Path, members: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(publishing, "log_table", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(publishing, "log_figure", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(publishing, "log_scalars", lambda _, values: names.extend(values))
     before = (done / "results.csv").read_bytes()
     (done / "per_image" / "shard0001_Counted.parquet").unlink()
     CALLS.clear()
@@ -139,7 +146,10 @@ def test_a_second_start_takes_up_what_is_there(done: Path, members: list[str], c
     assert sorted(CALLS) == [0, 1, 2, 3]
     assert (done / "results.csv").read_bytes() == before
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines[lines.index("") :])) <= 80 or any(str(done) in line for line in lines)
+    assert max(len(line) for line in lines if str(done) not in line) <= 80
+    assert {"ensemble/ensemble", "ensemble/results", "ensemble/averaging_correlation"} <= set(names)
+    assert "ensemble/saliency_ssim_2/Counted/Grid/after/excess" in names
+    assert len(names) == len(set(names))
     with pytest.raises(ValueError, match="`num_assignments` to be 3"):
         run(done, members[:4], num_assignments=4)
     with pytest.raises(ValueError, match="`checkpoints"):
