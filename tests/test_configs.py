@@ -242,7 +242,9 @@ def test_an_ensemble_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     checkpoints.mkdir(parents=True)
     (checkpoints.parent / "config.yaml").write_text(yaml.safe_dump({"data": data, "model": model}))
     for number in range(4):
-        torch.save({"state_dict": ImageClassifier(SmallResNet(width=4)).state_dict()}, checkpoints / f"{number}.ckpt")
+        torch.save(
+            {"state_dict": ImageClassifier(SmallResNet(width=4)).state_dict()}, checkpoints / f"a-model{number}.ckpt"
+        )
     words = ["--num_images=4", "--num_resamples=20", "--num_assignments=2", "--magnitudes=[after]"]
     main(["ensemble", f"--config={config}", *words, cheaper_methods(config), *QUIET, "--out=run"])
     curves = pd.read_csv("run/ensemble.csv")

@@ -11,7 +11,8 @@ from lightning_spx.evaluation.ensemble.worth import Worth
 from lightning_spx.evaluation.statistics.halves import FEW_IMAGES
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
 from lightning_spx.reporting.answer import Answer
-from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind
+from lightning_spx.reporting.reasons import NO_CHANCE
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind, without_controls
 
 TITLE = "Average or pool"
 MEANS = {AFTER: "signed maps", BEFORE: "magnitudes"}
@@ -51,9 +52,20 @@ def ensemble_answer(summary: Summary, models: Sequence[str] = (), warnings: Sequ
         title=f"{TITLE}: {first['models']} on {first['dataset']}",
         sentences=sentences,
         models=models,
-        warnings=[*warnings, *(few if images < FEW_IMAGES else [])],
+        warnings=[*warnings, *(few if images < FEW_IMAGES else []), *_blank_maps(summary.results)],
         notes=[SMOOTHING, YARDSTICK],
     )
+
+
+def _blank_maps(results: pd.DataFrame) -> list[str]:
+    """Say of which share of the images the maps of single models are constant in each pair, unless it is 0."""
+    single = results[(results["metric"] == SSIM) & (results["setting"] == f"{AVERAGED}1")]
+    blank = without_controls(single[single["num_constant"] > 0])
+    return [
+        f"{row['num_constant'] / row['num_images']:.1%} of the images have a blank (constant) map in every pair of "
+        f"models: {row['method']}, {row['superpixels']}, {row['magnitude']}."
+        for _, row in blank.iterrows()
+    ]
 
 
 def _of_one_order(rows: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -64,6 +76,8 @@ def _of_one_order(rows: pd.DataFrame, order: str) -> pd.DataFrame:
 
 def _averaging(rows: pd.DataFrame) -> str:
     first, last = rows.iloc[0], rows.iloc[-1]
+    if isnan(first["excess"]) or isnan(last["excess"]):
+        return f"no numbers for {first['method']} ({NO_CHANCE})"
     verb = "rises" if last["excess"] > first["high"] else "falls" if last["excess"] < first["low"] else "goes"
     return (
         f"{first['method']} {_number(first)} at m = {first['m']} {verb} to {_number(last)} at m = {last['m']} "

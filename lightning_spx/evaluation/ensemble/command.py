@@ -74,8 +74,8 @@ def ensemble(
         superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools and averages signed values, `before` takes magnitudes
             first.
-        run: folder of a run of `spx stability`, whose models are averaged. On the command line its data and model are
-            the defaults.
+        run: folder of a run of `spx stability`, whose models are averaged: of several plans those of the parts, or else
+            of the seeds. On the command line its data and model are the defaults.
         checkpoints: files of weights in the place of a run, one for each model, at least four.
         mean: channel means of the images that the checkpoints' model was trained on, if it does not normalize them
             itself. By default what a network itself says, else ImageNet's; a LightningModule gets images in [0, 1].
@@ -117,7 +117,7 @@ def ensemble(
             raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
     if data.plan == "folds":
         raise ValueError(
-            "Expected `data.plan` to be 'all' or 'disjoint', got 'folds', whose images most models saw in training: "
+            "Expected `data.plan` to be 'all', 'seeds' or 'disjoint', got 'folds', whose images most models saw: "
             "with `--data.plan all` test images are explained."
         )
     colors = chosen_colors(to_rgb)

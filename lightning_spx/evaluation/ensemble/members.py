@@ -47,7 +47,8 @@ def _files_of(run: Path) -> list[Path]:
             raise ValueError(f"Expected `run` to have classifiers of one architecture, got {found} in {run}.")
     if config.get("checkpoints"):
         return [Path(file) for file in config["checkpoints"]]
-    return sorted((run / "checkpoints").glob("*.ckpt"), key=_natural)
+    # of several plans these follow one: parts of the data, or seeds; others are further seeds and architectures
+    return sorted((run / "checkpoints").glob("*-model*.ckpt"), key=_natural)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 
 import pandas as pd
 from lightning.pytorch.loggers import Logger
@@ -20,6 +19,7 @@ from lightning_spx.reporting.tables import text_table
 from lightning_spx.runs.files import file_name, write_table
 from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
+EDGES = 2  # columns of the terminal beside the table's own
 LEGEND = (
     "m = 1, 2, ...: excess of mean maps of m models over the floor: 0 is chance,\n"
     "   1 a perfect match\n"
@@ -55,7 +55,11 @@ def report_ensemble(run: RunFolder, summary: Summary, answer: Answer, loggers: S
     more: list[Table | str] = [
         text_table(_cells(summary, metric), _title(metric)) for metric in METRICS if metric != SSIM
     ]
-    main = partial(fitted_table, _cells(summary, SSIM), _title(SSIM), f"{caption}\n{LEGEND}")
+    cells = _cells(summary, SSIM)
+
+    def main(width: int) -> Table:
+        return fitted_table(cells, _title(SSIM), f"{caption}\n{LEGEND}", width - EDGES)
+
     tables = {"results": summary.results, "ensemble": summary.curves}
     findings = Findings("ensemble", summary.results, tables, figures, answer, main, more)
     publish(run, findings, loggers)

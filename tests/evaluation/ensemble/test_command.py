@@ -15,6 +15,7 @@ from lightning_spx.attribution import Attribution, Gradient
 from lightning_spx.attribution.method import Model
 from lightning_spx.cli import main
 from lightning_spx.data.splits import Plan
+from lightning_spx.evaluation import publish as publishing
 from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.ensemble.members import member_files
@@ -131,7 +132,13 @@ def test_the_page_shows_it(done: Path, capsys: Captured) -> None:
     }
 
 
-def test_a_second_start_takes_up_what_is_there(done: Path, members: list[str], capsys: Captured) -> None:
+def test_a_second_start_takes_up_what_is_there(
+    done: Path, members: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    monkeypatch.setattr(publishing, "log_table", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(publishing, "log_figure", lambda _, name, __: names.append(name))
+    monkeypatch.setattr(publishing, "log_scalars", lambda _, values: names.extend(values))
     before = (done / "results.csv").read_bytes()
     (done / "per_image" / "shard0001_Counted.parquet").unlink()
     CALLS.clear()
@@ -139,7 +146,10 @@ def test_a_second_start_takes_up_what_is_there(done: Path, members: list[str], c
     assert sorted(CALLS) == [0, 1, 2, 3]
     assert (done / "results.csv").read_bytes() == before
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines[lines.index("") :])) <= 80 or any(str(done) in line for line in lines)
+    assert max(len(line) for line in lines if str(done) not in line) <= 80
+    assert {"ensemble/ensemble", "ensemble/results", "ensemble/averaging_correlation"} <= set(names)
+    assert "ensemble/saliency_ssim_2/Counted/Grid/after/excess" in names
+    assert len(names) == len(set(names))
     with pytest.raises(ValueError, match="`num_assignments` to be 3"):
         run(done, members[:4], num_assignments=4)
     with pytest.raises(ValueError, match="`checkpoints"):
@@ -154,7 +164,7 @@ def test_what_cannot_serve_is_refused_before_there_is_a_folder(tmp_path: Path, m
         run(out, None)
     with pytest.raises(ValueError, match="or `checkpoints`, got both"):
         run(out, members, of_run="runs/mine")
-    with pytest.raises(ValueError, match=r"got 'folds', whose images most models saw in training: with `--data.plan"):
+    with pytest.raises(ValueError, match=r"got 'folds', whose images most models saw: with `--data.plan"):
         run(out, members, plan="folds")
     with pytest.raises(ValueError, match="`num_assignments` to be at least 1, got 0"):
         run(out, members, num_assignments=0)
@@ -180,7 +190,8 @@ def made_run(folder: Path, settings: dict[str, object], names: list[str]) -> Pat
 
 def test_models_of_a_run_are_in_their_own_order(tmp_path: Path) -> None:
     names = [f"repeat0-model{number}" for number in (0, 2, 10, 1)]
-    folder = made_run(tmp_path / "run", {}, names)
+    # further seeds and architectures follow other plans
+    folder = made_run(tmp_path / "run", {}, [*names, "repeat0-seed1", "repeat0-architecture1"])
     assert list(member_files(str(folder), None)) == [f"repeat0-model{number}" for number in (0, 1, 2, 10)]
     for name, told in (("models", "several architectures"), ("part", "discriminators")):
         (folder / "config.yaml").write_text(yaml.safe_dump({name: ["x"]}))

@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.evaluation.ensemble.answer import ensemble_answer
 from lightning_spx.evaluation.ensemble.assignments import assign, group_sizes
 from lightning_spx.evaluation.ensemble.estimates import Estimate, estimate
 from lightning_spx.evaluation.ensemble.group_maps import NO_MODEL, compare_groups
 from lightning_spx.evaluation.ensemble.summary import (
     Key,
+    Summary,
     curve_rows,
     estimates_of,
     result_rows,
@@ -27,6 +29,7 @@ from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.reliability import spearman_brown
 from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS, THESE_MODELS, Spread, interval
+from lightning_spx.reporting.rows import as_results
 
 MODELS, IMAGES, SIDE = 8, 24, 16
 
@@ -142,6 +145,21 @@ def test_worth_is_the_number_that_spearman_and_brown_need_and_the_control_stands
     (worth,) = worths_of(better, "Gradient", "saliency_ssim")
     assert worth.more_than_smoothing
     assert worth.measured == "more than 2 models"
+
+
+def test_blank_maps_have_no_numbers_and_are_said() -> None:
+    blank = table({"pixel": 1.0, "Slic": 0.5, CONTROLS[0]: 0.1}).assign(constant=True)
+    of_pixel = blank["superpixels"] == "pixel"
+    blank.loc[of_pixel, ["value", "permuted"]] = 1.0
+    found = estimates_of(blank, bootstrap_weights(4, 50, seed=0))
+    named = {"method": "Blank", "metric": "saliency_ssim"}
+    results = as_results([{**named, "dataset": "birds", "models": "5 x Net", **row} for row in result_rows(found, "")])
+    curves = pd.DataFrame([{**named, **row} for row in curve_rows(found)])
+    worths = list(worths_of(found, "Blank", "saliency_ssim"))
+    answer = ensemble_answer(Summary(results, curves, worths))
+    assert answer.sentences[0] == "Averaging: no numbers for Blank (no excess: the floor is 1)."
+    assert "pooling over Slic has no worth in models" in answer.sentences[1]
+    assert "100.0% of the images have a blank (constant) map in every pair" in answer.warnings[1]
 
 
 def test_a_worth_that_may_be_anything_is_refused() -> None:
