@@ -13,12 +13,15 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution, Gradient, SmoothGrad, saliency_map
 from lightning_spx.attribution.method import Model
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
+from lightning_spx.evaluation.training.study_plans import StudyPlan
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.runs.launch import Launcher
 from lightning_spx.superpixels import Grid, Segmenter
 
@@ -86,11 +89,15 @@ def study(
     methods: Sequence[Attribution] = METHODS,
     superpixels: Sequence[Segmenter] = (Grid(16),),
     *,
+    magnitudes: Sequence[Magnitude] = ("after", "before"),
+    plans: Sequence[StudyPlan] = (),
+    architectures: Sequence[ModelFactory] = (),
     checkpoints: Sequence[Path] = (),
     num_images: int = NUM_IMAGES,
     repeats: int = 1,
     target: Literal["label", "prediction"] = "label",
     noise: Literal["own", "shared"] = "own",
+    ceiling: bool = False,
     batch_size: int = BATCH_SIZE,
     shard_size: int = 64,
     unit: str | None = None,
@@ -107,14 +114,16 @@ def study(
         trainer,
         list(methods),
         list(superpixels),
-        ["after", "before"],
+        list(magnitudes),
         ["l2"],
+        plans=list(plans) or None,
+        architectures=list(architectures) or None,
         checkpoints=[str(path) for path in checkpoints] or None,
         num_images=num_images,
         repeats=repeats,
         target=target,
         noise=noise,
-        ceiling=False,
+        ceiling=ceiling,
         num_resamples=50,
         batch_size=batch_size,
         shard_size=shard_size,

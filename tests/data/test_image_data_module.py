@@ -6,7 +6,7 @@ from torch import nn
 
 from lightning_spx.data import folds
 from lightning_spx.data.labelled_images import Sample
-from tests.data.epoch_cases import birds, indices_of, loaded
+from tests.data.epoch_cases import birds, epoch_of, indices_of, loaded
 
 
 def test_training_and_validation_images_of_all_parts_are_disjoint_and_complete() -> None:
@@ -39,6 +39,33 @@ def test_under_all_a_model_trains_on_everything_but_its_validation_share() -> No
     data = birds("all", num_parts=3, part=2)
     assert data.train_indices().size == 54
     assert data.validation_indices().size == 6
+
+
+def test_under_seeds_models_have_the_same_images_in_orders_and_with_augmentations_of_their_own() -> None:
+    data = birds("seeds", num_parts=3, val_fraction=0.2)
+    first, second = data.use_part(0), data.use_part(1)
+    np.testing.assert_array_equal(first.train_indices(), second.train_indices())
+    assert indices_of(list(loaded(first.val_dataloader()))) == indices_of(list(loaded(second.val_dataloader())))
+    one, other = epoch_of(first), epoch_of(second)
+    assert indices_of(one) != indices_of(other)
+    shown = {int(sample["index"]): sample["image"] for sample in one}
+    again = {int(sample["index"]): sample["image"] for sample in other}
+    both = shown.keys() & again.keys()
+    assert len(both) >= 40
+    assert sum(torch.equal(shown[index], again[index]) for index in both) < len(both) / 4
+
+
+def test_another_training_on_a_part_has_its_images_and_the_order_of_no_part() -> None:
+    data = birds(num_parts=2)
+    again = data.use_part(0, replicate=1)
+    np.testing.assert_array_equal(again.train_indices(), data.train_indices())
+    np.testing.assert_array_equal(again.validation_indices(), data.validation_indices())
+    assert indices_of(epoch_of(again)) != indices_of(epoch_of(data))
+    words = [data.use_part(part, replicate=number).order_words() for part in (0, 1) for number in range(3)]
+    assert len(set(words)) == 6
+    # the part's own model is what it was before there were others
+    assert [data.use_part(part).order_words() for part in (0, 1)] == [(0, 0), (0, 1)]
+    assert again.use_part(0).replicate == 0
 
 
 def test_validation_shows_the_images_of_the_pool_as_they_are() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -32,6 +33,26 @@ def test_under_all_each_model_trains_on_everything() -> None:
     assert split.held_out_indices(1).size == 0
 
 
+def test_under_seeds_all_models_train_on_the_same_images() -> None:
+    whole = make_split(LABELS, "seeds", 3)
+    drawn = make_split(LABELS, "seeds", 3, seed=4, images_per_part=12)
+    for part in range(3):
+        np.testing.assert_array_equal(whole.train_indices(part), np.arange(30))
+        np.testing.assert_array_equal(drawn.train_indices(part), drawn.train_indices(0))
+        assert drawn.held_out_indices(part).size == 0
+    # twelve images of three equally frequent classes, and others under another seed
+    assert np.bincount(LABELS[drawn.train_indices(0)]).tolist() == [4, 4, 4]
+    assert drawn.train_indices(0).tolist() != make_split(LABELS, "seeds", 3, 5, 12).train_indices(0).tolist()
+    # no number of models makes them too few
+    assert make_split(LABELS, "seeds", 40, images_per_part=30).train_indices(39).size == 30
+
+
+@pytest.mark.parametrize("size", [0, 31])
+def test_more_images_under_seeds_than_there_are_are_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"`images_per_part` to be 1 to 30, the images there are, got {size}"):
+        make_split(LABELS, "seeds", 2, images_per_part=size)
+
+
 def test_a_part_that_is_not_there_is_refused() -> None:
     split = make_split(LABELS, "folds", 2)
     with pytest.raises(ValueError, match="`part` to be 0 to 1, got 2"):
@@ -41,12 +62,14 @@ def test_a_part_that_is_not_there_is_refused() -> None:
 
 
 def test_an_unknown_plan_is_refused() -> None:
-    with pytest.raises(ValueError, match="`plan` to be 'all', 'disjoint' or 'folds', got 'halves'"):
+    with pytest.raises(ValueError, match="`plan` to be 'all', 'seeds', 'disjoint' or 'folds', got 'halves'"):
         make_split(LABELS, cast(Plan, "halves"), 2)
 
 
 def test_a_size_of_parts_is_refused_where_there_are_none() -> None:
-    with pytest.raises(ValueError, match="`images_per_part` only with the plan 'disjoint', got it with 'folds'"):
+    with pytest.raises(
+        ValueError, match="`images_per_part` only with the plans 'seeds' and 'disjoint', got it with 'f"
+    ):
         make_split(LABELS, "folds", 2, images_per_part=5)
 
 
@@ -70,6 +93,7 @@ def test_the_hash_of_labels_is_the_same_for_all_integer_types() -> None:
 
 def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
     splits = [make_split(LABELS, "disjoint", 2, 0, images_per_part=4), make_split(LABELS, "folds", 3, 1)]
+    splits += [make_split(LABELS, "seeds", 3, 2, images_per_part=6)]
     path = tmp_path / "run" / "splits.json"
     save_splits(splits, path)
     assert load_splits(path, LABELS) == splits
@@ -99,6 +123,13 @@ def test_other_labels_are_noticed(tmp_path: Path) -> None:
     save_splits([make_split(LABELS, "disjoint", 2)], path)
     with pytest.raises(ValueError, match=r"splits\.json to be made for these labels, .* 30 labels .* got 27 of hash"):
         load_splits(path, LABELS[:27])
+
+
+def test_a_file_of_other_images_for_each_seed_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "splits.json"
+    save_splits([replace(make_split(LABELS, "disjoint", 2), plan="seeds")], path)
+    with pytest.raises(ValueError, match="to hold parts of its plan, but split 0 has other indices"):
+        load_splits(path, LABELS)
 
 
 @pytest.mark.parametrize("content", ["", "{}x", '[{"plan": "all"}]', "[3]", "7"])

@@ -9,6 +9,7 @@ import pandas as pd
 from lightning_spx.evaluation.statistics.distributions import image_values
 from lightning_spx.evaluation.statistics.pair_order import pair_order
 from lightning_spx.reporting.figure_words import (
+    averaging_in_words,
     bars_in_words,
     curves_in_words,
     distribution_in_words,
@@ -84,6 +85,9 @@ def _known(
     elif (SSIM, "") in numbers and not plan:
         caption = "Front: every row between stability and fidelity, up and right is better"
         found["front"] = (caption, front_in_words(results))
+    for metric in dict.fromkeys(metric for metric, setting in numbers if "models_averaged=" in setting):
+        caption = f"Averaging: excess in {number_label(metric)} over the number of models averaged"
+        found[f"averaging_{metric}"] = (caption, averaging_in_words(results, metric))
     for metric, setting in numbers:
         caption = f"{with_plan(number_title(metric, setting), plan)}: {BARS}"
         found[number_figure(metric, setting, plan)] = (caption, bars_in_words(results, metric, setting))

@@ -118,9 +118,10 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
-        plan = str(first["plan"].iloc[0]) if "plan" in first else ""
         pairs = sorted(first["pair"].unique())
-        layout = Layout(repeats, pairs, index, one_architecture=plan != OF_ARCHITECTURES)
+        # the blocks of a study with one plan do not name it
+        one_architecture = study.round_of(blocks[0]).plan != OF_ARCHITECTURES
+        layout = Layout(repeats, pairs, index, one_architecture=one_architecture)
         numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
         if study.drawn.findings:
             # every number is of the same items

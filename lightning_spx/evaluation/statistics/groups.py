@@ -92,7 +92,8 @@ def groups_test(matrix: Array, num_draws: int = 999, seed: int = 0) -> Groups | 
     most 5 % of studies, whether the noise of the pairs is Gaussian or has the tails of t with 3 degrees of freedom, for
     model effects of any size and for products; in at most 10 % if the noise has a long tail to the right (exponential).
     Power is 90 % for three and three models whose agreement differs by 3 standard deviations of that noise, for four
-    and four by 2.3, for two and three or four by 5, for two and six by 6, and 80 % for two and two by 20.
+    and four by 2.3, for two and three by 5.5, for two and four by 5, for two and six by 6; for two and two it is 80 %
+    by 20.
 
     Args:
         matrix: agreement of every two models, shape (k, k), symmetric; the diagonal is ignored.
