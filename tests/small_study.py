@@ -152,7 +152,8 @@ def checkpoints_of(folder: Path) -> list[Path]:
 def pixel_value(folder: Path, method: str, metric: str = "saliency_ssim", setting: str = "") -> float:
     results = results_of(folder).fillna({"setting": ""})
     rows = results.query(
-        "method == @method and superpixels == 'pixel' and metric == @metric and setting == @setting and pair == 'all'"
+        "method == @method and superpixels == 'pixel' and metric == @metric and setting == @setting and pair == 'all' "
+        "and condition == 'all'"
     )
     return float(rows["value"].item())
 
