@@ -106,6 +106,7 @@ def pairs_figure(
     rows = _of_pairs(results, metric)
     if rows.empty:
         raise ValueError(f"Expected rows of {metric} for pairs of models, got none.")
+    placed = "" if order is None else "; models that agree stand together"
     order = list(range(len(names))) if order is None else list(order)
     if sorted(order) != list(range(len(names))):
         raise ValueError(f"Expected `order` to have each position of {len(names)} models once, got {order}.")
@@ -140,7 +141,7 @@ def pairs_figure(
     first_row = rows.iloc[0]
     figure.suptitle(
         f"{number_label(metric)}, {first_row['models']}, {first_row['dataset']}, {counted_images(first_row)}\n"
-        "above the diagonal the value, below its excess over the floor; * gain over every control",
+        f"above the diagonal the value, below its excess over the floor; * gain over every control{placed}",
         fontsize=8,
     )
     return figure

@@ -23,7 +23,7 @@ from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.stability.summary import conclude
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.metrics import saliency_ssim
-from lightning_spx.reporting.rows import finding_of, over_findings
+from lightning_spx.reporting.rows import finding_of, of_condition, over_findings
 from lightning_spx.runs.folder import open_run_folder
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Grid
@@ -146,7 +146,7 @@ def results_in(folder: Path) -> pd.DataFrame:
 
 
 def test_there_is_a_row_over_all_and_one_for_each_finding(finished: Path) -> None:
-    results = results_in(finished)
+    results = of_condition(results_in(finished))
     assert len(results) == 4 * len(over_findings(results)) - 3 * (results["pair"] != "all").sum()
     rows = results[
         (results["superpixels"] == "Grid") & (results["method"] == "SmoothGrad") & (results["pair"] == "all")
@@ -164,7 +164,7 @@ def test_items_are_the_findings_that_are_present(finished: Path) -> None:
     expected = {(100 + int(image), FINDINGS[int(finding)]) for image, finding in (label() == 1).nonzero()}
     assert set(zip(rows["index"], rows["finding"], strict=True)) == expected
     assert len(rows) == len(expected)
-    results = results_in(finished)
+    results = of_condition(results_in(finished))
     ssim = results[
         (results["metric"] == "saliency_ssim") & (results["superpixels"] == "Grid") & (results["method"] == "Gradient")
     ]
@@ -258,8 +258,10 @@ def test_the_page_shows_names_of_findings_as_text(finished: Path, tmp_path: Path
     assert re.search(r'<th scope="row">&lt;b&gt;crest&lt;/b&gt;', page)
     assert "<b>crest" not in page
     numbers = over_findings(results_in(finished))[["metric", "setting"]].query("metric != ''").drop_duplicates()
-    # SSIM stands first, and the others are chosen from a list
-    assert page.count("<option value=") == len(numbers) - 1
+    # SSIM stands first; from a list are chosen the others, numbers given the models' answers, and what SSIM's spread is
+    results = over_findings(results_in(finished))
+    conditioned = results[results["condition"] != "all"][["metric", "setting"]].drop_duplicates()
+    assert page.count("<option value=") == len(numbers) - 1 + len(conditioned) + 1
 
 
 @pytest.mark.parametrize(

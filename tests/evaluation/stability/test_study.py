@@ -64,12 +64,13 @@ def test_values_of_images_are_those_of_the_study_in_one_shard(finished: Path, in
 def test_results_are_the_mean_over_the_images_of_all_shards(in_shards: Path) -> None:
     rows = pixel_rows(in_shards)
     rows = rows[rows["metric"] == "saliency_ssim"]
-    result = results_of(in_shards).query("metric == 'saliency_ssim' and superpixels == 'pixel' and pair == 'all'")
+    results = results_of(in_shards).query("condition == 'all' and pair == 'all'")
+    result = results.query("metric == 'saliency_ssim' and superpixels == 'pixel'")
     assert result["num_images"].item() == NUM_IMAGES
     assert result["value"].item() == pytest.approx(rows["value"].mean(), abs=1e-12)
     floor = max(rows["permuted"].mean(), rows["mismatched"].mean())
     assert result["floor"].item() == pytest.approx(floor, abs=1e-12)
-    segments = results_of(in_shards).query("superpixels == 'Grid' and pair == 'all'")
+    segments = results.query("superpixels == 'Grid'")
     assert set(segments["mean_segments"]) == {16.0}
 
 
@@ -128,7 +129,7 @@ def test_more_segmenters_need_no_more_gradients(finished: Path, tmp_path: Path) 
     results = results_of(folder)
     assert {"pixel", "Grid", "Slic", "Voronoi"} <= set(results["superpixels"])
     # and they change nothing of the rows that are there without them
-    keys = ["pair", "superpixels", "magnitude", "metric", "setting"]
+    keys = ["pair", "superpixels", "magnitude", "metric", "setting", "condition"]
     before = results_of(finished).query("method == 'CountedGradient'").set_index(keys)
     pd.testing.assert_frame_equal(results.set_index(keys).loc[before.index], before, rtol=1e-9)
 
@@ -214,7 +215,7 @@ def test_three_repeats_have_splits_seeds_and_models_of_their_own(tmp_path: Path)
     assert all(images <= part for images, part in zip(trained_on.images, parts, strict=True))
     assert len(set(trained_on.weights)) == 6
     results = results_of(folder)
-    assert set(results["interval"]) == {"over repeats and images"}
+    assert set(results["interval"]) == {"models of this data and architecture"}
     values = [
         pd.read_parquet(folder / "per_image" / f"repeat{repeat}_shard0000_CountedGradient.parquet").query(
             "superpixels == 'pixel' and metric == 'saliency_ssim'"
