@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from lightning_spx import attribution
 from lightning_spx.cli import main
+from lightning_spx.models import ImageClassifier, SmallResNet
 from tests.command_line import Captured, refusal
 from tests.data.bird_folder import make_birds
 from tests.data.test_unpaired import make_domains
@@ -104,6 +106,7 @@ def cheaper_methods(config: Path) -> str:
 def test_no_configuration_is_left_out() -> None:
     assert {path.parent.name for path in CONFIGS.rglob("*.yaml")} == {
         "bench",
+        "ensemble",
         "fit",
         "roar",
         "stability",
@@ -226,6 +229,25 @@ def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch
     sized = [each for each in settings["superpixels"] if each["class_path"] != "Felzenszwalb"]
     assert len(own) == 1 + len(sized) * len(settings["sizes"]) + len(settings["superpixels"]) - len(sized)
     assert front["fidelity"].notna().all()
+
+
+@pytest.mark.parametrize("config", configs("ensemble"), ids=lambda path: path.stem)
+def test_an_ensemble_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = content(config)
+    network = {"class_path": "SmallResNet", "init_args": {"width": 4}}
+    model = {"class_path": "ImageClassifier", "init_args": {"network": network}}
+    data = {"class_path": "SyntheticBirdsDataModule", "init_args": {"num_train": 80, "num_test": 20}}
+    checkpoints = Path(settings["run"]) / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints.parent / "config.yaml").write_text(yaml.safe_dump({"data": data, "model": model}))
+    for number in range(4):
+        torch.save({"state_dict": ImageClassifier(SmallResNet(width=4)).state_dict()}, checkpoints / f"{number}.ckpt")
+    words = ["--num_images=4", "--num_resamples=20", "--num_assignments=2", "--magnitudes=[after]"]
+    main(["ensemble", f"--config={config}", *words, cheaper_methods(config), *QUIET, "--out=run"])
+    curves = pd.read_csv("run/ensemble.csv")
+    assert list(curves["method"].unique()) == [method["class_path"] for method in settings["methods"]]
+    assert set(curves["m"]) == {1, 2}
 
 
 @pytest.mark.parametrize("config", configs("roar"), ids=lambda path: path.stem)

@@ -18,7 +18,7 @@ PACKAGE = Path(lightning_spx.__file__).parent
 GROUND = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "runs")
 # what they evaluate or look into is a user's model
 EVALUATING = ("attribution", "metrics", "models")
-STUDIES = ("callbacks", "stability", "tradeoff", "roar", "benchmark", "commands")
+STUDIES = ("callbacks", "stability", "tradeoff", "ensemble", "roar", "benchmark", "commands")
 # each floor of `evaluation/` may import those that follow it
 BELOW_STUDIES = {"statistics", "trials", "maps", "training", "publish"}
 INSIDE = {

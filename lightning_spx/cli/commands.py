@@ -20,11 +20,13 @@ from torch import nn
 from lightning_spx import attribution, data, evaluation, models, superpixels
 from lightning_spx.cli.defaults import (
     BENCH_DEFAULTS,
+    ENSEMBLE_DEFAULTS,
     ROAR_DEFAULTS,
     STABILITY_DEFAULTS,
     TRADEOFF_DEFAULTS,
 )
 from lightning_spx.cli.report_command import report_parser, run_report_settings
+from lightning_spx.cli.run_defaults import defaults_of_run
 from lightning_spx.cli.short_help import help_asked_for
 from lightning_spx.cli.suggestions import with_suggestion
 from lightning_spx.cli.trainer_cli import TrainerCLI
@@ -34,6 +36,7 @@ from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.commands.explain import explain_images
 from lightning_spx.evaluation.commands.rerun import rerun
 from lightning_spx.evaluation.commands.segment import segment_photos
+from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.models.builder import import_path
@@ -101,8 +104,11 @@ def run_command(words: list[str]) -> None:
     make, run = COMMANDS[words[0]]
     parser = make()
     parser.prog = f"spx {words[0]}"
+    natural = natural_words(words)[1:]
+    if words[0] == "ensemble":
+        parser.set_defaults(defaults_of_run(natural))
     try:
-        settings = parser.parse_args(natural_words(words)[1:])
+        settings = parser.parse_args(natural)
     except ArgumentError as error:
         settings_of_it = [word.removeprefix("--") for word in parser._option_string_actions if word[:2] == "--"]
         raise ArgumentError(None, with_suggestion(str(error), settings_of_it, CLASSES, arguments_of)) from error
@@ -157,6 +163,12 @@ def tradeoff_parser() -> ArgumentParser:
     """Return the parser of `spx tradeoff`."""
     description = "Measure stability and fidelity over segmenters and sizes, and recommend one."
     return study_parser(tradeoff, description, TRADEOFF_DEFAULTS)
+
+
+def ensemble_parser() -> ArgumentParser:
+    """Return the parser of `spx ensemble`."""
+    description = "Average the maps of several models, or pool those of one: which agrees better?"
+    return study_parser(ensemble, description, ENSEMBLE_DEFAULTS)
 
 
 def roar_parser() -> ArgumentParser:
@@ -283,6 +295,7 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "stability": stability,
     "roar": roar,
     "tradeoff": tradeoff,
+    "ensemble": ensemble,
     "explain": explain_images,
     "segment": segment_photos,
     "bench": bench,
@@ -294,6 +307,7 @@ COMMANDS: dict[str, tuple[Callable[[], ArgumentParser], Callable[[ArgumentParser
     "stability": (stability_parser, partial(run_study, stability)),
     "roar": (roar_parser, partial(run_study, roar)),
     "tradeoff": (tradeoff_parser, partial(run_study, tradeoff)),
+    "ensemble": (ensemble_parser, partial(run_study, ensemble)),
     "explain": (explain_parser, run_explain),
     "segment": (segment_parser, partial(run_plain, segment_photos, "partitions")),
     "bench": (bench_parser, partial(run_plain, bench, "benchmark")),

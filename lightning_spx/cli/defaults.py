@@ -42,6 +42,8 @@ ROAR_DEFAULTS: dict[str, Any] = {
     # a progress bar for each of many trainings would hide the study's own
     "trainer.enable_progress_bar": False,
 }
+# the models come from a run or from checkpoints, and nothing is trained
+ENSEMBLE_DEFAULTS: dict[str, Any] = {name: value for name, value in STABILITY_DEFAULTS.items() if name != "distances"}
 BENCH_DEFAULTS: dict[str, Any] = {
     "network.network": {"class_path": "torchvision.models.resnet50"},
     "methods": [

@@ -148,6 +148,29 @@ HELP: dict[str, Help] = {
             OUT,
         ),
     ),
+    "ensemble": Help(
+        "Average the maps of several models, or pool those of one",
+        "How much better do mean maps of m models agree with those of m others, and how many models is pooling worth? "
+        "It trains nothing: it takes the models of a run, at least four.",
+        (
+            "spx ensemble --run runs/mine",
+            "spx ensemble --run runs/mine --methods GradCAM --num_images 500",
+            'spx ensemble --model my_module.Net --checkpoints "[a.ckpt,b.ckpt,c.ckpt,d.ckpt]" --data.root DATA',
+        ),
+        (
+            CONFIG,
+            Setting("run", "a folder of `spx stability`, whose models, data and settings of both are taken"),
+            Setting("checkpoints", "files of weights in the place of a run, one for each model"),
+            DATA,
+            MODEL,
+            Setting("methods", METHODS, ALL_METHODS),
+            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("num_images", "number of images to explain", "200"),
+            Setting("num_assignments", "ways to assign models to two groups, for each number of models", "50"),
+            TABLES,
+            OUT,
+        ),
+    ),
     "roar": Help(
         "Remove salient pixels, train again, measure the accuracy left",
         "A method finds what counts if accuracy falls faster than with random pixels. It trains many networks.",

@@ -23,7 +23,8 @@ class Answer:
         models: a line about each model, above all its accuracy.
         warnings: why the answer may mean less than it seems to.
         notes: what the numbers are of, in the study's own words.
-        unconfirmed: the methods whose gain the answer does not confirm, by metric.
+        unconfirmed: the methods whose gain the answer does not confirm, by metric, or by `plan/metric` in a study of
+            several plans.
 
     Example:
         >>> answer = Answer("birds", ["No: it is chance."], unconfirmed={"mege": ["Gradient"]})
@@ -73,9 +74,10 @@ class Answer:
         """The answer and its warnings as one text."""
         return " ".join([*self.sentences, *(f"Warning: {warning}" for warning in self.warnings)])
 
-    def said(self, metric: str, method: str, verdict: str) -> str:
+    def said(self, metric: str, method: str, verdict: str, plan: str = "") -> str:
         """Mark the verdict of a row if the row shows a gain by itself that the answer does not confirm."""
-        return DIFFERS if verdict == "gain" and method in self.unconfirmed.get(metric, ()) else verdict
+        methods = self.unconfirmed.get(f"{plan}/{metric}", self.unconfirmed.get(metric, ()))
+        return DIFFERS if verdict == "gain" and method in methods else verdict
 
 
 def _texts(content: Mapping[str, Any], name: str) -> list[str]:

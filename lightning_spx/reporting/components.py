@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lightning_spx.reporting.number_words import number_title
+from lightning_spx.reporting.plans import with_plan
 from lightning_spx.reporting.rows import COMPONENTS, select_rows, without_controls
 from lightning_spx.reporting.tables import method_name
 
@@ -19,14 +20,14 @@ UNKNOWN = "too few trainings to say"
 OF_TRAININGS = ("var_repeat", "var_model")
 
 
-def component_title(metric: str, setting: str) -> str:
+def component_title(metric: str, setting: str, plan: str = "") -> str:
     """Name the table of what a number's spread comes from.
 
     Example:
         >>> component_title("mege", "distance=l2")
         'MeGe, generalizability between models, L2 distance: add images or trainings?'
     """
-    return f"{number_title(metric, setting)}: add images or trainings?"
+    return f"{with_plan(number_title(metric, setting), plan)}: add images or trainings?"
 
 
 def component_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:

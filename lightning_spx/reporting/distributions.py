@@ -1,6 +1,6 @@
 """Draws how a number is distributed over the images, beside what chance gives on the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import Any, Literal, cast
 
@@ -23,6 +23,8 @@ from lightning_spx.reporting.main_table import shortened
 from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.rows import PIXEL
 
+# an outline, which no color of a pooling is like
+FLOOR_STYLE: dict[str, Any] = {"facecolor": "white", "edgecolor": FLOOR_COLOUR, "linewidth": 1.1}
 INCHES = 0.62  # of a kind of map
 
 
@@ -55,8 +57,8 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
         color = PIXEL_COLOUR
         if kind.superpixels != PIXEL:
             color = POOLED_COLOURS[pooled.index(kind.superpixels) % len(POOLED_COLOURS)]
-        _half(axes, place, kind.values, "low", color)
-        _half(axes, place, kind.floors, "high", FLOOR_COLOUR)
+        _half(axes, place, kind.values, "low", {"facecolor": color, "edgecolor": "none"})
+        _half(axes, place, kind.floors, "high", FLOOR_STYLE)
         low, median, high = kind.percentiles
         axes.plot([place, place], [low, high], color="black", lw=1.2, solid_capstyle="butt")
         axes.plot([place], [median], "o", ms=4.5, color="white", markeredgecolor="black")
@@ -80,7 +82,7 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
         color = PIXEL_COLOUR if name == PIXEL else POOLED_COLOURS[pooled.index(name) % len(POOLED_COLOURS)]
         label = PIXEL if name == PIXEL else f"S-, {shortened(name, LONGEST_NAME)}"
         axes.fill_between([], [], color=color, label=label)
-    axes.fill_between([], [], color=FLOOR_COLOUR, alpha=0.55, label="floor of the same images (chance)")
+    axes.fill_between([], [], label="floor of the same images (chance)", **FLOOR_STYLE)
     axes.plot([], [], "o-", ms=4.5, color="black", markerfacecolor="white", label="median, 10th to 90th percentile")
     axes.legend(fontsize=7.5, frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     axes.spines[["top", "right"]].set_visible(False)
@@ -89,7 +91,9 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
     return figure
 
 
-def _half(axes: Axes, place: float, values: NDArray[np.float64], side: Literal["low", "high"], color: str) -> None:
+def _half(
+    axes: Axes, place: float, values: NDArray[np.float64], side: Literal["low", "high"], style: Mapping[str, Any]
+) -> None:
     bodies = axes.violinplot([values], positions=[place], widths=0.9, showextrema=False, side=side)["bodies"]
     for body in cast(Sequence[PolyCollection], bodies):
-        body.set(facecolor=color, edgecolor="none", alpha=0.85 if side == "low" else 0.55)
+        body.set(alpha=1, **style)

@@ -134,6 +134,27 @@ def curves_in_words(results: pd.DataFrame) -> str:
     return f"Curves of the accuracy after retraining over the percentage of pixels: {methods}.{at}"
 
 
+def averaging_in_words(results: pd.DataFrame, metric: str) -> str:
+    r"""Describe the curves of mean maps of more and more models.
+
+    Args:
+        results: rows of `results.csv`.
+        metric: which of its metrics.
+
+    Example:
+        >>> row = dict(metric="saliency_ssim", setting="models_averaged=2", pair="all", method="Gradient",
+        ...     superpixels="pixel", magnitude="after", value=0.5, floor=0.25, excess=0.333)
+        >>> print(*averaging_in_words(pd.DataFrame([row]), "saliency_ssim").split(" The "), sep="\n")
+        Curves of the excess in SSIM over the number of models averaged, a panel for each method: Gradient.
+        highest excess over the floor, 0.333, is that of Gradient by pixel (value 0.500, floor 0.250).
+    """
+    rows = without_controls(results[results["metric"] == metric])
+    methods = _listed(rows["method"].unique())
+    label = number_label(metric)
+    shown = f"Curves of the excess in {label} over the number of models averaged, a panel for each method: {methods}."
+    return f"{shown} {_extremes(rows)}".strip()
+
+
 def _extremes(rows: pd.DataFrame) -> str:
     """Name the row of the highest excess; where no row has a floor, those of the highest and lowest value."""
     known = rows[rows["excess"].notna()]

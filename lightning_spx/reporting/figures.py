@@ -81,6 +81,11 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
                 panel.plot([center] * len(control), control[column_name], **BEST_CONTROL)
         # values with different floors cannot be compared, but their excess can
         below.bar(centers, bars["excess"], width * 0.92, color=color)
+        # tables of earlier versions have no interval of the excess
+        if "excess_low" in bars and bars["excess_low"].notna().any():
+            excess, limits = bars["excess"].to_numpy(), [bars[f"excess_{end}"].to_numpy() for end in ("low", "high")]
+            reach = np.stack([excess - limits[0], limits[1] - excess]).clip(min=0)
+            below.errorbar(centers, excess, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
     names = [shortened(method, LONGEST_NAME) for method in methods]
     long = sum(len(name) + 2 for name in names) > LETTERS * figure.get_figwidth()
     turned: dict[str, Any] = {"rotation": 20, "ha": "right"} if long else {}

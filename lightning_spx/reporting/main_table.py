@@ -11,7 +11,7 @@ from rich.text import Text
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, has_ceiling
 from lightning_spx.reporting.number_words import number_title
-from lightning_spx.reporting.plans import by_plan
+from lightning_spx.reporting.plans import by_plan, plan_of
 from lightning_spx.reporting.reasons import counted_images, covered, excess_text, number_text
 from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind, select_rows, without_controls
 from lightning_spx.reporting.tables import NO_GAIN, verdict
@@ -82,6 +82,8 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
     if len(tables) > 1:
         table = Table.grid()
         for plan, block in tables.items():
+            if table.row_count:
+                table.add_row()
             table.add_row(Text(f"{plan}: {blocks[plan]['models'].iloc[0]}", "bold"))
             table.add_row(block)
     table.title, table.title_justify = Text(number_title(metric, setting)), "left"
@@ -121,7 +123,7 @@ def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) ->
     has_gain = not pixel and not pd.isna(row["gain"])
     said = verdict(row)
     if answer is not None:
-        said = answer.said(metric, str(row["method"]), said)
+        said = answer.said(metric, str(row["method"]), said, plan_of(row))
     return {
         "map": str(row["method"]) if pixel else f"  S- {row['superpixels']}{segments}{order}",
         "value": number_text(row["value"]),

@@ -17,6 +17,7 @@ TITLES = {
     "pointing_game": "Pointing game, the most salient pixels inside the mask",
     "mask_auc": "AUC of the map as a detector of the mask",
     "mask_auprc": "AUPRC of the map as a detector of the mask, average precision",
+    "correlation": "Correlation of maps between models",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
 }
 LABELS = {
@@ -34,6 +35,7 @@ LABELS = {
     "pointing_game": "pointing game",
     "mask_auc": "AUC of the mask",
     "mask_auprc": "AUPRC of the mask",
+    "correlation": "correlation",
     "sanity_ssim": "SSIM with the randomized network",
 }
 SETTINGS = {
@@ -95,6 +97,8 @@ def _entry_words(entry: str) -> str:
     match name:
         case "k":
             return f"top {float(value) * 100:g} %" if _is_number(value) else entry
+        case "models_averaged":
+            return "single models" if value == "1" else f"means of {value} models"
         case "percentage":
             return f"{value} % of the pixels"
         case "randomised":

@@ -13,7 +13,7 @@ from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, 
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
-from lightning_spx.reporting.plans import by_plan, with_plan
+from lightning_spx.reporting.plans import by_plan, plan_of, with_plan
 from lightning_spx.reporting.reasons import counted_images, covered
 from lightning_spx.reporting.rows import control_kind, is_control, numbers_shown, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, method_name, verdict
@@ -96,8 +96,7 @@ def page_tables(results: pd.DataFrame, answer: Answer) -> tuple[list[PageTable],
             cells, title = condition_cells(own, metric, setting), condition_title(metric, setting)
             others += text_tables(cells, with_plan(title, plan), CONDITION_NOTE)
         if MAIN in numbers_shown(own):
-            cells, title = component_cells(own, *MAIN), component_title(*MAIN)
-            others += text_tables(cells, with_plan(title, plan), COMPONENT_NOTE)
+            others += text_tables(component_cells(own, *MAIN), component_title(*MAIN, plan), COMPONENT_NOTE)
     if len(main) > 1 and all(MAIN in numbers_shown(own) for _, own in by_plan(results)):
         main = [*text_tables(plan_cells(results, *MAIN), plan_title(*MAIN), plan_note(results)), *main]
     return main, others
@@ -123,7 +122,8 @@ def number_table(results: pd.DataFrame, metric: str, setting: str, answer: Answe
         f"{ceiling_note() if ceilings else ''}{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     of_table = [
-        _row(row, answer.said(metric, str(row["method"]), verdict(row)), ceilings) for _, row in rows.iterrows()
+        _row(row, answer.said(metric, str(row["method"]), verdict(row), plan_of(row)), ceilings)
+        for _, row in rows.iterrows()
     ]
     differs = any(cell.text == DIFFERS for row in of_table for cell in row.cells)
     return PageTable(

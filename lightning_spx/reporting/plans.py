@@ -37,6 +37,17 @@ def of_plan(results: pd.DataFrame, plan: str) -> pd.DataFrame:
     return results[results[PLAN].astype(object).fillna("") == plan] if PLAN in results else results
 
 
+def plan_of(row: pd.Series) -> str:
+    """Return the plan of a row; it is empty in tables of earlier versions.
+
+    Example:
+        >>> plan_of(pd.Series({"plan": "seeds"})), plan_of(pd.Series({"method": "Gradient"}))
+        ('seeds', '')
+    """
+    plan = row.get(PLAN, "")
+    return "" if pd.isna(plan) else str(plan)
+
+
 def by_plan(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the rows of each plan with the name that tells it from the others; a single plan needs none.
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, ceiling_note, has_ceiling
 from lightning_spx.reporting.number_words import number_title
-from lightning_spx.reporting.plans import with_plan
+from lightning_spx.reporting.plans import plan_of, with_plan
 from lightning_spx.reporting.reasons import (
     NO_GAIN_KNOWN,
     counted_images,
@@ -70,8 +70,10 @@ def stability_table(
     table.add_column("verdict", no_wrap=True)
     lines = [_row(row, ceilings) for _, row in own.iterrows()]
     if answer is not None:
-        named = zip(lines, own["method"], strict=True)
-        lines = [[*line[:-1], answer.said(metric, str(name), line[-1])] for line, name in named]
+        lines = [
+            [*line[:-1], answer.said(metric, str(row["method"]), line[-1], plan_of(row))]
+            for line, (_, row) in zip(lines, own.iterrows(), strict=True)
+        ]
     if any(line[-1] == DIFFERS for line in lines):
         table.caption = Text("\n".join([str(table.caption), *DIFFERS_NOTE]))
     for line in lines:

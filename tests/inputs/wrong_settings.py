@@ -118,7 +118,7 @@ def wrong_settings(command: str, *, every: bool) -> list[Wrong]:
     """
     found: list[Wrong] = []
     seen: set[tuple[object, ...]] = set()
-    if command in ("roar", "tradeoff") and not every:
+    if command in ("roar", "tradeoff", "ensemble") and not every:
         shared = (keys for settings in sources("stability").values() for keys, _ in scalars(settings))
         seen = {tuple(key for key in keys if isinstance(key, str)) for keys in shared}
     for source, settings in sources(command).items():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lightning_spx.evaluation.commands.report_figures import read_figures
 from lightning_spx.evaluation.maps.example_agreement import example_agreement
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
-from lightning_spx.evaluation.statistics.answer import study_answer
+from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
@@ -108,10 +108,14 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
 
     lines, warned = accuracies_in_words(record["models"])
     repeats = len({repeat for own in files.values() for repeat in own.values()})
-    return study_answer(
-        {method: list(own) for method, own in files.items()},
-        results,
+    measured = PlanValues(
+        files={method: list(own) for method, own in files.items()},
+        results=results,
         num_models=max(1, len(record["models"])) // repeats,
+        num_repeats=repeats,
+    )
+    return study_answer(
+        {"": measured},
         seed=int(record["seed"]),
         models=lines,
         warnings=warned,

@@ -1,20 +1,21 @@
 """Reads the figures of a run for its page: in the order of their importance, each with a caption and a description."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.distributions import image_values
+from lightning_spx.evaluation.statistics.pair_order import pair_order
 from lightning_spx.reporting.figure_words import (
+    averaging_in_words,
     bars_in_words,
     curves_in_words,
     distribution_in_words,
     front_in_words,
     pairs_in_words,
 )
-from lightning_spx.reporting.image_values import ImageValues
 from lightning_spx.reporting.number_words import number_label, number_title
 from lightning_spx.reporting.pairs import has_pairs, model_names
 from lightning_spx.reporting.plans import by_plan, with_plan
@@ -56,13 +57,9 @@ def read_figures(folder: Path, results: pd.DataFrame, names: Sequence[str]) -> R
     paths = {path.stem: path for path in sorted((folder / "figures").glob("*.png"))}
     known: dict[str, tuple[str, str]] = {}
     for plan, own in by_plan(results):
-        known |= _known(own, names, plan)
         name = f"distribution_{number_figure(SSIM, '', plan)}"
-        if name in paths:
-            caption = with_plan(
-                f"{number_label(SSIM)}, image by image: values left, floors of the same images right", plan
-            )
-            known[name] = (caption, distribution_in_words(_image_values(folder, own, plan), SSIM))
+        # the values of each image are read only to describe what is drawn of them
+        known |= _known(own, names, plan, {name: _distribution(folder, own, plan)} if name in paths else {})
     # stable: tables come last
     known = dict(sorted(known.items(), key=lambda figure: figure[0].startswith(TABLE)))
     others = [stem for stem in paths if stem not in known and not stem.startswith(MAPS)]
@@ -75,7 +72,9 @@ def read_figures(folder: Path, results: pd.DataFrame, names: Sequence[str]) -> R
     )
 
 
-def _known(results: pd.DataFrame, names: Sequence[str], plan: str) -> dict[str, tuple[str, str]]:
+def _known(
+    results: pd.DataFrame, names: Sequence[str], plan: str, distribution: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
     """Return caption and description of each figure that a study may have of a plan, by its name, in order."""
     numbers = sorted(numbers_shown(results), key=lambda number: number[0] != SSIM)
     removal = [number for number in numbers if number[0] in ("roar_accuracy", "kar_accuracy")]
@@ -86,14 +85,19 @@ def _known(results: pd.DataFrame, names: Sequence[str], plan: str) -> dict[str, 
     elif (SSIM, "") in numbers and not plan:
         caption = "Front: every row between stability and fidelity, up and right is better"
         found["front"] = (caption, front_in_words(results))
+    for metric in dict.fromkeys(metric for metric, setting in numbers if "models_averaged=" in setting):
+        caption = f"Averaging: excess in {number_label(metric)} over the number of models averaged"
+        found[f"averaging_{metric}"] = (caption, averaging_in_words(results, metric))
     for metric, setting in numbers:
         caption = f"{with_plan(number_title(metric, setting), plan)}: {BARS}"
         found[number_figure(metric, setting, plan)] = (caption, bars_in_words(results, metric, setting))
-        if metric == SSIM:
+        if metric == SSIM and has_pairs(results, SSIM):
+            models = model_names(results, SSIM, names)
+            words = pairs_in_words(results, SSIM, models, pair_order(results, SSIM, len(models)))
             caption = f"{number_label(SSIM)}, pair by pair: value above the diagonal, excess over the floor below"
-            models = model_names(results, SSIM, names) if has_pairs(results, SSIM) else names
-            words = pairs_in_words(results, SSIM, models)
             found[f"pairs_{number_figure(SSIM, '', plan)}"] = (with_plan(caption, plan), words)
+        if metric == SSIM:
+            found |= distribution
     for metric, setting in numbers:
         name = f"{TABLE}{number_figure(metric, setting, plan)}"
         found[name] = _table(with_plan(number_label(metric, setting), plan))
@@ -102,11 +106,13 @@ def _known(results: pd.DataFrame, names: Sequence[str], plan: str) -> dict[str, 
     return found
 
 
-def _image_values(folder: Path, results: pd.DataFrame, plan: str) -> list[ImageValues]:
-    """Read the values of each image of a plan; none where they are not in the run folder."""
+def _distribution(folder: Path, results: pd.DataFrame, plan: str) -> tuple[str, str]:
+    """Return caption and description of how SSIM is distributed over the images."""
     values = folder / "per_image"
     methods = map(str, results["method"].unique()) if values.is_dir() else ()
-    return [kind for name in methods for kind in image_values(list(files_of(values, name, plan)), name, SSIM, "")]
+    kinds = [kind for name in methods for kind in image_values(list(files_of(values, name, plan)), name, SSIM, "")]
+    caption = f"{number_label(SSIM)}, image by image: values on the left, floors of the same images on the right"
+    return with_plan(caption, plan), distribution_in_words(kinds, SSIM)
 
 
 def _table(label: str) -> tuple[str, str]:

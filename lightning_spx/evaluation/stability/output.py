@@ -15,6 +15,7 @@ from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.statistics.answer import SSIM
 from lightning_spx.evaluation.statistics.distributions import image_values
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
+from lightning_spx.evaluation.statistics.pair_order import pair_order
 from lightning_spx.evaluation.statistics.sanity import FULLY_RANDOMISED
 from lightning_spx.reporting import (
     map_panel,
@@ -106,7 +107,7 @@ def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) ->
                 more += _text(finding_cells(own, metric, setting), title, FINDING_NOTE)
             title = with_plan(condition_title(metric, setting), plan)
             more += _text(condition_cells(own, metric, setting), title, CONDITION_NOTE)
-        more += _text(component_cells(own, SSIM, ""), with_plan(component_title(SSIM, ""), plan), COMPONENT_NOTE)
+        more += _text(component_cells(own, SSIM, ""), component_title(SSIM, "", plan), COMPONENT_NOTE)
         if has_pairs(own, SSIM):
             title = with_plan("SSIM of saliency maps, pair by pair", plan)
             more += _text(pair_cells(own, SSIM, model_names(own, SSIM, names)), title)
@@ -123,7 +124,8 @@ def _figures(run: RunFolder, results: pd.DataFrame, methods: Sequence[str], name
     for plan, own in by_plan(results):
         if has_pairs(own, SSIM):
             name = f"pairs_{number_figure(SSIM, '', plan)}"
-            figures[name] = pairs_figure(own, SSIM, model_names(own, SSIM, names))
+            models = model_names(own, SSIM, names)
+            figures[name] = pairs_figure(own, SSIM, models, pair_order(own, SSIM, len(models)))
         for metric, setting in numbers_shown(own):
             name = number_figure(metric, setting, plan)
             figures[name] = stability_bars(own, metric, setting)

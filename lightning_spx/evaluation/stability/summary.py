@@ -9,12 +9,13 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.stability.output import print_stability, report_stability
 from lightning_spx.evaluation.stability.study import Study
-from lightning_spx.evaluation.statistics.answer import study_answer
+from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
 from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
+from lightning_spx.reporting.plans import of_plan
 from lightning_spx.reporting.rows import finding_of, without_controls
 from lightning_spx.runs.blocks import Block, Kind, read_rows
 from lightning_spx.runs.files import write_atomic
@@ -39,7 +40,7 @@ def conclude(
     Args:
         study: a study whose blocks are all on disk.
         dataset: name of the data set in tables.
-        models: words for the models of each plan in tables; the answer is that of the first plan.
+        models: words for the models of each plan in tables.
         names: names in figures, one for each model of a round of the first plan.
         loggers: the Trainer's loggers; there may be none.
         facts: a line about each model, above all its accuracy.
@@ -73,25 +74,19 @@ def conclude(
         )
         write_atomic(run.path / RESULTS_FILE, lambda path: results.to_csv(path, index=False))
         study.record.lap("summarise")
-        own = _of_plan(study, next(iter(models)))
         answer = study_answer(
-            {
-                name: [block.path(run, "per_image") for block in own if block.method == name]
-                for name in settings.methods
-            },
-            of_first_plan(results),
-            num_models=len(names),
+            {plan: _values_of(study, plan, results) for plan in models},
             seed=settings.seed,
             models=facts,
             warnings=[*warnings, *_blank_maps(study, blocks)],
             notes=[*notes, *_said_of_findings(study, results)],
         )
         run.write_json(ANSWER_FILE, answer.content())
-        report_stability(run, of_first_plan(results), list(settings.methods), names, answer, loggers)
+        report_stability(run, results, list(settings.methods), names, answer, loggers)
         study.record.lap("report")
     study.record.note_results()
     study.record.save()
-    print_stability(run.path, of_first_plan(results), names, answer, all_tables)
+    print_stability(run.path, results, names, answer, all_tables)
 
 
 def _of_plan(study: Study, plan: str) -> list[Block]:
@@ -105,10 +100,14 @@ def _table(study: Study, kinds: Sequence[Kind], plan: str, dataset: str, models:
     return without_gain(results_table(rows, dataset, models)).assign(plan=plan)
 
 
-def of_first_plan(results: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of the first plan of a table."""
-    own: pd.DataFrame = results[results["plan"] == results["plan"].iloc[0]]
-    return own
+def _values_of(study: Study, plan: str, results: pd.DataFrame) -> PlanValues:
+    """Return what one plan of a study has measured."""
+    blocks, rounds = _of_plan(study, plan), [each for each in study.rounds if each.plan == plan]
+    files = {
+        name: [block.path(study.run, "per_image") for block in blocks if block.method == name]
+        for name in study.settings.methods
+    }
+    return PlanValues(files, of_plan(results, plan), len(rounds[0].members), len(rounds))
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:

@@ -93,6 +93,12 @@ def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:
     return [each if each.why_none else replace(each, p_value=next(p_values)) for each in found]
 
 
+def best_agreement(known: Sequence[Agreement]) -> Agreement:
+    """Return the agreement that is largest on the choosing half, among those above chance if there are any."""
+    above = [each for each in known if each.above_chance]
+    return max(above or known, key=lambda each: each.chosen_by)
+
+
 def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
     """Answer whether another model would have shown the same maps, by the method whose maps agree best.
 
@@ -114,7 +120,7 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
         why = "; ".join(dict.fromkeys(each.why_none for each in found)) or "too few images, or no pixel maps"
         return f"No answer: {why}."
     above = [each for each in known if each.above_chance]
-    best = max(above or known, key=lambda each: each.chosen_by)
+    best = best_agreement(known)
     own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
     numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
     scale = "0 is chance, 1 a perfect match"

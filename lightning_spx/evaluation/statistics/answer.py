@@ -1,8 +1,10 @@
 """Answers a stability study's question: would another model have shown the same, and do super-pixels help?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -10,15 +12,17 @@ from lightning_spx.evaluation.statistics.agreement import (
     Agreement,
     agreement_of,
     agreement_sentence,
+    best_agreement,
     corrected_agreements,
 )
 from lightning_spx.evaluation.statistics.halves import LEVEL, few_images
+from lightning_spx.evaluation.statistics.remarks import condition_sentence, effort_sentence, missing_conditions
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
-from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
 from lightning_spx.evaluation.statistics.verdict import (
     METRIC_WORDS,
     Verdict,
     corrected_verdicts,
+    joined,
     scope_sentence,
     sentence,
     verdict_of,
@@ -27,15 +31,31 @@ from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import ALL_PAIRS, of_condition, survives, without_controls
 from lightning_spx.runs.blocks import read_rows
 
+T = TypeVar("T")
 SSIM = "saliency_ssim"
 NUM_RESAMPLES = 2000
 
 
+@dataclass(frozen=True)
+class PlanValues:
+    """What one plan of a study has measured.
+
+    Args:
+        files: the blocks of values per image of each method.
+        results: the plan's rows of `results.csv`.
+        num_models: number of models that were compared, in each repeat.
+        num_repeats: number of repeats.
+    """
+
+    files: Mapping[str, Sequence[Path]]
+    results: pd.DataFrame
+    num_models: int
+    num_repeats: int
+
+
 def study_answer(
-    files: Mapping[str, Sequence[Path]],
-    results: pd.DataFrame,
+    plans: Mapping[str, PlanValues],
     *,
-    num_models: int,
     seed: int,
     models: Sequence[str] = (),
     warnings: Sequence[str] = (),
@@ -44,58 +64,89 @@ def study_answer(
     """Answer from the values per image whether maps agree, and whether super-pixels help beyond smoothing.
 
     Args:
-        files: the blocks of values per image of each method.
-        results: rows of `results.csv`.
-        num_models: number of models that were compared, in each repeat.
+        plans: what each plan has measured; with several, each sentence begins with the name of its plan.
         seed: seeds the halves and the bootstrap.
         models: a line about each model.
         warnings: of the study, that do not follow from its numbers.
         notes: what the numbers are of.
     """
-    sentences: list[str] = []
-    unconfirmed: dict[str, list[str]] = {}
-    half, num_methods, scope = 0, 0, THESE_MODELS
+    names = {plan: f"{plan}: " if len(plans) > 1 else "" for plan in plans}
+    agreements: dict[str, dict[str, list[Agreement]]] = {}
+    found: dict[str, dict[str, list[Verdict]]] = {}
     # with fewer draws no p-value of so many methods could pass the correction
-    num_resamples = max(NUM_RESAMPLES, ceil(len(files) / LEVEL))
+    num_methods = sum(len(plan.files) for plan in plans.values())
+    num_resamples = max(NUM_RESAMPLES, ceil(num_methods / LEVEL))
     for metric in METRIC_WORDS:
-        # the setting over all findings comes first
-        for setting in results.loc[results["metric"] == metric, "setting"].unique()[:1]:
-            agreements, found = _of_methods(files, metric, str(setting), num_resamples, seed)
+        measured = {}
+        for name, plan in plans.items():
+            # the setting over all findings comes first
+            for setting in plan.results.loc[plan.results["metric"] == metric, "setting"].unique()[:1]:
+                measured[name] = _of_methods(plan.files, metric, str(setting), num_resamples, seed)
+        agreements[metric] = _together({name: each for name, (each, _) in measured.items()}, corrected_agreements)
+        found[metric] = _together({name: each for name, (_, each) in measured.items()}, corrected_verdicts)
+    sentences: list[str] = []
+    checked: list[str] = []
+    warned, unconfirmed = list(warnings), {}
+    half, claims = 0, 0
+    for name, plan in plans.items():
+        said = []
+        of_plan = agreements[SSIM].get(name, [])
+        for metric, word in METRIC_WORDS.items():
+            if name not in found[metric]:
+                continue
             if metric == SSIM:
-                sentences.append(agreement_sentence(agreements, METRIC_WORDS[metric]))
-            sentences.append(sentence(found, metric))
-            confirmed = {verdict.method for verdict in found if verdict.has_gain}
-            unconfirmed[metric] = [method for method in files if method not in confirmed]
-            half = max([half, *(each.num_images for each in agreements)])
-            scope = next((each.scope for each in agreements), scope)
-            num_methods = max(num_methods, sum(not each.why_none for each in agreements))
-    if num_methods:
-        sentences.append(scope_sentence(scope, half, num_models, num_methods))
-    results = of_condition(results)
-    sanity = sanity_sentences(results)
-    of_all = without_controls(results[results["pair"] == ALL_PAIRS])
-    warned = any(survives(row) for _, row in of_all.iterrows())
-    first = results.iloc[0]
+                said.append(agreement_sentence(of_plan, word))
+            said.append(sentence(found[metric][name], metric))
+            confirmed = {verdict.method for verdict in found[metric][name] if verdict.has_gain}
+            key = f"{name}/{metric}" if len(plans) > 1 else metric
+            unconfirmed[key] = [method for method in plan.files if method not in confirmed]
+        known = [each for each in of_plan if not each.why_none]
+        if known:
+            best = best_agreement(known).method
+            said += condition_sentence(plan.results, best, SSIM)
+            said += effort_sentence(plan.results, best, SSIM, plan.num_models * plan.num_repeats)
+        sentences += [f"{names[name]}{text}" for text in said]
+        half = max([half, *(each.num_images for each in of_plan)])
+        claims = max(claims, sum(not each.why_none for own in agreements[SSIM].values() for each in own))
+        sanity = [f"{names[name]}{text}" for text in sanity_sentences(of_condition(plan.results))]
+        (warned if _survives(plan.results) else checked).extend(sanity)
+        warned += [f"{names[name]}{text}" for text in missing_conditions(plan.results, SSIM)]
+    first = next(iter(plans.values()))
+    if claims:
+        scopes = [own[0].scope for own in agreements[SSIM].values() if own]
+        sentences.append(scope_sentence(scopes, half, first.num_models, claims, len(plans)))
+    row = first.results.iloc[0]
+    title = f"Stability of saliency maps: {row['models']} on {row['dataset']}"
+    if len(plans) > 1:
+        title = f"Stability of saliency maps on {row['dataset']}, plans {joined(list(plans))}"
     return Answer(
-        title=f"Stability of saliency maps: {first['models']} on {first['dataset']}",
-        sentences=sentences if warned else [*sentences, *sanity],
+        title=title,
+        sentences=[*sentences, *checked],
         models=models,
-        warnings=[*warnings, *few_images(half), *(sanity if warned else [])],
+        warnings=[*warned, *few_images(half)],
         notes=notes,
         unconfirmed=unconfirmed,
     )
 
 
+def _survives(results: pd.DataFrame) -> bool:
+    of_all = without_controls(of_condition(results[results["pair"] == ALL_PAIRS]))
+    return any(survives(row) for _, row in of_all.iterrows())
+
+
+def _together(plans: Mapping[str, Sequence[T]], correct: Callable[[Sequence[T]], list[T]]) -> dict[str, list[T]]:
+    """Correct p-values over the methods of all plans, because one answer names them all."""
+    corrected = iter(correct([each for own in plans.values() for each in own]))
+    return {name: [next(corrected) for _ in own] for name, own in plans.items()}
+
+
 def _of_methods(
     files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
 ) -> tuple[list[Agreement], list[Verdict]]:
-    """Read one number of one method at a time, so that memory never holds more."""
+    """Read one number of one method at a time, so that memory never holds more; p-values are not corrected yet."""
     agreements, found = [], []
     for own in files.values():
         rows = pd.concat(read_rows(list(own), metric, setting))
         agreements.append(agreement_of(rows, num_resamples, seed))
         found.append(verdict_of(rows, num_resamples, seed))
-    return (
-        corrected_agreements([each for each in agreements if each is not None]),
-        corrected_verdicts([each for each in found if each is not None]),
-    )
+    return [each for each in agreements if each is not None], [each for each in found if each is not None]

@@ -10,7 +10,7 @@ from lightning_spx.evaluation.statistics.bootstrap import Flags
 # one-sided level: 2.5 % of the draws lie below the 95 % interval of a number
 LEVEL = 0.025
 LEAST_IMAGES = 8  # four in each half
-# percentile intervals of fewer images are clearly too narrow
+# quantiles of fewer images are rough
 FEW_IMAGES = 30
 
 
@@ -64,6 +64,5 @@ def few_images(half: int) -> list[str]:
     if not half:
         return [f"Too few images: an answer needs {LEAST_IMAGES}."]
     return [
-        f"The answer is measured on {half} images: with fewer than {FEW_IMAGES}, intervals are too narrow, and chance "
-        "is taken for agreement or a gain more often than they say."
+        f"The answer is measured on {half} images: with fewer than {FEW_IMAGES}, a few unusual images can change it."
     ]

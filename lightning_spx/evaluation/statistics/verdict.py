@@ -206,24 +206,33 @@ def sentence(found: Sequence[Verdict], metric: str = "saliency_ssim") -> str:
     return f"Super-pixels ({word}): {'; '.join(parts)}."
 
 
-def scope_sentence(scope: str, num_images: int, num_models: int, num_methods: int) -> str:
+def scope_sentence(
+    scopes: Sequence[str], num_images: int, num_models: int, num_methods: int, num_plans: int = 1
+) -> str:
     """Say how the numbers of the other sentences were chosen and measured.
 
     Args:
-        scope: what the intervals cover.
+        scopes: what the intervals of each plan cover.
         num_images: number of images in the reporting half.
         num_models: number of models that were compared, in each repeat.
-        num_methods: number of methods that the p-values are corrected over.
+        num_methods: number of methods, in all plans, that the p-values are corrected over.
+        num_plans: number of plans.
 
     Example:
-        >>> scope_sentence(THESE_MODELS, 50, 3, 1).partition(";")[0]
+        >>> scope_sentence([THESE_MODELS], 50, 3, 1).partition(";")[0]
         'Methods and rows are chosen on one half of the images and measured on the other 50'
     """
-    covered = f"images, for these {num_models} models" if scope == THESE_MODELS else f"images and {scope}"
+    if len(set(scopes)) > 1:
+        covered = "images, and in each plan what its tables say"
+    elif THESE_MODELS in scopes:
+        covered = f"images, for these {num_models} models"
+    else:
+        covered = f"images and {scopes[0]}"
+    plans = f" in {num_plans} plans" if num_plans > 1 else ""
     return (
         f"Methods and rows are chosen on one half of the images and measured on the other {num_images}; 95 % intervals "
         f"cover {covered}; Holm's correction over {num_methods} "
-        f"method{'' if num_methods == 1 else 's'}."
+        f"method{'' if num_methods == 1 else 's'}{plans}."
     )
 
 

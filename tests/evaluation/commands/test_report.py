@@ -69,12 +69,13 @@ def test_another_file_may_be_named(run: Path, tmp_path: Path) -> None:
 
 def test_every_number_of_the_study_stands_in_a_table(run: Path) -> None:
     html = report(str(run)).read_text()
-    results = pd.read_csv(run / "results.csv")
-    of_all = results[results["pair"] == "all"]
-    assert (
-        html.count("<tr>") + html.count("<tr class")
-        == len(of_all) + of_all.groupby(["metric", "setting"], dropna=False).ngroups
-    )
+    results = pd.read_csv(run / "results.csv", keep_default_na=False, na_values={"value": ""})
+    of_all = results[(results["pair"] == "all") & (results["condition"] == "all")]
+    numbers = of_all.groupby(["metric", "setting"]).ngroups
+    kinds = len(of_all[(of_all["metric"] == "saliency_ssim") & ~of_all["superpixels"].str.startswith("control:")])
+    conditioned = results[results["condition"] != "all"].groupby(["metric", "setting"]).ngroups
+    # beside the tables of numbers, one for each number given the models' answers, and one of what SSIM's spread is from
+    assert html.count("<tr>") + html.count("<tr class") == len(of_all) + numbers + (conditioned + 1) * (kinds + 1)
     for _, row in of_all.iterrows():
         shown = f"{row['value']:.3f} <span>[{row['ci_low']:.3f}, {row['ci_high']:.3f}]</span>"
         assert shown in html or pd.isna(row["value"])
@@ -109,10 +110,12 @@ def test_figures_stand_in_the_order_of_their_importance_and_say_what_they_show(r
     captions = list(page.figures)
     assert captions[0].startswith("SSIM of saliency maps between models: values")
     assert captions[1].startswith("SSIM, pair by pair")
+    assert captions[2].startswith("SSIM, image by image")
     tables = [caption.endswith("as a table") for caption in captions]
     assert tables == sorted(tables)
     assert not re.search("saliency_ssim|distance=|mege_", " ".join([*captions, *page.descriptions.values()]))
-    rows = page.results[(page.results["metric"] == "saliency_ssim") & (page.results["pair"] == "all")]
+    results = page.results[page.results["condition"] == "all"]
+    rows = results[(results["metric"] == "saliency_ssim") & (results["pair"] == "all")]
     own = rows[~rows["superpixels"].str.startswith("control:")]
     assert f"The highest excess over the floor, {own['excess'].max():.3f}, is that of" in page.descriptions[captions[0]]
     assert len(page.descriptions) == len(captions)

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.answer import study_answer
+from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import of_condition, with_finding
 from tests.evaluation.statistics.test_verdict import frame
 
 
-def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = None) -> Answer:
+def values_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = None) -> PlanValues:
     files = {}
     for number, (method, rows) in enumerate(table.groupby("method", sort=False)):
         path = folder / f"{number}.parquet"
@@ -19,7 +20,11 @@ def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = No
         files[str(method)] = [path]
     results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
     results = results if extra is None else pd.concat([results, extra], ignore_index=True)
-    return study_answer(files, results, num_models=2, seed=0)
+    return PlanValues(files, results, num_models=2, num_repeats=table["repeat"].nunique())
+
+
+def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = None) -> Answer:
+    return study_answer({"disjoint": values_of(folder, table, extra)}, seed=0)
 
 
 def test_the_answer_says_first_whether_maps_agree_then_whether_super_pixels_help(tmp_path: Path) -> None:
@@ -28,12 +33,51 @@ def test_the_answer_says_first_whether_maps_agree_then_whether_super_pixels_help
     assert [said.partition(":")[0] for said in answer.sentences] == [
         "Partly",
         "Super-pixels (SSIM)",
+        "Other trainings may differ",
         "Methods and rows are chosen on one half of the images and measured on the other 40; 95 % intervals cover "
         "images, for these 2 models; Holm's correction over 2 methods.",
     ]
     assert "for IG by 0.19 [0.16, 0.21] with Slic; no gain over smoothing for Gradient" in answer.sentences[1]
     assert answer.unconfirmed == {"saliency_ssim": ["Gradient"]}
     assert list(answer.warnings) == []
+
+
+def test_each_plan_answers_for_itself_and_all_claims_are_corrected_together(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    plans = {
+        "seeds": values_of(folders[0], frame({"Gradient": {"Slic": 0.2}, "IG": {"Slic": 0.0}}, repeats=3)),
+        "disjoint": values_of(folders[1], frame({"Gradient": {"Slic": 0.0}, "IG": {"Slic": 0.2}}, seed=1)),
+    }
+    answer = study_answer(plans, seed=0)
+    assert answer.title == "Stability of saliency maps on birds, plans seeds and disjoint"
+    assert [said.split(" ")[0] for said in answer.sentences].count("seeds:") == 3
+    assert answer.unconfirmed == {"seeds/saliency_ssim": ["IG"], "disjoint/saliency_ssim": ["Gradient"]}
+    assert answer.said("saliency_ssim", "IG", "gain", "seeds") == "gain*"
+    assert answer.said("saliency_ssim", "IG", "gain", "disjoint") == "gain"
+    assert answer.sentences[-1].endswith("Holm's correction over 4 methods in 2 plans.")
+    assert "in each plan what its tables say" in answer.sentences[-1]
+
+
+def test_the_answer_says_what_more_trainings_would_bring(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, repeats=3)
+    shifted = table.assign(value=table["value"] + 0.1 * (table["repeat"] - 1))
+    said = [text for text in answer_of(tmp_path, shifted).sentences if "trainings in the place of 6" in text]
+    assert len(said) == 1
+    assert said[0].endswith("would halve the interval of IG's excess.")
+
+
+def test_the_answer_says_what_holds_where_models_agree_about_the_class(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, num_images=80)
+    same = table["index"] < 120  # 40 images, of twice the agreement
+    table = table.assign(same=same, agree=False, value=np.where(same, 0.8, 0.4))
+    answer = answer_of(tmp_path, table)
+    (said,) = [text for text in answer.sentences if text.startswith("On the")]
+    assert said.startswith("On the 40 of 80 images for which two models predict the same, IG's excess is 0.80 [")
+    assert "There are no rows of the condition both_right: there is no image on which two models are right." in list(
+        answer.warnings
+    )
 
 
 def test_agreement_of_many_methods_is_not_lost_to_the_number_of_draws(tmp_path: Path) -> None:

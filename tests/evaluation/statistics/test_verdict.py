@@ -142,12 +142,12 @@ def test_the_sentence_names_gains_with_their_intervals_and_the_rest() -> None:
 
 
 def test_the_scope_says_what_the_numbers_rest_on() -> None:
-    assert scope_sentence(THESE_MODELS, 200, 2, 4) == (
+    assert scope_sentence([THESE_MODELS], 200, 2, 4) == (
         "Methods and rows are chosen on one half of the images and measured on the other 200; 95 % intervals cover "
         "images, for these 2 models; Holm's correction over 4 methods."
     )
     assert "cover images and models of this data and architecture; Holm's correction over 1 method." in scope_sentence(
-        OTHER_MODELS, 20, 5, 1
+        [OTHER_MODELS], 20, 5, 1
     )
 
 

@@ -1,0 +1,54 @@
+"""Takes the defaults of `spx ensemble` from the run whose models it averages: its data, and how its models are made."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_spx.cli.words import split
+from lightning_spx.runs.folder import CONFIG_FILE
+from lightning_spx.runs.reading import read_config
+
+PARTS = ("data", "model")
+OF_READING = ("mean", "std", "preprocess", "output", "input_name", "head", "to_rgb")
+
+
+def defaults_of_run(words: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that a run's data and models have; empty without a run, or for a folder that is none.
+
+    Args:
+        words: of a command line that may name a run, itself or in a configuration file.
+
+    Raises:
+        ValueError: the run was started from Python code, so that its file does not say how to make its data or models,
+            and the words do not either.
+    """
+    given = dict(_given(words))
+    run = given.get("run")
+    file = Path(str(run)) / CONFIG_FILE
+    if run is None or not file.is_file():
+        return {}
+    config = read_config(file)
+    for name in PARTS:
+        if not isinstance(config.get(name), Mapping) and name not in given:
+            raise ValueError(
+                f"Expected {file} to say how its `{name}` is made, got a run of Python code: give `{name}` as well."
+            )
+    names = [*(name for name in PARTS if isinstance(config.get(name), Mapping)), *OF_READING]
+    return {name: config[name] for name in names if config.get(name) is not None}
+
+
+def _given(words: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Yield the settings that words give, by the first part of their names; later ones override earlier ones."""
+    for word in split(words):
+        if word.name is None or word.value is None:
+            continue
+        if word.name != "config":
+            yield word.name.partition(".")[0], word.value
+            continue
+        # a file that is no YAML is refused by the parser
+        with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
+            content = yaml.safe_load(Path(word.value).read_text(encoding="utf-8"))
+            yield from content.items() if isinstance(content, Mapping) else ()
