@@ -111,7 +111,7 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
     measured = PlanValues(
         files={method: list(own) for method, own in files.items()},
         results=results,
-        num_models=max(1, len(record["models"])) // repeats,
+        names=[str(number) for number in range(max(1, len(record["models"])) // repeats)],
         num_repeats=repeats,
     )
     return study_answer(

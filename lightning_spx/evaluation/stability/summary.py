@@ -107,7 +107,8 @@ def _values_of(study: Study, plan: str, results: pd.DataFrame) -> PlanValues:
         name: [block.path(study.run, "per_image") for block in blocks if block.method == name]
         for name in study.settings.methods
     }
-    return PlanValues(files, of_plan(results, plan), len(rounds[0].members), len(rounds))
+    names = [member.title or str(number) for number, member in enumerate(rounds[0].members)]
+    return PlanValues(files, of_plan(results, plan), names, len(rounds))
 
 
 def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[dict[str, object]]:

@@ -16,6 +16,7 @@ from lightning_spx.evaluation.statistics.agreement import (
     corrected_agreements,
 )
 from lightning_spx.evaluation.statistics.halves import LEVEL, few_images
+from lightning_spx.evaluation.statistics.pair_order import group_warnings
 from lightning_spx.evaluation.statistics.remarks import condition_sentence, effort_sentence, missing_conditions
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
 from lightning_spx.evaluation.statistics.verdict import (
@@ -43,13 +44,13 @@ class PlanValues:
     Args:
         files: the blocks of values per image of each method.
         results: the plan's rows of `results.csv`.
-        num_models: number of models that were compared, in each repeat.
+        names: of the models that were compared, in each repeat.
         num_repeats: number of repeats.
     """
 
     files: Mapping[str, Sequence[Path]]
     results: pd.DataFrame
-    num_models: int
+    names: Sequence[str]
     num_repeats: int
 
 
@@ -104,17 +105,19 @@ def study_answer(
         if known:
             best = best_agreement(known).method
             said += condition_sentence(plan.results, best, SSIM)
-            said += effort_sentence(plan.results, best, SSIM, plan.num_models * plan.num_repeats)
+            said += effort_sentence(plan.results, best, SSIM, len(plan.names) * plan.num_repeats)
         sentences += [f"{names[name]}{text}" for text in said]
         half = max([half, *(each.num_images for each in of_plan)])
         claims = max(claims, sum(not each.why_none for own in agreements[SSIM].values() for each in own))
         sanity = [f"{names[name]}{text}" for text in sanity_sentences(of_condition(plan.results))]
         (warned if _survives(plan.results) else checked).extend(sanity)
-        warned += [f"{names[name]}{text}" for text in missing_conditions(plan.results, SSIM)]
+        # pairs of several repeats are pairs of different models
+        groups = group_warnings(plan.results, SSIM, plan.names) if plan.num_repeats == 1 else []
+        warned += [f"{names[name]}{text}" for text in [*missing_conditions(plan.results, SSIM), *groups]]
     first = next(iter(plans.values()))
     if claims:
         scopes = [own[0].scope for own in agreements[SSIM].values() if own]
-        sentences.append(scope_sentence(scopes, half, first.num_models, claims, len(plans)))
+        sentences.append(scope_sentence(scopes, half, len(first.names), claims, len(plans)))
     row = first.results.iloc[0]
     title = f"Stability of saliency maps: {row['models']} on {row['dataset']}"
     if len(plans) > 1:

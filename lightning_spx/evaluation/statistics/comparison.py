@@ -201,7 +201,7 @@ def _pair_values(
     result = {
         ("saliency_ssim", ""): of_sides(saliency, pairwise_ssim),
         **{
-            ("saliency_ssim", f"preset={preset}"): of_sides(magnitudes, partial(pairwise_ssim, preset=preset))
+            ("saliency_ssim", f"preset={preset}"): of_sides(saliency, partial(pairwise_ssim, preset=preset))
             for preset in settings.ssim_presets
         },
         ("topk_overlap", f"k={TOP_K}"): of_sides(saliency, partial(pairwise_overlap, k=TOP_K)),

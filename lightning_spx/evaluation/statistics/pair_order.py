@@ -1,10 +1,12 @@
-"""Orders the models of a study for its matrices of pairs, from the rows of `results.csv`."""
+"""Orders the models of a study by their agreement, and finds groups of them, from the rows of `results.csv`."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import Array
-from lightning_spx.evaluation.statistics.groups import linkage_order
+from lightning_spx.evaluation.statistics.groups import LEAST_MODELS, groups_sentences, linkage_order
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, of_condition
 
 
@@ -32,6 +34,24 @@ def pair_matrix(results: pd.DataFrame, metric: str, num_models: int) -> Array:
         first, second = (int(number) for number in str(pair).split("-"))
         matrix[first, second] = matrix[second, first] = excess.mean()
     return matrix
+
+
+def group_warnings(results: pd.DataFrame, metric: str, names: Sequence[str]) -> list[str]:
+    """Say for which methods the models form groups that explain differently, so that no mean describes them.
+
+    Args:
+        results: rows of `results.csv`, of one plan.
+        metric: a metric that has rows for every pair.
+        names: of the models; fewer than four cannot form groups that a test could tell from chance.
+    """
+    if len(names) < LEAST_MODELS:
+        return []
+    own = results[results["metric"] == metric]
+    matrices = {
+        str(method): pair_matrix(rows, metric, len(names)) for method, rows in own.groupby("method", sort=False)
+    }
+    known = {method: matrix for method, matrix in matrices.items() if not np.isnan(matrix).any()}
+    return [f"{method}: {sentence}" for method, sentence in groups_sentences(known, names).items()]
 
 
 def pair_order(results: pd.DataFrame, metric: str, num_models: int) -> list[int] | None:

@@ -1,5 +1,6 @@
 """The answer of a study, made from its values per image: what it says, and what it warns of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def values_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = No
         files[str(method)] = [path]
     results = summarize(table, dataset="birds", models="2 nets", num_resamples=20)
     results = results if extra is None else pd.concat([results, extra], ignore_index=True)
-    return PlanValues(files, results, num_models=2, num_repeats=table["repeat"].nunique())
+    return PlanValues(files, results, ["0", "1"], num_repeats=table["repeat"].nunique())
 
 
 def answer_of(folder: Path, table: pd.DataFrame, extra: pd.DataFrame | None = None) -> Answer:
@@ -116,3 +117,20 @@ def test_a_rare_finding_and_a_surviving_control_are_no_reason_to_warn(tmp_path: 
     answer = answer_of(tmp_path, table, pd.concat([rare, checked]))
     assert list(answer.warnings) == []
     assert answer.sentences[-1].startswith("Sanity check: none of 2 kinds of maps survives")
+
+
+def test_groups_of_models_are_warned_of(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    pairs = [(first, second) for first in range(6) for second in range(first + 1, 6)]
+    one = frame({"IG": {"Slic": 0.2}}, num_images=40)
+    # models 0 to 2 and 3 to 5 agree more with their own group
+    shifts = [0.2 * ((first < 3) == (second < 3)) + draw.normal(0, 0.01) for first, second in pairs]
+    table = pd.concat(
+        [
+            one.assign(pair=f"{first}-{second}", value=one["value"] + shift + draw.normal(0, 0.01, len(one)))
+            for (first, second), shift in zip(pairs, shifts, strict=True)
+        ]
+    )
+    values = replace(values_of(tmp_path, table), names=[str(number) for number in range(6)])
+    (warning,) = [text for text in study_answer({"": values}, seed=0).warnings if "differently" in text]
+    assert warning.startswith("IG: Models 0, 1, 2 and models 3, 4, 5 explain differently (p = 0.00")
