@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lightning_spx.evaluation.maps.poolings import Pooling
     from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
-from lightning_spx.evaluation.statistics.image_facts import ImageFacts
+    from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 
 SANITY_SSIM = "sanity_ssim"
 FULLY_RANDOMISED = "randomised=100%"
