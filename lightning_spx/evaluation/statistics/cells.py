@@ -55,6 +55,12 @@ class Cell:
         flags = {name: getattr(self, name)[:, here] for name in FLAGS}
         return replace(self, variants=values, **flags)
 
+    def of_trainings(self, repeats: Flags, pairs: Flags) -> "Cell":
+        """Return the values of the repeats (R,) and pairs (P,) that flags choose."""
+        values = {name: value[repeats][:, pairs] for name, value in self.variants.items()}
+        flags = {name: getattr(self, name)[repeats][:, pairs] for name in FLAGS}
+        return replace(self, variants=values, **flags)
+
     def of_items(self, chosen: Flags) -> "Cell":
         """Return the values of the items that (I,) flags choose, of the same images."""
         values = {name: value.compress(chosen, -1) for name, value in self.variants.items()}

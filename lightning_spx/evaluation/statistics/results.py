@@ -100,7 +100,7 @@ def summarize_metric(
     """
     cells = cells_of(frames, layout)
     names = ("mege", "reco") if metric == "distance" else (metric,)
-    selections = [*_selections(metric, cells, layout)]
+    selections = [selection.with_values() for selection in _selections(metric, cells, layout)]
     wanted = {
         (name, number, *key): (name, cell)
         for name in names
@@ -126,6 +126,19 @@ class _Selection:
     pair: str = ALL_PAIRS
     finding: str = ""
     condition: str = ALL_IMAGES
+
+    def with_values(self) -> "_Selection":
+        """Leave out repeats and pairs without any value: they are no trainings that an interval could rest on."""
+        counted = np.logical_or.reduce([~np.isnan(cell.variants["value"]) for cell in self.cells.values()])
+        repeats, pairs = counted.any((1, 2)), counted.any((0, 2))
+        if (repeats.all() and pairs.all()) or not counted.any():
+            return self
+        names = [name for name, kept in zip(self.design.pairs, pairs, strict=True) if kept]
+        return replace(
+            self,
+            cells={key: cell.of_trainings(repeats, pairs) for key, cell in self.cells.items()},
+            design=replace(self.design, num_repeats=int(repeats.sum()), pairs=names),
+        )
 
 
 def _selections(metric: str, cells: Mapping[tuple[str, str], Cell], layout: Layout) -> Iterator[_Selection]:

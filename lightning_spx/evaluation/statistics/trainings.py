@@ -289,5 +289,6 @@ def _limit(number: float, finite: NDArray[np.float64], spread: Spread, tail: flo
     if not spread.trainings > 0:
         return quantile
     distance = max(0.0, number - quantile if lower else quantile - number)
-    reach = float(np.sqrt(distance**2 * spread.share + spread.reach(min(tail, 1 - tail))))
+    # other images and other trainings together change no less than other images alone
+    reach = max(distance, float(np.sqrt(distance**2 * spread.share + spread.reach(min(tail, 1 - tail)))))
     return float(number - reach if lower else number + reach)

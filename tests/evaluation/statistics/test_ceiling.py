@@ -1,5 +1,7 @@
 """The ceiling of random methods: how far a model's map agrees with its own under other seeds."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,8 +49,9 @@ def test_the_ceiling_is_the_mean_agreement_of_both_models_with_themselves() -> N
     saliency = [
         saliency_map(each.flatten(0, 1)).view(NUM_MODELS, NUM_IMAGES, SIZE, SIZE).numpy() for each in (maps, again)
     ]
+    reference: Callable[..., float] = structural_similarity
     own = [
-        structural_similarity(
+        reference(
             saliency[0][model][5],
             saliency[1][model][5],
             gaussian_weights=True,

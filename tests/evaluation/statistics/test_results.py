@@ -221,6 +221,21 @@ def test_the_interval_says_what_it_covers(num_repeats: int, num_models: int, int
     assert (THESE_MODELS, OTHER_MODELS) == ("these models", "models of this data and architecture")
 
 
+def test_pairs_without_a_counting_image_are_no_trainings() -> None:
+    frame = per_image(num_models=3)
+    # both models are right only in one of the three pairs, so that this condition knows one pair
+    frame["agree"] &= frame["pair"] == "0-2"
+    results = summary(frame.assign(same=True)).query("pair == 'all' and metric == 'saliency_ssim'")
+    assert set(results.query("condition == 'all'")["interval"]) == {OTHER_MODELS}
+    both_right = results.query("condition == 'both_right'")
+    assert set(both_right["interval"]) == {THESE_MODELS}
+    assert (both_right["excess_high"] - both_right["excess_low"]).min() > 0.01
+    alone = summary(frame[frame["pair"] == "0-2"].assign(same=True)).query("metric == 'saliency_ssim'")
+    expected = alone.query("condition == 'both_right'")
+    for name in ("value", "ci_low", "ci_high", "excess_low", "gain_low", "num_images"):
+        assert both_right[name].to_numpy(float) == pytest.approx(expected[name].to_numpy(float), nan_ok=True)
+
+
 def test_mean_segments_is_the_mean_over_the_images() -> None:
     results = summary(per_image())
     assert row_of(results, "pixel", "either", "saliency_ssim")["mean_segments"] == 1024
