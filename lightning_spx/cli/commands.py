@@ -25,6 +25,7 @@ from lightning_spx.cli.defaults import (
     STABILITY_DEFAULTS,
     TRADEOFF_DEFAULTS,
 )
+from lightning_spx.cli.factories import factory, factory_of_architecture
 from lightning_spx.cli.report_command import report_parser, run_report_settings
 from lightning_spx.cli.run_defaults import defaults_of_run
 from lightning_spx.cli.short_help import help_asked_for
@@ -151,11 +152,8 @@ def stability_parser() -> ArgumentParser:
     """Return the parser of `spx stability`."""
     description = "Train k models on disjoint data and tabulate how far their saliency maps agree."
     parser = study_parser(stability, description, STABILITY_DEFAULTS)
-    parser.add_argument(
-        "--architectures",
-        type=list[nn.Module] | None,
-        help="models of other architectures to train, for the plan `models`.",
-    )
+    words = "models of other architectures to train, for the plan `models`."
+    parser.add_argument("--architectures", type=list[nn.Module] | None, help=words)
     return parser
 
 
@@ -188,35 +186,19 @@ def run_study(study: Callable[..., Path], parser: ArgumentParser, settings: Name
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
     settings.pop("config", None)
     config = yaml.safe_load(parser.dump(settings, skip_unset=False))
-    trainer_settings = _factory(parser, settings, "trainer")
+    trainer_settings = factory(parser, settings, "trainer")
     others = settings.clone()
     del others["model"], others["trainer"]
     named = others.pop("architectures", None)
-    further = {"architectures": [_factory_of_architecture(parser, settings, each) for each in named]} if named else {}
+    further = {"architectures": [factory_of_architecture(parser, settings, each) for each in named]} if named else {}
     folder = study(
         **vars(parser.instantiate(others)),
         **further,
-        model=_factory(parser, settings, "model"),
+        model=factory(parser, settings, "model"),
         trainer=lambda: Trainer(**trainer_settings().as_dict()),
         config=config,
     )
     say(f"{'results' if (folder / RESULTS_FILE).is_file() else 'run'}: {folder}")
-
-
-def _factory(parser: ArgumentParser, settings: Namespace, key: str) -> Callable[[], Any]:
-    """Return a function that builds one part of parsed settings, anew at each call."""
-    own = settings.clone()
-    for other in vars(settings).keys() - {key}:
-        del own[other]
-    return lambda: parser.instantiate(own.clone())[key]
-
-
-def _factory_of_architecture(parser: ArgumentParser, settings: Namespace, architecture: Namespace) -> Callable[[], Any]:
-    """Return a function that builds one of the parsed `architectures`, anew at each call, and none of the others."""
-    own = settings.clone()
-    own["architectures"] = [architecture]
-    make = _factory(parser, own, "architectures")
-    return lambda: make()[0]
 
 
 def photo_parser(
@@ -279,7 +261,7 @@ def run_plain(command: Callable[..., Path], written: str, parser: ArgumentParser
 def run_explain(parser: ArgumentParser, settings: Namespace) -> None:
     """Explain photos with a model that is built once for each of its checkpoints."""
     settings.pop("config", None)
-    model = None if settings.get("model") is None else _factory(parser, settings, "model")
+    model = None if settings.get("model") is None else factory(parser, settings, "model")
     settings.pop("model", None)
     print(f"explanations: {explain_images(**vars(parser.instantiate(settings)), model=model)}")
 
