@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, Flags
 from lightning_spx.evaluation.statistics.halves import holm
@@ -71,6 +70,9 @@ def linkage_order(matrix: Array) -> list[int]:
     if len(matrix) < 3 or not known.any():
         return list(range(len(matrix)))
     filled = np.where(known, agreement, agreement[known].mean())
+    # imported late: it takes as long as pandas, and pages of two models need no order
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
     order = [int(model) for model in leaves_list(linkage(1 - filled, "average", optimal_ordering=True))]
     return order if order[0] < order[-1] else order[::-1]
 
@@ -221,6 +223,8 @@ def _residuals(values: Array, num_models: int) -> Array:
 
 def _splits(residuals: Array, num_models: int) -> Flags:
     """Return which models are in a node of the residuals' tree, (splits, models), for nodes that split off a group."""
+    from scipy.cluster.hierarchy import linkage  # imported late, as above
+
     nodes = list(np.eye(num_models, dtype=bool))
     for left, right in linkage(residuals.max() - residuals, "average")[:, :2].astype(int).tolist():
         nodes.append(nodes[left] | nodes[right])
