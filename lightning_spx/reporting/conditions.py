@@ -23,8 +23,8 @@ from lightning_spx.reporting.tables import method_name
 HEADINGS = {ALL_IMAGES: "all images", SAME_PREDICTION: "same prediction", BOTH_RIGHT: "both right"}
 CONDITION_NOTE = (
     "Excess over the floor, with its interval and the number of images: all, those for which both models of a pair "
-    "predict the same, and those for which both are right. Where it rises to the right, models disagree partly because "
-    "they explain different answers."
+    "predict the same, and those for which both are right; of several pairs, an image counts that any of them has. "
+    "Where it rises to the right, models disagree partly because they explain different answers."
 )
 KIND = ["method", "superpixels", "magnitude"]
 

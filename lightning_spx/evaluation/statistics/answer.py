@@ -116,7 +116,9 @@ def study_answer(
         warned += [f"{names[name]}{text}" for text in [*missing_conditions(plan.results, SSIM), *groups]]
     first = next(iter(plans.values()))
     if claims:
-        scopes = [own[0].scope for own in agreements[SSIM].values() if own]
+        # agreements without numbers have no intervals
+        covered = [[each.scope for each in own if not each.why_none] for own in agreements[SSIM].values()]
+        scopes = [own[0] for own in covered if own]
         sentences.append(scope_sentence(scopes, half, len(first.names), claims, len(plans)))
     row = first.results.iloc[0]
     title = f"Stability of saliency maps: {row['models']} on {row['dataset']}"
