@@ -82,7 +82,7 @@ def study_answer(
         for name, plan in plans.items():
             # the setting over all findings comes first
             for setting in plan.results.loc[plan.results["metric"] == metric, "setting"].unique()[:1]:
-                measured[name] = _of_methods(plan.files, metric, str(setting), num_resamples, seed)
+                measured[name] = _of_methods(name, plan.files, metric, str(setting), num_resamples, seed)
         agreements[metric] = _together({name: each for name, (each, _) in measured.items()}, corrected_agreements)
         found[metric] = _together({name: each for name, (_, each) in measured.items()}, corrected_verdicts)
     sentences: list[str] = []
@@ -146,12 +146,13 @@ def _together(plans: Mapping[str, Sequence[T]], correct: Callable[[Sequence[T]],
 
 
 def _of_methods(
-    files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
+    plan: str, files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
 ) -> tuple[list[Agreement], list[Verdict]]:
     """Read one number of one method at a time, so that memory never holds more; p-values are not corrected yet."""
     agreements, found = [], []
     for own in files.values():
-        rows = pd.concat(read_rows(list(own), metric, setting))
+        # the blocks of a study with one plan do not name it
+        rows = pd.concat(read_rows(list(own), metric, setting)).assign(plan=plan)
         agreements.append(agreement_of(rows, num_resamples, seed))
         found.append(verdict_of(rows, num_resamples, seed))
     return [each for each in agreements if each is not None], [each for each in found if each is not None]

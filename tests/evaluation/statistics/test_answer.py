@@ -106,6 +106,12 @@ def test_blank_maps_of_the_first_method_do_not_say_what_intervals_cover(tmp_path
     assert f"cover images and {OTHER_MODELS}" in answer_of(tmp_path, table).sentences[-1]
 
 
+def test_a_study_of_architectures_alone_is_about_these_models(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, repeats=3).assign(plan="")
+    answer = study_answer({"models": values_of(tmp_path, table)}, seed=0)
+    assert "cover images, for these 2 models" in answer.sentences[-1]
+
+
 def test_agreement_of_many_methods_is_not_lost_to_the_number_of_draws(tmp_path: Path) -> None:
     methods = {f"m{number}": {"Slic": 0.2} for number in range(85)}
     answer = answer_of(tmp_path, frame(methods, num_images=60, noise=0.0))
