@@ -23,8 +23,9 @@ from lightning_spx.reporting.tables import method_name
 HEADINGS = {ALL_IMAGES: "all images", SAME_PREDICTION: "same prediction", BOTH_RIGHT: "both right"}
 CONDITION_NOTE = (
     "Excess over the floor, with its interval and the number of images: all, those for which both models of a pair "
-    "predict the same, and those for which both are right. Where it rises to the right, models disagree partly because "
-    "they explain different answers."
+    "predict the same, and those for which both are right; of several pairs, an image counts that any of them has. "
+    "Where it rises to the right, models disagree partly because they explain different answers. *: the interval "
+    "covers these models alone, because too few of them have such images."
 )
 KIND = ["method", "superpixels", "magnitude"]
 
@@ -65,15 +66,21 @@ def condition_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.Data
     under = {name: without_controls(of_condition(of_number, name)) for name in CONDITIONS[1:]}
     if "condition" not in results or all(rows.empty for rows in under.values()):
         return pd.DataFrame()
-    found = {name: {tuple(row[KIND]): _cell(row) for _, row in rows.iterrows()} for name, rows in under.items()}
+    of_all = without_controls(select_rows(results, metric, setting))
+    covered = None if "interval" not in of_all or of_all.empty else of_all["interval"].iloc[0]
+    found = {
+        name: {tuple(row[KIND]): _cell(row, covered) for _, row in rows.iterrows()} for name, rows in under.items()
+    }
     lines = []
-    for _, row in without_controls(select_rows(results, metric, setting)).iterrows():
+    for _, row in of_all.iterrows():
         line = {"method": method_name(row), "super-pixels": row["superpixels"], "order": row["magnitude"]}
-        line[HEADINGS[ALL_IMAGES]] = _cell(row)
+        line[HEADINGS[ALL_IMAGES]] = _cell(row, covered)
         line |= {HEADINGS[name]: cells.get(tuple(row[KIND]), "") for name, cells in found.items() if cells}
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _cell(row: pd.Series) -> str:
-    return f"{excess_text(row)} ({int(row['num_images'])})"
+def _cell(row: pd.Series, covered: object) -> str:
+    """Write a number with its interval, which has a star if it does not cover what those of all images do."""
+    star = "*" if row.get("interval") != covered and not pd.isna(row.get("excess_low")) else ""
+    return f"{excess_text(row)}{star} ({int(row['num_images'])})"

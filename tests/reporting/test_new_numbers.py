@@ -97,6 +97,15 @@ def test_dashboards_have_ceilings_of_random_methods() -> None:
     assert not any("ceiling" in name for name in scalars_of(with_ceilings(1.0), "stability"))
 
 
+def test_an_interval_that_covers_less_than_that_of_all_images_has_a_star() -> None:
+    of_all = row("pixel", condition="all", num_images=9, interval="models of this data and architecture", **EXCESS)
+    right = {**of_all, "condition": "both_right", "num_images": 4, "interval": "these models"}
+    single = {**right, "condition": "same_prediction", "num_images": 1, "excess_low": NAN, "excess_high": NAN}
+    cells = condition_cells(table(of_all, right, single), "saliency_ssim", "").iloc[0].tolist()
+    assert [cell.partition(" [")[2] for cell in cells[3:]] == ["0.110, 0.290] (9)", "", "0.110, 0.290]* (4)"]
+    assert cells[4].endswith(" (1)")
+
+
 def test_conditions_stand_side_by_side_with_their_numbers_of_images() -> None:
     def of(superpixels: str, condition: str, number: int, **changes: object) -> dict[str, object]:
         return row(superpixels, condition=condition, num_images=number, excess=number / 100, **changes)

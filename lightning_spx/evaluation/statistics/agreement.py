@@ -104,7 +104,8 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
 
     The word is chosen by the lower limit of that method's interval: `Yes` from an excess of 0.9, `Largely` from 0.6,
     `Partly` from 0.2, else `Hardly`. `No` if no method's maps agree more than chance would have it, and `Not shown` if
-    the best one's interval is above zero, but not after the correction for the number of methods.
+    the best one's interval is above zero, but not after the correction for the number of methods, or holds chance as
+    well as what would be `Partly`, as intervals over few trainings do.
 
     Args:
         found: agreements with corrected p-values.
@@ -124,14 +125,16 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
     own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
     numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
     scale = "0 is chance, 1 a perfect match"
+    agree = "agree best" if len(known) > 1 else "agree"
     if not above and best.low > 0:
         return f"Not shown: {own} maps agree best, {numbers}; after Holm's correction that could be chance; {scale}."
+    if not above and best.high >= WORDS[-1][0]:
+        return f"Not shown: {own} maps {agree}, {numbers}, which holds chance as well as agreement; {scale}."
     if not above:
         whose = "no method's maps agree" if len(known) > 1 else f"{own} maps do not agree"
         named = f"{own}, " if len(known) > 1 else ""
         return f"No: {whose} more than chance would have it, {named}{numbers}; {scale}."
     word = next((word for least, word in WORDS if best.low >= least), LEAST_WORD)
-    agree = "agree best" if len(known) > 1 else "agree"
     chance = [each.method for each in known if not each.above_chance]
     rest = f"; not above chance: {', '.join(chance)}" if chance else ""
     return f"{word}: {own} maps {agree}, {numbers}; {scale}{rest}."

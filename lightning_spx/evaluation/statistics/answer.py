@@ -82,7 +82,7 @@ def study_answer(
         for name, plan in plans.items():
             # the setting over all findings comes first
             for setting in plan.results.loc[plan.results["metric"] == metric, "setting"].unique()[:1]:
-                measured[name] = _of_methods(plan.files, metric, str(setting), num_resamples, seed)
+                measured[name] = _of_methods(name, plan.files, metric, str(setting), num_resamples, seed)
         agreements[metric] = _together({name: each for name, (each, _) in measured.items()}, corrected_agreements)
         found[metric] = _together({name: each for name, (_, each) in measured.items()}, corrected_verdicts)
     sentences: list[str] = []
@@ -116,7 +116,9 @@ def study_answer(
         warned += [f"{names[name]}{text}" for text in [*missing_conditions(plan.results, SSIM), *groups]]
     first = next(iter(plans.values()))
     if claims:
-        scopes = [own[0].scope for own in agreements[SSIM].values() if own]
+        # agreements without numbers have no intervals
+        covered = [[each.scope for each in own if not each.why_none] for own in agreements[SSIM].values()]
+        scopes = [own[0] for own in covered if own]
         sentences.append(scope_sentence(scopes, half, len(first.names), claims, len(plans)))
     row = first.results.iloc[0]
     title = f"Stability of saliency maps: {row['models']} on {row['dataset']}"
@@ -144,12 +146,13 @@ def _together(plans: Mapping[str, Sequence[T]], correct: Callable[[Sequence[T]],
 
 
 def _of_methods(
-    files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
+    plan: str, files: Mapping[str, Sequence[Path]], metric: str, setting: str, num_resamples: int, seed: int
 ) -> tuple[list[Agreement], list[Verdict]]:
     """Read one number of one method at a time, so that memory never holds more; p-values are not corrected yet."""
     agreements, found = [], []
     for own in files.values():
-        rows = pd.concat(read_rows(list(own), metric, setting))
+        # the blocks of a study with one plan do not name it
+        rows = pd.concat(read_rows(list(own), metric, setting)).assign(plan=plan)
         agreements.append(agreement_of(rows, num_resamples, seed))
         found.append(verdict_of(rows, num_resamples, seed))
     return [each for each in agreements if each is not None], [each for each in found if each is not None]

@@ -20,16 +20,23 @@ def condition_sentence(results: pd.DataFrame, method: str, metric: str) -> list[
         metric: its number.
 
     Returns:
-        One sentence; none if no image or every image is such an image, or an earlier version did not say.
+        One sentence; none if no pair of models has such an image, or all pairs have it on every image, or an earlier
+        version did not say.
     """
     own = _pixel_rows(results, method, metric)
     every, same = of_condition(own), of_condition(own, SAME_PREDICTION)
-    if every.empty or same.empty or not 0 < same["num_images"].iloc[0] < every["num_images"].iloc[0]:
+    if every.empty or same.empty or pd.isna(same["excess"].iloc[0]):
         return []
-    row, all_images = same.iloc[0], int(every["num_images"].iloc[0])
+    row, of_all = same.iloc[0], every.iloc[0]
+    # an image counts if any pair of models predicts the same for it, so that all may count, but not for every pair
+    if (row["num_images"], row["value"]) == (of_all["num_images"], of_all["value"]):
+        return []
+    some = "" if row["num_images"] < of_all["num_images"] else " (not each for every pair of models)"
+    limits = "" if pd.isna(row["excess_low"]) else f" [{row['excess_low']:.2f}, {row['excess_high']:.2f}]"
+    alone = f" for {THESE_MODELS}" if limits and row["interval"] != of_all["interval"] else ""
     return [
-        f"On the {int(row['num_images'])} of {all_images} images for which {CONDITION_WORDS[SAME_PREDICTION]}, "
-        f"{method}'s excess is {row['excess']:.2f} [{row['excess_low']:.2f}, {row['excess_high']:.2f}]."
+        f"On the {int(row['num_images'])} of {int(of_all['num_images'])} images for which "
+        f"{CONDITION_WORDS[SAME_PREDICTION]}{some}, {method}'s excess is {row['excess']:.2f}{limits}{alone}."
     ]
 
 

@@ -214,7 +214,7 @@ def scope_sentence(
     Args:
         scopes: what the intervals of each plan cover.
         num_images: number of images in the reporting half.
-        num_models: number of models that were compared, in each repeat.
+        num_models: number of models that were compared, in each repeat; of one plan.
         num_methods: number of methods, in all plans, that the p-values are corrected over.
         num_plans: number of plans.
 
@@ -225,7 +225,8 @@ def scope_sentence(
     if len(set(scopes)) > 1:
         covered = "images, and in each plan what its tables say"
     elif THESE_MODELS in scopes:
-        covered = f"images, for these {num_models} models"
+        # plans may have different numbers of models
+        covered = f"images, for these {f'{num_models} ' if num_plans == 1 else ''}models"
     else:
         covered = f"images and {scopes[0]}"
     plans = f" in {num_plans} plans" if num_plans > 1 else ""

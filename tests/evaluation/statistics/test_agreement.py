@@ -1,5 +1,7 @@
 """How far maps agree over chance: chosen on one half of the images, measured on the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +74,17 @@ def test_agreement_by_chance_alone_is_a_no() -> None:
     )
     both = agreement_sentence([alone, Agreement("IG", 0.05, 0.01, -0.1, 0.1, 0.4, num_images=50)])
     assert both.startswith("No: no method's maps agree more than chance would have it, GradCAMs', excess 0.02")
+
+
+def test_an_interval_that_holds_chance_and_agreement_is_no_no() -> None:
+    """Two repeats whose maps agree by half have an interval that reaches zero, which is no sign of chance."""
+    wide = Agreement("IG", 0.5, 0.5, -0.2, 1.2, 0.035, num_images=100)
+    assert agreement_sentence([wide]) == (
+        "Not shown: IG's maps agree, excess 0.50 [-0.20, 1.20] in SSIM by pixel, which holds chance as well as "
+        "agreement; 0 is chance, 1 a perfect match."
+    )
+    assert agreement_sentence([replace(wide, high=0.19)]).startswith("No: ")
+    assert agreement_sentence([replace(wide, low=-np.inf, high=0.2)]).startswith("Not shown: ")
 
 
 def test_an_interval_above_zero_that_does_not_pass_the_correction_is_no_no() -> None:

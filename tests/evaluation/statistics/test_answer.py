@@ -8,6 +8,7 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
 from lightning_spx.evaluation.statistics.results import summarize
+from lightning_spx.evaluation.statistics.trainings import OTHER_MODELS
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import of_condition, with_finding
 from tests.evaluation.statistics.test_verdict import frame
@@ -79,6 +80,36 @@ def test_the_answer_says_what_holds_where_models_agree_about_the_class(tmp_path:
     assert "There are no rows of the condition both_right: there is no image on which two models are right." in list(
         answer.warnings
     )
+
+
+def test_images_that_count_for_some_pairs_alone_are_said_to(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, num_images=80, repeats=2)
+    # every image has the same prediction in one of two repeats, a single one in both
+    same = (table["index"] % 2 == table["repeat"]) | (table["index"] == 0)
+    table = table.assign(same=same, agree=table["index"] == 0, value=np.where(same, 0.8, 0.4))
+    (said,) = [text for text in answer_of(tmp_path, table).sentences if text.startswith("On the")]
+    words = "On the 80 of 80 images for which two models predict the same (not each for every pair of models), IG's"
+    assert said.startswith(f"{words} excess is 0.80 [")
+    assert said.endswith("].")
+
+
+def test_a_single_image_of_a_condition_has_no_interval(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, num_images=80)
+    table = table.assign(same=table["index"] == 0, agree=False, value=0.5)
+    (said,) = [text for text in answer_of(tmp_path, table).sentences if text.startswith("On the")]
+    assert said == "On the 1 of 80 images for which two models predict the same, IG's excess is 0.50."
+
+
+def test_blank_maps_of_the_first_method_do_not_say_what_intervals_cover(tmp_path: Path) -> None:
+    table = frame({"Blank": {"Slic": 0.0}, "IG": {"Slic": 0.2}}, repeats=3)
+    table = table.assign(constant=table["method"] == "Blank")
+    assert f"cover images and {OTHER_MODELS}" in answer_of(tmp_path, table).sentences[-1]
+
+
+def test_a_study_of_architectures_alone_is_about_these_models(tmp_path: Path) -> None:
+    table = frame({"IG": {"Slic": 0.2}}, repeats=3).assign(plan="")
+    answer = study_answer({"models": values_of(tmp_path, table)}, seed=0)
+    assert "cover images, for these 2 models" in answer.sentences[-1]
 
 
 def test_agreement_of_many_methods_is_not_lost_to_the_number_of_draws(tmp_path: Path) -> None:

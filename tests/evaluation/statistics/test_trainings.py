@@ -190,6 +190,24 @@ def test_intervals_cover_what_they_claim(
         assert claimed / number <= 0.035 + error / 2, (spread, claimed / number)
 
 
+@pytest.mark.parametrize(
+    ("num_models", "of_models"),
+    [(5, 1.0), *(pytest.param(k, sd, marks=pytest.mark.soak) for k in (4, 5, 8) for sd in (0.0, 0.25, 0.5, 1.0))],
+)
+def test_intervals_cover_models_whose_pairs_differ_by_themselves(num_models: int, of_models: float) -> None:
+    """All images are alike, so that nothing else widens an interval; subtracting the whole excess covers 91 %."""
+    draw = np.random.default_rng([num_models, int(100 * of_models)])
+    members = np.array(list(combinations(range(num_models), 2)))
+    design, covered, number = Design(1, pairs_of(num_models)), 0, 2000
+    for _ in range(number):
+        models = of_models * draw.normal(size=num_models)
+        means = models[members].sum(1) + draw.normal(size=len(members))
+        influence = np.repeat((means - means.mean())[None, :, None], 2, axis=2) / (2 * len(members))
+        covered += means.mean() ** 2 <= spread_of(influence, design, 50).reach(0.025)
+    error = 2 * np.sqrt(0.05 * 0.95 / number)
+    assert 0.93 - error <= covered / number <= 0.97 + error
+
+
 def test_no_interval_is_narrower_than_that_over_images_alone() -> None:
     for seed in range(40):
         values = study_of(np.random.default_rng(seed), 1, 3, 40, 0.0, 0.3)
