@@ -84,7 +84,8 @@ def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -
         return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, why_none=NO_CHANCE)
     spread = spread_of(excess_influence(metric, measuring, draws), layout.design, num_images)
     limits, level = interval(excess, spread), p_value(excess, spread)
-    return Agreement(method, float(chosen_by), float(excess[0]), *limits, level, num_images, layout.design.scope)
+    low, high = limits[0], min(limits[1], 1.0)
+    return Agreement(method, float(chosen_by), float(excess[0]), low, high, level, num_images, layout.design.scope)
 
 
 def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:

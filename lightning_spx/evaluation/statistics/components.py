@@ -4,13 +4,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from lightning_spx.evaluation.statistics.bootstrap import CONFIDENCE, Array
-from lightning_spx.evaluation.statistics.trainings import (
-    LEAST_MODELS,
-    Design,
-    Spread,
-    pair_design,
-    pair_variances,
-)
+from lightning_spx.evaluation.statistics.round_robin import pair_design, pair_variances
+from lightning_spx.evaluation.statistics.trainings import LEAST_MODELS, Design, Spread
 from lightning_spx.reporting.rows import COMPONENTS
 
 MOST_TRAININGS = 1000

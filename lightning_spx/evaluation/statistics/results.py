@@ -33,6 +33,8 @@ from lightning_spx.reporting.rows import (
 from lightning_spx.runs.blocks import CEILING, VARIANTS
 
 K = TypeVar("K", bound=Hashable)
+# the least value of a metric, where it is not 0
+LEAST_VALUES = {"saliency_ssim": -1.0, "sanity_ssim": -1.0}
 # metrics with rows for the images on which models agree about the answer
 CONDITIONED = ("saliency_ssim", "topk_overlap", "mass_accuracy", "pointing_game", "mask_auc", "mask_auprc")
 # images that an interval needs: resampling a single image gives the same number every time
@@ -250,13 +252,15 @@ def rows_of(
             row["ceiling"] = float(draw.ceiling[0])
         if num_images >= LEAST_FOR_INTERVAL:
             spread = spread_of(influence, design, num_images)
-            row |= _limits("ci", draw.value, spread_of(influence_of(metric, cell, "value"), design, num_images))
+            of_value = spread_of(influence_of(metric, cell, "value"), design, num_images)
+            row |= _limits("ci", draw.value, of_value, LEAST_VALUES.get(metric, 0.0))
             row |= _limits("excess", draw.excess, spread)
             # a share of a distance that may be zero is no number
             if draw.ceiling is not None and interval(draw.ceiling - draw.floor, Spread(num_images))[0] > 0:
                 row["normalised"] = float(draw.normalised[0])
                 of_normalised = normalised_influence(metric, cell, draw)
-                row |= _limits("normalised", draw.normalised, spread_of(of_normalised, design, num_images))
+                low, high = interval(draw.normalised, spread_of(of_normalised, design, num_images))
+                row |= {"normalised_low": low, "normalised_high": high}
             row |= components_of(influence, design)
             row["halving_trainings"] = halving_trainings(spread, design)
             controls = controls_of(draws, superpixels, magnitude) if superpixels != PIXEL else {}
@@ -270,6 +274,7 @@ def rows_of(
         yield row
 
 
-def _limits(name: str, draws: Array, spread: Spread) -> dict[str, float]:
+def _limits(name: str, draws: Array, spread: Spread, least: float = -np.inf) -> dict[str, float]:
+    """Return the limits of a number that is 1 at most; those over few trainings would lie outside of what can be."""
     low, high = interval(draws, spread)
-    return {f"{name}_low": low, f"{name}_high": high}
+    return {f"{name}_low": float(np.maximum(low, least)), f"{name}_high": float(np.minimum(high, 1.0))}

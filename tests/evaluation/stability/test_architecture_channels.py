@@ -75,7 +75,9 @@ def test_files_have_the_channels_of_the_first_network(channels: int, to_rgb: lis
     inputs = (images - 0.5) / 0.25
     with torch.no_grad():
         label = sum((model(inputs).softmax(1) for model in models), torch.zeros(())).argmax(1)
-    results = pd.read_csv(folder / "results.csv").query("metric == 'saliency_ssim' and pair == 'all'")
+    results = pd.read_csv(folder / "results.csv").query(
+        "metric == 'saliency_ssim' and pair == 'all' and condition == 'all'"
+    )
     for name, ids in (("Slic", Slic(4)(images)), ("Watershed", Watershed(markers=4)(colors))):
         maps = [segment_pool(input_gradient(model, inputs, label), ids) for model in models]
         found = results.loc[results["superpixels"] == name, "value"].item()

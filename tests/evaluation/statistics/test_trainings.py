@@ -12,6 +12,7 @@ from lightning_spx.evaluation.statistics.cells import Cell
 from lightning_spx.evaluation.statistics.components import components_of, halving_trainings
 from lightning_spx.evaluation.statistics.influence import excess_influence, influence_of
 from lightning_spx.evaluation.statistics.results import draws_of
+from lightning_spx.evaluation.statistics.round_robin import pseudovalues
 from lightning_spx.evaluation.statistics.trainings import (
     OTHER_MODELS,
     THESE_MODELS,
@@ -19,7 +20,6 @@ from lightning_spx.evaluation.statistics.trainings import (
     Spread,
     interval,
     p_value,
-    pseudovalues,
     spread_of,
 )
 from lightning_spx.runs.blocks import VARIANTS
