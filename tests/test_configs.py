@@ -171,7 +171,7 @@ def test_imagenet_on_eight_architectures_is_explained(
     assert list(results["method"].unique()) == [method["class_path"] for method in content(config)["methods"]]
 
 
-MOST_PARTS = 4  # of these tests: every part is a training
+MOST_PARTS = 2  # of these tests: every part is a training, and pairs of models are compared
 
 
 @pytest.mark.parametrize(
