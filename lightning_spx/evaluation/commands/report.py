@@ -13,6 +13,7 @@ from lightning_spx.evaluation.commands.report_figures import read_figures
 from lightning_spx.evaluation.maps.example_agreement import example_agreement
 from lightning_spx.evaluation.maps.example_saliency import example_saliency
 from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
+from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
@@ -114,8 +115,10 @@ def read_answer(folder: Path, results: pd.DataFrame, record: dict[str, Any]) -> 
         names=[str(number) for number in range(max(1, len(record["models"])) // repeats)],
         num_repeats=repeats,
     )
+    # only studies of networks that a user names record their weights, and those are no sample of other trainings
+    plan = OF_ARCHITECTURES if "weights" in record else ""
     return study_answer(
-        {"": measured},
+        {plan: measured},
         seed=int(record["seed"]),
         models=lines,
         warnings=warned,

@@ -8,7 +8,7 @@ import pandas as pd
 from lightning_spx.evaluation.ensemble.group_maps import SSIM
 from lightning_spx.evaluation.ensemble.summary import AVERAGED, Summary
 from lightning_spx.evaluation.ensemble.worth import Worth
-from lightning_spx.evaluation.statistics.halves import FEW_IMAGES
+from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.reasons import NO_CHANCE
@@ -46,13 +46,11 @@ def ensemble_answer(summary: Summary, models: Sequence[str] = (), warnings: Sequ
         shown = str(of_method[method]["magnitude"].iloc[0])
         sentences += [pooling_sentence(each) for each in worths if each.method == method and each.magnitude == shown]
     sentences.append(_scope(summary.results, MEANS.get(order, "maps")))
-    images = int(first["num_images"])
-    few = [f"The numbers are of {images} images: with fewer than {FEW_IMAGES}, intervals are too narrow."]
     return Answer(
         title=f"{TITLE}: {first['models']} on {first['dataset']}",
         sentences=sentences,
         models=models,
-        warnings=[*warnings, *(few if images < FEW_IMAGES else []), *_blank_maps(summary.results)],
+        warnings=[*warnings, *few_images(int(first["num_images"])), *_blank_maps(summary.results)],
         notes=[SMOOTHING, YARDSTICK],
     )
 

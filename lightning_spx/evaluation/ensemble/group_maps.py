@@ -13,13 +13,13 @@ from lightning_spx.attribution import saliency_map
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.ensemble.assignments import Assignment, without
 from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.statistics.comparison import TOP_K
 from lightning_spx.evaluation.statistics.floors import with_nulls
 from lightning_spx.metrics import saliency_ssim, topk_overlap
 from lightning_spx.reporting.rows import EITHER
 from lightning_spx.runs.blocks import VARIANTS
 
 SSIM, OVERLAP, CORRELATION = "saliency_ssim", "topk_overlap", "correlation"
-TOP_K = 0.1
 # metrics with their settings, besides the number of models averaged
 METRICS = {SSIM: "", OVERLAP: f"k={TOP_K}", CORRELATION: ""}
 # in the column `left_out`: the row is the mean over all assignments
