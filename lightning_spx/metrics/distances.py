@@ -1,5 +1,6 @@
 """Distances between saliency maps, as MeGe and ReCo use them."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal, get_args
 
@@ -96,12 +97,42 @@ def pair_distances(
         raise ValueError(f"Expected `others` of shape {tuple(maps.shape)}, got {tuple(others.shape)}.")
     if distance == "ssim":
         return 1 - pairwise_ssim(maps, others)
+    models = len(maps)
+    pairs = [(i, j if others is None else models + j) for i, j in combinations(range(models), 2)]
     size = max(1, CHUNK_VALUES // max(1, maps[:, :1].numel()))
-    parts = torch.split(maps, size, dim=1)
-    other_parts = [None] * len(parts) if others is None else torch.split(others, size, dim=1)
-    partitions = [None] * len(parts) if segments is None else torch.split(segments, size)
-    chunks = zip(parts, other_parts, partitions, strict=True)
-    return torch.cat([_chunk_distances(*chunk, distance) for chunk in chunks], dim=1)
+    chunks = []
+    for start in range(0, maps.shape[1], size) or [0]:
+        here = slice(start, start + size)
+        known = maps[:, here] if others is None else torch.cat([maps[:, here], others[:, here]])
+        if segments is None:
+            chunks.append(distances_of_pairs(known.flatten(2), pairs, distance))
+        else:
+            table, sizes = _segment_values(known, segments[here])
+            chunks.append(distances_of_pairs(table, pairs, distance, sizes))
+    return torch.cat(chunks, dim=1)
+
+
+def distances_of_pairs(
+    values: Tensor, pairs: Sequence[tuple[int, int]], distance: Distance, sizes: Tensor | None = None
+) -> Tensor:
+    """Return `pair_distances` of chosen pairs of maps of the same images, but not `ssim`; nothing is checked.
+
+    Args:
+        values: K maps of N images with one value for each pixel or segment, shape (K,N,D).
+        pairs: the two maps of each pair.
+        distance: name of the distance.
+        sizes: how many pixels each value stands for, shape (N,D) float64; None: one each.
+
+    Returns:
+        Distances, shape (pairs,N), float32.
+
+    Example:
+        >>> import torch
+        >>> distances_of_pairs(torch.tensor([[[3.0, 4.0]], [[6.0, 8.0]]]), [(0, 1)], "l2_raw")
+        tensor([[5.]])
+    """
+    prepared = [_prepare(value, sizes, distance) for value in values]
+    return torch.stack([_compare(prepared[i], prepared[j], sizes, distance) for i, j in pairs]).float()
 
 
 def check_distance(distance: str) -> None:
@@ -112,21 +143,6 @@ def check_distance(distance: str) -> None:
     """
     if distance not in get_args(Distance):
         raise ValueError(f"Expected `distance` to be one of {get_args(Distance)}, got {distance!r}.")
-
-
-def _chunk_distances(maps: Tensor, others: Tensor | None, segments: Tensor | None, distance: Distance) -> Tensor:
-    first, weights = _prepared(maps, segments, distance)
-    second = first if others is None else _prepared(others, segments, distance)[0]
-    pairs = combinations(range(len(first)), 2)
-    return torch.stack([_compare(first[i], second[j], weights, distance) for i, j in pairs]).float()
-
-
-def _prepared(maps: Tensor, segments: Tensor | None, distance: Distance) -> tuple[list[Tensor], Tensor | None]:
-    if segments is None:
-        values, weights = maps.flatten(2), None
-    else:
-        values, weights = _segment_values(maps, segments)
-    return [_prepare(value, weights, distance) for value in values], weights
 
 
 def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:

@@ -5,7 +5,9 @@ from functools import cache
 from itertools import combinations
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.metrics import ssim_tensors
@@ -17,6 +19,8 @@ from lightning_spx.metrics.ssim_tensors import WINDOW
 Preset = Literal["unit", "signed", "signed_symmetric", "arun2021"]
 PairPreset = Literal["unit", "arun2021"]
 
+# filtering pixels is faster where segments have fewer, because a window then meets many (measured)
+SMALLEST_SEGMENT = 64
 SIGNED_AT_ONCE = 64  # number of images held in double precision at once
 
 
@@ -105,6 +109,39 @@ def pairwise_ssim(maps: Tensor, others: Tensor | None = None, preset: PairPreset
     return _values(maps, others, pairs, torch.ones_like(maps[0, :, 0, 0])).float()
 
 
+def ssim_of_pairs(
+    maps: Tensor, pairs: Sequence[tuple[int, int]], segments: Tensor | None = None, preset: PairPreset = "unit"
+) -> Tensor:
+    """Return the SSIM of chosen pairs of maps of the same images, filtering each map once; nothing is checked.
+
+    On segments of many pixels, on a CPU, each window is a weighted sum over the few segments that it meets.
+
+    Args:
+        maps: K maps of N images, shape (K,N,H,W); with segments (K,N,S), a value for each of them.
+        pairs: the two maps of each pair.
+        segments: the segments on which all maps of an image are constant, shape (N,H,W) int64, or None.
+        preset: as in `pairwise_ssim`.
+
+    Returns:
+        Shape (pairs,N), float32.
+
+    Example:
+        >>> import torch
+        >>> segments = torch.arange(256).view(1, 16, 16) // 128
+        >>> ssim_of_pairs(torch.tensor([[[0.0, 1.0]], [[0.0, 1.0]]]), [(0, 1)], segments)
+        tensor([[1.]])
+    """
+    if segments is not None:
+        compiled = _compiled_on_segments() if maps.device.type == "cpu" and preset == "unit" else None
+        if compiled is not None and segments[:, 0].numel() and segments[0].numel() >= SMALLEST_SEGMENT * maps.shape[2]:
+            return compiled(maps, segments, np.array(pairs, dtype=np.int64).reshape(-1, 2)).float()
+        ids = segments.flatten(1).expand(len(maps), -1, -1)
+        maps = maps.gather(2, ids).view(len(maps), *segments.shape)
+    if preset == "arun2021":
+        return arun2021_values(maps, None, pairs).float()
+    return _values(maps, None, pairs, torch.ones_like(maps[0, :, 0, 0])).float()
+
+
 class SaliencySSIM(ImageMean):
     """Mean over images of `saliency_ssim`: how similar the maps of two models, or of two epochs, are.
 
@@ -178,6 +215,18 @@ def _compiled() -> Callable[[Tensor, Tensor | None, Sequence[tuple[int, int]], T
             raise
         return None
     return pair_values
+
+
+@cache
+def _compiled_on_segments() -> Callable[[Tensor, Tensor, NDArray[np.int64]], Tensor] | None:
+    """Return the compiled version for segments if numba is installed, as above."""
+    try:
+        from lightning_spx.metrics.ssim_segments import segment_pair_values
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return segment_pair_values
 
 
 def _unit_norm(maps: Tensor) -> Tensor:

@@ -25,13 +25,14 @@ VALUES_PER_THREAD = 2**17
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function; if there is a folder to keep the result, once for all processes.
 
+    A product and a sum may become one instruction, which rounds once.
     numba compiles it again when this file changes, but not when an imported constant changes.
     """
     try:
-        result: Callable[..., Any] = njit(nogil=True, error_model="numpy", cache=True)(function)
+        result: Callable[..., Any] = njit(nogil=True, error_model="numpy", fastmath={"contract"}, cache=True)(function)
     except RuntimeError:
         # neither the package's folder nor the user's is writable
-        result = njit(nogil=True, error_model="numpy")(function)
+        result = njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
     return result
 
 
@@ -60,8 +61,8 @@ moments = compiled(_moments)
 def _ssim(image: Values, other: Values, weight: Values, own: Values, others: Values, c1: float, c2: float) -> float:
     # `own` and `others` are the moments of both maps, (2, height, width)
     _, height, width = own.shape
-    line, values = np.empty(image.shape[1]), np.empty(width)
-    total = 0.0
+    # summed by column, because a single sum would wait for each of its terms
+    line, sums = np.empty(image.shape[1]), np.zeros(width)
     for y in range(height):
         for x in range(image.shape[1]):
             product = 0.0
@@ -76,10 +77,8 @@ def _ssim(image: Values, other: Values, weight: Values, own: Values, others: Val
             means, mean_squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
             luminance = (2 * means + c1) / (mean_squares + c1)
             squares = own[1, y, x] + others[1, y, x]
-            values[x] = luminance * ((2 * (product - means) + c2) / (squares - mean_squares + c2))
-        for x in range(width):
-            total += values[x]
-    mean: float = total / (height * width)
+            sums[x] += luminance * ((2 * (product - means) + c2) / (squares - mean_squares + c2))
+    mean: float = sums.sum() / (height * width)
     return mean
 
 

@@ -1,13 +1,15 @@
 """The control without borders: a Gaussian blur that smooths as much as pooling over the segments."""
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lightning_spx.superpixels.pooling import as_pair
-from lightning_spx.superpixels.segmenter import num_segments
+from lightning_spx.superpixels.segmenter import counts
 
 
 def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
@@ -35,16 +37,51 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
     """
     shape = attribution.shape if isinstance(attribution, Tensor) else ()
     attribution, segments = as_pair(attribution, segments)
-    num_images, num_channels, height, width = attribution.shape
+    return blurred(attribution[None], counts(segments))[0].view(shape)
+
+
+def blurred(attribution: Tensor, num_segments: Tensor) -> Tensor:
+    """Blur several maps of the same images, each as wide as the image's segments are; nothing is checked.
+
+    Args:
+        attribution: `(M, N, C, H, W)` floating point, M maps of each image.
+        num_segments: `(N,)` int64, the number of segments of each image.
+
+    Returns:
+        `(M, N, C, H, W)` float32.
+
+    Example:
+        >>> blurred(torch.tensor([0.0, 1.0, 0.0]).view(1, 1, 1, 1, 3), torch.tensor([3])).flatten()
+        tensor([0.0019, 0.9963, 0.0019])
+    """
+    height, width = attribution.shape[-2:]
     # Images with the same number of segments share their matrices
-    counts, image_of = np.unique(num_segments(segments).numpy(force=True), return_inverse=True)
-    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * counts))).to(attribution.device)
-    rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)].mT for size in (height, width))
+    numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
+    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(attribution.device)
+    rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
+    wanted = torch.is_grad_enabled() and attribution.requires_grad
+    compiled = _compiled() if attribution.device.type == "cpu" and not wanted else None
+    if compiled is not None:
+        return compiled(attribution, rows, columns)
     # One matrix product per image and axis: float64, so that neither autocast nor TF32 touches it
-    blurred = attribution.double().reshape(num_images, num_channels * height, width).bmm(columns)
-    blurred = blurred.view(num_images, num_channels, height, width).mT
-    blurred = blurred.reshape(num_images, num_channels * width, height).bmm(rows)
-    return blurred.view(num_images, num_channels, width, height).mT.float().contiguous().view(shape)
+    models, images, channels = attribution.shape[:3]
+    lines = attribution.double().movedim(0, 1).reshape(images, models * channels * height, width).bmm(columns.mT)
+    lines = lines.view(images, models * channels, height, width).mT
+    lines = lines.reshape(images, models * channels * width, height).bmm(rows.mT)
+    result = lines.view(images, models, channels, width, height).mT.float()
+    return result.movedim(1, 0).contiguous()
+
+
+@cache
+def _compiled() -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
+    try:
+        from lightning_spx.superpixels.pooling_compiled import gaussian_blur
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return gaussian_blur
 
 
 def gaussian_matrices(size: int, sigma: Tensor) -> Tensor:

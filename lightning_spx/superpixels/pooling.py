@@ -1,6 +1,8 @@
 """Pools attributions over super-pixels, which turns a method into an S- method."""
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import torch
@@ -43,15 +45,76 @@ def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", 
         raise ValueError(f'Expected `reduce` to be "mean" or "sum", got {reduce!r}.')
     shape = attribution.shape if isinstance(attribution, Tensor) else ()
     attribution, segments = as_pair(attribution, segments)
-    values = attribution.flatten(2).double()
-    ids = segments.flatten(1)[:, None].expand_as(values)
-    most = max(counts(segments).tolist(), default=0)
-    pooled = values.new_zeros(*values.shape[:2], most).scatter_add(2, ids, values)
+    ids = segments.flatten(1)[:, None].expand_as(attribution.flatten(2))
     if reduce == "mean":
-        sizes = values.new_zeros(len(values), 1, most).scatter_add(2, ids[:, :1], torch.ones_like(values[:, :1]))
-        # Ids that occur only in other images of the batch are empty here and never read
-        pooled = pooled / sizes.clamp(min=1)
-    return pooled.float().gather(2, ids).view(shape)
+        return segment_means(attribution[None], segments)[0].gather(2, ids).view(shape)
+    return _sums(attribution[None], segments, _most(segments))[0].float().gather(2, ids).view(shape)
+
+
+def segment_means(attribution: Tensor, segments: Tensor, absolute: bool = False) -> Tensor:
+    """Return the mean of each channel over each segment, for several maps of the same images; nothing is checked.
+
+    Args:
+        attribution: `(M, N, C, H, W)` floating point, M maps of each image.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+        absolute: Whether means are of absolute values.
+
+    Returns:
+        `(M, N, C, S)` float32, with the largest `S` of all images; 0 for ids that an image does not have.
+
+    Example:
+        >>> attribution = torch.tensor([1.0, -3.0, -5.0]).view(1, 1, 1, 1, 3)
+        >>> segment_means(attribution, torch.tensor([[[0, 0, 1]]])).flatten()
+        tensor([-1., -5.])
+    """
+    most = _most(segments)
+    wanted = torch.is_grad_enabled() and attribution.requires_grad
+    compiled = _compiled() if attribution.device.type == "cpu" and not wanted else None
+    if compiled is not None:
+        return compiled(attribution, segments, most, absolute)
+    sums = _sums(attribution.abs() if absolute else attribution, segments, most)
+    return (sums / segment_sizes(segments, most).clamp(min=1)[:, None]).float()
+
+
+def segment_sizes(segments: Tensor, num_segments: int) -> Tensor:
+    """Return the number of pixels of each segment; nothing is checked.
+
+    Args:
+        segments: `(N, H, W)` int64.
+        num_segments: Number of columns of the result, above all ids.
+
+    Returns:
+        `(N, num_segments)` float64; 0 for ids that an image does not have.
+
+    Example:
+        >>> segment_sizes(torch.tensor([[[0, 0, 1]]]), 3)
+        tensor([[2., 1., 0.]], dtype=torch.float64)
+    """
+    ids = segments.flatten(1)
+    sizes = torch.zeros(len(ids), num_segments, dtype=torch.float64, device=ids.device)
+    return sizes.scatter_add_(1, ids, torch.ones((), dtype=torch.float64, device=ids.device).expand(ids.shape))
+
+
+def _sums(attribution: Tensor, segments: Tensor, most: int) -> Tensor:
+    values = attribution.flatten(3).double()
+    ids = segments.flatten(1)[:, None].expand_as(values)
+    return values.new_zeros(*values.shape[:3], most).scatter_add(3, ids, values)
+
+
+def _most(segments: Tensor) -> int:
+    return max(counts(segments).tolist(), default=0)
+
+
+@cache
+def _compiled() -> Callable[[Tensor, Tensor, int, bool], Tensor] | None:
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
+    try:
+        from lightning_spx.superpixels.pooling_compiled import segment_means
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return segment_means
 
 
 def as_pair(attribution: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:

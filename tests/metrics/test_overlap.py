@@ -1,7 +1,5 @@
 """Top-k overlap against the average over every way to break the ties."""
 
-from itertools import combinations
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lightning_spx.metrics import TopKOverlap, topk_overlap
-from lightning_spx.metrics.overlap import pairwise_overlap
+from lightning_spx.metrics.overlap import overlap_of_pairs
 
 
 def possible_sets(values: list[float], places: int) -> list[set[int]]:
@@ -112,16 +110,22 @@ def test_wrong_shapes_are_refused() -> None:
         topk_overlap(torch.rand(1, 4, 4), torch.rand(1, 4, 5))
 
 
-@pytest.mark.parametrize("num_models", [2, 4])
-@pytest.mark.parametrize("with_others", [False, True])
-def test_all_pairs_at_once_are_the_pairs_one_by_one(num_models: int, with_others: bool) -> None:
-    generator = torch.Generator().manual_seed(3)
-    maps, others = torch.randint(0, 9, (2, num_models, 3, 6, 5), generator=generator).float().unbind()
-    second = others if with_others else maps
-    expected = [topk_overlap(maps[i], second[j], k=0.3) for i, j in combinations(range(num_models), 2)]
-    assert torch.equal(pairwise_overlap(maps, others if with_others else None, k=0.3), torch.stack(expected))
+def test_pairs_at_once_are_the_pairs_one_by_one() -> None:
+    maps = torch.randint(0, 9, (4, 3, 6, 5), generator=torch.Generator().manual_seed(3)).float()
+    pairs = [(0, 1), (3, 2), (1, 1)]
+    expected = torch.stack([topk_overlap(maps[i], maps[j], k=0.3) for i, j in pairs])
+    assert torch.equal(overlap_of_pairs(maps.flatten(2), pairs, k=0.3), expected)
 
 
-def test_pairs_of_models_of_other_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"`reference` to have the shape of `saliency`, \(2, 3, 4, 4\)"):
-        pairwise_overlap(torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 5))
+@pytest.mark.parametrize("k", [0.01, 0.3, 1.0])
+def test_values_of_segments_count_as_often_as_they_have_pixels(k: float) -> None:
+    generator = torch.Generator().manual_seed(4)
+    segments = torch.randint(0, 5, (3, 6, 7), generator=generator)
+    segments[:, 0, :5] = torch.arange(5)
+    segments[1].clamp_(max=2)  # an image with fewer segments
+    sizes = torch.stack([torch.bincount(each.flatten(), minlength=5) for each in segments]).double()
+    values = torch.randint(-2, 3, (4, 3, 5), generator=generator).float()
+    maps = values.gather(2, segments.flatten(1).expand(4, -1, -1))
+    pairs = [(0, 1), (2, 3), (1, 1)]
+    found = overlap_of_pairs(values, pairs, k, sizes)
+    torch.testing.assert_close(found, overlap_of_pairs(maps, pairs, k), rtol=0, atol=1e-6)

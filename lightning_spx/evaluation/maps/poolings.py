@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -15,13 +16,13 @@ from lightning_spx.reporting.rows import BEFORE, BLUR, BORROWED, EITHER, GRID, P
 from lightning_spx.superpixels import (
     Cached,
     Segmenter,
-    blur_like,
     borrow,
     grid_like,
     num_segments,
-    segment_pool,
     voronoi_like,
 )
+from lightning_spx.superpixels.blur import blurred
+from lightning_spx.superpixels.pooling import segment_means, segment_sizes
 
 EVERY_IMAGE = slice(None)
 
@@ -40,6 +41,28 @@ class Pooling:
     kind: Literal["none", "segments", "blur"]
     segments: Tensor
 
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Return how many pixels each segment has, (N, S) float64; 0 for ids that an image does not have."""
+        return segment_sizes(self.segments, int(self.num_segments().max()) if len(self.segments) else 0)
+
+    def values(self, attributions: Tensor, order: str, images: slice | Tensor = EVERY_IMAGE) -> Tensor:
+        """Pool attributions of M models on n of the study's images to one value for each segment, or for each pixel.
+
+        Args:
+            attributions: (M, n, C, H, W).
+            order: as in `pool`.
+            images: as in `pool`.
+
+        Returns:
+            (M, n, C, S) for a pooling over segments, 0 for ids that an image does not have; else (M, n, C, H * W).
+        """
+        absolute = order == BEFORE
+        if self.kind == "segments":
+            return segment_means(attributions, self.segments[images], absolute)
+        values = attributions.abs() if absolute else attributions
+        return (values if self.kind == "none" else blurred(values, self.num_segments()[images])).flatten(3)
+
     def pool(self, attribution: Tensor, order: str, images: slice | Tensor = EVERY_IMAGE) -> Tensor:
         """Pool attributions of M models on n of the study's images.
 
@@ -51,21 +74,21 @@ class Pooling:
         Returns:
             Pooled values (M * n, C, H, W); magnitudes have yet to be taken.
         """
-        values = attribution.abs() if order == BEFORE else attribution
-        if self.kind == "none":
-            return values
         segments = self.segments[images]
-        segments = segments.repeat(len(values) // len(segments), 1, 1)
-        return blur_like(values, segments) if self.kind == "blur" else segment_pool(values, segments, "mean")
-
-    def constant_on(self, images: slice | Tensor) -> Tensor | None:
-        """Return the segments (n, H, W) on which all pooled maps of the study's `images` are constant, or None."""
-        return self.segments[images] if self.kind == "segments" else None
+        values = self.values(attribution.view(-1, len(segments), *attribution.shape[1:]), order, images)
+        if self.kind == "segments":
+            values = values.gather(3, segments.flatten(1)[:, None].expand(*values.shape[:3], -1))
+        return values.reshape(attribution.shape)
 
     def num_segments(self) -> Tensor:
         """Count the segments of each image, (N,); without pooling, count its pixels."""
+        return self._num_segments
+
+    @cached_property
+    def _num_segments(self) -> Tensor:
+        # which checks the segments, once
         if self.kind == "none":
-            return torch.full((len(self.segments),), self.segments[0].numel())
+            return torch.full((len(self.segments),), self.segments[:1].numel())
         return num_segments(self.segments)
 
 

@@ -1,10 +1,9 @@
 """Compares the attributions of k models, image by image, for every pair, pooling and metric, with their nulls."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,20 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
 from lightning_spx.evaluation.statistics.floors import with_nulls
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
-from lightning_spx.metrics import Distance, pair_distances, pair_sets
-from lightning_spx.metrics.overlap import pairwise_overlap
-from lightning_spx.metrics.ssim import PairPreset, pairwise_ssim
+from lightning_spx.metrics import Distance, pair_sets
+from lightning_spx.metrics.distances import distances_of_pairs
+from lightning_spx.metrics.overlap import overlap_of_pairs
+from lightning_spx.metrics.ssim import PairPreset, ssim_of_pairs
 from lightning_spx.runs.blocks import CEILING, VARIANTS
 
 TOP_K = 0.1
 # these distances compare un-normalized magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
-Metric = Callable[[Tensor, Tensor | None], Tensor]
+KEYS = ("pair", "superpixels", "magnitude", "metric", "setting")
 CHUNK_ELEMENTS = 2**24  # attribution values at a time, over all models; bounds memory at a few hundred MiB
 
 
@@ -51,33 +51,21 @@ class ComparisonSettings:
     is_random: bool | None = None
 
 
-class Maps(NamedTuple):
-    """The maps of M models on n images, pooled in the same way.
-
-    Args:
-        magnitude: (M, n, H, W), not normalized.
-        saliency: (M, n, H, W) in [0, 1].
-    """
-
-    magnitude: Tensor
-    saliency: Tensor
-
-
 @dataclass(frozen=True)
-class PooledMaps:
-    """The maps of some images in one pooling and order, with their nulls.
+class ComparedMaps:
+    """The maps of some images in one pooling and order: those of all models, then those of each null, then by new seeds.
 
     Args:
         images: which of the poolings' images the maps belong to; positions (n,) where maps belong to items.
         pooling: how the maps were pooled.
         order: order of pooling and taking magnitudes.
-        of_variant: the maps as they are, and the maps of each null, by the names of `VARIANTS`.
+        maps: the maps of M models as they are, M of each null, in the order of `VARIANTS`, and M by other seeds, if any.
     """
 
     images: slice | Tensor
     pooling: Pooling
     order: str
-    of_variant: Mapping[str, Maps]
+    maps: PooledMaps
 
 
 def compare(
@@ -111,42 +99,46 @@ def compare(
     counts = images.counting()
     agree, differ, counting = agree & counts, differ & counts, counts.numpy()
     same = torch.stack([images.preds[first] == images.preds[second] for first, second in pairs]) & counts
-    values: dict[tuple[int, str, str, str, str], list[NDArray[np.float64]]] = {}
-    constant: dict[tuple[int, str, str], list[NDArray[np.bool_]]] = {}
-    for maps in each_pooling(attributions, poolings, images, settings, again):
-        superpixels, order = maps.pooling.name, maps.order
-        blank = maps.of_variant["value"].saliency.flatten(2).amax(2) == 0
-        measured = _pair_values(maps, distances, settings)
-        for position, (first, second) in enumerate(pairs):
-            either_blank = (blank[first] | blank[second]).numpy()
-            constant.setdefault((position, superpixels, order), []).append(either_blank)
-            for (metric, setting), number in measured.items():
-                values.setdefault((position, superpixels, order, metric, setting), []).append(number[:, position])
-    every = images.pooled_as(slice(None))
-    sizes = {pooling.name: pooling.num_segments()[every].numpy() for pooling in poolings}
+    values: dict[tuple[str, str], list[dict[tuple[str, str], NDArray[np.float64]]]] = {}
+    constant: dict[tuple[str, str], list[NDArray[np.bool_]]] = {}
+    first, second = np.array(pairs).T
+    for compared in each_pooling(attributions, poolings, images, settings, again):
+        row = compared.pooling.name, compared.order
+        blank = (compared.maps.saliency[:num_models].amax(2) == 0).numpy(force=True)
+        constant.setdefault(row, []).append(blank[first] | blank[second])
+        values.setdefault(row, []).append(_pair_values(compared.maps, num_models, distances, settings))
+    sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
+    of_pair = {"agree": agree.numpy(), "differ": differ.numpy(), "same": same.numpy()}
     frames = []
-    for (position, superpixels, order, metric, setting), chunks in values.items():
-        first, second = pairs[position]
-        number = np.where(counting[position], np.concatenate(chunks, axis=1), np.nan)
+    for (superpixels, order), chunks in values.items():
+        # (4, pairs, metrics, N), and the columns of its rows
+        numbers = np.stack([np.concatenate([chunk[key] for chunk in chunks], axis=2) for key in chunks[0]], axis=2)
+        numbers = np.where(counting[:, None], numbers, np.nan)
+        shape = numbers.shape[1:]
+        flags = {**of_pair, "constant": np.concatenate(constant[superpixels, order], axis=1)}
         frames.append(
-            pd.DataFrame(
-                {
-                    "pair": f"{first}-{second}",
-                    "superpixels": superpixels,
-                    "magnitude": order,
-                    "metric": metric,
-                    "setting": setting,
-                    **images.columns(),
-                    "agree": agree[position].numpy(),
-                    "differ": differ[position].numpy(),
-                    "same": same[position].numpy(),
-                    "num_segments": sizes[superpixels],
-                    "constant": np.concatenate(constant[position, superpixels, order]),
-                    **dict(zip((*VARIANTS, CEILING), number, strict=True)),
-                }
-            )
+            {
+                "pair": _column(np.array([f"{i}-{j}" for i, j in pairs], object)[:, None, None], shape),
+                "superpixels": _column(np.array(superpixels, object), shape),
+                "magnitude": _column(np.array(order, object), shape),
+                "metric": _column(np.array([metric for metric, _ in chunks[0]], object)[:, None], shape),
+                "setting": _column(np.array([setting for _, setting in chunks[0]], object)[:, None], shape),
+                "position": _column(np.arange(shape[-1]), shape),
+                **{name: _column(flag[:, None], shape) for name, flag in flags.items()},
+                "num_segments": _column(sizes[superpixels], shape),
+                **dict(zip((*VARIANTS, CEILING), numbers.reshape(4, -1), strict=True)),
+            }
         )
-    return pd.concat(frames, ignore_index=True)
+    columns = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
+    of_image = pd.DataFrame(images.columns())
+    position = columns.pop("position")
+    columns |= {name: of_image[name].take(position).array for name in of_image}
+    order_of_columns = [*KEYS, *of_image.columns, "agree", "differ", "same", "num_segments", "constant"]
+    return pd.DataFrame(columns)[[*order_of_columns, *VARIANTS, CEILING]]
+
+
+def _column(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.broadcast_to(values, shape).reshape(-1)
 
 
 def each_pooling(
@@ -155,7 +147,7 @@ def each_pooling(
     images: ImageFacts,
     settings: ComparisonSettings,
     again: Tensor | None = None,
-) -> Iterator[PooledMaps]:
+) -> Iterator[ComparedMaps]:
     """Pool the maps, their nulls and those by other seeds in every way, some images at a time, to bound memory."""
     num_images = attributions.shape[1]
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
@@ -169,58 +161,50 @@ def each_pooling(
             nulls |= {CEILING: again[:, here]}
         own = images.pooled_as(here)
         for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
-            of_variant = {name: _maps(pooling, order, part, own) for name, part in nulls.items()}
-            yield PooledMaps(own, pooling, order, of_variant)
-
-
-def _maps(pooling: Pooling, order: str, attributions: Tensor, images: slice | Tensor) -> Maps:
-    """Pool attributions (M, n, C, H, W)."""
-    pooled = pooling.pool(attributions.flatten(0, 1), order, images)
-    shape = (*attributions.shape[:2], *attributions.shape[-2:])
-    return Maps(magnitude(pooled).view(shape), saliency_map(pooled).view(shape))
+            yield ComparedMaps(own, pooling, order, PooledMaps.of(nulls.values(), pooling, order, own))
 
 
 def _pair_values(
-    maps: PooledMaps, distances: Sequence[Distance], settings: ComparisonSettings
+    maps: PooledMaps, num_models: int, distances: Sequence[Distance], settings: ComparisonSettings
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Return values (4, pairs, n) of each metric and setting: as is, permuted, mismatched with another image, ceiling.
 
     All pairs are measured at once, so that a metric computes what it needs from a map once, however many models there
     are.
     """
-    magnitudes = {name: each.magnitude for name, each in maps.of_variant.items()}
-    saliency = {name: each.saliency for name, each in maps.of_variant.items()}
-    # the two sides of a pair; None where the second side has the same maps as the first and needs no computation
-    sides = (("value", None), ("permuted", None), ("value", "mismatched"))
+    pairs = list(combinations(range(num_models), 2))
+    # the two maps of every pair as they are, permuted, mismatched, and those of each model and itself by other seeds
+    sides = [
+        *pairs,
+        *((num_models + i, num_models + j) for i, j in pairs),
+        *((i, 2 * num_models + j) for i, j in pairs),
+    ]
+    has_again = len(maps.saliency) > len(VARIANTS) * num_models
+    if has_again:
+        sides += [(model, len(VARIANTS) * num_models + model) for model in range(num_models)]
 
-    def of_sides(kind: dict[str, Tensor], metric: Metric, perfect: float = 1.0) -> NDArray[np.float64]:
-        values = [metric(kind[own], None if other is None else kind[other]) for own, other in sides]
-        values.append(_ceiling(kind, metric, perfect if settings.is_random is False else float("nan"), values[0]))
-        return torch.stack(values).double().numpy()
+    def of_sides(measured: Tensor, perfect: float = 1.0) -> NDArray[np.float64]:
+        nulls = measured[: len(VARIANTS) * len(pairs)]
+        own = measured[len(VARIANTS) * len(pairs) :]
+        if has_again:
+            ceiling = torch.stack([(own[i] + own[j]) / 2 for i, j in pairs])
+        else:
+            ceiling = torch.full_like(nulls[: len(pairs)], perfect if settings.is_random is False else torch.nan)
+        return torch.cat([nulls, ceiling]).double().view(len(VARIANTS) + 1, len(pairs), -1).numpy(force=True)
 
-    result = {
-        ("saliency_ssim", ""): of_sides(saliency, pairwise_ssim),
-        **{
-            ("saliency_ssim", f"preset={preset}"): of_sides(saliency, partial(pairwise_ssim, preset=preset))
-            for preset in settings.ssim_presets
-        },
-        ("topk_overlap", f"k={TOP_K}"): of_sides(saliency, partial(pairwise_overlap, k=TOP_K)),
-    }
-    segments = maps.pooling.constant_on(maps.images)
+    saliency = maps.saliency if maps.segments is not None else maps.on_pixels(maps.saliency)
+    ssim = {"": ssim_of_pairs(saliency, sides, maps.segments)}
+    if settings.ssim_presets:
+        on_pixels = maps.on_pixels(maps.saliency)
+        ssim |= {f"preset={each}": ssim_of_pairs(on_pixels, sides, preset=each) for each in settings.ssim_presets}
+    result = {("saliency_ssim", setting): of_sides(values) for setting, values in ssim.items()}
+    overlap = overlap_of_pairs(maps.saliency, sides, TOP_K, maps.sizes)
+    result["topk_overlap", f"k={TOP_K}"] = of_sides(overlap)
     for distance in distances:
-        kind = magnitudes if distance in MAGNITUDE_DISTANCES else saliency
-        metric = partial(_distances, distance=distance, segments=segments)
-        result["distance", f"distance={distance}"] = of_sides(kind, metric, perfect=0.0)
+        if distance == "ssim":
+            values = 1 - ssim[""]
+        else:
+            kind = maps.magnitude if distance in MAGNITUDE_DISTANCES else maps.saliency
+            values = distances_of_pairs(kind, sides, distance, maps.sizes)
+        result["distance", f"distance={distance}"] = of_sides(values, perfect=0.0)
     return result
-
-
-def _ceiling(maps: Mapping[str, Tensor], metric: Metric, otherwise: float, like: Tensor) -> Tensor:
-    """Return how far the models' maps agree with their own by other seeds, (pairs, n), as the mean of both models."""
-    if CEILING not in maps:
-        return torch.full_like(like, otherwise)
-    own = [metric(torch.stack(both), None)[0] for both in zip(maps["value"], maps[CEILING], strict=True)]
-    return torch.stack([(own[first] + own[second]) / 2 for first, second in combinations(range(len(own)), 2)])
-
-
-def _distances(maps: Tensor, others: Tensor | None, distance: Distance, segments: Tensor | None) -> Tensor:
-    return pair_distances(maps, distance, segments, others)

@@ -51,14 +51,16 @@ def localization_values(
     """
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
-    for maps in each_pooling(attributions, poolings, images, settings):
-        superpixels, order = maps.pooling.name, maps.order
-        inside = mask[maps.images]
-        for model in range(len(attributions)):
-            blank = maps.of_variant["value"].saliency[model].flatten(1).amax(1) == 0
-            constant.setdefault((superpixels, order, model), []).append(blank.numpy())
+    num_models = len(attributions)
+    for compared in each_pooling(attributions, poolings, images, settings):
+        superpixels, order = compared.pooling.name, compared.order
+        inside = mask[compared.images]
+        for model in range(num_models):
+            # the model's map as it is, and that of each null
+            maps = compared.maps.on_pixels(compared.maps.saliency[model::num_models])
+            constant.setdefault((superpixels, order, model), []).append((maps[0].flatten(1).amax(1) == 0).numpy())
             for metric in LOCALIZATION:
-                measured = [_measured(metric, name, maps.of_variant[name].saliency[model], inside) for name in VARIANTS]
+                measured = [_measured(metric, name, each, inside) for name, each in zip(VARIANTS, maps, strict=True)]
                 key = (superpixels, order, model, metric)
                 values.setdefault(key, []).append(torch.stack(measured).numpy())
     sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
