@@ -1,7 +1,7 @@
 """Turns a signed attribution into one map per image that can be shown and compared."""
 
 from functools import reduce
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,8 +11,6 @@ Channels = Literal["sum", "mean", "max"]
 
 
 Magnitude = Literal["after", "before"]
-# `sum` adds more channels than these in an order that depends on a pixel's place in memory
-IN_ONE_ORDER = 4
 
 
 def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
@@ -34,35 +32,27 @@ def magnitude(attribution: Tensor, channels: Channels = "sum") -> Tensor:
         tensor([[[3.]]])
     """
     _check_real(attribution, "attribution")
-    if attribution.ndim != 4:
+    if attribution.ndim != 4 or not attribution.shape[1]:
         advice = ": give attribution[None] for one image, or attribution[:, None] for maps without channels"
         raise ValueError(
             f"Expected `attribution` of shape (N, C, H, W), got {tuple(attribution.shape)}"
             f"{advice if attribution.ndim == 3 else ''}."
         )
-    values = attribution.to(torch.promote_types(attribution.dtype, torch.float32)).abs()
+    if channels not in get_args(Channels):
+        raise ValueError(f"Expected `channels` to be 'sum', 'mean' or 'max', got {channels!r}.")
+    values = attribution.to(torch.promote_types(attribution.dtype, torch.float32))
+    # channel after channel: in the same order at every pixel, so that equal pixels, as those of a segment, stay equal
+    join = torch.maximum if channels == "max" else torch.add
+    result = reduce(join, (channel.abs() for channel in values.unbind(1)))
     # any NaN or infinity shows in the sum; because a sum may also overflow, each value is then checked
-    if not bool(values.sum().isfinite()):
+    if not bool(result.sum().isfinite()):
         finite = values.isfinite().flatten(1).all(dim=1)
         if not bool(finite.all()):
             images = torch.nonzero(~finite).flatten().tolist()
             raise ValueError(
                 f"Expected a finite `attribution`, got NaN or infinity for the images at positions {images}."
             )
-    if channels == "sum":
-        return _sum(values)
-    if channels == "mean":
-        return _sum(values) / values.shape[1] if values.shape[1] > IN_ONE_ORDER else values.mean(dim=1)
-    if channels == "max":
-        return values.amax(dim=1)
-    raise ValueError(f"Expected `channels` to be 'sum', 'mean' or 'max', got {channels!r}.")
-
-
-def _sum(values: Tensor) -> Tensor:
-    """Sum over channels in the same order at every pixel, so that equal pixels, as those of a segment, stay equal."""
-    if values.shape[1] <= IN_ONE_ORDER:
-        return values.sum(dim=1)
-    return reduce(torch.add, values.unbind(1))
+    return result / values.shape[1] if channels == "mean" else result
 
 
 def saliency_map(attribution: Tensor, channels: Channels = "sum", clip: float = 0.99) -> Tensor:

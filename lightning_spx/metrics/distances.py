@@ -1,10 +1,13 @@
 """Distances between saliency maps, as MeGe and ReCo use them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
@@ -132,7 +135,16 @@ def distances_of_pairs(
         tensor([[5.]])
     """
     prepared = [_prepare(value, sizes, distance) for value in values]
-    return torch.stack([_compare(prepared[i], prepared[j], sizes, distance) for i, j in pairs]).float()
+    if sizes is not None:
+        # few values of each map: all pairs at once
+        maps = torch.stack(prepared)
+        first, second = (maps[[pair[side] for pair in pairs]] for side in (0, 1))
+        return _compare(first, second, sizes, distance).float()
+    wanted = torch.is_grad_enabled() and values.requires_grad
+    compiled = _compiled() if values.device.type == "cpu" and not wanted else None
+    if compiled is not None and distance in ("l2", "l2_raw"):
+        return compiled(prepared, np.array(pairs, dtype=np.int64).reshape(-1, 2)).sqrt().float()
+    return torch.stack([_compare(prepared[i], prepared[j], None, distance) for i, j in pairs]).float()
 
 
 def check_distance(distance: str) -> None:
@@ -159,19 +171,31 @@ def _prepare(values: Tensor, weights: Tensor | None, distance: Distance) -> Tens
 
 
 def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Distance) -> Tensor:
-    """Do the part of the work that is needed for every pair: two (N,D) to (N,)."""
+    """Do the part of the work that is needed for every pair: two (...,N,D) to (...,N)."""
     if distance == "spearman":
         return (1 - cosine_similarity(first, second, weights).abs()).sqrt()
     if distance == "cosine":
         return 1 - cosine_similarity(first, second, weights)
     if distance == "l1":
-        pixels = first.shape[1] if weights is None else weights.sum(dim=1)
+        pixels = first.shape[-1] if weights is None else weights.sum(dim=-1)
         return _pixel_sum((first - second).abs(), weights) / pixels
     return _pixel_sum((first - second).square(), weights).sqrt()
 
 
+@cache
+def _compiled() -> Callable[[Sequence[Tensor], NDArray[np.int64]], Tensor] | None:
+    """Return compiled squared distances if numba is installed; imported at the first call, which takes a second."""
+    try:
+        from lightning_spx.metrics.pairs_compiled import squared_distances
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return squared_distances
+
+
 def _pixel_sum(values: Tensor, weights: Tensor | None) -> Tensor:
-    return (values if weights is None else values * weights).sum(dim=1)
+    return (values if weights is None else values * weights).sum(dim=-1)
 
 
 def _segment_values(maps: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:

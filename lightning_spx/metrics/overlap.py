@@ -1,9 +1,11 @@
 """Overlap of the most salient pixels of two maps, one value per image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.metrics.image_mean import ImageMean
@@ -70,7 +72,11 @@ def overlap_of_pairs(
     _check_k(k)
     if sizes is None:
         places = max(1, round(k * values.shape[2]))
-        members = [_membership(each, places) for each in values]
+        known = values.to(torch.promote_types(values.dtype, torch.float32))
+        compiled = _compiled() if values.device.type == "cpu" else None
+        if compiled is not None:
+            return compiled(known, np.array(pairs, dtype=np.int64).reshape(-1, 2), places).float()
+        members = [_membership(each, places) for each in known]
         shared = [(members[i] * members[j]).sum(dim=1, dtype=torch.float64) for i, j in pairs]
         return (torch.stack(shared) / places).float()
     # of each image by itself, because in a batch images have the same number of pixels
@@ -115,15 +121,22 @@ class TopKOverlap(ImageMean):
         self.accumulate(topk_overlap(saliency, reference, k=self.k))
 
 
+@cache
+def _compiled() -> Callable[[Tensor, NDArray[np.int64], int], Tensor] | None:
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
+    try:
+        from lightning_spx.metrics.pairs_compiled import overlaps
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return overlaps
+
+
 def _membership(maps: Tensor, places: int) -> Tensor:
     values = maps.flatten(1).to(torch.promote_types(maps.dtype, torch.float32))
-    if values.device.type == "cpu":
-        # NumPy puts one place in order five times faster than torch finds the largest (measured)
-        place = values.shape[1] - places
-        smallest = torch.from_numpy(np.partition(values.detach().numpy(), place, axis=1)[:, place : place + 1].copy())
-    else:
-        # not `kthvalue`: some PyTorch releases refuse it on a GPU if algorithms must be deterministic
-        smallest = values.topk(places, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
+    # not `kthvalue`: some PyTorch releases refuse it on a GPU if algorithms must be deterministic
+    smallest = values.topk(places, dim=1, sorted=False).values.amin(dim=1, keepdim=True)
     above, tied = values > smallest, values == smallest
     share = (places - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
     membership = torch.where(tied, share, above.float())
@@ -135,7 +148,7 @@ def _membership_of_sizes(values: Tensor, sizes: Tensor, places: Tensor) -> Tenso
     there = torch.where(sizes > 0, values, -torch.inf)
     largest, order = there.sort(dim=2, descending=True)
     upto = sizes.expand_as(values).gather(2, order).cumsum(dim=2)
-    smallest = largest.gather(2, torch.searchsorted(upto, places.expand(*upto.shape[:2], 1)))
+    smallest = largest.gather(2, torch.searchsorted(upto, places.expand(*upto.shape[:2], 1).contiguous()))
     above, tied = there > smallest, there == smallest
     share = (places - (above * sizes).sum(dim=2, keepdim=True)) / (tied * sizes).sum(dim=2, keepdim=True)
     return torch.where(tied, share, above.double()).masked_fill_(values.isnan().any(2, keepdim=True), torch.nan)

@@ -40,12 +40,13 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
     return blurred(attribution[None], counts(segments))[0].view(shape)
 
 
-def blurred(attribution: Tensor, num_segments: Tensor) -> Tensor:
+def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -> Tensor:
     """Blur several maps of the same images, each as wide as the image's segments are; nothing is checked.
 
     Args:
         attribution: `(M, N, C, H, W)` floating point, M maps of each image.
         num_segments: `(N,)` int64, the number of segments of each image.
+        absolute: Whether absolute values are blurred.
 
     Returns:
         `(M, N, C, H, W)` float32.
@@ -62,10 +63,11 @@ def blurred(attribution: Tensor, num_segments: Tensor) -> Tensor:
     wanted = torch.is_grad_enabled() and attribution.requires_grad
     compiled = _compiled() if attribution.device.type == "cpu" and not wanted else None
     if compiled is not None:
-        return compiled(attribution, rows, columns)
+        return compiled(attribution, rows, columns, absolute)
     # One matrix product per image and axis: float64, so that neither autocast nor TF32 touches it
     models, images, channels = attribution.shape[:3]
-    lines = attribution.double().movedim(0, 1).reshape(images, models * channels * height, width).bmm(columns.mT)
+    values = attribution.abs() if absolute else attribution
+    lines = values.double().movedim(0, 1).reshape(images, models * channels * height, width).bmm(columns.mT)
     lines = lines.view(images, models * channels, height, width).mT
     lines = lines.reshape(images, models * channels * width, height).bmm(rows.mT)
     result = lines.view(images, models, channels, width, height).mT.float()
@@ -73,7 +75,7 @@ def blurred(attribution: Tensor, num_segments: Tensor) -> Tensor:
 
 
 @cache
-def _compiled() -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+def _compiled() -> Callable[[Tensor, Tensor, Tensor, bool], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
     try:
         from lightning_spx.superpixels.pooling_compiled import gaussian_blur

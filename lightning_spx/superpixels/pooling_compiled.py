@@ -33,10 +33,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _add_runs(
-    planes: Values, begin: NDArray[np.int64], of: NDArray[np.int64], absolute: bool, sums: NDArray[np.float64]
+    one: Values,
+    two: Values,
+    three: Values,
+    four: Values,
+    begin: NDArray[np.int64],
+    of: NDArray[np.int64],
+    absolute: bool,
+    sums: NDArray[np.float64],
 ) -> None:
-    # four maps at a time, because each sum waits for the one before it
-    one, two, three, four = planes[0], planes[1], planes[2], planes[3]
+    # four maps (D,) at a time, because each sum waits for the one before it
     for run in range(len(of)):
         segment = of[run]
         a, b, c, d = sums[0, segment], sums[1, segment], sums[2, segment], sums[3, segment]
@@ -58,11 +64,11 @@ def _add_runs(
 add_runs = compiled(_add_runs)
 
 
-def _means(values: Values, labels: NDArray[np.int64], absolute: bool, found: NDArray[np.float32]) -> None:
-    # values (P, D) of one image, labels (D,), found (P, S)
-    number, pixels = values.shape
+def _means(values: Values, image: int, labels: NDArray[np.int64], absolute: bool, found: NDArray[np.float32]) -> None:
+    # values (M, N, C, D), labels (D,) of one image, found (M, N, C, S)
+    models, _, channels, pixels = values.shape
     begin, of = np.empty(pixels + 1, np.int64), np.empty(pixels, np.int64)
-    sizes = np.zeros(found.shape[1], np.int64)
+    sizes = np.zeros(found.shape[3], np.int64)
     runs = 0
     for pixel in range(pixels):
         sizes[labels[pixel]] += 1
@@ -70,21 +76,27 @@ def _means(values: Values, labels: NDArray[np.int64], absolute: bool, found: NDA
             begin[runs], of[runs] = pixel, labels[pixel]
             runs += 1
     begin[runs] = pixels
-    sums = np.empty((4, found.shape[1]))
-    for first in range(0, number, 4):
-        # the last four may share maps with the four before them
-        start = max(0, min(first, number - 4))
+    begin, of = begin[: runs + 1], of[:runs]
+    sums, maps = np.empty((4, len(sizes))), models * channels
+    for first in range(0, maps, 4):
+        # the last map takes the places that are left
+        p, q, r, s = first, min(first + 1, maps - 1), min(first + 2, maps - 1), min(first + 3, maps - 1)
         sums[:] = 0.0
-        if number < 4:
-            for plane in range(number):
-                for pixel in range(pixels):
-                    value = np.float64(values[plane, pixel])
-                    sums[plane, labels[pixel]] += abs(value) if absolute else value
-        else:
-            add_runs(values[start : start + 4], begin[: runs + 1], of[:runs], absolute, sums)
-        for plane in range(min(number, 4)):
+        add_runs(
+            values[p // channels, image, p % channels],
+            values[q // channels, image, q % channels],
+            values[r // channels, image, r % channels],
+            values[s // channels, image, s % channels],
+            begin,
+            of,
+            absolute,
+            sums,
+        )
+        for place in range(min(4, maps - first)):
+            one = first + place
+            result = found[one // channels, image, one % channels]
             for segment in range(len(sizes)):
-                found[start + plane, segment] = sums[plane, segment] / max(1, sizes[segment])
+                result[segment] = sums[place, segment] / max(1, sizes[segment])
 
 
 means = compiled(_means)
@@ -103,20 +115,21 @@ def _blur_lines(
         line = result[y]
         line[:] = 0.0
         source = low[y]
-        while source + 4 <= high[y]:
-            a, b, c, d = weights[y, source : source + 4]
+        # six lines at a time, so that sums are written less often
+        while source + 6 <= high[y]:
+            a, b, c = weights[y, source], weights[y, source + 1], weights[y, source + 2]
+            d, e, f = weights[y, source + 3], weights[y, source + 4], weights[y, source + 5]
             for x in range(width):
                 line[x] += (
-                    a * np.float64(image[source, x])
-                    + b * np.float64(image[source + 1, x])
-                    + c * np.float64(image[source + 2, x])
-                    + d * np.float64(image[source + 3, x])
+                    (a * image[source, x] + b * image[source + 1, x])
+                    + (c * image[source + 2, x] + d * image[source + 3, x])
+                    + (e * image[source + 4, x] + f * image[source + 5, x])
                 )
-            source += 4
+            source += 6
         while source < high[y]:
             a = weights[y, source]
             for x in range(width):
-                line[x] += a * np.float64(image[source, x])
+                line[x] += a * image[source, x]
             source += 1
 
 
@@ -129,13 +142,19 @@ def _blurs(
     columns: NDArray[np.float64],
     edges: NDArray[np.int64],
     edges_of_columns: NDArray[np.int64],
+    absolute: bool,
     found: NDArray[np.float32],
 ) -> None:
     # images and found (P, H, W); rows (H, H) and columns (W, W) with the edges (2, ...) of their non-zero bands
     _, height, width = images.shape
-    down, turned, across = np.empty((height, width)), np.empty((width, height)), np.empty((width, height))
+    whole, down = np.empty((height, width)), np.empty((height, width))
+    turned, across = np.empty((width, height)), np.empty((width, height))
     for number in range(len(images)):
-        blur_lines(images[number], rows, edges[0], edges[1], down)
+        for y in range(height):
+            for x in range(width):
+                value = np.float64(images[number, y, x])
+                whole[y, x] = abs(value) if absolute else value
+        blur_lines(whole, rows, edges[0], edges[1], down)
         for y in range(height):
             for x in range(width):
                 turned[x, y] = down[y, x]
@@ -156,37 +175,31 @@ def segment_means(attribution: Tensor, segments: Tensor, num_segments: int, abso
         >>> segment_means(attribution, torch.tensor([[[0, 0, 1]]]), 2, absolute=True).flatten()
         tensor([2., 5.])
     """
-    models, images, channels = attribution.shape[:3]
     values, labels = _array(attribution.flatten(3)), segments.flatten(1).numpy()
-    found = np.empty((images, models * channels, num_segments), np.float32)
-
-    def fill(image: int) -> None:
-        planes = values[:, image].reshape(models * channels, labels.shape[1])
-        means(planes, labels[image], absolute, found[image])
-
-    _each(fill, images, values.size)
-    result = torch.from_numpy(found).view(images, models, channels, num_segments)
-    return result.movedim(0, 1)
+    found = np.empty((*values.shape[:3], num_segments), np.float32)
+    _each(lambda image: means(values, image, labels[image], absolute, found), len(labels), values.size)
+    return torch.from_numpy(found)
 
 
-def gaussian_blur(attribution: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def gaussian_blur(attribution: Tensor, rows: Tensor, columns: Tensor, absolute: bool) -> Tensor:
     """Return blurred images, with arguments and values of `blur.blurred`, for tensors on the CPU.
 
     Example:
         >>> identity = torch.eye(3, dtype=torch.float64)[None]
-        >>> gaussian_blur(torch.ones(1, 1, 1, 3, 3), identity, identity).sum()
+        >>> gaussian_blur(-torch.ones(1, 1, 1, 3, 3), identity, identity, absolute=True).sum()
         tensor(9.)
     """
-    models, images, channels = attribution.shape[:3]
+    models, number = attribution.shape[:2]
     values, down, across = _array(attribution), rows.numpy(), columns.numpy()
     found = np.empty(values.shape, np.float32)
 
     def fill(image: int) -> None:
         edges, edges_of_columns = _band(down[image]), _band(across[image])
         for model in range(models):
-            blurs(values[model, image], down[image], across[image], edges, edges_of_columns, found[model, image])
+            images, result = values[model, image], found[model, image]
+            blurs(images, down[image], across[image], edges, edges_of_columns, absolute, result)
 
-    _each(fill, images, values.size)
+    _each(fill, number, values.size)
     return torch.from_numpy(found)
 
 

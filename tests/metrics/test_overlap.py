@@ -1,5 +1,7 @@
 """Top-k overlap against the average over every way to break the ties."""
 
+from itertools import combinations
+
 import pytest
 import torch
 from hypothesis import given, settings

@@ -42,18 +42,15 @@ class PooledMaps:
             images: which of the pooling's images these are.
         """
         segments = pooling.segments[images] if pooling.kind == "segments" else None
-        sizes = None
-        magnitudes, saliency = [], []
-        for each in attributions:
-            values = pooling.values(each, order, images)
-            if segments is not None:
-                sizes = pooling.sizes[images][:, : values.shape[-1]]
-            own = magnitude(values.flatten(0, 1)[..., None])[..., 0]
-            repeated = None if sizes is None else sizes.repeat(len(each), 1)
-            magnitudes.append(own.view(*values.shape[:2], -1))
-            saliency.append(scaled_magnitude(own, sizes=repeated).view(*values.shape[:2], -1))
+        pooled = [pooling.values(each, order, images) for each in attributions]
+        number, width = pooled[0].shape[1], pooled[0].shape[3]
+        magnitudes = torch.cat([magnitude(each.flatten(0, 1)[..., None])[..., 0] for each in pooled])
+        sizes = None if segments is None else pooling.sizes[images][:, :width]
+        saliency = scaled_magnitude(
+            magnitudes, sizes=None if sizes is None else sizes.repeat(len(magnitudes) // number, 1)
+        )
         shape = (int(pooling.segments.shape[-2]), int(pooling.segments.shape[-1]))
-        return cls(torch.cat(magnitudes), torch.cat(saliency), shape, segments, sizes)
+        return cls(magnitudes.view(-1, number, width), saliency.view(-1, number, width), shape, segments, sizes)
 
     def on_pixels(self, values: Tensor) -> Tensor:
         """Return `magnitude` or `saliency`, or some of their maps, on the pixels: (..., n, H, W)."""

@@ -60,8 +60,9 @@ class Pooling:
         absolute = order == BEFORE
         if self.kind == "segments":
             return segment_means(attributions, self.segments[images], absolute)
-        values = attributions.abs() if absolute else attributions
-        return (values if self.kind == "none" else blurred(values, self.num_segments()[images])).flatten(3)
+        if self.kind == "blur":
+            return blurred(attributions, self.num_segments()[images], absolute).flatten(3)
+        return (attributions.abs() if absolute else attributions).flatten(3)
 
     def pool(self, attribution: Tensor, order: str, images: slice | Tensor = EVERY_IMAGE) -> Tensor:
         """Pool attributions of M models on n of the study's images.

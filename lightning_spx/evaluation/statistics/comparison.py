@@ -26,7 +26,7 @@ TOP_K = 0.1
 # these distances compare un-normalized magnitudes; the others compare saliency maps
 MAGNITUDE_DISTANCES = ("l2", "l2_raw", "cosine")
 KEYS = ("pair", "superpixels", "magnitude", "metric", "setting")
-CHUNK_ELEMENTS = 2**24  # attribution values at a time, over all models; bounds memory at a few hundred MiB
+CHUNK_ELEMENTS = 2**22  # attribution values at a time, over all models; bounds memory at a few hundred MiB
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class ComparisonSettings:
 
 @dataclass(frozen=True)
 class ComparedMaps:
-    """The maps of some images in one pooling and order: those of all models, then those of each null, then by new seeds.
+    """The maps of some images in one pooling and order: those of all models, of each null, and by new seeds.
 
     Args:
         images: which of the poolings' images the maps belong to; positions (n,) where maps belong to items.
         pooling: how the maps were pooled.
         order: order of pooling and taking magnitudes.
-        maps: the maps of M models as they are, M of each null, in the order of `VARIANTS`, and M by other seeds, if any.
+        maps: those of M models as they are, M of each null, in the order of `VARIANTS`, and M by other seeds, if any.
     """
 
     images: slice | Tensor
