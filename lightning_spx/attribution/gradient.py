@@ -1,18 +1,17 @@
 """The gradient of a logit with respect to the image, from which every gradient method is built."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
-from lightning_spx.attribution.alone import REFUSALS, Neighbors
+from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.backward import evaluated_gradient
 from lightning_spx.attribution.chunks import check_chunk_size, collected, in_chunks, one_each
 from lightning_spx.attribution.finite import Check, FiniteCheck, require_finite
-from lightning_spx.attribution.folding import NormalizationFolding
-from lightning_spx.attribution.guards import Precision, check_precision, explaining, is_compiled
+from lightning_spx.attribution.guards import Precision, check_precision, explaining
 from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Attribution, Model, checked
@@ -22,8 +21,7 @@ from lightning_spx.guard.layer_names import module_of
 # On a CPU, channels_last is a fifth faster for many pixels and up to three times slower for few, because the weights
 # are laid out again for every chunk (measured).
 PIXELS_FOR_CHANNELS_LAST = 2**18
-# Two, because some models squeeze a batch of one image away
-POINTS_OBSERVED = 2
+# on a GPU, these are slow in that layout
 NORMALISATIONS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
@@ -34,7 +32,6 @@ def input_gradient(
     precision: Precision = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     check: Check = require_finite,
-    evaluation: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Tensor:
     """Return the gradient of the target's logit with respect to the inputs, in a single chunk.
 
@@ -45,7 +42,6 @@ def input_gradient(
         precision: "fp32", or "bf16" for bfloat16 autocast.
         memory_format: The memory layout in which the model gets the images.
         check: Raises for values that are not finite.
-        evaluation: Returns the context in which to call the model.
 
     Returns:
         Gradient of the shape of `inputs`, detached, float32.
@@ -59,7 +55,7 @@ def input_gradient(
         tensor([[[[6.]]]])
     """
     chosen = class_indices(target, len(inputs))
-    return _gradient_and_logits(model, inputs, chosen, precision, memory_format, check, evaluation)[0]
+    return _gradient_and_logits(model, inputs, chosen, precision, memory_format, check)[0]
 
 
 def _gradient_and_logits(
@@ -69,16 +65,14 @@ def _gradient_and_logits(
     precision: Precision,
     memory_format: torch.memory_format,
     check: Check,
-    evaluation: Callable[[], AbstractContextManager[None]],
 ) -> tuple[Tensor, Tensor]:
     with explaining(model, inputs.device, precision) as network:
 
         def evaluate() -> tuple[Tensor, Tensor]:
             # an inference tensor becomes an ordinary one by cloning it outside inference mode
             variable = inputs.detach().clone(memory_format=memory_format).requires_grad_()
-            with evaluation():
-                # a copy, because a model may write to its input (`x.sub_(mean)`), which autograd forbids for a leaf
-                return explained_logits(network, variable.clone(), target, check), variable
+            # a copy, because a model may write to its input (`x.sub_(mean)`), which autograd forbids for a leaf
+            return explained_logits(network, variable.clone(), target, check), variable
 
         gradient, logits, _ = evaluated_gradient(evaluate, check)
         return gradient, logits.detach()
@@ -95,11 +89,10 @@ def gradients_at(
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield the gradient of the target's logit with respect to each of a stream of points.
 
-    If there are several chunks, batch normalizations are folded into the convolutions before them, after the model was
-    observed on two of the points. Large chunks on a CPU, and bfloat16 on a GPU if every normalization is folded, use
-    the layout `torch.channels_last`, in which convolutions are faster. Both change a gradient by no more than rounding
-    does. A model that cannot cope with them (`view` on a feature map) is evaluated without. Nothing waits for the
-    device between two chunks.
+    Large chunks on a CPU, and bfloat16 on a GPU if the model is a module without batch normalization, use the layout
+    `torch.channels_last`, in which convolutions are faster. It changes a gradient by no more than rounding does. A
+    model that cannot cope with it (`view` on a feature map) is evaluated without. Nothing waits for the device between
+    two chunks.
 
     Args:
         method: Name of the attribution method, for messages.
@@ -128,16 +121,7 @@ def gradients_at(
     if first is None:
         return
     check = FiniteCheck(method, at_once=first[1].device.type == "cpu")
-    ended = False
-
-    def watched() -> Iterator[tuple[int, Tensor]]:
-        nonlocal ended
-        yield first
-        yield from stream
-        ended = True
-
-    folding: NormalizationFolding | None = None
-    refused = False
+    layout: torch.memory_format | None = None
     alone = Neighbors(model, precision, at_once=check.at_once) if neighbors else None
 
     def evaluate(inputs: Tensor, chosen: Tensor | None) -> Tensor:
@@ -147,49 +131,30 @@ def gradients_at(
         return gradient
 
     def differentiated(inputs: Tensor, chosen: Tensor | None) -> tuple[Tensor, Tensor]:
-        nonlocal folding, refused
-        if folding is None:
-            # for a single chunk, observing would cost more than it saves
-            folding = NormalizationFolding() if ended else _observed(model, inputs[:POINTS_OBSERVED], precision)
-        if not refused:
-            layout = _fastest_layout(inputs, precision, folding)
+        nonlocal layout
+        fastest = layout or _fastest_layout(model, inputs, precision)
+        if fastest is not torch.contiguous_format:
             try:
-                return _gradient_and_logits(model, inputs, chosen, precision, layout, check, folding.evaluation)
+                return _gradient_and_logits(model, inputs, chosen, precision, fastest, check)
             except RuntimeError as error:
-                if (folding.num_folded == 0 and layout is torch.contiguous_format) or is_out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
-            refused = True
+            # this chunk and all others
+            layout = torch.contiguous_format
             check.belongs_to([])
-        return _gradient_and_logits(model, inputs, chosen, precision, torch.contiguous_format, check, nullcontext)
+        return _gradient_and_logits(model, inputs, chosen, precision, torch.contiguous_format, check)
 
-    yield from in_chunks(method, evaluate, watched(), target, chunk_size, check)
+    yield from in_chunks(method, evaluate, chain([first], stream), target, chunk_size, check)
     if alone is not None:
         alone.finish()
 
 
-def _observed(model: Model, images: Tensor, precision: Precision) -> NormalizationFolding:
-    if is_compiled(model):
-        # observing the calls of a compiled model would break its graph
-        return NormalizationFolding()
-    module = module_of(model)
-    if module is not None and not any(isinstance(part, NORMALISATIONS) for part in module.modules()):
-        return NormalizationFolding(num_left=0)
-    try:
-        with explaining(model, images.device, precision) as network:
-            return NormalizationFolding.observed(network, images)
-    except REFUSALS as error:
-        if is_out_of_memory(error):
-            raise
-        # if something is wrong with the model, its evaluation will raise
-        return NormalizationFolding()
-
-
-def _fastest_layout(inputs: Tensor, precision: Precision, folding: NormalizationFolding) -> torch.memory_format:
+def _fastest_layout(model: Model, inputs: Tensor, precision: Precision) -> torch.memory_format:
     if inputs.device.type == "cpu":
         gains = inputs[:, 0].numel() >= PIXELS_FOR_CHANNELS_LAST
     else:
-        # on a GPU, normalization is slow in this layout
-        gains = precision == "bf16" and folding.num_left == 0
+        module = module_of(model) if precision == "bf16" else None
+        gains = module is not None and not any(isinstance(part, NORMALISATIONS) for part in module.modules())
     return torch.channels_last if gains else torch.contiguous_format
 
 

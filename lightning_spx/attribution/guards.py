@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lightning_spx.guard import unchanged
-from lightning_spx.guard.layer_names import module_of
 
 Precision = Literal["fp32", "bf16"]
 HALF = (torch.float16, torch.bfloat16)
@@ -19,21 +18,6 @@ def check_precision(precision: str) -> None:
     """Raise ValueError unless `precision` is "fp32" or "bf16"."""
     if precision not in ("fp32", "bf16"):
         raise ValueError(f"Expected `precision` to be 'fp32' or 'bf16', got {precision!r}.")
-
-
-def is_compiled(model: Callable[[Tensor], Tensor]) -> bool:
-    """Return whether `torch.compile` was applied to a model or a part of it.
-
-    Example:
-        >>> network = nn.Sequential(nn.ReLU())
-        >>> is_compiled(network), is_compiled(torch.compile(network))
-        (False, True)
-    """
-    if hasattr(model, "_torchdynamo_orig_callable"):
-        return True
-    module = module_of(model)
-    parts = [] if module is None else module.modules()
-    return any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts)
 
 
 @contextmanager

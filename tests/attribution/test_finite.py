@@ -14,6 +14,13 @@ def test_require_finite_names_the_rows() -> None:
         require_finite(torch.tensor([[torch.nan, 0.0], [1.0, 1.0], [0.0, -torch.inf]]), "output")
 
 
+def test_infinities_that_cancel_are_found_and_large_values_are_finite() -> None:
+    with pytest.raises(NonFiniteError, match=r"positions \[1\]"):
+        require_finite(torch.tensor([[0.0, 1.0], [torch.inf, -torch.inf]]), "output")
+    require_finite(torch.tensor([[3e38, 3e38]]), "output")
+    require_finite(torch.zeros(0, 3), "output")
+
+
 def test_a_check_that_waits_names_the_images_of_all_chunks() -> None:
     check = FiniteCheck("Name", at_once=False)
 

@@ -152,6 +152,12 @@ def test_a_constant_image_has_no_noise() -> None:
     assert not VarGrad(num_samples=3).attribute(lambda x: (x**2).sum((1, 2, 3)), gray, None).any()
 
 
+def test_all_chunks_are_evaluated_alike() -> None:
+    """So that copies without noise have no variance at all, in chunks of four, four and two."""
+    result = VarGrad(Gradient(chunk_size=4), num_samples=10, stdev=0.0).attribute(Net(), images(), targets())
+    assert float(result.max()) == 0.0
+
+
 @pytest.mark.parametrize("kind", [SmoothGrad, VarGrad, SparsifiedSmoothGrad])
 def test_settings_are_checked(kind: type[SmoothGrad | VarGrad | SparsifiedSmoothGrad]) -> None:
     with pytest.raises(ValueError, match="Expected `num_samples` to be positive, got 0"):
