@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lightning_spx.runs.files import file_name, write_atomic
@@ -96,21 +95,20 @@ def write_rows(path: Path, rows: pd.DataFrame, study: str, environment: Mapping[
 
     def write(part: Path) -> None:
         with pq.ParquetWriter(part, table.schema, write_page_checksum=True, use_dictionary=repeated) as writer:
-            for group in _by_number(table):
+            for group in _by_number(table, rows):
                 writer.write_table(group)
 
     write_atomic(path, write)
 
 
-def _by_number(table: pa.Table) -> Iterator[pa.Table]:
+def _by_number(table: pa.Table, rows: pd.DataFrame) -> Iterator[pa.Table]:
     """Yield the rows of each metric and setting, which are read alone."""
-    if not table.num_rows or not {"metric", "setting"} <= set(table.column_names):
+    if not len(rows) or not {"metric", "setting"} <= set(rows.columns):
         yield table
         return
-    numbers = pc.binary_join_element_wise(table["metric"], table["setting"], "\n").combine_chunks().dictionary_encode()
-    codes = numbers.indices.to_numpy()
-    for code in range(len(numbers.dictionary)):
-        yield table.filter(pa.array(codes == code))
+    numbers = rows.groupby(["metric", "setting"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    for number in range(numbers.max() + 1):
+        yield table.filter(pa.array(numbers == number))
 
 
 def check_rows(path: Path, study: str) -> dict[str, object]:
@@ -186,11 +184,14 @@ def read_number(paths: Sequence[Path], metric: str, setting: str) -> Iterator[pd
     """
     for path in paths:
         try:
-            with pq.ParquetFile(path, read_dictionary=list(WORDS), page_checksum_verification=True) as file:
-                _check_columns(path, file.schema_arrow.names, COLUMNS)
-                words = [_read(file, [group], ["metric", "setting"]) for group in range(file.num_row_groups)]
+            said = pq.read_metadata(path)
+            _check_columns(path, said.schema.names, COLUMNS)
+            # earlier versions have no plan
+            words = [name for name in WORDS if name in said.schema.names]
+            with pq.ParquetFile(path, metadata=said, read_dictionary=words, page_checksum_verification=True) as file:
+                numbers = [_read(file, [group], ["metric", "setting"]) for group in range(file.num_row_groups)]
                 # not by the statistics of a group, because no checksum covers them
-                which = [((each["metric"] == metric) & (each["setting"] == setting)).to_numpy() for each in words]
+                which = [((each["metric"] == metric) & (each["setting"] == setting)).to_numpy() for each in numbers]
                 groups = [group for group, flags in enumerate(which) if flags.any()]
                 rows = _read(file, groups)
         except (pa.ArrowException, OSError) as error:
