@@ -94,20 +94,6 @@ def weighted_mean(values: Array, weights: Array) -> Array:
     return ratio(total, weights @ counts.sum((0, 1)).astype(np.float64))
 
 
-def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
-    """Compute MeGe = 1 / (1 + mean distance over each pair's images that both models predict correctly).
-
-    Args:
-        distances: (R, P, N).
-        agree: (R, P, N), flags of the set S=.
-        weights: (B, N).
-
-    Returns:
-        (B,) values in (0, 1] (Fel et al., WACV 2022).
-    """
-    return 1 / (1 + weighted_mean(np.where(agree, distances, np.nan), weights))
-
-
 def ratio(numerator: Array, denominator: Array) -> Array:
     """Divide; the result is NaN where the denominator is not positive."""
     full = np.broadcast_to(denominator, numerator.shape)

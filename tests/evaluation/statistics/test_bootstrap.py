@@ -13,15 +13,24 @@ from lightning_spx.evaluation.statistics.bootstrap import (
     bootstrap_weights,
     weight_slabs,
     weighted_mean,
-    weighted_mege,
 )
+from lightning_spx.evaluation.statistics.cells import Cell
+from lightning_spx.evaluation.statistics.draws import draws_of
 from lightning_spx.evaluation.statistics.reco import ResampledReco
 from lightning_spx.evaluation.statistics.trainings import Spread, interval
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
+from lightning_spx.runs.blocks import VARIANTS
 
 
 def ones(images: int) -> Array:
     return np.ones((1, images))
+
+
+def number(metric: str, values: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
+    """A study's number in resamples of its images."""
+    flags = np.zeros_like(agree)
+    cell = Cell(dict.fromkeys(VARIANTS, values), agree, differ, flags, flags, np.ones(values.shape[-1]))
+    return draws_of(metric, cell, weights).value
 
 
 def test_a_resample_draws_as_many_images_as_there_are() -> None:
@@ -47,9 +56,9 @@ def test_weights_count_like_repeated_images() -> None:
     weights = generator.integers(0, 4, size=(5, 7)).astype(float)
     for resample, mean, mege, reco in zip(
         weights,
-        weighted_mean(values, weights),
-        weighted_mege(values, agree, weights),
-        ResampledReco(values, agree, differ).of(weights),
+        number("saliency_ssim", values, agree, differ, weights),
+        number("mege", values, agree, differ, weights),
+        number("reco", values, agree, differ, weights),
         strict=True,
     ):
         repeated: dict[str, list[float]] = {"all": [], "agree": [], "differ": []}
@@ -82,12 +91,9 @@ def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -
     agree[0, 0, 1], differ[0, 0, 1] = False, True
     tensors = [torch.from_numpy(array[0]) for array in (distances, agree, differ)]
     weights = ones(num_images)
-    assert weighted_mege(distances, agree, weights)[0] == pytest.approx(
-        float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6
-    )
-    assert ResampledReco(distances, agree, differ).of(weights)[0] == pytest.approx(
-        float(reco_from_distances(*tensors)), abs=1e-6
-    )
+    mege, reco = (number(name, distances, agree, differ, weights)[0] for name in ("mege", "reco"))
+    assert mege == pytest.approx(float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6)
+    assert reco == pytest.approx(float(reco_from_distances(*tensors)), abs=1e-6)
 
 
 def test_separated_sets_have_reco_one_and_an_empty_set_none() -> None:
