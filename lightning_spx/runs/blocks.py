@@ -208,7 +208,7 @@ def _read(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str] | 
     for name, column in zip(table.column_names, table.unify_dictionaries().columns, strict=True):
         if pa.types.is_dictionary(column.type):
             codes = np.concatenate([np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in column.chunks)])
-            words = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+            words = pd.Index(column.chunk(0).dictionary.to_pylist() if column.num_chunks else [])
             read[name] = pd.Categorical.from_codes(codes, words)
         else:
             read[name] = column.to_numpy()

@@ -60,8 +60,10 @@ def test_all_rows_are_kept(tmp_path: Path) -> None:
     (found,) = read_rows([path])
     assert pq.ParquetFile(path).num_row_groups == len(NUMBERS)
     order = ["metric", "setting", "superpixels", "pair", "index"]
-    of_both = [table.astype({"finding": str}).sort_values(order)[list(rows)] for table in (found, rows)]
-    pd.testing.assert_frame_equal(*[table.reset_index(drop=True) for table in of_both], check_dtype=False)
+    kept, written = (
+        table.astype({"finding": str}).sort_values(order)[list(rows)].reset_index(drop=True) for table in (found, rows)
+    )
+    pd.testing.assert_frame_equal(kept, written, check_dtype=False)
 
 
 def test_a_damaged_block_and_one_that_lacks_a_column_are_named(tmp_path: Path) -> None:

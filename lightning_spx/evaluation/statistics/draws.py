@@ -73,8 +73,10 @@ class _Columns:
         return self._add(cell, total), self._add(cell, number)
 
     def _add(self, cell: Cell, of_items: Array) -> int:
-        column = of_items if cell.image is None else np.bincount(cell.image, of_items, self.num_images)
-        position = self._positions.setdefault(hashlib.sha256(column).digest(), len(self._columns))
+        column = of_items
+        if cell.image is not None:
+            column = np.bincount(cell.image, of_items, self.num_images).astype(np.float64)
+        position = self._positions.setdefault(hashlib.sha256(column.tobytes()).digest(), len(self._columns))
         if position == len(self._columns):
             self._columns.append(column)
         return position
