@@ -181,15 +181,16 @@ def map_panel(
         >>> import torch
         >>> maps = torch.rand(2, 3, 8, 8)
         >>> figure = map_panel(torch.rand(3, 3, 8, 8), {}, maps, {"Slic": maps}, ["model 0", "model 1"], "Gradient")
-        >>> [axes.get_title() for axes in figure.axes[:5]]
+        >>> [text.get_text() for text in figure.axes[0].texts]
         ['image', 'model 0', 'model 1', 'S-, model 0', 'S-, model 1']
     """
     kinds = {PIXEL: pixel_maps, **pooled_maps}
     outline: Callable[..., np.ndarray] = mark_boundaries
     columns = 1 + sum(len(maps) + (name in segments) for name, maps in kinds.items())
-    figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7), layout="constrained")
-    grid = figure.subplots(len(images), columns, squeeze=False)
-    for line, (axes_row, image) in enumerate(zip(grid, images, strict=True)):
+    figure = Figure(figsize=(1.25 * columns, 1.25 * len(images) + 0.7))
+    # all pictures are in the same axes: the layout of axes for each would take longer than all other figures together
+    axes = figure.add_axes((0, 0, 1, 1 - 0.6 / figure.get_figheight()), aspect="equal")
+    for line, image in enumerate(images):
         photo = _array(as_photos(image).permute(1, 2, 0))
         pictures = [(photo, "image")]
         for name, maps in kinds.items():
@@ -199,9 +200,11 @@ def map_panel(
                 pictures.append((outline(photo.repeat(4, 0).repeat(4, 1), large, color=(1, 0.85, 0)), name))
             prefix = "" if name == PIXEL else "S-, "
             pictures += [(_array(one[line]), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
-        for axes, (picture, heading) in zip(axes_row, pictures, strict=True):
-            _show(axes, picture, heading if line == 0 else "")
-    figure.suptitle(title, fontsize=9)
+        for column, (picture, heading) in enumerate(pictures):
+            _show(axes, picture, line, column, heading if line == 0 else "")
+    axes.set(xlim=(-0.05, columns - 0.05), ylim=(len(images) - 0.05, -0.05))
+    axes.axis("off")
+    figure.suptitle(title, fontsize=9, y=1 - 0.1 / figure.get_figheight(), va="top")
     return figure
 
 
@@ -225,7 +228,17 @@ def _array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().cpu().float().numpy()
 
 
-def _show(axes: Axes, picture: np.ndarray, heading: str) -> None:
-    axes.imshow(picture, cmap="inferno" if picture.ndim == 2 else None, vmin=0, vmax=1, interpolation="nearest")
-    axes.set_title(heading, fontsize=7)
-    axes.axis("off")
+def _show(axes: Axes, picture: np.ndarray, line: int, column: int, heading: str) -> None:
+    """Show a picture in a cell, which is a square of side 1 with gaps of 0.1, with its heading above."""
+    height, width = 0.9 * np.array(picture.shape[:2]) / max(picture.shape[:2])
+    left, top = column + (0.9 - width) / 2, line + (0.9 - height) / 2
+    axes.imshow(
+        picture,
+        cmap="inferno" if picture.ndim == 2 else None,
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        extent=(left, left + width, top + height, top),
+    )
+    if heading:
+        axes.text(column + 0.45, top - 0.05, heading, fontsize=7, ha="center", va="bottom", parse_math=False)

@@ -130,7 +130,9 @@ def pairs_figure(
             ):
                 star = "*" if has_gain(row) and place[0] > place[1] else ""
                 shade = "black" if matrix[place] > 0.6 else "white"
-                axes.text(place[1], place[0], text + star, ha="center", va="center", fontsize=9, color=shade)
+                said = axes.text(place[1], place[0], text + star, ha="center", va="center", fontsize=9, color=shade)
+                # it stands inside, and the layout would take long to measure it
+                said.set_in_layout(False)
         picture = axes.imshow(matrix, cmap=COLOURS, vmin=0, vmax=1)
         axes.set_xticks(range(len(names)), drawn, fontsize=7, rotation=20, ha="right", parse_math=False)
         axes.set_yticks(range(len(names)), drawn, fontsize=7, parse_math=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,8 @@ ADVICE = "Remove it and start the study again."
 VARIANTS = ("value", "permuted", "mismatched")
 # column of the agreement of each model's map with its own under another seed of the method; earlier files lack it
 CEILING = "ceiling"
+# columns of words
+WORDS = ("pair", "superpixels", "magnitude", "metric", "setting", "method", "plan")
 # rows of every kind have these columns
 COLUMNS = (
     *("method", "repeat", "pair", "superpixels", "magnitude", "metric", "setting", "index", "agree", "differ"),
@@ -87,7 +90,25 @@ def write_rows(path: Path, rows: pd.DataFrame, study: str, environment: Mapping[
     table = pa.Table.from_pandas(rows, preserve_index=False)
     said = {STUDY_KEY: study.encode(), ENVIRONMENT_KEY: json.dumps(environment).encode()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **said})
-    write_atomic(path, lambda part: pq.write_table(table, part, write_page_checksum=True))
+    # few numbers occur twice, so a dictionary of them would take as long to read as the numbers do
+    repeated = [field.name for field in table.schema if not pa.types.is_floating(field.type)]
+
+    def write(part: Path) -> None:
+        with pq.ParquetWriter(part, table.schema, write_page_checksum=True, use_dictionary=repeated) as writer:
+            for group in _by_number(table, rows):
+                writer.write_table(group)
+
+    write_atomic(path, write)
+
+
+def _by_number(table: pa.Table, rows: pd.DataFrame) -> Iterator[pa.Table]:
+    """Yield the rows of each metric and setting, which are read alone."""
+    if not len(rows) or not {"metric", "setting"} <= set(rows.columns):
+        yield table
+        return
+    numbers = rows.groupby(["metric", "setting"], sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    for number in range(numbers.max() + 1):
+        yield table.filter(pa.array(numbers == number))
 
 
 def check_rows(path: Path, study: str) -> dict[str, object]:
@@ -150,11 +171,54 @@ def read_rows(
             table = pq.read_table(path, filters=wanted, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise _damaged(path, error) from error
-        missing = sorted(set(columns) - set(table.column_names))
-        if missing:
-            raise _damaged(path, KeyError(f"no column {missing[0]}"))
+        _check_columns(path, table.column_names, columns)
         rows = table.to_pandas()
         yield rows if "plan" in rows else rows.assign(plan="")
+
+
+def read_number(paths: Sequence[Path], metric: str, setting: str) -> Iterator[pd.DataFrame]:
+    """Read the rows of one metric and setting, several times as fast as `read_rows`, with words as categories.
+
+    Raises:
+        ValueError: a file is damaged; the error names it.
+    """
+    for path in paths:
+        try:
+            said = pq.read_metadata(path)
+            _check_columns(path, said.schema.names, COLUMNS)
+            # earlier versions have no plan
+            words = [name for name in WORDS if name in said.schema.names]
+            with pq.ParquetFile(path, metadata=said, read_dictionary=words, page_checksum_verification=True) as file:
+                numbers = [_read(file, [group], ["metric", "setting"]) for group in range(file.num_row_groups)]
+                # not by the statistics of a group, because no checksum covers them
+                which = [((each["metric"] == metric) & (each["setting"] == setting)).to_numpy() for each in numbers]
+                groups = [group for group, flags in enumerate(which) if flags.any()]
+                rows = _read(file, groups)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        flags = np.concatenate([which[group] for group in groups]) if groups else np.zeros(0, bool)
+        rows = rows if flags.all() else rows[flags]
+        yield rows if "plan" in rows else rows.assign(plan="")
+
+
+def _read(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read groups of rows; what a file keeps as a dictionary becomes categories."""
+    table = file.read_row_groups(list(groups), None if columns is None else list(columns), use_threads=False)
+    read: dict[str, object] = {}
+    for name, column in zip(table.column_names, table.unify_dictionaries().columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            codes = np.concatenate([np.zeros(0, np.int32), *(chunk.indices.to_numpy() for chunk in column.chunks)])
+            words = pd.Index(column.chunk(0).dictionary.to_pylist() if column.num_chunks else [])
+            read[name] = pd.Categorical.from_codes(codes, words)
+        else:
+            read[name] = column.to_numpy()
+    return pd.DataFrame(read, copy=False)
+
+
+def _check_columns(path: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+    missing = sorted(set(columns) - set(found))
+    if missing:
+        raise _damaged(path, KeyError(f"no column {missing[0]}"))
 
 
 def _damaged(path: Path, error: Exception) -> Exception:

@@ -28,7 +28,7 @@ def test_examples_of_any_channels_come_back_and_are_drawn(channels: int, tmp_pat
     maps = attributions.abs().mean(2)
     with drawn():
         figure = map_panel(images, {"Slic": ids}, maps, {"Slic": maps}, ["a", "b", "c"], "")
-    (shown,) = figure.axes[0].images
+    shown = figure.axes[0].images[0]
     torch.testing.assert_close(torch.as_tensor(shown.get_array()), gray[0].permute(1, 2, 0))
     assert picture_of(images[0]).shape == (8, 6, 3)
     outlined = outline_segments(images, ids)

@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import Logger
 
 from lightning_spx.evaluation.stability.output import print_stability, report_stability
 from lightning_spx.evaluation.stability.study import Study
-from lightning_spx.evaluation.statistics.answer import PlanValues, study_answer
+from lightning_spx.evaluation.statistics.answer import SSIM, PlanValues, study_answer
 from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
@@ -17,7 +17,7 @@ from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.plans import of_plan
 from lightning_spx.reporting.rows import finding_of, without_controls
-from lightning_spx.runs.blocks import Block, Kind, read_rows
+from lightning_spx.runs.blocks import Block, Kind, read_number, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import read_json
@@ -126,10 +126,10 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
         if study.drawn.findings:
             # every number is of the same items
-            layout = layout.with_items(read_rows(paths, *numbers[0]))
+            layout = layout.with_items(read_number(paths, *numbers[0]))
         for metric, setting in numbers:
             yield from summarize_metric(
-                read_rows(paths, metric, setting),
+                read_number(paths, metric, setting),
                 layout,
                 method,
                 metric,
@@ -165,8 +165,9 @@ def _blank_maps(study: Study, blocks: Sequence[Block]) -> list[str]:
     """Say what fraction of the compared pairs of each kind of maps has a constant map, unless it is 0."""
     counts: dict[tuple[str, str], list[int]] = {}
     for block in blocks:
-        for rows in read_rows([block.path(study.run, "per_image")], "saliency_ssim"):
-            for superpixels, constant in without_controls(rows).groupby("superpixels", sort=False)["constant"]:
+        for rows in read_number([block.path(study.run, "per_image")], SSIM, ""):
+            of_kinds = without_controls(rows).groupby("superpixels", sort=False, observed=True)["constant"]
+            for superpixels, constant in of_kinds:
                 found = counts.setdefault((block.method, str(superpixels)), [0, 0])
                 found[0] += int(constant.sum())
                 found[1] += len(constant)

@@ -8,9 +8,9 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import weight_slabs
 from lightning_spx.evaluation.statistics.cells import Layout, cells_of
+from lightning_spx.evaluation.statistics.draws import draws_of_all
 from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm
 from lightning_spx.evaluation.statistics.influence import excess_influence
-from lightning_spx.evaluation.statistics.results import draws_of_all
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, interval, p_value, spread_of
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import PIXEL

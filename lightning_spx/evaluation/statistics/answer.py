@@ -30,7 +30,7 @@ from lightning_spx.evaluation.statistics.verdict import (
 )
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.rows import ALL_PAIRS, of_condition, survives, without_controls
-from lightning_spx.runs.blocks import read_rows
+from lightning_spx.runs.blocks import read_number
 
 T = TypeVar("T")
 SSIM = "saliency_ssim"
@@ -152,7 +152,7 @@ def _of_methods(
     agreements, found = [], []
     for own in files.values():
         # the blocks of a study with one plan do not name it
-        rows = pd.concat(read_rows(list(own), metric, setting)).assign(plan=plan)
+        rows = pd.concat(read_number(list(own), metric, setting)).assign(plan=plan)
         agreements.append(agreement_of(rows, num_resamples, seed))
         found.append(verdict_of(rows, num_resamples, seed))
     return [each for each in agreements if each is not None], [each for each in found if each is not None]

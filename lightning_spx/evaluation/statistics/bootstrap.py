@@ -6,15 +6,18 @@ indices hold its draws from the same formula. What other trainings would change 
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Positions = NDArray[np.int64]
 
 CONFIDENCE = 0.95
 SLAB_ELEMENTS = 2**20  # weights drawn at a time; bounds memory, however many images there are
+KEPT_ELEMENTS = 2**26  # weights of all resamples that are kept for the next number, a byte each
 
 
 def weight_slabs(num_images: int, num_resamples: int, seed: int, num_items: int = 0) -> Iterator[Array]:
@@ -29,14 +32,37 @@ def weight_slabs(num_images: int, num_resamples: int, seed: int, num_items: int 
     Yields:
         Counts (b, num_images), 1 + num_resamples in all; those of the first resample are all one.
     """
-    generator = np.random.default_rng(seed)
-    uniform = np.full(num_images, 1 / num_images)
     rows = max(1, SLAB_ELEMENTS // max(num_images, num_items))
     # weights of the number itself, which is no draw
     unit = np.ones((1, num_images))
+    keeps = num_images * num_resamples <= KEPT_ELEMENTS
+    slabs = _kept(num_images, num_resamples, seed, rows) if keeps else _drawn(num_images, num_resamples, seed, rows)
+    for number, draws in enumerate(slabs):
+        yield np.concatenate([unit, draws]) if number == 0 else draws.astype(np.float64)
+
+
+def _drawn(num_images: int, num_resamples: int, seed: int, rows: int) -> Iterator[NDArray[np.integer]]:
+    """Draw counts of images, some resamples at a time; at least one slab, which may be empty."""
+    generator = np.random.default_rng(seed)
+    uniform = np.full(num_images, 1 / num_images)
     for start in range(0, max(num_resamples, 1), rows):
-        draws = generator.multinomial(num_images, uniform, size=min(rows, num_resamples - start))
-        yield np.concatenate([unit, draws]) if start == 0 else draws.astype(np.float64)
+        yield generator.multinomial(num_images, uniform, size=min(rows, num_resamples - start))
+
+
+def _kept(num_images: int, num_resamples: int, seed: int, rows: int) -> Iterator[NDArray[np.integer]]:
+    counts = _counts(num_images, num_resamples, seed)
+    for start in range(0, max(num_resamples, 1), rows):
+        yield counts[start : start + rows]
+
+
+@lru_cache(maxsize=2)
+def _counts(num_images: int, num_resamples: int, seed: int) -> NDArray[np.uint8]:
+    """Keep the draws, which all numbers of a study share, a byte each: the chance of a count above 255 is 1e-500."""
+    counts = np.empty((num_resamples, num_images), np.uint8)
+    rows = max(1, SLAB_ELEMENTS // num_images)
+    for number, draws in enumerate(_drawn(num_images, num_resamples, seed, rows)):
+        counts[number * rows : number * rows + len(draws)] = draws
+    return counts
 
 
 def bootstrap_weights(num_images: int, num_resamples: int, seed: int) -> Array:
@@ -66,51 +92,6 @@ def weighted_mean(values: Array, weights: Array) -> Array:
     counts = ~np.isnan(values)
     total = weights @ np.where(counts, values, 0.0).sum(1).sum(0)
     return ratio(total, weights @ counts.sum((0, 1)).astype(np.float64))
-
-
-def weighted_mege(distances: Array, agree: Flags, weights: Array) -> Array:
-    """Compute MeGe = 1 / (1 + mean distance over each pair's images that both models predict correctly).
-
-    Args:
-        distances: (R, P, N).
-        agree: (R, P, N), flags of the set S=.
-        weights: (B, N).
-
-    Returns:
-        (B,) values in (0, 1] (Fel et al., WACV 2022).
-    """
-    return 1 / (1 + weighted_mean(np.where(agree, distances, np.nan), weights))
-
-
-def weighted_reco(distances: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
-    """Compute ReCo, the largest P(d <= t | S=) - P(d <= t | S!=) over all thresholds t.
-
-    Args:
-        distances: (R, P, N).
-        agree: (R, P, N), flags of the set S=.
-        differ: (R, P, N), flags of the set S!=.
-        weights: (B, N).
-
-    Returns:
-        (B,) values in [0, 1]; NaN where one of the sets is empty (Fel et al., WACV 2022).
-    """
-    kept = (agree | differ) & ~np.isnan(distances)
-    image = np.nonzero(kept)[2]
-    order = np.argsort(distances[kept], kind="stable")
-    ordered = distances[kept][order]
-    in_agree = agree[kept][order]
-    # thresholds are observed values, so tied distances are counted together: only the last of each tie is a threshold
-    last_of_tie = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, bool)
-    result = np.full(len(weights), np.nan)
-    if not in_agree.any() or in_agree.all():
-        return result
-    rows = max(1, 4_000_000 // len(ordered))  # bounds memory
-    for start in range(0, len(weights), rows):
-        item = weights[start : start + rows, image][:, order]
-        same, other = np.where(in_agree, item, 0.0).cumsum(1), np.where(in_agree, 0.0, item).cumsum(1)
-        lead = ratio(same, same[:, -1:]) - ratio(other, other[:, -1:])
-        result[start : start + rows] = np.maximum(lead[:, last_of_tie].max(1), 0.0)
-    return result
 
 
 def ratio(numerator: Array, denominator: Array) -> Array:

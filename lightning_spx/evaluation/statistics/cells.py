@@ -1,6 +1,6 @@
 """Arranges a study's per-image values by repeat, pair of models and image, so that weights of images apply to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -200,20 +200,32 @@ def cells_of(frames: Iterable[pd.DataFrame], layout: Layout) -> dict[tuple[str, 
     """
     cells: dict[tuple[str, str], Cell] = {}
     for frame in frames:
-        for (superpixels, magnitude), group in frame.groupby(["superpixels", "magnitude"], sort=False):
-            cell = cells.setdefault((str(superpixels), str(magnitude)), layout.empty_cell())
-            item = layout.places(group)
-            place = (
-                np.searchsorted(layout.repeats, group["repeat"].to_numpy()),
-                np.searchsorted(layout.pairs, group["pair"].to_numpy().astype(str)),
-                item,
-            )
-            for name, values in cell.variants.items():
-                if name in group:
-                    values[place] = group[name].to_numpy()
-            for name in FLAGS:
-                # only rows about maps say which are constant; earlier versions do not say which answers are the same
-                if name in group:
-                    getattr(cell, name)[place] = group[name].to_numpy()
-            cell.segments[item] = group["num_segments"].to_numpy()
+        names, orders = pd.Categorical(frame["superpixels"]), pd.Categorical(frame["magnitude"])
+        pairs = pd.Categorical(frame["pair"])
+        places = (
+            np.searchsorted(layout.repeats, frame["repeat"].to_numpy()),
+            np.searchsorted(layout.pairs, pairs.categories.to_numpy().astype(str))[pairs.codes],
+            layout.places(frame),
+        )
+        # only rows about maps say which are constant; earlier versions do not say which answers are the same
+        known = {name: frame[name].to_numpy() for name in (*VARIANTS, CEILING, *FLAGS) if name in frame}
+        segments = frame["num_segments"].to_numpy()
+        for rows in _rows_of_each(names.codes.astype(np.int64) * len(orders.categories) + orders.codes):
+            key = str(names[rows[0]]), str(orders[rows[0]])
+            if key not in cells:
+                cells[key] = layout.empty_cell()
+            cell = cells[key]
+            place = tuple(each[rows] for each in places)
+            for name, column in known.items():
+                values = cell.variants[name] if name in cell.variants else getattr(cell, name)
+                values[place] = column[rows]
+            cell.segments[place[-1]] = segments[rows]
     return cells
+
+
+def _rows_of_each(kind: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the positions of the rows of each kind, in the order in which kinds appear."""
+    order = np.argsort(kind, kind="stable")
+    starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
+    parts = np.split(order, starts[1:]) if len(order) else []
+    yield from sorted(parts, key=lambda rows: int(rows[0]))

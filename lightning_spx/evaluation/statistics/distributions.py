@@ -7,7 +7,7 @@ import pandas as pd
 
 from lightning_spx.reporting.image_values import ImageValues
 from lightning_spx.reporting.rows import without_controls
-from lightning_spx.runs.blocks import VARIANTS, read_rows
+from lightning_spx.runs.blocks import VARIANTS, read_number
 
 KIND = ["superpixels", "magnitude"]
 NULLS = ("permuted", "mismatched")
@@ -29,7 +29,7 @@ def image_values(paths: Sequence[Path], method: str, metric: str, setting: str) 
     Raises:
         ValueError: a block is damaged; the error names it.
     """
-    return image_means(read_rows(paths, metric, setting), method)
+    return image_means(read_number(paths, metric, setting), method)
 
 
 def image_means(frames: Iterable[pd.DataFrame], method: str) -> list[ImageValues]:
@@ -46,14 +46,17 @@ def image_means(frames: Iterable[pd.DataFrame], method: str) -> list[ImageValues
         >>> kind.values.round(3).tolist(), kind.floors.round(3).tolist()
         ([0.3, 0.5], [0.2, 0.6])
     """
-    sums = pd.DataFrame()
+    parts = []
     for frame in frames:
         counted = without_controls(frame).dropna(subset="value")
         part = counted.assign(count=1)[[*KIND, "index", "count", *VARIANTS]]
-        # memory holds one block, and a row for each image and kind of map
-        sums = pd.concat([sums, part]).groupby([*KIND, "index"], sort=False).sum().reset_index()
+        # memory holds one block, and a row for each of its images and kinds of maps
+        parts.append(part.groupby([*KIND, "index"], sort=False, observed=True).sum().reset_index())
+    sums = pd.concat(parts) if parts else pd.DataFrame()
+    if len(sums):
+        sums = sums.groupby([*KIND, "index"], sort=False, observed=True).sum().reset_index()
     found = []
-    for (superpixels, magnitude), of_kind in sums.groupby(KIND, sort=False) if len(sums) else ():
+    for (superpixels, magnitude), of_kind in sums.groupby(KIND, sort=False, observed=True) if len(sums) else ():
         means = of_kind[list(VARIANTS)].div(of_kind["count"], axis=0)
         null = max(NULLS, key=lambda name: of_kind[name].to_numpy(float).sum())
         values, floors = means["value"].to_numpy(float), means[null].to_numpy(float)

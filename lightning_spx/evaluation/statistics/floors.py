@@ -102,17 +102,6 @@ class Draws:
     mismatched: Array
     ceiling: Array | None = None
 
-    @classmethod
-    def concatenated(cls, parts: Sequence[Draws]) -> Draws:
-        """Join the draws of some resamples to those of the ones before."""
-        ceilings = [part.ceiling for part in parts if part.ceiling is not None]
-        return cls(
-            value=np.concatenate([part.value for part in parts]),
-            permuted=np.concatenate([part.permuted for part in parts]),
-            mismatched=np.concatenate([part.mismatched for part in parts]),
-            ceiling=np.concatenate(ceilings) if ceilings else None,
-        )
-
     @property
     def floor(self) -> Array:
         """Return the larger null value of each resample."""

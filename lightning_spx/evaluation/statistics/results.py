@@ -1,22 +1,16 @@
 """Summarizes a study's per-image values for `results.csv`: numbers with interval, floor, excess and gain."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
-from lightning_spx.evaluation.statistics.bootstrap import (
-    Array,
-    Flags,
-    weight_slabs,
-    weighted_mean,
-    weighted_mege,
-    weighted_reco,
-)
+from lightning_spx.evaluation.statistics.bootstrap import Array, Flags, weight_slabs
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
 from lightning_spx.evaluation.statistics.components import components_of, halving_trainings
+from lightning_spx.evaluation.statistics.draws import draws_of_all
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.influence import excess_influence, influence_of, normalised_influence
@@ -30,9 +24,7 @@ from lightning_spx.reporting.rows import (
     is_control_of,
     with_finding,
 )
-from lightning_spx.runs.blocks import CEILING, VARIANTS
 
-K = TypeVar("K", bound=Hashable)
 # the least value of a metric, where it is not 0
 LEAST_VALUES = {"saliency_ssim": -1.0, "sanity_ssim": -1.0}
 # metrics with rows for the images on which models agree about the answer
@@ -102,21 +94,25 @@ def summarize_metric(
     """
     cells = cells_of(frames, layout)
     names = ("mege", "reco") if metric == "distance" else (metric,)
-    selections = [selection.with_values() for selection in _selections(metric, cells, layout)]
-    wanted = {
-        (name, number, *key): (name, cell)
-        for name in names
-        for number, selection in enumerate(selections)
-        for key, cell in selection.cells.items()
-    }
-    slabs = weight_slabs(len(layout.images), num_resamples, seed, layout.num_items)
-    draws = draws_of_all(wanted, slabs)
-    for name in names:
-        for number, selection in enumerate(selections):
-            own = {key: draws[name, number, *key] for key in cells}
-            for row in rows_of(name, selection.cells, own, selection.design):
-                row |= {"pair": selection.pair, "method": method, "condition": selection.condition}
-                yield row | {"setting": with_finding(setting, selection.finding), "interval": selection.design.scope}
+    rows: dict[str, list[dict[str, object]]] = {name: [] for name in names}
+    for together in _selections(metric, cells, layout):
+        selections = [selection.with_values() for selection in together]
+        wanted = {
+            (name, number, *key): (name, cell)
+            for name in names
+            for number, selection in enumerate(selections)
+            for key, cell in selection.cells.items()
+        }
+        slabs = weight_slabs(len(layout.images), num_resamples, seed, layout.num_items)
+        draws = draws_of_all(wanted, slabs)
+        for name in names:
+            for number, selection in enumerate(selections):
+                own = {key: draws[name, number, *key] for key in cells}
+                for row in rows_of(name, selection.cells, own, selection.design):
+                    row |= {"pair": selection.pair, "method": method, "condition": selection.condition}
+                    row |= {"setting": with_finding(setting, selection.finding), "interval": selection.design.scope}
+                    rows[name].append(row)
+    yield from chain.from_iterable(rows.values())
 
 
 @dataclass(frozen=True)
@@ -143,55 +139,30 @@ class _Selection:
         )
 
 
-def _selections(metric: str, cells: Mapping[tuple[str, str], Cell], layout: Layout) -> Iterator[_Selection]:
+def _selections(metric: str, cells: Mapping[tuple[str, str], Cell], layout: Layout) -> Iterator[list[_Selection]]:
+    """Yield selections that are computed together; memory holds one of those that copy values."""
     design = layout.design
-    yield _Selection(cells, design)
+    together = [_Selection(cells, design)]
     # MeGe and ReCo are defined for all pairs together
     if metric != "distance" and len(layout.pairs) > 1:
         for position, pair in enumerate(layout.pairs):
             own = {key: cell.pair(position) for key, cell in cells.items()}
-            yield _Selection(own, replace(design, pairs=[pair]), pair=pair)
+            together.append(_Selection(own, replace(design, pairs=[pair]), pair=pair))
+    yield together
     for number, finding in enumerate(layout.findings):
         chosen = layout.finding_of_item == number
-        yield _Selection({key: cell.of_items(chosen) for key, cell in cells.items()}, design, finding=finding)
+        yield [_Selection({key: cell.of_items(chosen) for key, cell in cells.items()}, design, finding=finding)]
     if metric in CONDITIONED:
         for condition in CONDITIONS[1:]:
             # values of earlier versions do not say which predictions are the same
             if any(cell.counts(condition).any() for cell in cells.values()):
                 own = {key: cell.given(condition) for key, cell in cells.items()}
-                yield _Selection(own, design, condition=condition)
+                yield [_Selection(own, design, condition=condition)]
 
 
 def results_table(rows: Iterable[Mapping[str, object]], dataset: str, models: str) -> pd.DataFrame:
     """Make the table of `results.csv` from the rows of `summarize_metric`."""
     return as_results({"dataset": dataset, "models": models, **row} for row in rows)
-
-
-def draws_of(metric: str, cell: Cell, weights: Array) -> Draws:
-    """Compute a number and its nulls in every resample.
-
-    Args:
-        metric: `mege`, `reco`, or a metric that is a mean.
-        cell: the per-image values.
-        weights: (B, N), how often each image counts in each resample; all its items count as often.
-    """
-    weights = cell.weights(weights)
-    if metric == "reco":
-        # no two maps of one model are of images that only one model classifies correctly
-        return Draws(*(weighted_reco(cell.variants[name], cell.agree, cell.differ, weights) for name in VARIANTS))
-    names = [*VARIANTS, *([CEILING] if cell.has_ceiling else [])]
-    if metric == "mege":
-        return Draws(*(weighted_mege(cell.variants[name], cell.agree, weights) for name in names))
-    return Draws(*(weighted_mean(cell.variants[name], weights) for name in names))
-
-
-def draws_of_all(wanted: Mapping[K, tuple[str, Cell]], slabs: Iterable[Array]) -> dict[K, Draws]:
-    """Compute the numbers of several metrics and cells, and their nulls, in the same resamples, slab by slab."""
-    parts: dict[K, list[Draws]] = {key: [] for key in wanted}
-    for weights in slabs:
-        for key, (metric, cell) in wanted.items():
-            parts[key].append(draws_of(metric, cell, weights))
-    return {key: Draws.concatenated(own) for key, own in parts.items()}
 
 
 def controls_of(draws: Mapping[tuple[str, str], Draws], superpixels: str, magnitude: str) -> dict[str, Draws]:

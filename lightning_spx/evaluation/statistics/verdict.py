@@ -13,16 +13,11 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import Flags, weight_slabs
 from lightning_spx.evaluation.statistics.cells import Cell, Layout, cells_of
+from lightning_spx.evaluation.statistics.draws import draws_of, draws_of_all
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, holm
 from lightning_spx.evaluation.statistics.influence import excess_influence
-from lightning_spx.evaluation.statistics.results import (
-    controls_of,
-    draws_of,
-    draws_of_all,
-    results_table,
-    rows_of,
-)
+from lightning_spx.evaluation.statistics.results import controls_of, results_table, rows_of
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Design, p_value, spread_of
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
 from lightning_spx.reporting.rows import is_control_of

@@ -8,9 +8,10 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights, weighted_mean
 from lightning_spx.evaluation.statistics.cells import Layout, cells_of
+from lightning_spx.evaluation.statistics.draws import draws_of
 from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
-from lightning_spx.evaluation.statistics.results import controls_of, draws_of
+from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control
 

@@ -6,19 +6,31 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightning_spx.evaluation.statistics import bootstrap
 from lightning_spx.evaluation.statistics.bootstrap import (
     Array,
+    Flags,
     bootstrap_weights,
+    weight_slabs,
     weighted_mean,
-    weighted_mege,
-    weighted_reco,
 )
+from lightning_spx.evaluation.statistics.cells import Cell
+from lightning_spx.evaluation.statistics.draws import draws_of
+from lightning_spx.evaluation.statistics.reco import ResampledReco
 from lightning_spx.evaluation.statistics.trainings import Spread, interval
 from lightning_spx.metrics import mege_from_distances, reco_from_distances
+from lightning_spx.runs.blocks import VARIANTS
 
 
 def ones(images: int) -> Array:
     return np.ones((1, images))
+
+
+def number(metric: str, values: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
+    """A study's number in resamples of its images."""
+    flags = np.zeros_like(agree)
+    cell = Cell(dict.fromkeys(VARIANTS, values), agree, differ, flags, flags, np.ones(values.shape[-1]))
+    return draws_of(metric, cell, weights).value
 
 
 def test_a_resample_draws_as_many_images_as_there_are() -> None:
@@ -44,9 +56,9 @@ def test_weights_count_like_repeated_images() -> None:
     weights = generator.integers(0, 4, size=(5, 7)).astype(float)
     for resample, mean, mege, reco in zip(
         weights,
-        weighted_mean(values, weights),
-        weighted_mege(values, agree, weights),
-        weighted_reco(values, agree, differ, weights),
+        number("saliency_ssim", values, agree, differ, weights),
+        number("mege", values, agree, differ, weights),
+        number("reco", values, agree, differ, weights),
         strict=True,
     ):
         repeated: dict[str, list[float]] = {"all": [], "agree": [], "differ": []}
@@ -79,17 +91,50 @@ def test_unit_weights_give_the_metric(seed: int, num_images: int, levels: int) -
     agree[0, 0, 1], differ[0, 0, 1] = False, True
     tensors = [torch.from_numpy(array[0]) for array in (distances, agree, differ)]
     weights = ones(num_images)
-    assert weighted_mege(distances, agree, weights)[0] == pytest.approx(
-        float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6
-    )
-    assert weighted_reco(distances, agree, differ, weights)[0] == pytest.approx(
-        float(reco_from_distances(*tensors)), abs=1e-6
-    )
+    mege, reco = (number(name, distances, agree, differ, weights)[0] for name in ("mege", "reco"))
+    assert mege == pytest.approx(float(mege_from_distances(tensors[0], tensors[1])), abs=1e-6)
+    assert reco == pytest.approx(float(reco_from_distances(*tensors)), abs=1e-6)
 
 
 def test_separated_sets_have_reco_one_and_an_empty_set_none() -> None:
     distances = np.array([[[0.1, 0.2, 0.7, 0.8]]])
     agree = np.array([[[True, True, False, False]]])
-    assert weighted_reco(distances, agree, ~agree, ones(4))[0] == 1
-    assert weighted_reco(distances, ~agree, agree, ones(4))[0] == 0
-    assert np.isnan(weighted_reco(distances, np.ones_like(agree), np.zeros_like(agree), ones(4))[0])
+    assert ResampledReco(distances, agree, ~agree).of(ones(4))[0] == 1
+    assert ResampledReco(distances, ~agree, agree).of(ones(4))[0] == 0
+    assert np.isnan(ResampledReco(distances, np.ones_like(agree), np.zeros_like(agree)).of(ones(4))[0])
+
+
+def every_threshold(distances: Array, agree: Flags, differ: Flags, weights: Array) -> Array:
+    """ReCo of resamples, with every threshold looked at."""
+    kept = (agree | differ) & ~np.isnan(distances)
+    item, ordered, in_agree = np.nonzero(kept)[2], distances[kept], agree[kept]
+    leads = [np.zeros(len(weights))]
+    for threshold in np.unique(ordered):
+        below = ordered <= threshold
+        same = weights[:, item[below & in_agree]].sum(1) / weights[:, item[in_agree]].sum(1)
+        leads.append(same - weights[:, item[below & ~in_agree]].sum(1) / weights[:, item[~in_agree]].sum(1))
+    found: Array = np.max(leads, axis=0)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 60), st.sampled_from([1, 3, 40, 10**6]), st.sampled_from([-0.2, 0.0, 0.2]))
+def test_no_threshold_that_could_be_the_best_is_left_out(seed: int, images: int, levels: int, lead: float) -> None:
+    generator = np.random.default_rng(seed)
+    agree = generator.uniform(size=(2, 3, images)) < 0.6
+    differ = ~agree & (generator.uniform(size=agree.shape) < 0.9)
+    distances = generator.integers(0, levels, size=agree.shape) / levels + lead * agree
+    distances[generator.uniform(size=agree.shape) < 0.05] = np.nan
+    weights = bootstrap_weights(images, 9, seed)
+    found = ResampledReco(distances, agree, differ).of(weights)
+    with np.errstate(invalid="ignore"):
+        assert np.array_equal(found, every_threshold(distances, agree, differ, weights), equal_nan=True)
+
+
+def test_draws_that_are_kept_are_the_same_as_those_that_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [list(weight_slabs(30, 20, seed=3, num_items=items)) for items in (0, 2**18)]
+    monkeypatch.setattr(bootstrap, "KEPT_ELEMENTS", 0)
+    drawn = list(weight_slabs(30, 20, seed=3))
+    assert [len(slabs) for slabs in kept] == [1, 5]
+    assert np.array_equal(np.concatenate(kept[0]), np.concatenate(drawn))
+    assert np.array_equal(np.concatenate(kept[1]), np.concatenate(drawn))

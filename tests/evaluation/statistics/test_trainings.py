@@ -10,8 +10,8 @@ from scipy import stats
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights, weighted_mean
 from lightning_spx.evaluation.statistics.cells import Cell
 from lightning_spx.evaluation.statistics.components import components_of, halving_trainings
+from lightning_spx.evaluation.statistics.draws import draws_of
 from lightning_spx.evaluation.statistics.influence import excess_influence, influence_of
-from lightning_spx.evaluation.statistics.results import draws_of
 from lightning_spx.evaluation.statistics.round_robin import pseudovalues
 from lightning_spx.evaluation.statistics.trainings import (
     OTHER_MODELS,
