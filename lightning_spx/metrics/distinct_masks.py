@@ -30,7 +30,7 @@ def distinct_masks(masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         own = masks[:, image]
         place_of: dict[bytes, int] = {}
         first = []
-        for number, row in enumerate(np.packbits(own.cpu().numpy().reshape(len(own), -1), axis=1)):
+        for number, row in enumerate(np.packbits(own.flatten(1).cpu().numpy(), axis=1)):
             key = row.tobytes()
             if key not in place_of:
                 place_of[key] = len(images)
