@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 from rich.progress import track
@@ -65,19 +66,15 @@ def fidelity_of(
     values = {key: torch.cat([each[key] for each in found], 1) for key in found[0]}
     values["fidelity_error", ""] = torch.cat(errors, 1)
     gathered = {key: gather_images(value.T, here.tolist()).T.double().numpy() for key, value in values.items()}
-    frames = [
-        pd.DataFrame(
-            {
-                "superpixels": pooling.name,
-                "magnitude": order,
-                "metric": metric,
-                "setting": setting,
-                "position": range(len(images)),
-                "num_segments": pooling.num_segments().numpy(),
-                "value": value[number],
-            }
-        )
-        for number, (pooling, order) in enumerate(rows)
-        for (metric, setting), value in gathered.items()
-    ]
-    return pd.concat(frames, ignore_index=True)
+    num_values, num_images = len(rows) * len(gathered), len(images)
+    names = [(pooling.name, order, *key) for pooling, order in rows for key in gathered]
+    columns = dict(zip(("superpixels", "magnitude", "metric", "setting"), zip(*names, strict=True), strict=True))
+    sizes = np.repeat([pooling.num_segments().numpy() for pooling, _ in rows], len(gathered), axis=0)
+    return pd.DataFrame(
+        {
+            **{name: np.repeat(entries, num_images) for name, entries in columns.items()},
+            "position": np.tile(np.arange(num_images), num_values),
+            "num_segments": sizes.ravel(),
+            "value": np.stack(list(gathered.values()), axis=1).ravel(),
+        }
+    )
