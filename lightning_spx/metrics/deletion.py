@@ -116,19 +116,34 @@ def removal_curve(
         Probabilities and fractions of changed pixels, both of shape (points,N), the fractions in float64.
     """
     levels = ranks.flatten(1).amax(1) + 1 if len(ranks) else ranks.new_zeros(0)
-    # with fewer levels than steps, skip the steps that would change nothing
-    num_steps = min(num_steps, int(levels.max())) if len(ranks) else 0
     changed = []
 
     def mixed() -> Iterator[tuple[Tensor, Tensor]]:
-        for step in range(num_steps + 1):
-            count = torch.div(step * levels + num_steps // 2, max(1, num_steps), rounding_mode="floor")
+        for count in step_counts(levels, num_steps):
             gone = ranks < count[:, None, None]
             changed.append(gone.flatten(1).double().mean(1))
             yield torch.where(gone[:, None], end, start), target
 
     probability = target_probabilities(model, mixed(), batch_size)
     return torch.stack(probability), torch.stack(changed)
+
+
+def step_counts(levels: Tensor, num_steps: int) -> Tensor:
+    """Return how many ranks have changed at every point of a curve, (points,N) for N numbers of ranks.
+
+    With fewer ranks than steps, the steps that would change nothing are skipped.
+
+    Example:
+        >>> step_counts(torch.tensor([10, 2]), 4)
+        tensor([[ 0,  0],
+                [ 3,  1],
+                [ 5,  1],
+                [ 8,  2],
+                [10,  2]])
+    """
+    num_steps = min(num_steps, int(levels.max())) if len(levels) else 0
+    steps = torch.arange(num_steps + 1, device=levels.device)[:, None]
+    return torch.div(steps * levels + num_steps // 2, max(1, num_steps), rounding_mode="floor")
 
 
 class _Area(ImageMean):

@@ -60,7 +60,8 @@ def road(
     if order not in ("morf", "lerf"):
         raise ValueError(f"Expected `order` to be 'morf' or 'lerf', got {order!r}.")
     ranks = removal_ranks(saliency, images, seed)
-    values = probability_after_imputation(model, images, target, ranks, fraction, order, noise, seed, batch_size)
+    settings = (noise, seed, batch_size)
+    values = probabilities_after_imputation(model, images, target, ranks, [(fraction, order)], *settings)[0]
     return values.masked_fill(without_value(saliency), torch.nan)
 
 
@@ -77,24 +78,6 @@ def check_settings(fractions: Sequence[float], noise: float, batch_size: int) ->
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
 
 
-def probability_after_imputation(
-    model: Model,
-    images: Tensor,
-    target: Tensor,
-    ranks: Tensor,
-    fraction: float,
-    order: Order,
-    noise: float,
-    seed: int,
-    batch_size: int,
-) -> Tensor:
-    """Return the probability (N,) after the first round(fraction * H * W) pixels by ranks (N,H,W) are removed.
-
-    `road` uses it; it serves maps that are ranked once for many fractions.
-    """
-    return probabilities_after_imputation(model, images, target, ranks, [(fraction, order)], noise, seed, batch_size)[0]
-
-
 def probabilities_after_imputation(
     model: Model,
     images: Tensor,
@@ -105,27 +88,45 @@ def probabilities_after_imputation(
     seed: int,
     batch_size: int,
 ) -> Tensor:
-    """Do the same as `probability_after_imputation` for several fractions and orders; shape (removals,N)."""
+    """Return the probability (removals,N) after every removal of a fraction of the pixels, by ranks (N,H,W).
+
+    `road` uses it; it serves maps that are ranked once for many fractions.
+    """
     check_target(target)
-    num_pixels = ranks.shape[1] * ranks.shape[2]
+    draws = noise_of(images, seed)
 
     def filled() -> Iterator[tuple[Tensor, Tensor]]:
         for fraction, order in removals:
-            count = round(fraction * num_pixels)
-            removed = ranks < count if order == "morf" else ranks >= num_pixels - count
+            removed = removed_in(ranks, fraction, order)
             for start in range(0, len(images), batch_size):
                 here = slice(start, start + batch_size)
-                imputed = impute(images[here], removed[here])
-                yield _with_noise(imputed, images[here], removed[here], noise, seed), target[here]
+                yield impute_noisily(images[here], removed[here], noise * draws[here]), target[here]
 
     values = [torch.zeros(0, device=images.device), *target_probabilities(model, filled(), batch_size)]
     return torch.cat(values).view(len(removals), len(images))
 
 
-def _with_noise(filled: Tensor, images: Tensor, removed: Tensor, stdev: float, seed: int) -> Tensor:
+def removed_in(ranks: Tensor, fraction: float, order: Order) -> Tensor:
+    """Return which pixels a fraction removes, bool, for ranks of pixels (..., H, W) in which 0 is the most relevant.
+
+    Example:
+        >>> removed_in(torch.tensor([[2, 0, 1, 3]]), 0.25, "lerf")
+        tensor([[False, False, False,  True]])
+    """
+    num_pixels = ranks.shape[-2] * ranks.shape[-1]
+    count = round(fraction * num_pixels)
+    return ranks < count if order == "morf" else ranks >= num_pixels - count
+
+
+def noise_of(images: Tensor, seed: int) -> Tensor:
+    """Draw standard normal noise for images (N,C,H,W), which depends only on the seed and each image."""
     draws = [torch.randn(image.shape, generator=image_generator(image, f"road:{seed}")) for image in images]
-    noise = torch.stack(draws).to(images) if draws else torch.zeros_like(images)
-    return filled + stdev * noise * removed[:, None]
+    return torch.stack(draws).to(images) if draws else torch.zeros_like(images)
+
+
+def impute_noisily(images: Tensor, removed: Tensor, noise: Tensor) -> Tensor:
+    """Impute the removed pixels (N,H,W) of images (N,C,H,W) and add noise, (N,C,H,W), to these pixels."""
+    return impute(images, removed) + noise * removed[:, None]
 
 
 class ROAD(ImageMean):

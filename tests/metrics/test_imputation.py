@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_spx.metrics import impute
+from lightning_spx.metrics import imputation, impute
 from lightning_spx.metrics.imputation import solve_directly, solve_iteratively
 
 
@@ -57,6 +57,20 @@ def test_conjugate_gradients_equal_the_direct_solve_on_large_holes() -> None:
     removed[2, 3:, :] = True
     found, expected = solve_iteratively(images, removed), solve_directly(images, removed)
     assert float((found - expected).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("size", [(1, 40), (40, 1), (9, 30), (40, 40)])
+def test_small_images_are_solved_as_large_ones(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.rand(5, 2, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    removed = (
+        torch.rand(5, *size, generator=torch.Generator().manual_seed(1))
+        < torch.tensor([0.02, 0.3, 0.6, 0.98, 1])[:, None, None]
+    )
+    removed[:, 0, 0] = False  # all that is kept in the last image
+    removed[0, -1, -1] = True
+    banded = solve_directly(images, removed)
+    monkeypatch.setattr(imputation, "BANDED_ELEMENTS", 0)
+    torch.testing.assert_close(banded, solve_directly(images, removed), atol=1e-10, rtol=0)
 
 
 def test_nothing_and_everything_removed() -> None:

@@ -16,10 +16,10 @@ from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.results import summarize
-from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
+from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
 from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table

@@ -18,7 +18,8 @@ from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
-from lightning_spx.evaluation.tradeoff.fidelity import FidelitySettings, fidelity_of
+from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
+from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
