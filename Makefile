@@ -6,6 +6,9 @@ BIN := .venv/bin
 # some tests wait for processes of their own: one more than there are cores, and no more memory than 5 take
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 
+# what is compiled is kept, whatever the environment says: hundreds of tests start processes that import it all again
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: demo check lint types test soak versions docs clean
 
 .venv/installed: pyproject.toml
@@ -29,7 +32,9 @@ WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 demo: .venv/installed
 	$(BIN)/spx stability --config configs/stability/synthetic.yaml
 
-check: lint types test
+# types on one core beside the tests on the others
+check: lint
+	$(MAKE) --jobs=2 types test
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import pytest
 
 from tests.faults.child import STAGES, assert_same_run, die, files_of, start
 
-
 # Ctrl-C takes the same way through every stage: one in any run of the tests, the others in a night's
 CASES = [
     pytest.param(number, stage, marks=pytest.mark.soak if number == signal.SIGINT and stage != "explain" else ())
