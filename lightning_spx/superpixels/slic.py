@@ -177,7 +177,7 @@ def _smoothed(images: Tensor, sigma: float) -> Tensor:
 
 @cache
 def _compiled() -> Callable[..., NDArray[np.int64]] | None:
-    """Return the compiled version if numba has a wheel for this Python; imported at the first call, which takes a second."""
+    """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
     try:
         from lightning_spx.superpixels.compiled import slic_labels
     except ModuleNotFoundError as error:
