@@ -31,7 +31,13 @@ from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.publish import save_figure
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.trials.channels import default_channels
-from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
+from lightning_spx.reporting.benchmark import (
+    benchmark_table,
+    exactness_figure,
+    growth_exponents,
+    growth_figure,
+    times_figure,
+)
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.example_maps import spread_positions
@@ -157,6 +163,8 @@ def bench(
         _say_shares(run, record, timed, table, console)
     if "growth" in parts:
         save_figure(run.path / "figures", "growth", growth_figure(table), endings)
+        for over, exponent in growth_exponents(table).items():
+            console.print(f"time of a call grows with {over} to the power of {exponent:.2f}", soft_wrap=True)
     if "agreement" in sections:
         agreement = _kept(run, record, "agreement", partial(map_agreement, timed))
         for what, rows in agreement.groupby("what", sort=False):

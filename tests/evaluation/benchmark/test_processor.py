@@ -19,9 +19,8 @@ from lightning_spx.evaluation.benchmark.processor import BF16, Processor
     ],
 )
 def test_flags_are_read_from_the_first_core(line: str, found: tuple[str, ...] | None, tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text(
-        f"processor : 0\n{line}\nprocessor : 1\nflags : avx\n" if found is not None else line
-    )
+    second = "" if found is None else "processor : 1\nflags : avx\n"
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{line}\n{second}")
     assert Processor.here(tmp_path / "cpuinfo").bf16 == found
 
 
@@ -44,23 +43,9 @@ def test_the_command_says_it_and_warns_where_bf16_is_asked_for(
 ) -> None:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # read once by oneDNN, before this test: nothing else changes
     method = f"--methods=[{{class_path: Gradient, init_args: {{precision: {precision}}}}}]"
-    words = [
-        "--network.network=lightning_spx.models.SmallResNet",
-        "--image_size=16",
-        "--batch_sizes=[1]",
-        "--repeats=1",
-    ]
-    main(
-        [
-            "bench",
-            *words,
-            method,
-            "--superpixels=[Grid]",
-            "--sections=[segments]",
-            "--device=cpu",
-            f"--out={tmp_path}/run",
-        ]
-    )
+    words = ["--network.network=lightning_spx.models.SmallResNet", "--image_size=16", "--superpixels=[Grid]", method]
+    words += ["--sections=[segments]", "--batch_sizes=[1]", "--repeats=1", "--device=cpu", f"--out={tmp_path}/run"]
+    main(["bench", *words])
     printed = capsys.readouterr().out
     assert f"processor: {torch.backends.cpu.get_cpu_capability()}" in printed
     assert "ONEDNN_MAX_CPU_ISA=AVX2 limits" in printed
