@@ -9,7 +9,7 @@ WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 # what is compiled is kept, whatever the environment says: hundreds of tests start processes that import it all again
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo check lint types test soak versions docs clean
+.PHONY: demo check lint types test gpu soak versions docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -45,6 +45,11 @@ types: .venv/installed-dev
 
 test: .venv/installed-dev
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
+
+# what needs a GPU, in minutes: its tests, and one table of times beside other libraries; a small case where there is none
+gpu: .venv/installed-dev
+	$(BIN)/pytest -m gpu -q || test $$? -eq 5
+	$(BIN)/python -m tests.benchmarks.gpu
 
 # what a night is for: many kills, long fuzzing, a cluster that loses workers
 soak: .venv/installed-soak
