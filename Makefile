@@ -6,7 +6,10 @@ BIN := .venv/bin
 # some tests wait for processes of their own: one more than there are cores, and no more memory than 5 take
 WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 
-.PHONY: demo check lint types test soak versions docs clean
+# what is compiled is kept, whatever the environment says: hundreds of tests start processes that import it all again
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: demo check lint types test gpu soak versions docs clean
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,7 +32,9 @@ WORKERS := $(shell $(PYTHON) -c "import os; print(min(os.cpu_count(), 4) + 1)")
 demo: .venv/installed
 	$(BIN)/spx stability --config configs/stability/synthetic.yaml
 
-check: lint types test
+# types on one core beside the tests on the others
+check: lint
+	$(MAKE) --jobs=2 types test
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -40,6 +45,11 @@ types: .venv/installed-dev
 
 test: .venv/installed-dev
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal
+
+# what needs a GPU, in minutes: its tests, and one table of times beside other libraries; a small case where there is none
+gpu: .venv/installed-dev
+	$(BIN)/pytest -m gpu -q || test $$? -eq 5
+	$(BIN)/python -m tests.benchmarks.gpu
 
 # what a night is for: many kills, long fuzzing, a cluster that loses workers
 soak: .venv/installed-soak

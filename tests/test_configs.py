@@ -27,6 +27,7 @@ SMALL_CYCLEGAN = [
     *("--model.num_layers=2", "--model.discriminator_channels=4"),
 ]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+MOST_METHODS = 2  # of a configuration, as each costs the same: all of them are explained in a test of their own
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +95,8 @@ def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> l
     return [*words, f"--data.root={root}"]
 
 
-def cheaper_methods(config: Path, most: int | None = None) -> str:
-    """A configuration's methods, or the first of them, where they repeat gradients with few of them."""
+def cheaper_methods(config: Path, most: int | None = MOST_METHODS) -> str:
+    """The first methods of a configuration, or all, where they repeat gradients with few of them."""
     methods = []
     for method in content(config)["methods"][:most]:
         names = {field.name for field in fields(getattr(attribution, method["class_path"]))}
@@ -145,8 +146,10 @@ def test_pretrained_architectures_are_compared(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("lightning_spx.runs.example_maps.NUM_EXAMPLES", 1)
     make_folders(tmp_path, num_classes=4)
-    words = ["--images=[train/class0,test/class1]", "--num_images=4", "--batch_size=4", "--num_resamples=20"]
-    main(["stability", f"--config={CONFIGS}/stability/efficientnet_lite.yaml", *words, *QUIET, "--out=run"])
+    config = CONFIGS / "stability" / "efficientnet_lite.yaml"
+    words = ["--images=[train/class0/0.png,test/class1/0.png]", "--num_images=2", "--num_resamples=20"]
+    words += ["--batch_size=2", cheaper_methods(config, 1), "--magnitudes=[after]"]
+    main(["stability", f"--config={config}", *words, *QUIET, "--out=run"])
     results = pd.read_csv("run/results.csv")
     assert set(results["pair"]) == {"all", "0-1", "0-2", "1-2"}
     assert list(json.loads(Path("run/run.json").read_text())["models"]) == ["lite0", "lite1", "lite2"]
@@ -164,11 +167,12 @@ def test_imagenet_on_eight_architectures_is_explained(
     assert "weights/resnet50.pth" in refusal(capsys, words)
     small = {"class_path": "SmallResNet", "init_args": {"num_classes": 4, "width": 4}}
     models = [{**each, "network": small, "weights": None} for each in content(config)["models"]]
-    words += [f"--models={json.dumps(models)}", "--num_images=4", "--num_resamples=20", "--data.image_size=32"]
+    words += [f"--models={json.dumps(models)}", "--num_images=2", "--num_resamples=20", "--data.image_size=32"]
     main([*words, cheaper_methods(config), "--magnitudes=[after]", "--out=run"])
     results = pd.read_csv("run/results.csv")
     assert results["pair"].nunique() == 1 + 28
-    assert list(results["method"].unique()) == [method["class_path"] for method in content(config)["methods"]]
+    methods = content(config)["methods"][:MOST_METHODS]
+    assert list(results["method"].unique()) == [method["class_path"] for method in methods]
 
 
 MOST_PARTS = 2  # of these tests: every part is a training, and pairs of models are compared
@@ -181,12 +185,12 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     # most of the time goes into laying out the pictures of examples
     monkeypatch.setattr("lightning_spx.runs.example_maps.NUM_EXAMPLES", 1)
-    most = 1 if "plans" in content(config) else None
-    if most:
+    most = 1 if "plans" in content(config) else MOST_METHODS
+    if most == 1:
         # each plan costs as much as a study, and figures of several plans have tests of their own
         monkeypatch.setattr(summary, "report_stability", lambda *_: None)
     data = smaller_data(config, tmp_path, monkeypatch)
-    fewer = ["--num_images=12", "--batch_size=12", "--repeats=1", "--num_resamples=20", "--ceiling=false"]
+    fewer = ["--num_images=8", "--batch_size=8", "--repeats=1", "--num_resamples=20", "--ceiling=false"]
     training = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1"]
     # the birds have three attributes
     num_outputs = 3 if content(config)["data"]["init_args"].get("attributes") else 10
@@ -221,7 +225,7 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
 def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = content(config)
-    words = ["--num_images=8", "--batch_size=8", "--num_resamples=20", "--num_steps=2", "--fractions=[0.5]"]
+    words = ["--num_images=4", "--batch_size=4", "--num_resamples=20", "--num_steps=2", "--fractions=[0.5]"]
     words += ["--magnitudes=[after]", "--substrates=[blur]"]
     if "images" in settings:
         make_folders(tmp_path, num_classes=8)
@@ -232,9 +236,9 @@ def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch
         words += [*smaller_data(config, tmp_path, monkeypatch), "--trainer.limit_train_batches=1"]
         words += ["--trainer.max_epochs=1", "--model.network=SmallResNet", "--model.network.width=4"]
         words += ["--trainer.limit_val_batches=1"]
-    main(["tradeoff", f"--config={config}", *words, cheaper_methods(config), *QUIET, "--out=run"])
+    main(["tradeoff", f"--config={config}", *words, cheaper_methods(config, 1), *QUIET, "--out=run"])
     front = pd.read_csv("run/front.csv")
-    assert list(front["method"].unique()) == [method["class_path"] for method in settings["methods"]]
+    assert list(front["method"].unique()) == [settings["methods"][0]["class_path"]]
     own = [name for name in front["superpixels"].unique() if not name.startswith("control:")]
     sized = [each for each in settings["superpixels"] if each["class_path"] != "Felzenszwalb"]
     assert len(own) == 1 + len(sized) * len(settings["sizes"]) + len(settings["superpixels"]) - len(sized)
@@ -258,7 +262,7 @@ def test_an_ensemble_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     words = ["--num_images=4", "--num_resamples=20", "--num_assignments=2", "--magnitudes=[after]"]
     main(["ensemble", f"--config={config}", *words, cheaper_methods(config), *QUIET, "--out=run"])
     curves = pd.read_csv("run/ensemble.csv")
-    assert list(curves["method"].unique()) == [method["class_path"] for method in settings["methods"]]
+    assert list(curves["method"].unique()) == [method["class_path"] for method in settings["methods"]][:MOST_METHODS]
     assert set(curves["m"]) == {1, 2}
 
 
@@ -271,7 +275,7 @@ def test_a_roar_configuration_runs(config: Path, tmp_path: Path, monkeypatch: py
     network = ["--model.network=SmallResNet", "--model.network.num_classes=10", "--model.network.width=4"]
     main(["roar", f"--config={config}", *data, *fewer, *network, cheaper_methods(config), *QUIET, "--out=run"])
     results = pd.read_csv("run/results.csv")
-    methods = [method["class_path"] for method in content(config)["methods"]]
+    methods = [method["class_path"] for method in content(config)["methods"]][:MOST_METHODS]
     assert list(results["method"].unique()) == ["none", "random", "sobel", *methods]
     assert results["value"].between(0, 1).all()
 

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LARGEST = 700_000  # bytes, pictures included
-MOST = {"num_train": 200, "num_images": 24, "max_epochs": 2, "num_resamples": 100}
+MOST = {"num_train": 200, "num_images": 24, "max_epochs": 2, "num_resamples": 100, "repeats": 1}
 
 
 def read(path: Path) -> nbformat.NotebookNode:

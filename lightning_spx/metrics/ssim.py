@@ -31,8 +31,8 @@ def saliency_ssim(saliency: Tensor, reference: Tensor, preset: Preset = "unit") 
     as in `skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False)` (Wang
     et al. 2004, equation 13). Each image is compared by itself, whatever else is in the batch. A constant or all-zero
     map is an ordinary map; a NaN makes only the value of its own image NaN. Everything is computed in float64, because
-    in single precision two flat maps are already off by 2e-5. On a CPU it runs compiled if the optional package `numba`
-    is installed (`pip install lightning_spx[fast]`), unless gradients are needed.
+    in single precision two flat maps are already off by 2e-5. On a CPU it runs compiled by `numba` (a dependency
+    wherever it has wheels), unless gradients are needed.
 
     Args:
         saliency: maps; for `"unit"` of shape (N,H,W) or (N,1,H,W) in [0, 1], for `"arun2021"` of these shapes and

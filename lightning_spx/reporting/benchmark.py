@@ -126,6 +126,30 @@ def growth_figure(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def growth_exponents(table: pd.DataFrame) -> dict[str, float]:
+    """Return the power of the count with which the time of a call grows: 1 is linear, below 1 less than linear.
+
+    It is the slope of the line through the logarithms of counts and times.
+
+    Args:
+        table: as for `growth_figure`.
+
+    Example:
+        >>> row = dict(section="growth over pairs", by="lightning_spx")
+        >>> rows = [{**row, "what": str(count), "milliseconds": 3.0 * count**0.5} for count in (1, 4, 9)]
+        >>> {over: round(exponent, 6) for over, exponent in growth_exponents(pd.DataFrame(rows)).items()}
+        {'pairs': 0.5}
+    """
+    growth = table[table["section"].str.startswith(GROWTH)]
+    return {
+        str(section).removeprefix(GROWTH): float(
+            np.polyfit(np.log(rows["what"].astype(float)), np.log(rows["milliseconds"]), 1)[0]
+        )
+        for section, rows in growth.groupby("section", sort=False)
+        if rows["what"].nunique() > 1
+    }
+
+
 def exactness_figure(errors: pd.DataFrame) -> Figure:
     """Draw the error of each way over its number of evaluations: median, and 5 % to 95 % of the images.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import lightning_spx
 
-# numba (the extra `fast`) and triton compute segments and SSIM if they are installed; captum computes its own methods
+# numba and triton compute segments and SSIM where they have wheels; captum computes its own methods
 PACKAGES = (
     *("torch", "torchvision", "lightning", "torchmetrics", "scikit-image", "numpy", "scipy", "pandas", "pyarrow"),
     *("pillow", "numba", "triton", "captum", "timm"),

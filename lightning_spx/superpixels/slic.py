@@ -41,9 +41,9 @@ class Slic(Segmenter):
     `compactness`. More channels differ by more, so a larger `compactness` suits them.
 
     It runs on the images' device for all images at once: on a GPU with kernels if `triton` is installed (it comes with
-    torch on Linux), on a CPU compiled if the optional package `numba` is installed (`pip install lightning_spx[fast]`),
-    and otherwise with tensor operations. All three ways give the same segments. The kernels are for RGB and gray, so
-    other images use tensor operations on a GPU.
+    torch on Linux), on a CPU compiled by `numba` (a dependency wherever it has wheels), and otherwise with tensor
+    operations. All three ways give the same segments. The kernels are for RGB and gray, so other images use tensor
+    operations on a GPU.
 
     Source: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods", TPAMI 2012; on a grid of
     cells as in Ren, Prisacariu and Reid, "gSLICr: SLIC superpixels at over 250Hz", 2015.

@@ -135,7 +135,7 @@ def _run(words: list[str], log: Path, events: Events) -> None:
 def _context() -> multiprocessing.context.ForkServerContext:
     """Processes that share the imports, seconds each, and nothing else."""
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(["tests.faults.child"])
+    forkserver.set_forkserver_preload(["tests.faults.child", "tests.faults.imported_late"])
     return forkserver
 
 

@@ -24,7 +24,7 @@ print(lightning_spx.__file__, len(rooms), count)
 """
 ABSENT = """
 import importlib.util
-print([name for name in ("captum", "numba", "pytest", "timm") if importlib.util.find_spec(name)])
+print([name for name in ("captum", "pytest", "timm") if importlib.util.find_spec(name)])
 """
 
 pytestmark = pytest.mark.soak

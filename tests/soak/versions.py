@@ -22,7 +22,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 # of these, like of the package itself, the lowest versions are tested; tools of the tests are the newest in any case
-EXTRAS = ("captum", "docs", "fast", "peers", "pretrained", "timm")
+EXTRAS = ("captum", "docs", "peers", "pretrained", "timm")
 TESTS = (
     "lightning_spx",  # every docstring's example
     *(

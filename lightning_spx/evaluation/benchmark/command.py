@@ -20,16 +20,24 @@ from lightning_spx.evaluation.benchmark.cases import (
     gradients_section,
     metrics_section,
     pooled_section,
+    precision_of,
     segments_section,
 )
 from lightning_spx.evaluation.benchmark.exactness import noise_errors, path_errors, variance_ratios
 from lightning_spx.evaluation.benchmark.growth import growth_section, memory_section, study_section
 from lightning_spx.evaluation.benchmark.measure import COLUMNS, Measurement, objects_set_aside
+from lightning_spx.evaluation.benchmark.processor import Processor
 from lightning_spx.evaluation.benchmark.shares import arithmetic, shares
 from lightning_spx.evaluation.publish import save_figure
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.trials.channels import default_channels
-from lightning_spx.reporting.benchmark import benchmark_table, exactness_figure, growth_figure, times_figure
+from lightning_spx.reporting.benchmark import (
+    benchmark_table,
+    exactness_figure,
+    growth_exponents,
+    growth_figure,
+    times_figure,
+)
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.reporting.tables import print_table
 from lightning_spx.runs.example_maps import spread_positions
@@ -137,6 +145,10 @@ def bench(
         max_evaluations=max_evaluations,
         progress=_progress,
     )
+    console = Console()
+    if place.type == "cpu":
+        bf16 = "agreement" in sections or any(precision_of(method) == "bf16" for method in methods)
+        _say_processor(Processor.here(), bf16, console)
     timed = Bench(**{**vars(shared), "images": shared.images[: max(*sizes, 2)]})
     parts = {section: partial(_rows, function, timed) for section, function in TIMED.items() if section in sections}
     with objects_set_aside():
@@ -145,13 +157,14 @@ def bench(
     table = pd.concat([part for part in tables if len(part)] or [pd.DataFrame(columns=COLUMNS)])
     write_table(run.path / "benchmark.csv", table)
     endings = formats or ["png"]
-    console = Console()
     if len(table):
         print_table(console, benchmark_table(table))
         save_figure(run.path / "figures", "times", times_figure(table), endings)
         _say_shares(run, record, timed, table, console)
     if "growth" in parts:
         save_figure(run.path / "figures", "growth", growth_figure(table), endings)
+        for over, exponent in growth_exponents(table).items():
+            console.print(f"time of a call grows with {over} to the power of {exponent:.2f}", soft_wrap=True)
     if "agreement" in sections:
         agreement = _kept(run, record, "agreement", partial(map_agreement, timed))
         for what, rows in agreement.groupby("what", sort=False):
@@ -163,6 +176,12 @@ def bench(
             )
     _exactness(run, record, shared, num_path_images, num_noise_images, endings, console)
     return run.path
+
+
+def _say_processor(processor: Processor, bf16: bool, console: Console) -> None:
+    console.print(str(processor), soft_wrap=True)
+    if bf16 and processor.emulates_bf16:
+        console.print("Warning: bf16 is emulated here and many times slower than fp32: set `precision` to fp32.")
 
 
 def _say_shares(run: RunFolder, record: RunRecord, timed: Bench, table: pd.DataFrame, console: Console) -> None:

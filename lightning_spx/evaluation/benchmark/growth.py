@@ -1,9 +1,10 @@
-"""How time grows with images, draws and segments, memory with steps, and a study with segmenters."""
+"""How time grows with images, draws, segments and models, memory with steps, and a study with segmenters."""
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from math import comb
 from tempfile import TemporaryDirectory
 
 import torch
@@ -19,11 +20,17 @@ from lightning_spx.reporting.rows import AFTER, BEFORE
 from lightning_spx.superpixels import Cached, Segmenter, Slic
 
 FEW_STEPS, MANY_STEPS = 10, 1000
+COMPARED_IMAGES = (2, 4, 8, 16)
+COMPARED_MODELS = (2, 3, 5, 8)
 STUDY_SIZES = (50, 75, 100, 150, 200, 300)
 
 
 def growth_section(bench: Bench) -> Iterator[Measurement]:
-    """Time S-Gradient over images, S-SmoothGrad over draws and pooling over segments, at four sizes each."""
+    """Time S-Gradient over images, S-SmoothGrad over draws, pooling over segments, and comparisons of maps.
+
+    Comparisons grow with images and with models: what belongs to a map is computed once for all pairs that it is in, so
+    time should grow linearly with images, and with pairs less than linearly.
+    """
     most = len(bench.images)
     for count in sorted({max(1, most // part) for part in (8, 4, 2, 1)}):
         images = bench.images[:count]
@@ -37,6 +44,25 @@ def growth_section(bench: Bench) -> Iterator[Measurement]:
     attribution = torch.randn(bench.images.shape, device=bench.device)
     for asked in (50, 100, 200, 400):
         yield from _whole(bench, "segments", asked, partial(s_map, Slic(asked), bench.images, attribution))
+    for count in COMPARED_IMAGES:
+        yield from _whole(bench, "compared images", count, _comparison(bench, count, COMPARED_MODELS[0]))
+    over_models = {
+        models: list(_whole(bench, "models", models, _comparison(bench, COMPARED_IMAGES[0], models)))
+        for models in COMPARED_MODELS
+    }
+    yield from (each for found in over_models.values() for each in found)
+    for models, found in over_models.items():
+        yield from (replace(each, section="growth over pairs", what=str(comb(models, 2))) for each in found)
+
+
+def _comparison(bench: Bench, count: int, models: int) -> Callable[[], object]:
+    """Return a call that compares the maps of models on images, by pixel, by segments and in the controls."""
+    images = bench.images[torch.arange(count) % len(bench.images)]
+    labels, index, permutation = torch.zeros(count, dtype=torch.int64), torch.arange(count), derangement(count, seed=0)
+    facts = ImageFacts(index, labels, labels.expand(models, -1), None, permutation)
+    attributions = torch.randn(models, *images.shape, generator=torch.Generator().manual_seed(0))
+    poolings = make_poolings(segment_images({"Slic": Slic()}, images, count, bench.device), index, permutation, 0)
+    return partial(compare, attributions, poolings, facts, ComparisonSettings((AFTER, BEFORE), False, seed=0), ("l2",))
 
 
 def _explained(bench: Bench, slic: Slic, images: torch.Tensor, target: torch.Tensor, draws: int) -> torch.Tensor:
@@ -44,7 +70,7 @@ def _explained(bench: Bench, slic: Slic, images: torch.Tensor, target: torch.Ten
     return s_map(slic, images, method.attribute(bench.network, images, target))
 
 
-def _whole(bench: Bench, over: str, count: int, call: partial[torch.Tensor]) -> Iterator[Measurement]:
+def _whole(bench: Bench, over: str, count: int, call: Callable[[], object]) -> Iterator[Measurement]:
     # counted as one image, so that the time is that of the whole call, which should grow linearly from the origin
     found = bench.timed(f"growth over {over}", str(count), {OWN: call}, 1)
     yield from (replace(each, batch=len(bench.images)) for each in found)

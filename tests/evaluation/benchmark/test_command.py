@@ -9,7 +9,7 @@ from torch.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Linear, Sequential
 
 from lightning_spx.attribution import Gradient
 from lightning_spx.cli import main
-from lightning_spx.evaluation.benchmark import bench
+from lightning_spx.evaluation.benchmark import bench, growth
 from lightning_spx.evaluation.benchmark.cases import (
     FLOOR,
 )
@@ -17,6 +17,8 @@ from lightning_spx.evaluation.benchmark.measure import OWN
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.superpixels import Segmenter, Slic, Watershed
 from tests.pictures import drawn
+
+GROWN = ("images", "draws", "segments", "compared images", "models", "pairs")
 
 
 @pytest.mark.parametrize("method", ["SmoothGrad", "GradCAM", "AdaptiveIntegratedGradients"])
@@ -38,7 +40,13 @@ def run(*words: str) -> None:
     main(["bench", *words])
 
 
-def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_a_table_pictures_and_a_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no test looks at a time
+    for name, value in (("COMPARED_IMAGES", (2, 3)), ("COMPARED_MODELS", (2, 3)), ("STUDY_SIZES", (50, 75))):
+        monkeypatch.setattr(growth, name, value)
+    monkeypatch.setattr(growth, "MANY_STEPS", 20)
     words = (
         "--network.network=lightning_spx.models.SmallResNet",
         "--image_size=16",
@@ -54,7 +62,7 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
         run(*words)
     table = pd.read_csv(tmp_path / "run" / "benchmark.csv")
     timed = {"segments", "gradients", "after the gradients", "S- maps", "metrics", "study", "memory"}
-    assert set(table["section"]) == timed | {f"growth over {what}" for what in ("images", "draws", "segments")}
+    assert set(table["section"]) == timed | {f"growth over {what}" for what in GROWN}
     assert (table["milliseconds"] > 0).all()
     smooth = table[(table["what"] == "SmoothGrad") & (table["batch"] == 2)]
     assert set(smooth["by"]) == {OWN, "captum", FLOOR}
@@ -79,6 +87,7 @@ def test_the_command_writes_a_table_pictures_and_a_record(tmp_path: Path, capsys
     assert record["network"] == "SmallResNet"
     printed = capsys.readouterr().out
     assert "captum" in printed
+    assert all(f"grows with {what} to the power of" in printed for what in GROWN)
     assert "variance of a pair of draws, antithetic over independent" in printed
     assert printed.strip().endswith(f"benchmark: {tmp_path}/run")
     # a second time nothing is measured again

@@ -18,7 +18,7 @@ from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.superpixels import Slic, segment_pool
 
 # the first is what `make test` has time for, the second is for `make soak`
-repetitions = pytest.mark.parametrize("number", [8, pytest.param(200, marks=pytest.mark.soak)])
+repetitions = pytest.mark.parametrize("number", [4, pytest.param(200, marks=pytest.mark.soak)])
 SIZE = 32
 
 

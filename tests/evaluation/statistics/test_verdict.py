@@ -120,11 +120,12 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     assert holm([]) == []
 
 
-def test_noise_is_rarely_taken_for_a_gain() -> None:
+@pytest.mark.parametrize("number", [6, pytest.param(60, marks=pytest.mark.soak)])
+def test_noise_is_rarely_taken_for_a_gain(number: int) -> None:
     methods = {f"method{number}": {name: 0.0 for name in ("A", "B", "C")} for number in range(4)}
     wrong = sum(
         any(verdict.has_gain for verdict in verdicts(frame(methods, 40, seed), num_resamples=200, seed=seed))
-        for seed in range(20)
+        for seed in range(number)
     )
     # far rarer than the level of the test: a claim needs a gain over each of four controls
     assert wrong == 0

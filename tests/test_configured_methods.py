@@ -1,0 +1,28 @@
+"""Every method that a configuration in the repository names, whatever its place there, explains an image."""
+
+import json
+from typing import Any
+
+import torch
+
+from lightning_spx import attribution
+from lightning_spx.models import SmallResNet
+from tests.test_configs import cheaper_methods, configs
+
+
+def made(setting: dict[str, Any]) -> attribution.Attribution:
+    """The method that a configuration describes, and the method that this one repeats."""
+    arguments = setting.get("init_args", {}).items()
+    words = {name: made(value) if isinstance(value, dict) else value for name, value in arguments}
+    method: attribution.Attribution = getattr(attribution, setting["class_path"])(**words)
+    return method
+
+
+def test_every_method_of_the_configurations_explains_an_image() -> None:
+    paths = [path for command in ("stability", "tradeoff", "roar", "ensemble") for path in configs(command)]
+    words = [cheaper_methods(path, None).removeprefix("--methods=") for path in paths]
+    image, network = torch.rand(1, 3, 32, 32), SmallResNet(width=4).eval()
+    for text in {json.dumps(each) for word in words for each in json.loads(word)}:
+        found = made(json.loads(text)).attribute(network, image, torch.tensor([1]))
+        assert found.shape[-2:] == (32, 32)
+        assert found.isfinite().all()
