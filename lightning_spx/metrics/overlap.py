@@ -81,9 +81,10 @@ def overlap_of_pairs(
         return (torch.stack(shared) / places).float()
     # of each image by itself, because in a batch images have the same number of pixels
     number = torch.tensor([max(1, round(k * pixels)) for pixels in sizes.sum(1).tolist()], device=values.device)
-    members = _membership_of_sizes(values, sizes, number.double()[:, None])
-    of_first, of_second = (members[[pair[side] for pair in pairs]] for side in (0, 1))
-    return ((of_first * of_second * sizes).sum(dim=2) / number).float()
+    shares = _membership_of_sizes(values, sizes, number.double()[:, None])
+    of_first, of_second = (shares[[pair[side] for pair in pairs]] for side in (0, 1))
+    shared_pixels: Tensor = (of_first * of_second * sizes).sum(dim=2)
+    return (shared_pixels / number).float()
 
 
 class TopKOverlap(ImageMean):

@@ -15,7 +15,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchvision.models import resnet50
 
 from lightning_spx.attribution import Gradient, SmoothGrad
-from lightning_spx.attribution.gradient import Precision
+from lightning_spx.attribution.guards import Precision
 from lightning_spx.evaluation.benchmark.cases import s_method
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure
 from lightning_spx.evaluation.benchmark.peers import SCIKIT_IMAGE, TORCHMETRICS, peer_of, scikit_slic

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,9 +47,8 @@ def tiny_network() -> nn.Module:
 
 def cifar_network() -> nn.Module:
     """Return a ResNet-18 that does not reduce its images at once."""
-    network = resnet18(num_classes=NUM_CLASSES)
-    network.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
-    network.maxpool = nn.Identity()  # type: ignore[assignment]
+    network: nn.Module = resnet18(num_classes=NUM_CLASSES)
+    network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     return network
 
 
@@ -96,8 +96,8 @@ def measure() -> dict[str, float]:
         # its passes take seconds
         calls = 1 if name.startswith("ResNet") else CALLS
         found[f"{name}, S-Gradient"] = milliseconds(whole, calls)
-        found[f"{name}, Gradient"] = milliseconds(lambda net=network: method.attribute(net, images, target), calls)
-        found[f"{name}, bare passes"] = milliseconds(lambda net=network: bare(net, images, target), calls)
+        found[f"{name}, Gradient"] = milliseconds(partial(method.attribute, network, images, target), calls)
+        found[f"{name}, bare passes"] = milliseconds(partial(bare, network, images, target), calls)
     attribution = torch.randn(images.shape, generator=draw)
     found["pooling and map"] = milliseconds(lambda: saliency_map(segment_pool(attribution, segments)))
     found["Slic"] = milliseconds(lambda: slic(images))

@@ -25,7 +25,7 @@ AT_ONCE, STDEV = 8, 0.15
 def passes(network: nn.Module, points: Tensor, target: int) -> Tensor:
     """Return the gradient at each point with nothing around the passes."""
     found = []
-    for part in points.split(AT_ONCE):
+    for part in torch.split(points, AT_ONCE):
         variable = part.clone().requires_grad_()
         found.append(torch.autograd.grad(network(variable)[:, target].sum(), variable)[0])
     return torch.cat(found)

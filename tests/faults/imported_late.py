@@ -6,7 +6,7 @@ import torch
 
 import lightning_spx.cli.commands
 import lightning_spx.evaluation.stability.trained
-from lightning_spx.metrics import pairwise_ssim
+from lightning_spx.metrics.ssim import pairwise_ssim
 
 __all__ = ["lightning_spx", "matplotlib", "pyarrow"]
 

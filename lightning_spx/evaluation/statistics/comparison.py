@@ -130,10 +130,10 @@ def compare(
             }
         )
     columns = {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
-    of_image = pd.DataFrame(images.columns())
+    of_image = {name: pd.Series(values) for name, values in images.columns().items()}
     position = columns.pop("position")
-    columns |= {name: of_image[name].take(position).array for name in of_image}
-    order_of_columns = [*KEYS, *of_image.columns, "agree", "differ", "same", "num_segments", "constant"]
+    columns |= {name: values.take(position).array for name, values in of_image.items()}
+    order_of_columns = [*KEYS, *of_image, "agree", "differ", "same", "num_segments", "constant"]
     return pd.DataFrame(columns)[[*order_of_columns, *VARIANTS, CEILING]]
 
 

@@ -52,7 +52,7 @@ def fidelity_of(
 
     def removed() -> Iterator[tuple[Tensor, Tensor]]:
         size = max(1, CHUNK_PIXELS // (len(rows) * images[0, 0].numel()))
-        for some in track(here.split(size), description, disable=not is_writer(), transient=True):
+        for some in track(torch.split(here, size), description, disable=not is_writer(), transient=True):
             photos, own = images[some].to(model.device), attribution[some]
             maps = [magnitude(pooling.pool(own, order, some)) for pooling, order in rows]
             errors.append(torch.stack([fidelity_error(each, magnitude(own)) for each in maps]))
@@ -61,7 +61,7 @@ def fidelity_of(
             yield from removals[-1].images(photos, target[some].to(photos.device))
 
     probability = torch.cat(target_probabilities(model, removed(), settings.batch_size)).cpu()
-    parts = probability.split([each.num_images for each in removals])
+    parts = torch.split(probability, [each.num_images for each in removals])
     found = [each.values(part) for each, part in zip(removals, parts, strict=True)]
     values = {key: torch.cat([each[key] for each in found], 1) for key in found[0]}
     values["fidelity_error", ""] = torch.cat(errors, 1)

@@ -75,10 +75,10 @@ class Removals:
             base = substrate_of(photos, substrate)
             # deletion, then insertion
             for start, end in ((photos, base), (base, photos)):
-                for mask, photo in zip(self._masks.split(size), self._photo.split(size), strict=True):
+                for mask, photo in zip(torch.split(self._masks, size), torch.split(self._photo, size), strict=True):
                     yield torch.where(mask[:, None], end[photo], start[photo]), target[photo]
         noise = NOISE * noise_of(photos, self.settings.seed)
-        for mask, photo in zip(self._holes.split(size), self._photo_of_hole.split(size), strict=True):
+        for mask, photo in zip(torch.split(self._holes, size), torch.split(self._photo_of_hole, size), strict=True):
             yield impute_noisily(photos[photo], mask, noise[photo]), target[photo]
         del self._masks, self._holes
 
@@ -90,7 +90,7 @@ class Removals:
         """
         found: dict[tuple[str, str], Tensor] = {}
         num_curves, num_masks = self._curves
-        curves, after = probability.split([num_curves * num_masks, self.num_images - num_curves * num_masks])
+        curves, after = torch.split(probability, [num_curves * num_masks, self.num_images - num_curves * num_masks])
         each_curve = iter(curves.view(num_curves, num_masks))
         for substrate in self.settings.substrates:
             for metric in ("deletion", "insertion"):
