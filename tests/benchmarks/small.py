@@ -106,7 +106,6 @@ def measure() -> dict[str, float]:
 
 def in_a_child(checkout: Path) -> dict[str, float]:
     """Measure with the package of a checkout."""
-    # -P, because `coverage.py` beside this file would hide the library of that name, which numba imports
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", str(Path(__file__).resolve()), "--measure"]
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)

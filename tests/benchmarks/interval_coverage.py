@@ -1,6 +1,6 @@
 """How often intervals cover the truth, and gains are claimed, in simulated studies; beside the bootstrap of repeats.
 
-    python -m tests.benchmarks.coverage [STUDIES]
+    python -m tests.benchmarks.interval_coverage [STUDIES]
 
 Each study has 100 images and two models a repeat, or one repeat of several models. An image moves the number by 0.1, an
 image in one repeat by 0.1, so that images alone have a standard error of about 0.01; repeats, or models, move it by
