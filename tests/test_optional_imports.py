@@ -16,7 +16,12 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
 )
 CLI = "lightning_spx.cli"
-COMPILED = ("lightning_spx.metrics.ssim_compiled", "lightning_spx.superpixels.compiled")  # asked for where numba is
+# asked for where numba is
+COMPILED = (
+    *("lightning_spx.metrics.pairs_compiled", "lightning_spx.metrics.ssim_compiled"),
+    *("lightning_spx.metrics.ssim_segments", "lightning_spx.superpixels.compiled"),
+    "lightning_spx.superpixels.pooling_compiled",
+)
 
 # Started with the modules to import as its words, the reporting room first; prints the error of each.
 PROGRAM = """

@@ -112,7 +112,7 @@ def pairwise_ssim(maps: Tensor, others: Tensor | None = None, preset: PairPreset
 def ssim_of_pairs(
     maps: Tensor, pairs: Sequence[tuple[int, int]], segments: Tensor | None = None, preset: PairPreset = "unit"
 ) -> Tensor:
-    """Return the SSIM of chosen pairs of maps of the same images, filtering each map once; nothing is checked.
+    """Return the SSIM of chosen pairs of maps of the same images, filtering each map once; no range is enforced.
 
     On segments of many pixels, on a CPU, each window is a weighted sum over the few segments that it meets.
 
@@ -125,12 +125,17 @@ def ssim_of_pairs(
     Returns:
         Shape (pairs,N), float32.
 
+    Raises:
+        ValueError: as in `pairwise_ssim`.
+
     Example:
         >>> import torch
         >>> segments = torch.arange(256).view(1, 16, 16) // 128
         >>> ssim_of_pairs(torch.tensor([[[0.0, 1.0]], [[0.0, 1.0]]]), [(0, 1)], segments)
         tensor([[1.]])
     """
+    if preset == "unit":
+        _check_window(maps if segments is None else segments)
     if segments is not None:
         compiled = _compiled_on_segments() if maps.device.type == "cpu" and preset == "unit" else None
         if compiled is not None and segments[:, 0].numel() and segments[0].numel() >= SMALLEST_SEGMENT * maps.shape[2]:

@@ -67,6 +67,15 @@ def test_a_nan_makes_only_its_own_image_and_pairs_nan() -> None:
     assert ssim_of_pairs(maps, PAIRS, segments).isnan().tolist() == [[False, False], [False, True], [False, False]]
 
 
+@pytest.mark.parametrize("size", [(10, 40), (40, 10)])
+def test_images_without_a_whole_window_are_refused(size: tuple[int, int]) -> None:
+    segments = torch.zeros(1, *size, dtype=torch.int64)
+    for given in (segments, None):
+        maps = values(segments) if given is not None else torch.zeros(3, 1, *size)
+        with pytest.raises(ValueError, match="Expected maps of at least 11x11 px for SSIM"):
+            ssim_of_pairs(maps, PAIRS, given)
+
+
 def test_small_segments_are_compared_by_pixel() -> None:
     segments = torch.arange(24 * 24).view(1, 24, 24)
     maps = values(segments)
