@@ -105,8 +105,8 @@ def scaled_magnitude(values: Tensor, clip: float = 0.99, sizes: Tensor | None = 
     high = values.amax(dim=1, keepdim=True)
     top = (_quantile(values, clip) if sizes is None else _quantile_of_sizes(values, sizes, clip))[:, None]
     top = torch.where(top > low, top, high)
-    scaled = (values - low).div_(top - low).clamp_(max=1.0)
-    return scaled.masked_fill_(high <= low if sizes is None else (high <= low) | (sizes == 0), 0.0)
+    scaled = ((values - low) / (top - low)).clamp(max=1.0)
+    return scaled.masked_fill(high <= low if sizes is None else (high <= low) | (sizes == 0), 0.0)
 
 
 def is_constant(saliency: Tensor) -> Tensor:
@@ -141,11 +141,16 @@ def _quantile(values: Tensor, q: float) -> Tensor:
     # torch.quantile refuses more than 16 million values and sorts all of them; the few largest suffice
     position = q * (values.shape[1] - 1)
     below = int(position)
-    if values.device.type == "cpu":
+    if values.device.type == "cpu" and not (torch.is_grad_enabled() and values.requires_grad):
         # NumPy puts one place in order several times faster than torch finds the largest (measured)
-        ordered = torch.from_numpy(np.partition(values.detach().numpy(), below, axis=1))
-        lower, above = ordered[:, below], ordered[:, below + 1 :]
-        return torch.lerp(lower, above.amin(1) if above.shape[1] else lower, position - below)
+        around = np.empty((2, len(values)), values.detach().numpy().dtype)
+        row = np.empty_like(values[0].numpy())
+        for place, each in enumerate(values.numpy()):
+            row[:] = each
+            row.partition(below)
+            around[:, place] = row[below], row[below + 1 :].min(initial=np.inf)
+        lower, upper = torch.from_numpy(around)
+        return torch.lerp(lower, torch.where(upper.isinf(), lower, upper), position - below)
     largest = values.topk(values.shape[1] - below, dim=1).values
     return torch.lerp(largest[:, -1], largest[:, max(-2, -largest.shape[1])], position - below)
 

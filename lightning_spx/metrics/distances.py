@@ -134,16 +134,21 @@ def distances_of_pairs(
         >>> distances_of_pairs(torch.tensor([[[3.0, 4.0]], [[6.0, 8.0]]]), [(0, 1)], "l2_raw")
         tensor([[5.]])
     """
+    wanted = torch.is_grad_enabled() and values.requires_grad
+    compiled = _compiled() if values.device.type == "cpu" and not wanted else None
+    # squares of float32 cannot overflow float64
+    if compiled is not None and sizes is None and values.dtype == torch.float32 and distance in ("l2", "l2_raw"):
+        scale = torch.ones(values.shape[:2], dtype=torch.float64)
+        if distance == "l2":
+            norm = torch.stack([each.double().square().sum(1).sqrt() for each in values])
+            scale = 1 / norm.masked_fill(norm == 0, 1.0)
+        return compiled(values, scale, np.array(pairs, dtype=np.int64).reshape(-1, 2)).sqrt().float()
     prepared = [_prepare(value, sizes, distance) for value in values]
     if sizes is not None:
         # few values of each map: all pairs at once
         maps = torch.stack(prepared)
         first, second = (maps[[pair[side] for pair in pairs]] for side in (0, 1))
         return _compare(first, second, sizes, distance).float()
-    wanted = torch.is_grad_enabled() and values.requires_grad
-    compiled = _compiled() if values.device.type == "cpu" and not wanted else None
-    if compiled is not None and distance in ("l2", "l2_raw"):
-        return compiled(prepared, np.array(pairs, dtype=np.int64).reshape(-1, 2)).sqrt().float()
     return torch.stack([_compare(prepared[i], prepared[j], None, distance) for i, j in pairs]).float()
 
 
@@ -183,7 +188,7 @@ def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Di
 
 
 @cache
-def _compiled() -> Callable[[Sequence[Tensor], NDArray[np.int64]], Tensor] | None:
+def _compiled() -> Callable[[Tensor, Tensor, NDArray[np.int64]], Tensor] | None:
     """Return compiled squared distances if numba is installed; imported at the first call, which takes a second."""
     try:
         from lightning_spx.metrics.pairs_compiled import squared_distances

@@ -3,7 +3,6 @@
 They visit maps in blocks that stay in a cache, and of a set of most salient pixels only its members.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ from lightning_spx.metrics.ssim_compiled import compiled
 Values = NDArray[np.floating[Any]]
 Numbers = NDArray[np.int64]
 
-# values of each map in a block
-BLOCK = 1024
+# values of each map in a block, and sums of a pair
+BLOCK, SUMS = 512, 16
 
 
 def _members(values: Values, smallest: float, held: NDArray[np.int32]) -> tuple[int, int, int]:
@@ -65,23 +64,27 @@ def _overlaps(maps: Values, smallest: Values, places: int, pairs: Numbers, found
 overlaps_of_image = compiled(_overlaps)
 
 
-def _squares(maps: Values, pairs: Numbers, found: NDArray[np.float64]) -> None:
-    # maps (K, D) of one image, found (pairs,)
-    pixels = maps.shape[1]
+def _squares(maps: Values, image: int, scale: Values, pairs: Numbers, found: NDArray[np.float64]) -> None:
+    # maps (K, N, D), of which those of one image are multiplied by scale (K,); found (pairs,)
+    number, _, pixels = maps.shape
+    # products are rounded before they are subtracted, so that equal maps have the distance 0
+    block = np.zeros((number, BLOCK))
     # several sums, because a single one would wait for each of its terms
-    sums = np.zeros((len(pairs), 16))
+    sums = np.zeros((len(pairs), SUMS))
     for begin in range(0, pixels, BLOCK):
-        end = min(begin + BLOCK, pixels)
-        whole = begin + (end - begin) // 16 * 16
+        size = min(BLOCK, pixels - begin)
+        for each in range(number):
+            factor, line = scale[each], block[each]
+            for place in range(size):
+                line[place] = factor * np.float64(maps[each, image, begin + place])
+            for place in range(size, BLOCK):
+                line[place] = 0.0
         for pair in range(len(pairs)):
-            one, other, total = maps[pairs[pair, 0]], maps[pairs[pair, 1]], sums[pair]
-            for first in range(begin, whole, 16):
-                for place in range(16):
+            one, other, total = block[pairs[pair, 0]], block[pairs[pair, 1]], sums[pair]
+            for first in range(0, BLOCK, SUMS):
+                for place in range(SUMS):
                     difference = one[first + place] - other[first + place]
                     total[place] += difference * difference
-            for pixel in range(whole, end):
-                difference = one[pixel] - other[pixel]
-                total[pixel - whole] += difference * difference
     for pair in range(len(pairs)):
         found[pair] = sums[pair].sum()
 
@@ -98,7 +101,11 @@ def overlaps(values: Tensor, pairs: Numbers, places: int) -> Tensor:
     """
     maps = values.detach().numpy()
     # NumPy puts one place in order five times faster than torch finds the largest (measured)
-    smallest = np.partition(maps, maps.shape[2] - places, axis=2)[:, :, maps.shape[2] - places]
+    smallest, row = np.empty(maps.shape[:2], maps.dtype), np.empty(maps.shape[2], maps.dtype)
+    for place in np.ndindex(smallest.shape):
+        row[:] = maps[place]
+        row.partition(len(row) - places)
+        smallest[place] = row[len(row) - places]
     found = np.empty((maps.shape[1], len(pairs)))
     for image in range(len(found)):
         own = np.ascontiguousarray(maps[:, image])
@@ -106,21 +113,25 @@ def overlaps(values: Tensor, pairs: Numbers, places: int) -> Tensor:
     return torch.from_numpy(found.T.copy())
 
 
-def squared_distances(maps: Sequence[Tensor], pairs: Numbers) -> Tensor:
-    """Return the squared Euclidean distances of chosen pairs.
+def squared_distances(maps: Tensor, scale: Tensor, pairs: Numbers) -> Tensor:
+    """Return the squared Euclidean distances of chosen pairs of maps, each multiplied by a number.
 
     Args:
-        maps: K tensors (N,D) float64.
+        maps: (K,N,D).
+        scale: (K,N) float64.
         pairs: (P,2), the two maps of each pair.
 
     Returns:
         Shape (P,N), float64.
 
     Example:
-        >>> squared_distances(list(torch.tensor([[[3.0]], [[6.0]]], dtype=torch.float64)), np.array([[0, 1]]))
-        tensor([[9.]], dtype=torch.float64)
+        >>> scale = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+        >>> squared_distances(torch.tensor([[[3.0]], [[6.0]]]), scale, np.array([[0, 1]]))
+        tensor([[81.]], dtype=torch.float64)
     """
-    found = np.empty((len(maps[0]), len(pairs)))
+    known = maps if maps.dtype in (torch.float32, torch.float64) else maps.double()
+    values, factors = known.detach().contiguous().numpy(), scale.numpy()
+    found = np.empty((maps.shape[1], len(pairs)))
     for image in range(len(found)):
-        squares_of_image(np.stack([each[image].numpy() for each in maps]), pairs, found[image])
+        squares_of_image(values, image, np.ascontiguousarray(factors[:, image]), pairs, found[image])
     return torch.from_numpy(found.T.copy())

@@ -94,3 +94,10 @@ def test_wrong_values_are_refused() -> None:
         magnitude(broken)
     with pytest.raises(ValueError, match=r"Expected `saliency` of shape \(N, H, W\), got \(3, 3, 9, 11\)"):
         is_constant(attribution())
+
+
+def test_the_gradient_of_a_map_goes_through_the_value_shown_as_one() -> None:
+    values = torch.rand(1, 1, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.1
+    variable = values.clone().requires_grad_()
+    # not the clipped values, whose gradient is zero on one side only
+    assert torch.autograd.gradcheck(lambda given: saliency_map(given, clip=0.5).square().sum(), (variable,))

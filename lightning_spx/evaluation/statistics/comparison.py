@@ -160,6 +160,8 @@ def each_pooling(
         if again is not None:
             nulls |= {CEILING: again[:, here]}
         own = images.pooled_as(here)
+        # once, not in every pooling
+        nulls = {name: each.contiguous() for name, each in nulls.items()}
         for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
             yield ComparedMaps(own, pooling, order, PooledMaps.of(nulls.values(), pooling, order, own))
 
