@@ -41,15 +41,17 @@ class PooledMaps:
             order: order of pooling and taking magnitudes.
             images: which of the pooling's images these are.
         """
-        segments = pooling.segments[images] if pooling.kind == "segments" else None
         pooled = [pooling.values(each, order, images) for each in attributions]
         number, width = pooled[0].shape[1], pooled[0].shape[3]
         magnitudes = torch.cat([magnitude(each.flatten(0, 1)[..., None])[..., 0] for each in pooled])
-        sizes = None if segments is None else pooling.sizes[images][:, :width]
-        saliency = scaled_magnitude(
-            magnitudes, sizes=None if sizes is None else sizes.repeat(len(magnitudes) // number, 1)
-        )
         shape = (int(pooling.segments.shape[-2]), int(pooling.segments.shape[-1]))
+        if pooling.kind != "segments":
+            saliency = scaled_magnitude(magnitudes)
+            return cls(magnitudes.view(-1, number, width), saliency.view(-1, number, width), shape)
+        # maps stay where they are
+        segments = pooling.segments[images].to(magnitudes.device)
+        sizes = pooling.sizes[images][:, :width].to(magnitudes.device)
+        saliency = scaled_magnitude(magnitudes, sizes=sizes.repeat(len(magnitudes) // number, 1))
         return cls(magnitudes.view(-1, number, width), saliency.view(-1, number, width), shape, segments, sizes)
 
     def on_pixels(self, values: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Pooling:
         """
         absolute = order == BEFORE
         if self.kind == "segments":
-            return segment_means(attributions, self.segments[images], absolute)
+            return segment_means(attributions, self.segments[images].to(attributions.device), absolute)
         if self.kind == "blur":
             return blurred(attributions, self.num_segments()[images], absolute).flatten(3)
         return (attributions.abs() if absolute else attributions).flatten(3)
@@ -75,7 +75,7 @@ class Pooling:
         Returns:
             Pooled values (M * n, C, H, W); magnitudes have yet to be taken.
         """
-        segments = self.segments[images]
+        segments = self.segments[images].to(attribution.device)
         values = self.values(attribution.view(-1, len(segments), *attribution.shape[1:]), order, images)
         if self.kind == "segments":
             values = values.gather(3, segments.flatten(1)[:, None].expand(*values.shape[:3], -1))
