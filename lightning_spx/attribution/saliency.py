@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 Channels = Literal["sum", "mean", "max"]
 
@@ -141,7 +142,8 @@ def _quantile(values: Tensor, q: float) -> Tensor:
     # torch.quantile refuses more than 16 million values and sorts all of them; the few largest suffice
     position = q * (values.shape[1] - 1)
     below = int(position)
-    if values.device.type == "cpu" and not (torch.is_grad_enabled() and values.requires_grad):
+    differentiated = (torch.is_grad_enabled() and values.requires_grad) or unpack_dual(values).tangent is not None
+    if values.device.type == "cpu" and not differentiated:
         # NumPy puts one place in order several times faster than torch finds the largest (measured)
         around = np.empty((2, len(values)), values.detach().numpy().dtype)
         row = np.empty_like(values[0].numpy())

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
 from lightning_spx.metrics.shapes import check_real, check_same_shape, scaled
@@ -134,7 +135,7 @@ def distances_of_pairs(
         >>> distances_of_pairs(torch.tensor([[[3.0, 4.0]], [[6.0, 8.0]]]), [(0, 1)], "l2_raw")
         tensor([[5.]])
     """
-    wanted = torch.is_grad_enabled() and values.requires_grad
+    wanted = (torch.is_grad_enabled() and values.requires_grad) or unpack_dual(values).tangent is not None
     compiled = _compiled() if values.device.type == "cpu" and not wanted else None
     # squares of float32 cannot overflow float64
     if compiled is not None and sizes is None and values.dtype == torch.float32 and distance in ("l2", "l2_raw"):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.pooling import as_pair
+from lightning_spx.superpixels.pooling import as_pair, is_differentiated
 from lightning_spx.superpixels.segmenter import counts
 
 
@@ -17,7 +17,8 @@ def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
 
     The standard deviation is `sqrt(H * W / (4 * pi * S))` pixels for an image with `S` segments; the image is
     mirrored at its border and the kernel ends at four standard deviations, as in
-    `scipy.ndimage.gaussian_filter(mode="reflect")`.
+    `scipy.ndimage.gaussian_filter(mode="reflect")`. A NaN stays in its image, where it reaches at least as far as the
+    kernel does.
 
     Args:
         attribution: `(N, C, H, W)` or `(N, H, W)` floating point.
@@ -60,8 +61,7 @@ def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -
     numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
     sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(attribution.device)
     rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
-    wanted = torch.is_grad_enabled() and attribution.requires_grad
-    compiled = _compiled() if attribution.device.type == "cpu" and not wanted else None
+    compiled = _compiled() if attribution.device.type == "cpu" and not is_differentiated(attribution) else None
     if compiled is not None:
         return compiled(attribution, rows, columns, absolute)
     # One matrix product per image and axis: float64, so that neither autocast nor TF32 touches it

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from lightning_spx.superpixels import Slic, blur_like, segment_pool
 
@@ -197,3 +198,14 @@ def test_wrong_arguments_are_refused(attribution: Tensor, segments: Tensor) -> N
 def test_the_device_changes_nothing_beyond_rounding(attribution: Tensor, segments: Tensor) -> None:
     pooled = segment_pool(attribution.cuda(), segments.cuda())
     torch.testing.assert_close(pooled.cpu(), segment_pool(attribution, segments), rtol=2e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("pool", [segment_pool, blur_like])
+def test_a_tangent_is_pooled_as_the_values_are(pool: Pool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, tangent = torch.randn(2, 1, 2, 6, 7, generator=generator, dtype=torch.float64).unbind()
+    segments = (torch.arange(42) // 10).view(1, 6, 7)
+    with forward_ad.dual_level():
+        pooled = forward_ad.unpack_dual(pool(forward_ad.make_dual(values, tangent), segments))
+    torch.testing.assert_close(pooled.tangent, pool(tangent, segments))
+    torch.testing.assert_close(pooled.primal, pool(values, segments))
