@@ -6,7 +6,8 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
+
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 
 Channels = Literal["sum", "mean", "max"]
 
@@ -142,17 +143,17 @@ def _quantile(values: Tensor, q: float) -> Tensor:
     # torch.quantile refuses more than 16 million values and sorts all of them; the few largest suffice
     position = q * (values.shape[1] - 1)
     below = int(position)
-    differentiated = (torch.is_grad_enabled() and values.requires_grad) or unpack_dual(values).tangent is not None
-    if values.device.type == "cpu" and not differentiated:
+    if not needs_tensor_operations(values):
         # NumPy puts one place in order several times faster than torch finds the largest (measured)
-        around = np.empty((2, len(values)), values.detach().numpy().dtype)
-        row = np.empty_like(values[0].numpy())
-        for place, each in enumerate(values.numpy()):
+        known = values.detach().numpy()
+        around, row = np.empty((2, len(known)), known.dtype), np.empty_like(known[0])
+        for place, each in enumerate(known):
             row[:] = each
             row.partition(below)
-            around[:, place] = row[below], row[below + 1 :].min(initial=np.inf)
+            # the next larger value, if there is one
+            around[:, place] = row[below], row[min(below + 1, len(row) - 1) :].min()
         lower, upper = torch.from_numpy(around)
-        return torch.lerp(lower, torch.where(upper.isinf(), lower, upper), position - below)
+        return torch.lerp(lower, upper, position - below)
     largest = values.topk(values.shape[1] - below, dim=1).values
     return torch.lerp(largest[:, -1], largest[:, max(-2, -largest.shape[1])], position - below)
 

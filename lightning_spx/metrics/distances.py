@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
 from lightning_spx.metrics.shapes import check_real, check_same_shape, scaled
 from lightning_spx.metrics.ssim import pairwise_ssim
@@ -135,8 +135,7 @@ def distances_of_pairs(
         >>> distances_of_pairs(torch.tensor([[[3.0, 4.0]], [[6.0, 8.0]]]), [(0, 1)], "l2_raw")
         tensor([[5.]])
     """
-    wanted = (torch.is_grad_enabled() and values.requires_grad) or unpack_dual(values).tangent is not None
-    compiled = _compiled() if values.device.type == "cpu" and not wanted else None
+    compiled = None if needs_tensor_operations(values) else _compiled()
     # squares of float32 cannot overflow float64
     if compiled is not None and sizes is None and values.dtype == torch.float32 and distance in ("l2", "l2_raw"):
         scale = torch.ones(values.shape[:2], dtype=torch.float64)

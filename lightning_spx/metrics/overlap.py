@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape, without_channel
 
@@ -73,7 +74,7 @@ def overlap_of_pairs(
     if sizes is None:
         places = max(1, round(k * values.shape[2]))
         known = values.to(torch.promote_types(values.dtype, torch.float32))
-        compiled = _compiled() if values.device.type == "cpu" else None
+        compiled = None if needs_tensor_operations(values) else _compiled()
         if compiled is not None:
             return compiled(known, np.array(pairs, dtype=np.int64).reshape(-1, 2), places).float()
         members = [_membership(each, places) for each in known]

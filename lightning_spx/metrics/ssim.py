@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape, scaled, without_channel
@@ -137,7 +138,7 @@ def ssim_of_pairs(
     if preset == "unit":
         _check_window(maps if segments is None else segments)
     if segments is not None:
-        compiled = _compiled_on_segments() if maps.device.type == "cpu" and preset == "unit" else None
+        compiled = None if preset != "unit" or needs_tensor_operations(maps) else _compiled_on_segments()
         if compiled is not None and segments[:, 0].numel() and segments[0].numel() >= SMALLEST_SEGMENT * maps.shape[2]:
             return compiled(maps, segments, np.array(pairs, dtype=np.int64).reshape(-1, 2)).float()
         ids = segments.flatten(1).expand(len(maps), -1, -1)
@@ -205,8 +206,7 @@ def _signed_ssim(first: Tensor, second: Tensor, *, symmetric: bool) -> Tensor:
 
 def _values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]], data_range: Tensor) -> Tensor:
     """Return the SSIM of pairs of (M,N,H,W), with the fastest implementation for them."""
-    wanted = torch.is_grad_enabled() and (maps.requires_grad or (others is not None and others.requires_grad))
-    compiled = _compiled() if maps.device.type == "cpu" and not wanted else None
+    compiled = None if needs_tensor_operations(maps, others) else _compiled()
     return (compiled or ssim_tensors.pair_values)(maps, others, pairs, data_range)
 
 

@@ -128,15 +128,29 @@ def pair_values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, 
     chosen, ranges = np.array(pairs, dtype=np.int64).reshape(-1, 2), data_range.detach().double().numpy()
     found = np.empty((len(pairs), number))
     part = partial(values, first, second, others is None, chosen, WEIGHT, ranges)
-    # one call per thread, because calls cost more than small maps; no threads for few values, for the same reason
-    parts = min(torch.get_num_threads(), number, found.size * maps.shape[2:].numel() // VALUES_PER_THREAD)
-    if parts < 2:
-        part(0, number, found)
-    else:
-        edges = np.linspace(0, number, parts + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=parts) as pool:
-            list(pool.map(lambda begin, end: part(begin, end, found), edges[:-1], edges[1:]))
+    in_threads(lambda begin, end: part(begin, end, found), number, found.size * maps.shape[2:].numel())
     return torch.from_numpy(found)
+
+
+def in_threads(part: Callable[[int, int], object], number: int, num_values: int) -> None:
+    """Call `part` with the first image of each thread and the one after its last.
+
+    Args:
+        part: does what belongs to some of the images.
+        number: number of images.
+        num_values: number of values to compute; few take one thread, because calls cost more than they do.
+
+    Example:
+        >>> in_threads(lambda begin, end: print(begin, end), 3, 100)
+        0 3
+    """
+    parts = min(torch.get_num_threads(), number, num_values // VALUES_PER_THREAD)
+    if parts < 2:
+        part(0, number)
+        return
+    edges = np.linspace(0, number, parts + 1).astype(int)
+    with ThreadPoolExecutor(max_workers=parts) as pool:
+        list(pool.map(part, edges[:-1], edges[1:]))
 
 
 def _array(maps: Tensor) -> Values:

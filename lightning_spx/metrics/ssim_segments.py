@@ -4,7 +4,6 @@ A window meets few segments, and a sum over its pixels is one over these segment
 by the share of the window that they cover. All pairs of maps share these shares.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.metrics.ssim_compiled import VALUES_PER_THREAD, WEIGHT, compiled
+from lightning_spx.metrics.ssim_compiled import WEIGHT, compiled, in_threads
 from lightning_spx.metrics.ssim_tensors import K1, K2, WINDOW
 
 Values = NDArray[np.floating[Any]]
@@ -177,11 +176,5 @@ def segment_pair_values(maps: Tensor, segments: Tensor, pairs: NDArray[np.int64]
     found = np.empty((number, len(pairs)))
     first, second = np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1])
     part = partial(values, known, labels, first, second, WEIGHT)
-    parts = min(torch.get_num_threads(), number, found.size * labels[0].size // VALUES_PER_THREAD if number else 0)
-    if parts < 2:
-        part(0, number, found)
-    else:
-        edges = np.linspace(0, number, parts + 1).astype(int)
-        with ThreadPoolExecutor(max_workers=parts) as pool:
-            list(pool.map(lambda begin, end: part(begin, end, found), edges[:-1], edges[1:]))
+    in_threads(lambda begin, end: part(begin, end, found), number, len(pairs) * segments.numel())
     return torch.from_numpy(found.T.copy())

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.pooling import as_pair, is_differentiated
+from lightning_spx.superpixels.pooling import as_pair
 from lightning_spx.superpixels.segmenter import counts
+from lightning_spx.superpixels.tensor_operations import needs_tensor_operations
 
 
 def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -
     numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
     sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(attribution.device)
     rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
-    compiled = _compiled() if attribution.device.type == "cpu" and not is_differentiated(attribution) else None
+    compiled = None if needs_tensor_operations(attribution) else _compiled()
     if compiled is not None:
         return compiled(attribution, rows, columns, absolute)
     # One matrix product per image and axis: float64, so that neither autocast nor TF32 touches it

@@ -7,9 +7,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
 
 from lightning_spx.superpixels.segmenter import check_segments, counts, is_one_map
+from lightning_spx.superpixels.tensor_operations import needs_tensor_operations
 
 
 def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:
@@ -69,7 +69,7 @@ def segment_means(attribution: Tensor, segments: Tensor, absolute: bool = False)
         tensor([-1., -5.])
     """
     most = _most(segments)
-    compiled = _compiled() if attribution.device.type == "cpu" and not is_differentiated(attribution) else None
+    compiled = None if needs_tensor_operations(attribution) else _compiled()
     if compiled is not None:
         return compiled(attribution, segments, most, absolute)
     sums = _sums(attribution.abs() if absolute else attribution, segments, most)
@@ -93,16 +93,6 @@ def segment_sizes(segments: Tensor, num_segments: int) -> Tensor:
     ids = segments.flatten(1)
     sizes = torch.zeros(len(ids), num_segments, dtype=torch.float64, device=ids.device)
     return sizes.scatter_add_(1, ids, torch.ones((), dtype=torch.float64, device=ids.device).expand(ids.shape))
-
-
-def is_differentiated(values: Tensor) -> bool:
-    """Return whether a gradient or a tangent of these values is wanted, which compiled loops do not give.
-
-    Example:
-        >>> is_differentiated(torch.zeros(1)), is_differentiated(torch.zeros(1, requires_grad=True))
-        (False, True)
-    """
-    return (torch.is_grad_enabled() and values.requires_grad) or unpack_dual(values).tangent is not None
 
 
 def _sums(attribution: Tensor, segments: Tensor, most: int) -> Tensor:

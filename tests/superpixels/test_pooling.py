@@ -209,3 +209,10 @@ def test_a_tangent_is_pooled_as_the_values_are(pool: Pool) -> None:
         pooled = forward_ad.unpack_dual(pool(forward_ad.make_dual(values, tangent), segments))
     torch.testing.assert_close(pooled.tangent, pool(tangent, segments))
     torch.testing.assert_close(pooled.primal, pool(values, segments))
+
+
+def test_vmap_pools_each_image_over_the_same_segments() -> None:
+    values = torch.randn(5, 2, 6, 7, generator=torch.Generator().manual_seed(0))
+    segments = (torch.arange(42) // 10).view(1, 6, 7)
+    pooled = torch.func.vmap(lambda each: segment_pool(each[None], segments)[0])(values)
+    torch.testing.assert_close(pooled, segment_pool(values, segments.expand(5, -1, -1)))

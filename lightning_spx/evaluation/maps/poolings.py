@@ -59,6 +59,7 @@ class Pooling:
         """
         absolute = order == BEFORE
         if self.kind == "segments":
+            self.num_segments()  # which checks the segments, once: loops would write beyond their memory
             return segment_means(attributions, self.segments[images].to(attributions.device), absolute)
         if self.kind == "blur":
             return blurred(attributions, self.num_segments()[images], absolute).flatten(3)
@@ -87,7 +88,6 @@ class Pooling:
 
     @cached_property
     def _num_segments(self) -> Tensor:
-        # which checks the segments, once
         if self.kind == "none":
             return torch.full((len(self.segments),), self.segments[:1].numel())
         return num_segments(self.segments)

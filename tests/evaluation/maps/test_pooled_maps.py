@@ -69,3 +69,14 @@ def test_a_nan_is_refused_and_named() -> None:
     segments = Grid(4)(torch.rand(4, 3, 20, 30))
     with pytest.raises(ValueError, match=r"Expected a finite `attribution`, got NaN or infinity"):
         PooledMaps.of([given], Pooling("Grid", "segments", segments), "after", slice(None))
+
+
+@pytest.mark.parametrize("wrong", [-1, 7, 10**6])
+def test_segments_that_break_their_contract_are_refused_before_they_are_pooled(wrong: int) -> None:
+    segments = Grid(4)(torch.rand(4, 3, 20, 30))
+    segments[2, 3, 4] = wrong
+    pooling = Pooling("mine", "segments", segments)
+    with pytest.raises(ValueError, match=r"Expected `segments` to hold ids 0\.\.S-1 without gaps"):
+        pooling.pool(attributions()[0], "after")
+    with pytest.raises(ValueError, match=r"Expected `segments` to hold ids 0\.\.S-1 without gaps"):
+        PooledMaps.of([attributions()], pooling, "after", slice(None))
