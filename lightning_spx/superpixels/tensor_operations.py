@@ -1,4 +1,4 @@
-"""Says whether values need tensor operations, or whether loops on a CPU may read them; `guard` has the same for others."""
+"""Says whether values need tensor operations, or loops may read them: as in `guard`, not imported in this room."""
 
 import torch
 from torch import Tensor
