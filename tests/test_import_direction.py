@@ -1,7 +1,8 @@
 """Imports go down the house only, between its rooms and inside `evaluation/`.
 
 Outer walls: cli -> evaluation -> the ground rooms -> the guard below them. No ground room imports another; those that
-evaluate or look into a user's model do so through the guard.
+evaluate or look into a user's model do so through the guard. `attribution` may import `superpixels` as well, because
+some of its methods explain by segments.
 
 Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps; the same -> trials -> maps and
 training; and all of them -> publish. None imports its neighbor.
@@ -38,6 +39,8 @@ def allowed(room: str) -> set[str]:
         return {"cli", "evaluation", *GROUND}
     if room == "evaluation":
         return {"evaluation", "guard", *GROUND}
+    if room == "attribution":
+        return {room, "guard", "superpixels"}
     if room in EVALUATING:
         return {room, "guard"}
     return {room} if room in (*GROUND, "guard") else set()
