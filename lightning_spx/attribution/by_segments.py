@@ -1,13 +1,13 @@
 """Defines what a method that explains by segments of its own is, and so has controls of its own."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.targets import Target
+from lightning_spx.superpixels import Segmenter
 
 
 class BySegments(Attribution):
@@ -29,7 +29,7 @@ class BySegments(Attribution):
 
     @property
     @abstractmethod
-    def segmenters(self) -> tuple[Callable[[Tensor], Tensor], ...]:
+    def segmenters(self) -> tuple[Segmenter, ...]:
         """The method's segmenters, in the order of the label maps that `attribute_over` takes."""
 
     @abstractmethod

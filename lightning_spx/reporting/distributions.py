@@ -21,7 +21,7 @@ from lightning_spx.reporting.figures import (
 from lightning_spx.reporting.image_values import ImageValues, drawn_kinds
 from lightning_spx.reporting.main_table import shortened
 from lightning_spx.reporting.number_words import number_label
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import PIXEL, label_of
 
 # an outline, which no color of a pooling is like
 FLOOR_STYLE: dict[str, Any] = {"facecolor": "white", "edgecolor": FLOOR_COLOUR, "linewidth": 1.1}
@@ -80,7 +80,7 @@ def distribution_figure(kinds: Sequence[ImageValues], metric: str, setting: str,
     axes.set_ylabel(f"{number_label(metric, setting)} of an image", parse_math=False)
     for name in partitions:
         color = PIXEL_COLOUR if name == PIXEL else POOLED_COLOURS[pooled.index(name) % len(POOLED_COLOURS)]
-        label = PIXEL if name == PIXEL else f"S-, {shortened(name, LONGEST_NAME)}"
+        label = label_of(shortened(name, LONGEST_NAME))
         axes.fill_between([], [], color=color, label=label)
     axes.fill_between([], [], label="floor of the same images (chance)", **FLOOR_STYLE)
     axes.plot([], [], "o-", ms=4.5, color="black", markerfacecolor="white", label="median, 10th to 90th percentile")

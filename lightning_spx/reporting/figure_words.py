@@ -10,10 +10,11 @@ from lightning_spx.reporting.plans import check_one_plan
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
     EITHER,
-    PIXEL,
     is_control,
     of_condition,
     over_findings,
+    prefix_of,
+    said_of,
     select_rows,
     without_controls,
 )
@@ -38,7 +39,7 @@ def bars_in_words(results: pd.DataFrame, metric: str, setting: str) -> str:
         highest excess over the floor, 0.333, is that of S-Gradient with Slic, after (value 0.500, floor 0.250).
     """
     rows = without_controls(select_rows(results, metric, setting))
-    kinds = ["by pixel" if name == PIXEL else f"with {name}" for name in rows["superpixels"].unique()]
+    kinds = [said_of(name) for name in rows["superpixels"].unique()]
     shown = f"Bars of {number_label(metric, setting)}, for {_listed(rows['method'].unique())} {_listed(kinds)}."
     return f"{shown} {_extremes(rows)}".strip()
 
@@ -175,9 +176,10 @@ def _extremes(rows: pd.DataFrame) -> str:
 
 def _map_name(row: pd.Series) -> str:
     superpixels, order = str(row["superpixels"]), str(row["magnitude"])
-    if superpixels == PIXEL or is_control(superpixels):
+    if is_control(superpixels):
         return f"{row['method']} by pixel"
-    return f"S-{row['method']} with {superpixels}{'' if order == EITHER else f', {order}'}"
+    order = "" if order == EITHER else f", {order}"
+    return f"{prefix_of(superpixels)}{row['method']} {said_of(superpixels)}{order}"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from lightning_spx.reporting.main_table import shortened
 from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.panels import as_photos
 from lightning_spx.reporting.reasons import counted_images, covered, interval_text, number_text, why_no_verdict
-from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, select_rows, without_controls
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, has_gain, label_of, select_rows, without_controls
 
 # colors that everybody can tell apart (Okabe and Ito 2008; the last one by Tol)
 PIXEL_COLOUR = "#999999"
@@ -69,7 +69,7 @@ def stability_bars(results: pd.DataFrame, metric: str, setting: str = "") -> Fig
             values,
             width * 0.92,
             color=color,
-            label=PIXEL if pixel else f"S-, {shortened(superpixels, LONGEST_NAME)}",
+            label=label_of(shortened(superpixels, LONGEST_NAME)),
         )
         reach = np.stack([values - bars["ci_low"].to_numpy(), bars["ci_high"].to_numpy() - values]).clip(min=0)
         axes.errorbar(centers, values, yerr=reach, fmt="none", ecolor="black", capsize=2.5, elinewidth=1)
@@ -145,7 +145,7 @@ def mege_table(results: pd.DataFrame, setting: str = "distance=l2") -> Figure:
     figure = Figure(figsize=(2.2 + 2.1 * len(partitions), 0.9 + 0.55 * len(methods)), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    headings = [PIXEL if name == PIXEL else f"S-, {name}" for name in partitions]
+    headings = [label_of(name) for name in partitions]
     table = axes.table(cells, rowLabels=methods, colLabels=headings, loc="center", cellLoc="center")
     table.auto_set_font_size(False)
     table.set_fontsize(8)

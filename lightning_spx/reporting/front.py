@@ -19,8 +19,11 @@ from lightning_spx.reporting.rows import (
     EITHER,
     PIXEL,
     has_gain,
+    is_as_given,
     is_control,
+    label_of,
     of_condition,
+    prefix_of,
     without_controls,
 )
 
@@ -80,7 +83,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 continue
             pixel = superpixels == PIXEL
             color = PIXEL_COLOUR if pixel else colors[superpixels]
-            label = PIXEL if pixel else f"S-, {superpixels}, {order}"
+            label = label_of(superpixels) if is_as_given(superpixels) else f"{label_of(superpixels)}, {order}"
             axes.errorbar(
                 points["excess"],
                 points["fidelity"],
@@ -148,7 +151,7 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
         pixel = place["superpixels"] == PIXEL
         segments = "" if pixel else f", {place['mean_segments']:.0f}"
         line = {
-            "method": f"{dot}{'' if pixel else 'S-'}{place['method']}",
+            "method": f"{dot}{prefix_of(place['superpixels'])}{place['method']}",
             "super-pixels": f"{place['superpixels']}{segments}",
             "order": place["magnitude"],
         }

@@ -13,7 +13,16 @@ from lightning_spx.reporting.ceilings import CEILING_TERMS, has_ceiling
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import by_plan, plan_of
 from lightning_spx.reporting.reasons import counted_images, covered, excess_text, number_text
-from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind, select_rows, without_controls
+from lightning_spx.reporting.rows import (
+    AFTER,
+    BEFORE,
+    EITHER,
+    PIXEL,
+    control_kind,
+    is_as_given,
+    select_rows,
+    without_controls,
+)
 from lightning_spx.reporting.tables import NO_GAIN, verdict
 
 SHORT_TITLES = {"saliency_ssim": "SSIM", "topk_overlap": "overlap", "mege": "MeGe", "reco": "ReCo"}
@@ -117,7 +126,7 @@ def _block(lines: list[dict[str, str]], columns: list[str], metric: str, widths:
 
 
 def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) -> dict[str, str]:
-    pixel = row["superpixels"] == PIXEL
+    pixel, as_given = row["superpixels"] == PIXEL, is_as_given(str(row["superpixels"]))
     segments = "" if pixel or pd.isna(row["mean_segments"]) else f", {row['mean_segments']:.0f}"
     order = "" if row["magnitude"] == EITHER else f", {row['magnitude']}"
     has_gain = not pixel and not pd.isna(row["gain"])
@@ -125,7 +134,7 @@ def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) ->
     if answer is not None:
         said = answer.said(metric, str(row["method"]), said, plan_of(row))
     return {
-        "map": str(row["method"]) if pixel else f"  S- {row['superpixels']}{segments}{order}",
+        "map": f"{row['method']}{segments}" if as_given else f"  S- {row['superpixels']}{segments}{order}",
         "value": number_text(row["value"]),
         "interval": _limits(row, "value", "ci"),
         "floor": number_text(row["floor"]),

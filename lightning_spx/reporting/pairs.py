@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from lightning_spx.reporting.number_words import number_label
 from lightning_spx.reporting.plans import check_one_plan
 from lightning_spx.reporting.reasons import counted_images, excess_text, interval_text, number_text, why_no_verdict
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, control_kind, has_gain, of_condition, without_controls
+from lightning_spx.reporting.rows import ALL_PAIRS, control_kind, has_gain, is_as_given, of_condition, without_controls
 from lightning_spx.reporting.tables import method_name
 
 COLOURS = "viridis"
@@ -137,7 +137,7 @@ def pairs_figure(
         axes.set_xticks(range(len(names)), drawn, fontsize=7, rotation=20, ha="right", parse_math=False)
         axes.set_yticks(range(len(names)), drawn, fontsize=7, parse_math=False)
         row = of_kind.iloc[0]
-        pooled = "" if row["superpixels"] == PIXEL else f"\n{row['superpixels']}, {row['magnitude']}"
+        pooled = "" if is_as_given(row["superpixels"]) else f"\n{row['superpixels']}, {row['magnitude']}"
         axes.set_title(f"{method_name(row)}{pooled}", fontsize=9, parse_math=False)
     figure.colorbar(picture, ax=list(grid.flat), shrink=0.6)
     first_row = rows.iloc[0]

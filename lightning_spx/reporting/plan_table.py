@@ -5,7 +5,7 @@ import pandas as pd
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import PLAN_WORDS, of_plan, plans_of
 from lightning_spx.reporting.reasons import excess_text
-from lightning_spx.reporting.rows import PIXEL, select_rows
+from lightning_spx.reporting.rows import is_as_given, select_rows
 
 
 def plan_title(metric: str, setting: str) -> str:
@@ -54,7 +54,7 @@ def plan_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame
     lines: dict[str, dict[str, str]] = {}
     for plan in plans if len(plans) > 1 else []:
         rows = select_rows(of_plan(results, plan), metric, setting)
-        for _, row in rows[rows["superpixels"] == PIXEL].iterrows():
+        for _, row in rows[rows["superpixels"].map(is_as_given)].iterrows():
             line = lines.setdefault(str(row["method"]), {"method": str(row["method"])})
             line[plan] = excess_text(row)
     return pd.DataFrame(lines.values()).fillna("")

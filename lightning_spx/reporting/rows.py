@@ -36,8 +36,10 @@ VALUES = [
 ]
 # in the column `pair`
 ALL_PAIRS = "all"
-# in the column `superpixels`, beside segmenters and their controls
+# in the column `superpixels`, beside segmenters and their controls: a map by pixel, and that of a method that explains
+# by segments of its own
 PIXEL = "pixel"
+OWN = "own segments"
 CONTROL = "control:"
 # ways of smoothing that know nothing of the image's content
 GRID, VORONOI, BORROWED, BLUR = CONTROL_KINDS = ("grid", "voronoi", "borrowed", "blur")
@@ -216,6 +218,46 @@ def control_kind(name: str) -> str:
         'grid'
     """
     return name.removeprefix(CONTROL).partition("(")[0]
+
+
+def is_as_given(name: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a map as its method gives it, which is not pooled.
+
+    Example:
+        >>> is_as_given("pixel"), is_as_given("own segments"), is_as_given("Slic")
+        (True, True, False)
+    """
+    return name in (PIXEL, OWN)
+
+
+def prefix_of(superpixels: str) -> str:
+    """Return what stands before the name of a method whose map is pooled, and nothing before others.
+
+    Example:
+        >>> prefix_of("pixel"), prefix_of("own segments"), prefix_of("Slic")
+        ('', '', 'S-')
+    """
+    return "" if is_as_given(superpixels) else "S-"
+
+
+def label_of(superpixels: str) -> str:
+    """Name a kind of map beside the method's name, as legends do.
+
+    Example:
+        >>> label_of("pixel"), label_of("own segments"), label_of("Slic")
+        ('pixel', 'own segments', 'S-, Slic')
+    """
+    return superpixels if is_as_given(superpixels) else f"S-, {superpixels}"
+
+
+def said_of(superpixels: str) -> str:
+    """Say in a sentence what gives the values of a kind of map.
+
+    Example:
+        >>> said_of("pixel"), said_of("own segments"), said_of("Slic")
+        ('by pixel', 'by own segments', 'with Slic')
+    """
+    return f"by {superpixels}" if is_as_given(superpixels) else f"with {superpixels}"
 
 
 def is_control(name: str) -> bool:

@@ -19,7 +19,15 @@ from lightning_spx.reporting.reasons import (
     number_text,
     why_no_verdict,
 )
-from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, select_rows, survives, without_controls
+from lightning_spx.reporting.rows import (
+    PIXEL,
+    control_kind,
+    has_gain,
+    prefix_of,
+    select_rows,
+    survives,
+    without_controls,
+)
 
 NO_GAIN = "no gain over smoothing"
 SURVIVES = "SURVIVES randomisation"
@@ -120,7 +128,7 @@ def method_name(row: pd.Series) -> str:
         >>> method_name(pd.Series({"method": "Gradient", "superpixels": "Slic"}))
         'S-Gradient'
     """
-    return str(row["method"]) if row["superpixels"] == PIXEL else f"S-{row['method']}"
+    return f"{prefix_of(row['superpixels'])}{row['method']}"
 
 
 def verdict(row: pd.Series) -> str:

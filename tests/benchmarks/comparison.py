@@ -50,7 +50,7 @@ def main(num_models: int = 8, side: int = 224, num_threads: int = 1) -> None:
     print(f"  controls {milliseconds(lambda: make_poolings(segments, index, permutation, 0)):5.1f}")
 
     def compared() -> object:
-        settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=0)
+        settings = ComparisonSettings(magnitudes=["after", "before"], has_one_order=False, seed=0)
         return compare(attributions, poolings, known, settings, distances=["l2"])
 
     print(f"  compare {milliseconds(compared):6.1f} for each method")

@@ -66,7 +66,7 @@ def comparison(images: Tensor) -> list[Measurement]:
     facts = ImageFacts(index, label, label.expand(MODELS, -1), None, permutation)
     poolings = make_poolings({"Slic": Slic(200)(chosen)}, index, permutation, 0)
     attributions = torch.randn(MODELS, *chosen.shape, device=DEVICE)
-    settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=0)
+    settings = ComparisonSettings(magnitudes=["after", "before"], has_one_order=False, seed=0)
     call = partial(compare, attributions, poolings, facts, settings, ["l2"])
     return timed(f"comparison of {comb(MODELS, 2)} pairs", {OWN: call}, len(chosen))
 

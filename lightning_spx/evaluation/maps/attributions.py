@@ -7,6 +7,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from lightning_spx.attribution import Attribution
+from lightning_spx.attribution.by_segments import BySegments
 from lightning_spx.evaluation.maps.readings import check_logits, predicted
 from lightning_spx.guard import between_zero_and_one
 from lightning_spx.models.image_model import Head
@@ -118,6 +119,7 @@ def explain(
     device: torch.device,
     advance: Callable[[int], object] | None = None,
     image: Tensor | None = None,
+    segments: Tensor | None = None,
 ) -> Tensor:
     """Attribute every image's target class to its pixels, or every item's finding to the pixels of its image.
 
@@ -131,6 +133,7 @@ def explain(
         advance: called after each batch with its number of images.
         image: (I,) positions of the images that targets (I,) belong to, so that an image may have several; None if
             each image has one target.
+        segments: (N, L, H, W) of a method that explains by them; None for all others.
 
     Returns:
         (N, 3, H, W) float32 on the CPU, or (I, 3, H, W).
@@ -138,8 +141,9 @@ def explain(
     results = []
     for positions in batches(len(images) if image is None else len(image), batch_size):
         own = None if target is None else target[positions].to(device)
-        here = images[positions if image is None else image[positions]]
-        results.append(method.attribute(model, here.to(device), own).cpu())
+        chosen = positions if image is None else image[positions]
+        given = None if segments is None else segments[chosen].to(device)
+        results.append(_attributed(model, method, images[chosen].to(device), own, given).cpu())
         if advance is not None:
             advance(len(positions))
     return torch.cat(results)
@@ -154,6 +158,7 @@ def explain_together(
     batch_size: int,
     device: torch.device,
     description: str,
+    segments: Tensor | None = None,
 ) -> Tensor:
     """Explain images as `explain` does, but divide them among the processes and show a progress bar.
 
@@ -165,18 +170,33 @@ def explain_together(
         batch_size: number of images explained at a time.
         device: the model's device.
         description: text beside the progress bar.
+        segments: as for `explain`.
 
     Returns:
         (N, 3, H, W) float32 on the CPU, the same on every process.
     """
     share = own_share(len(images))
     results = [
-        method.attribute(model, images[share][positions].to(device), target[share][positions].to(device)).cpu()
+        _attributed(
+            model,
+            method,
+            images[share][positions].to(device),
+            target[share][positions].to(device),
+            None if segments is None else segments[share][positions].to(device),
+        ).cpu()
         for positions in track(
             list(batches(len(share), batch_size)), description, disable=not is_writer(), transient=True
         )
     ]
     return gather_images(torch.cat(results), share)
+
+
+def _attributed(
+    model: nn.Module, method: Attribution, images: Tensor, target: Tensor | None, segments: Tensor | None
+) -> Tensor:
+    if segments is not None and isinstance(method, BySegments):
+        return method.attribute_over(model, images, target, segments)
+    return method.attribute(model, images, target)
 
 
 def batches(num_images: int, batch_size: int) -> Iterator[list[int]]:

@@ -45,7 +45,7 @@ class PooledMaps:
         number, width = pooled[0].shape[1], pooled[0].shape[3]
         magnitudes = torch.cat([magnitude(each.flatten(0, 1)[..., None])[..., 0] for each in pooled])
         shape = (int(pooling.segments.shape[-2]), int(pooling.segments.shape[-1]))
-        if pooling.kind != "segments":
+        if not pooling.is_by_segments:
             saliency = scaled_magnitude(magnitudes)
             return cls(magnitudes.view(-1, number, width), saliency.view(-1, number, width), shape)
         # maps stay where they are

@@ -1,6 +1,6 @@
 """Pools attributions in all ways that a study compares: by pixel, by segments, and by the controls of segments."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution.saliency import Magnitude
+from lightning_spx.attribution.xrai_regions import Regions
 from lightning_spx.evaluation.maps.colors import ToRgb, as_rgb, check_channels
 from lightning_spx.reporting.rows import BEFORE, BLUR, BORROWED, EITHER, GRID, PIXEL, VORONOI, control_name
 from lightning_spx.superpixels import (
@@ -34,12 +35,23 @@ class Pooling:
     Args:
         name: name in the column `superpixels` of the results.
         kind: `segments` takes means over the segments, `blur` a Gaussian blur as wide as they are, `none` does nothing.
+            `own` is of maps that have one value for each segment already, and permutes these in its null; `ranked`
+            ranks regions.
         segments: (N, H, W); the blur takes its width from their number.
+        regions: of each image, for `ranked`.
+        rank: ranks (M, n, C, H, W) by the regions of n images, (M, n, H, W) and not negative, for `ranked`.
     """
 
     name: str
-    kind: Literal["none", "segments", "blur"]
+    kind: Literal["none", "segments", "blur", "own", "ranked"]
     segments: Tensor
+    regions: Sequence[Regions] = ()
+    rank: Callable[[Tensor, Sequence[Regions]], Tensor] | None = None
+
+    @property
+    def is_by_segments(self) -> bool:
+        """Whether every pixel of a segment gets the same value."""
+        return self.kind in ("segments", "own")
 
     @cached_property
     def sizes(self) -> Tensor:
@@ -58,9 +70,12 @@ class Pooling:
             (M, n, C, S) for a pooling over segments, 0 for ids that an image does not have; else (M, n, C, H * W).
         """
         absolute = order == BEFORE
-        if self.kind == "segments":
+        if self.is_by_segments:
             self.num_segments()  # which checks the segments, once: loops would write beyond their memory
             return segment_means(attributions, self.segments[images].to(attributions.device), absolute)
+        if self.rank is not None:
+            chosen = torch.arange(len(self.segments))[images].tolist()
+            return self.rank(attributions, [self.regions[image] for image in chosen]).flatten(2)[:, :, None]
         if self.kind == "blur":
             return blurred(attributions, self.num_segments()[images], absolute).flatten(3)
         return (attributions.abs() if absolute else attributions).flatten(3)
@@ -74,22 +89,24 @@ class Pooling:
             images: which of the study's images these are; as positions (n,), an image may be there several times.
 
         Returns:
-            Pooled values (M * n, C, H, W); magnitudes have yet to be taken.
+            Pooled values (M * n, C, H, W), with one channel if regions are ranked; magnitudes have yet to be taken.
         """
         segments = self.segments[images].to(attribution.device)
         values = self.values(attribution.view(-1, len(segments), *attribution.shape[1:]), order, images)
-        if self.kind == "segments":
+        if self.is_by_segments:
             values = values.gather(3, segments.flatten(1)[:, None].expand(*values.shape[:3], -1))
-        return values.reshape(attribution.shape)
+        return values.reshape(len(attribution), -1, *attribution.shape[2:])
 
     def num_segments(self) -> Tensor:
-        """Count the segments of each image, (N,); without pooling, count its pixels."""
+        """Count the segments of each image, (N,), or its regions; without pooling, count its pixels."""
         return self._num_segments
 
     @cached_property
     def _num_segments(self) -> Tensor:
         if self.kind == "none":
             return torch.full((len(self.segments),), self.segments[:1].numel())
+        if self.kind == "ranked":
+            return torch.tensor([len(each.membership) for each in self.regions])
         return num_segments(self.segments)
 
 

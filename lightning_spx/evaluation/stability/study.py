@@ -15,20 +15,20 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.reseed import is_random, reseed
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
+from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import Shard
+from lightning_spx.evaluation.maps.ways import Way, has_one_order, num_ways, ways_of
 from lightning_spx.evaluation.stability.rounds import Round
+from lightning_spx.evaluation.stability.seen_maps import SeenMaps, checked_for_sanity, compared, localized
 from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
-from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
+from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
-from lightning_spx.evaluation.statistics.localization import localization_values
-from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.runs.blocks import Block
 from lightning_spx.runs.example_maps import Examples
@@ -126,9 +126,11 @@ class Study:
         """Return how many maps the blocks take: a model explains a shard once, however many plans it serves."""
         of_blocks = [(block, member) for block in blocks for member in self.round_of(block).members]
         once = {(block.shard, block.method, member) for block, member in of_blocks}
-        shards = [shard for shard, _, _ in once] + [block.shard for block, _ in of_blocks] * self.settings.sanity_stages
-        shards += [shard for shard, method, _ in once if self._has_ceiling(method)]
-        return sum(len(self.shards[shard].positions) for shard in shards)
+        explained = [(shard, method) for shard, method, _ in once]
+        explained += [(block.shard, block.method) for block, _ in of_blocks] * self.settings.sanity_stages
+        explained += [(shard, method) for shard, method, _ in once if self._has_ceiling(method)]
+        methods = self.settings.methods
+        return sum(len(self.shards[shard].positions) * num_ways(methods[method]) for shard, method in explained)
 
     def _has_ceiling(self, method: str) -> bool:
         return self.settings.ceiling and bool(is_random(self.settings.methods[method]))
@@ -146,24 +148,25 @@ class Study:
         known = self._facts(shard, here.images, networks, rounds[0].held_out)
         self.record.count("predict")
         for method, of_method in groupby(blocks, key=attrgetter("method")):
-            attributions: dict[StudyModel, Tensor] = {}
-            others: dict[StudyModel, Tensor] = {}
+            ways = ways_of(self.settings.methods[method], here.poolings, here.segmented)
+            attributions: dict[tuple[StudyModel, int], Tensor] = {}
+            others: dict[tuple[StudyModel, int], Tensor] = {}
             for block in of_method:
                 members = self.round_of(block).members
                 own = known if len(rounds) == 1 else known.of_models([models.index(member) for member in members])
-                explained = partial(
-                    self._attribution, self.settings.methods[method], members, here.images, own, advance
-                )
-                for position, member in enumerate(members):
-                    if member not in attributions:
-                        attributions[member] = explained(position, networks[member])
-                        if self._has_ceiling(method):
-                            others[member] = explained(position, networks[member], OTHER_SEED)
+                seen = []
+                for number, way in enumerate(ways):
+                    explained = partial(self._attribution, way, members, here.images, own, advance)
+                    for position, member in enumerate(members):
+                        if (member, number) not in attributions:
+                            attributions[member, number] = explained(position, networks[member])
+                            if self._has_ceiling(method):
+                                others[member, number] = explained(position, networks[member], OTHER_SEED)
+                    maps = torch.stack([attributions[member, number] for member in members])
+                    again = torch.stack([others[member, number] for member in members]) if others else None
+                    seen.append(SeenMaps(way.poolings, maps, again, explained))
                 self.record.count(f"explain {method}")
-                maps = torch.stack([attributions[member] for member in members])
-                again = torch.stack([others[member] for member in members]) if others else None
-                of_block = {member: networks[member] for member in members}
-                self._measure_block(block, here, of_block, own, maps, again, explained)
+                self._measure_block(block, here, {member: networks[member] for member in members}, own, seen)
 
     def _facts(
         self, shard: Shard, images: Tensor, networks: Mapping[StudyModel, nn.Module], held_out: Tensor | None
@@ -184,7 +187,7 @@ class Study:
 
     def _attribution(
         self,
-        method: Attribution,
+        way: Way,
         models: Sequence[StudyModel],
         images: Tensor,
         known: ImageFacts,
@@ -199,7 +202,7 @@ class Study:
         (I, 3, H, W).
         """
         settings, items = self.settings, known.items
-        own = reseed(method, offset + (0 if settings.shared_noise else models[position].number))
+        own = reseed(way.method, offset + (0 if settings.shared_noise else models[position].number))
         size, device = settings.batch_size, settings.device
         if items is not None:
             # progress counts images, because the number of items may follow from predictions
@@ -213,10 +216,13 @@ class Study:
                 device=device,
                 advance=lambda count: advance(count * share),
                 image=items.image,
+                segments=way.segments,
             )
         of_class = known.label if self.target == "label" else known.preds[position]
         target = None if self.target == "output" else of_class
-        return explain(network, own, images, target, batch_size=size, device=device, advance=advance)
+        return explain(
+            network, own, images, target, batch_size=size, device=device, advance=advance, segments=way.segments
+        )
 
     def _measure_block(
         self,
@@ -224,34 +230,30 @@ class Study:
         here: ShardImages,
         networks: Mapping[StudyModel, nn.Module],
         known: ImageFacts,
-        attributions: Tensor,
-        again: Tensor | None,
-        explained: Callable[[int, nn.Module], Tensor],
+        seen: Sequence[SeenMaps],
     ) -> None:
-        """Compare the maps (M, n, C, H, W) of one method on a shard, and write the block's files."""
+        """Compare the maps of one method on a shard, and write the block's files."""
         settings, study, environment = self.settings, self.round_of(block).name, self.record.environment
         numbered = {model.number: network for model, network in networks.items()}
         comparison = ComparisonSettings(
             magnitudes=settings.magnitudes,
-            non_negative=settings.methods[block.method].non_negative,
+            has_one_order=has_one_order(settings.methods[block.method]),
             seed=settings.seed,
             model_offset=next(iter(numbered)),
             ssim_presets=settings.ssim_presets,
             is_random=is_random(settings.methods[block.method]),
         )
-        values = compare(attributions, here.poolings, known, comparison, settings.distances, again)
+        values = compared(seen, known, comparison, settings.distances)
         # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:
-            stages = settings.sanity_stages
-            sanity = sanity_values(numbered, attributions, here.poolings, known, comparison, stages, explained)
+            sanity = checked_for_sanity(seen, numbered, known, comparison, settings.sanity_stages)
             block.write(self.run, "sanity", sanity, study, environment)
             self.record.count(f"sanity {block.method}")
         if here.mask is not None:
-            setting = self.localization_setting
-            localized = localization_values(attributions, here.poolings, known, here.mask, comparison, setting)
-            block.write(self.run, "localisation", localized, study, environment)
+            inside = localized(seen, known, here.mask, comparison, self.localization_setting)
+            block.write(self.run, "localisation", inside, study, environment)
         if self.round_of(block) is self.rounds[0] and block.shard == 0:
-            here.examples(attributions, known.items, self.settings.to_rgb).save(
+            here.examples(seen[0].maps, seen[0].poolings, known.items, self.settings.to_rgb).save(
                 Examples.path(self.run.path, block.method)
             )
         block.write(self.run, "per_image", values, study, environment)
@@ -263,17 +265,19 @@ class Study:
             self._latest.clear()
             settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
             images, mask = self.drawn.read(shard.positions.tolist())
-            segments = segment_images(
-                settings.segmenters,
-                images,
-                settings.batch_size,
-                settings.device,
-                self.drawn.source,
-                index,
-                settings.to_rgb,
+            segment = partial(
+                segment_images,
+                images=images,
+                batch_size=settings.batch_size,
+                device=settings.device,
+                source=self.drawn.source,
+                index=index,
+                to_rgb=settings.to_rgb,
             )
+            segmented = SegmentedImages(lambda by: segment({"": by})[""], index, shard.permutation, settings.seed)
+            segments = {name: segmented.by(segmenter) for name, segmenter in settings.segmenters.items()}
             poolings = make_poolings(segments, index, shard.permutation, settings.seed)
-            self._latest[shard.number] = ShardImages(images, mask, segments, poolings)
+            self._latest[shard.number] = ShardImages(images, mask, segments, poolings, segmented)
             self.record.count("segment")
         return self._latest[shard.number]
 

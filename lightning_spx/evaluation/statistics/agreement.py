@@ -13,7 +13,7 @@ from lightning_spx.evaluation.statistics.halves import LEVEL, choosing_half, hol
 from lightning_spx.evaluation.statistics.influence import excess_influence
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, interval, p_value, spread_of
 from lightning_spx.reporting.reasons import BLANK, NO_CHANCE
-from lightning_spx.reporting.rows import PIXEL
+from lightning_spx.reporting.rows import PIXEL, is_as_given, said_of
 
 # the least excess, by the lower limit of its interval, for which each word stands
 WORDS = ((0.9, "Yes"), (0.6, "Largely"), (0.2, "Partly"))
@@ -22,7 +22,7 @@ LEAST_WORD = "Hardly"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a method's pixel maps agree between models.
+    """How far a method's maps, as it gives them, agree between models.
 
     Args:
         method: the method's name in tables.
@@ -34,6 +34,7 @@ class Agreement:
         num_images: number of images in the half that measures.
         scope: what the interval covers.
         why_none: why the method's maps have no excess, which leaves the numbers NaN; else empty.
+        superpixels: what gives the maps their values, as in the column `superpixels`.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Agreement:
     num_images: int
     scope: str = THESE_MODELS
     why_none: str = ""
+    superpixels: str = PIXEL
 
     @property
     def above_chance(self) -> bool:
@@ -53,7 +55,7 @@ class Agreement:
 
 
 def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -> Agreement | None:
-    """Measure how far one method's pixel maps agree, with a p-value that is not corrected yet.
+    """Measure how far one method's maps, as it gives them, agree, with a p-value that is not corrected yet.
 
     Args:
         rows: the rows of `compare` for one method, metric and setting, with the columns `method` and `repeat`.
@@ -63,7 +65,7 @@ def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -
     Returns:
         None if there are no pixel maps, or too few images for two halves.
     """
-    rows = rows[rows["superpixels"] == PIXEL]
+    rows = rows[rows["superpixels"].map(is_as_given)]
     layout = Layout.of(rows)
     choosing = choosing_half(layout.images, seed)
     if choosing is None:
@@ -84,8 +86,17 @@ def agreement_of(rows: pd.DataFrame, num_resamples: int = 2000, seed: int = 0) -
         return Agreement(method, np.nan, np.nan, np.nan, np.nan, 1.0, num_images, why_none=NO_CHANCE)
     spread = spread_of(excess_influence(metric, measuring, draws), layout.design, num_images)
     limits, level = interval(excess, spread), p_value(excess, spread)
-    low, high = limits[0], min(limits[1], 1.0)
-    return Agreement(method, float(chosen_by), float(excess[0]), low, high, level, num_images, layout.design.scope)
+    return Agreement(
+        method,
+        float(chosen_by),
+        float(excess[0]),
+        low=limits[0],
+        high=min(limits[1], 1.0),
+        p_value=level,
+        num_images=num_images,
+        scope=layout.design.scope,
+        superpixels=str(rows["superpixels"].iloc[0]),
+    )
 
 
 def corrected_agreements(found: Sequence[Agreement]) -> list[Agreement]:
@@ -119,12 +130,12 @@ def agreement_sentence(found: Sequence[Agreement], metric: str = "SSIM") -> str:
     """
     known = [each for each in found if not each.why_none]
     if not known:
-        why = "; ".join(dict.fromkeys(each.why_none for each in found)) or "too few images, or no pixel maps"
+        why = "; ".join(dict.fromkeys(each.why_none for each in found)) or "too few images, or no maps"
         return f"No answer: {why}."
     above = [each for each in known if each.above_chance]
     best = best_agreement(known)
     own = f"{best.method}'" if best.method.endswith("s") else f"{best.method}'s"
-    numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} by pixel"
+    numbers = f"excess {best.excess:.2f} [{best.low:.2f}, {best.high:.2f}] in {metric} {said_of(best.superpixels)}"
     scale = "0 is chance, 1 a perfect match"
     agree = "agree best" if len(known) > 1 else "agree"
     if not above and best.low > 0:

@@ -14,7 +14,7 @@ from torch import Tensor
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
-from lightning_spx.evaluation.statistics.floors import with_nulls
+from lightning_spx.evaluation.statistics.floors import permute_segments, with_nulls
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.metrics import Distance, pair_sets
 from lightning_spx.metrics.distances import distances_of_pairs
@@ -35,7 +35,7 @@ class ComparisonSettings:
 
     Args:
         magnitudes: `after` pools signed values, `before` their absolute values.
-        non_negative: whether the method has no signs: the two orders then coincide, and a row `either` stands for both.
+        has_one_order: whether the two orders coincide; a row `either` then stands for both.
         seed: seeds the permutations.
         model_offset: number of the first model in the whole study, so that repeats permute differently.
         ssim_presets: presets of SSIM that get rows of their own beside the usual one.
@@ -44,7 +44,7 @@ class ComparisonSettings:
     """
 
     magnitudes: Sequence[Magnitude]
-    non_negative: bool
+    has_one_order: bool
     seed: int
     model_offset: int = 0
     ssim_presets: Sequence[PairPreset] = ()
@@ -162,8 +162,22 @@ def each_pooling(
         own = images.pooled_as(here)
         # once, not in every pooling
         nulls = {name: each.contiguous() for name, each in nulls.items()}
-        for pooling, order in in_orders(poolings, settings.magnitudes, settings.non_negative):
-            yield ComparedMaps(own, pooling, order, PooledMaps.of(nulls.values(), pooling, order, own))
+        for pooling, order in in_orders(poolings, settings.magnitudes, settings.has_one_order):
+            seen = nulls
+            if pooling.kind == "own":
+                seen = nulls | {"permuted": _permuted_over_segments(nulls["value"], pooling, images, here, settings)}
+            yield ComparedMaps(own, pooling, order, PooledMaps.of(seen.values(), pooling, order, own))
+
+
+def _permuted_over_segments(
+    maps: Tensor, pooling: Pooling, images: ImageFacts, here: slice, settings: ComparisonSettings
+) -> Tensor:
+    segments, numbers = pooling.segments[images.pooled_as(here)], images.index[here].tolist()
+    finding = None if images.items is None else images.items.finding[here].tolist()
+    models = enumerate(maps, start=settings.model_offset)
+    return torch.stack(
+        [permute_segments(each, segments, numbers, model, settings.seed, finding) for model, each in models]
+    )
 
 
 def _pair_values(

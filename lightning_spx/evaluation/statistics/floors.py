@@ -44,12 +44,53 @@ def permute_pixels(
     import torch  # imported late: `spx report` reads floors without it
 
     num_pixels = attribution[0, 0].numel()
-    # the first finding adds nothing: a single one permutes as the same study of a binary classifier does
-    ends = [[number] if number else [] for number in finding or [0] * len(index)]
-    seeds = [[seed, model, image, *end] for image, end in zip(index, ends, strict=True)]
+    seeds = _seeds(index, model, seed, finding)
     orders = np.stack([np.random.default_rng(each).permutation(num_pixels) for each in seeds])
     order = torch.from_numpy(orders).to(attribution.device)[:, None].expand(-1, attribution.shape[1], -1)
     return attribution.flatten(2).gather(2, order).view_as(attribution)
+
+
+def permute_segments(
+    attribution: Tensor,
+    segments: Tensor,
+    index: Sequence[int],
+    model: int,
+    seed: int,
+    finding: Sequence[int] | None = None,
+) -> Tensor:
+    """Permute the values of each map over its segments: the null of a map that has one value for each segment.
+
+    Args:
+        attribution: (N, C, H, W), constant on segments.
+        segments: (N, H, W) int64.
+        index: as for `permute_pixels`.
+        model: as for `permute_pixels`.
+        seed: as for `permute_pixels`.
+        finding: as for `permute_pixels`.
+
+    Returns:
+        (N, C, H, W).
+
+    Example:
+        >>> import torch
+        >>> maps, ids = torch.tensor([[[[5.0, 5.0, 7.0]]]]), torch.tensor([[[0, 0, 1]]])
+        >>> permute_segments(maps, ids, index=[7], model=0, seed=1)
+        tensor([[[[7., 7., 5.]]]])
+    """
+    import torch  # imported late, as below
+
+    results = []
+    for each, ids, start in zip(attribution, segments, _seeds(index, model, seed, finding), strict=True):
+        _, first = np.unique(ids.numpy(force=True), return_index=True)
+        lender = first[np.random.default_rng(start).permutation(len(first))]
+        results.append(each.flatten(1)[:, torch.from_numpy(lender).to(each.device)[ids.to(each.device)]])
+    return torch.stack(results) if results else attribution
+
+
+def _seeds(index: Sequence[int], model: int, seed: int, finding: Sequence[int] | None) -> list[list[int]]:
+    # the first finding adds nothing: a single one permutes as the same study of a binary classifier does
+    ends = [[number] if number else [] for number in finding or [0] * len(index)]
+    return [[seed, model, image, *end] for image, end in zip(index, ends, strict=True)]
 
 
 def with_nulls(

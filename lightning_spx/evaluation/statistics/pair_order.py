@@ -7,7 +7,7 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import Array
 from lightning_spx.evaluation.statistics.groups import LEAST_MODELS, groups_sentences, linkage_order
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, of_condition
+from lightning_spx.reporting.rows import ALL_PAIRS, is_as_given, of_condition
 
 
 def pair_matrix(results: pd.DataFrame, metric: str, num_models: int) -> Array:
@@ -30,7 +30,7 @@ def pair_matrix(results: pd.DataFrame, metric: str, num_models: int) -> Array:
     rows = of_condition(results[(results["metric"] == metric) & (results["pair"] != ALL_PAIRS)])
     matrix = np.full((num_models, num_models), np.nan)
     np.fill_diagonal(matrix, 1.0)
-    for pair, excess in rows[rows["superpixels"] == PIXEL].groupby("pair")["excess"]:
+    for pair, excess in rows[rows["superpixels"].map(is_as_given)].groupby("pair")["excess"]:
         first, second = (int(number) for number in str(pair).split("-"))
         matrix[first, second] = matrix[second, first] = excess.mean()
     return matrix

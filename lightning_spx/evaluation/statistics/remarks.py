@@ -6,7 +6,7 @@ import pandas as pd
 
 from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS
-from lightning_spx.reporting.rows import ALL_PAIRS, BOTH_RIGHT, PIXEL, SAME_PREDICTION, of_condition
+from lightning_spx.reporting.rows import ALL_PAIRS, BOTH_RIGHT, SAME_PREDICTION, is_as_given, of_condition
 
 CONDITION_WORDS = {SAME_PREDICTION: "two models predict the same", BOTH_RIGHT: "two models are right"}
 
@@ -96,7 +96,7 @@ def _pixel_rows(results: pd.DataFrame, method: str, metric: str) -> pd.DataFrame
     return results[
         (results["metric"] == metric)
         & (results["method"] == method)
-        & (results["superpixels"] == PIXEL)
+        & results["superpixels"].map(is_as_given)
         & (results["pair"] == ALL_PAIRS)
         & results["setting"].isin(settings)
     ]

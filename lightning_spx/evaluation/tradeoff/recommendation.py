@@ -22,9 +22,11 @@ from lightning_spx.evaluation.tradeoff.summary import (
     stability_draws,
 )
 from lightning_spx.reporting.reasons import NO_CHANCE
-from lightning_spx.reporting.rows import EITHER, PIXEL, control_kind, is_control
+from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind, is_control
 
 PIXEL_ROW = (PIXEL, EITHER)
+# the only row of a method that explains by segments of its own, beside its controls
+OWN_ROW = (OWN, EITHER)
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,11 @@ def recommend(
         unit = np.ones((1, len(choosing)))
         first = points_of(stability_draws(same[halves[0]], unit), fidelity_draws(rows[halves[1]], unit))
         num_images = len(images) - len(choosing)
-        if np.isnan(first[PIXEL_ROW].stability[0]):
-            found.append(Recommendation(str(method), PIXEL_ROW, None, None, num_images, why_none=NO_CHANCE))
+        given = OWN_ROW if OWN_ROW in first else PIXEL_ROW
+        if np.isnan(first[given].stability[0]):
+            found.append(Recommendation(str(method), given, None, None, num_images, why_none=NO_CHANCE))
             continue
-        row = choose(first)
+        row = choose(first) if given == PIXEL_ROW else OWN_ROW
         weights = bootstrap_weights(num_images, num_resamples, seed)
         second = stability_draws(same[~halves[0]], weights), fidelity_draws(rows[~halves[1]], weights)
         measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row, num_images) for draws in second]
@@ -141,7 +144,7 @@ def _compared(draws: dict[Row, Draws], row: Row, num_images: int) -> Comparison:
     p_values = [p_value(draws[row].excess - other.excess, spread) for other in controls.values()]
     return Comparison(
         value=float(draws[row].excess[0]),
-        pixel=float(draws[PIXEL_ROW].excess[0]),
+        pixel=float(draws[PIXEL_ROW].excess[0]) if PIXEL_ROW in draws else float("nan"),
         gain=gain.gain,
         low=gain.low,
         high=gain.high,
@@ -192,9 +195,12 @@ def _sentence(item: Recommendation, against: str) -> str:
     verdict = f"which beats smoothing in {' and '.join(beaten)}" if beaten else "which does not beat smoothing"
     # deletion's sign was flipped so that higher is better; flip it back to print it
     sign = -1 if against == "deletion" else 1
+    by_pixel = item.row != OWN_ROW
     numbers = [
-        f"{name} {flip * each.value:.3f}, pixel {flip * each.pixel:.3f}, gain over {each.best_control} "
+        f"{name} {flip * each.value:.3f}, {f'pixel {flip * each.pixel:.3f}, ' if by_pixel else ''}"
+        f"gain over {each.best_control} "
         f"{each.gain:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
         for name, each, flip in (("excess SSIM", item.stability, 1), (against, item.fidelity, sign))
     ]
-    return f"{item.method}: pool over {item.row[0]}, order {item.row[1]}, {verdict} ({'; '.join(numbers)})."
+    said = f"pool over {item.row[0]}, order {item.row[1]}" if by_pixel else f"a map by {OWN}"
+    return f"{item.method}: {said}, {verdict} ({'; '.join(numbers)})."

@@ -15,12 +15,15 @@ from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
+from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.maps.ways import Way, as_given, has_one_order, ways_of
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
+from lightning_spx.reporting.rows import OWN
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.files import file_name
@@ -94,45 +97,52 @@ class TradeoffStudy:
         if not missing:
             return
         known = self.known
-        segments = segment_images(
-            self.segmenters,
-            known.images,
-            self.settings.batch_size,
-            self.device,
-            known.source,
-            known.index,
-            self.to_rgb,
-        )
         permutation = derangement(len(known.images), self.seed)
+        segmented = SegmentedImages(self._segments, known.index, permutation, self.seed)
+        segments = {name: segmented.by(segmenter) for name, segmenter in self.segmenters.items()}
         poolings = make_poolings(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
         label = self.preds[0] if known.label is None else known.label
         images = ImageFacts(known.index, label, self.preds, None, permutation)
         for name in missing:
             # explain once for all poolings and sizes
-            attributions = self._attributions(name, self.methods[name])
+            ways = ways_of(self.methods[name], poolings, segmented)
+            attributions = [self._attributions(name, way) for way in ways]
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
-                settings = ComparisonSettings(self.magnitudes, self.methods[name].non_negative, self.seed)
-                compared = compare(attributions, poolings, images, settings, distances=[])
-                self._keep_examples(name, segments, attributions)
-                self._write(self._stability_file(name), compared.assign(method=name, repeat=0))
+                settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
+                compared = [
+                    compare(maps, way.poolings, images, settings, distances=[])
+                    for maps, way in zip(attributions, ways, strict=True)
+                ]
+                self._keep_examples(name, segments, attributions[0], ways[0].poolings[0])
+                values = pd.concat(compared, ignore_index=True)
+                self._write(self._stability_file(name), values.assign(method=name, repeat=0))
                 self.record.lap(f"compare {name}")
-            self._measure_fidelity(name, attributions, poolings)
+            self._measure_fidelity(name, attributions, ways)
 
-    def _measure_fidelity(self, name: str, attributions: Tensor, poolings: Sequence[Pooling]) -> None:
-        rows = in_orders(poolings, self.magnitudes, self.methods[name].non_negative)
+    def _segments(self, segmenter: Segmenter) -> Tensor:
+        known, size = self.known, self.settings.batch_size
+        return segment_images({"": segmenter}, known.images, size, self.device, known.source, known.index, self.to_rgb)[
+            ""
+        ]
+
+    def _measure_fidelity(self, name: str, attributions: Sequence[Tensor], ways: Sequence[Way]) -> None:
         for number, (model_name, path) in enumerate(self._fidelity_files(name).items()):
             if not path.is_file():
-                values = fidelity_of(
-                    self.models[model_name],
-                    self.known.images,
-                    self.explained[number],
-                    attributions[number],
-                    rows,
-                    self.settings,
-                    f"fidelity of {name}, {model_name}",
-                )
+                of_ways = [
+                    fidelity_of(
+                        self.models[model_name],
+                        self.known.images,
+                        self.explained[number],
+                        maps[number],
+                        in_orders(way.poolings, self.magnitudes, has_one_order(self.methods[name])),
+                        self.settings,
+                        f"fidelity of {name}, {model_name}",
+                    )
+                    for maps, way in zip(attributions, ways, strict=True)
+                ]
+                values = pd.concat(of_ways, ignore_index=True)
                 values["index"] = self.known.index.numpy()[values["position"]]
                 self._write(path, values.assign(method=name, model=model_name))
                 self.record.lap(f"fidelity {name}")
@@ -147,18 +157,19 @@ class TradeoffStudy:
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
-    def _attributions(self, name: str, method: Attribution) -> Tensor:
+    def _attributions(self, name: str, way: Way) -> Tensor:
         """Explain every image with every model, (M, N, C, H, W); each model draws its own noise."""
         return torch.stack(
             [
                 explain_together(
                     model,
-                    reseed(method, number),
+                    reseed(way.method, number),
                     self.known.images,
                     self.explained[number],
                     batch_size=self.settings.batch_size,
                     device=self.device,
                     description=f"{name}, {model_name}",
+                    segments=way.segments,
                 )
                 for number, (model_name, model) in enumerate(self.models.items())
             ]
@@ -171,12 +182,13 @@ class TradeoffStudy:
         folder = self.run.path / "per_image"
         return {name: folder / f"fidelity_{file_name(f'{method}_{name}')}.parquet" for name in self.models}
 
-    def _keep_examples(self, method: str, segments: Mapping[str, Tensor], attributions: Tensor) -> None:
+    def _keep_examples(self, method: str, segments: Mapping[str, Tensor], attributions: Tensor, first: Pooling) -> None:
         if is_writer():
             chosen = spread_positions(len(self.known.images))
-            own = {name: ids[chosen].numpy() for name, ids in segments.items()}
+            own = {} if first.name == OWN else {name: ids[chosen].numpy() for name, ids in segments.items()}
             pictures = shown(self.known.images[chosen], self.to_rgb).numpy()
-            Examples(pictures, own, attributions[:, chosen].numpy()).save(Examples.path(self.run.path, method))
+            maps = as_given(attributions[:, chosen], first, torch.tensor(chosen))
+            Examples(pictures, own, maps.numpy()).save(Examples.path(self.run.path, method))
 
     def _write(self, path: Path, values: pd.DataFrame) -> None:
         if is_writer():

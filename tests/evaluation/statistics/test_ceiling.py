@@ -34,7 +34,7 @@ def compared(maps: Tensor, again: Tensor | None, is_random: bool | None) -> pd.D
     images = ImageFacts(torch.arange(NUM_IMAGES), preds[0], preds, None, permutation)
     segments = Grid(n_segments=16)(torch.zeros(NUM_IMAGES, 3, SIZE, SIZE))
     poolings = make_poolings({"Grid": segments}, images.index, permutation, 0)
-    settings = ComparisonSettings(["after"], non_negative=False, seed=0, is_random=is_random)
+    settings = ComparisonSettings(["after"], has_one_order=False, seed=0, is_random=is_random)
     return compare(maps, poolings, images, settings, ["l2"], again).assign(method="M", repeat=0)
 
 

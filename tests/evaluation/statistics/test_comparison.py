@@ -46,7 +46,7 @@ def compared(held_out: Tensor | None = None, non_negative: bool = False) -> pd.D
         attributions().abs() if non_negative else attributions(),
         poolings(),
         study_images(held_out),
-        ComparisonSettings(magnitudes=["after", "before"], non_negative=non_negative, seed=0),
+        ComparisonSettings(magnitudes=["after", "before"], has_one_order=non_negative, seed=0),
         distances=["l2", "spearman"],
     )
 
@@ -128,7 +128,7 @@ def test_a_pair_without_a_counting_image_is_refused() -> None:
 def test_a_constant_map_is_counted() -> None:
     maps = attributions()
     maps[1, 3] = 0.0
-    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    settings = ComparisonSettings(magnitudes=["after"], has_one_order=False, seed=0)
     frame = compare(maps, poolings(), study_images(), settings, distances=["l2"])
     pixel = frame.query("superpixels == 'pixel' and metric == 'saliency_ssim' and constant")
     assert set(zip(pixel["pair"], pixel["index"], strict=True)) == {("0-1", 3), ("1-2", 3)}

@@ -25,7 +25,7 @@ from lightning_spx.superpixels import Voronoi, segment_pool
 NAMES = ("red wing", "a;b=c%", "tail")
 NUM_MODELS, NUM_IMAGES, SIZE, NUM_RESAMPLES = 3, 9, 14, 40
 NAN = float("nan")
-SETTINGS = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=4)
+SETTINGS = ComparisonSettings(magnitudes=["after"], has_one_order=False, seed=4)
 SEGMENTS = Voronoi(12)(torch.rand(NUM_IMAGES, 3, SIZE, SIZE))
 INDEX = 10 * torch.arange(NUM_IMAGES) + 3
 

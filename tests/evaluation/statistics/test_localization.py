@@ -25,7 +25,7 @@ def values_of(attributions: torch.Tensor, mask: torch.Tensor) -> pd.DataFrame:
     poolings = make_poolings({"Grid": Grid(16)(images)}, index, permutation, seed=0)
     preds = torch.zeros(2, NUM_IMAGES, dtype=torch.long)
     known = ImageFacts(index, preds[0], preds, None, permutation)
-    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    settings = ComparisonSettings(magnitudes=["after"], has_one_order=False, seed=0)
     return localization_values(attributions, poolings, known, mask, settings, row_setting="s")
 
 

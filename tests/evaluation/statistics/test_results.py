@@ -271,7 +271,7 @@ def test_a_study_of_blank_maps_has_numbers_and_no_verdict(blank: list[int]) -> N
     permutation, preds = derangement(10, 0), torch.tensor([[0] * 10, [1] * 10])
     images = ImageFacts(torch.arange(10), torch.tensor([0, 1] * 5), preds, None, permutation)
     poolings = make_poolings({"Grid": cells}, images.index, permutation, 0)
-    settings = ComparisonSettings(magnitudes=["after"], non_negative=False, seed=0)
+    settings = ComparisonSettings(magnitudes=["after"], has_one_order=False, seed=0)
     compared = compare(attributions, poolings, images, settings, distances=["l2"])
     compared = compared.assign(method="Gradient", repeat=0)
     results = summary(compared)

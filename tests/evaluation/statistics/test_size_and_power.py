@@ -54,7 +54,7 @@ def rows_of_a_study(attributions: Tensor, poolings: list[Pooling], seed: int) ->
         held_out=None,
         permutation=derangement(num_images, seed),
     )
-    settings = ComparisonSettings(magnitudes=["after", "before"], non_negative=False, seed=seed)
+    settings = ComparisonSettings(magnitudes=["after", "before"], has_one_order=False, seed=seed)
     frame = compare(attributions, poolings, images, settings, distances=["l2"])
     frame = frame.assign(method="planted", repeat=0)
     results = summarize(frame, dataset="cartoon", models="2", num_resamples=400, seed=seed)

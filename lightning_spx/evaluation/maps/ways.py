@@ -1,0 +1,98 @@
+"""Lists how a study sees a method: what is explained, and the poolings through which the maps are seen.
+
+The maps of most methods are explained once, and every pooling sees them. A method by segments of its own is explained
+over its segments and, for its controls, over others. XRAI only ranks segments by an attribution, so this attribution is
+explained once, and each ranking is a pooling.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_spx.attribution import XRAI, Attribution
+from lightning_spx.attribution.by_segments import BySegments
+from lightning_spx.attribution.xrai_regions import regions_of
+from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
+from lightning_spx.reporting.rows import BORROWED, EITHER, GRID, OWN, VORONOI, control_name
+from lightning_spx.superpixels import borrow, grid_like, voronoi_like
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which images are explained by a method, and the poolings that see the maps.
+
+    Args:
+        method: what is explained.
+        poolings: how the maps are seen; each gets rows of its own.
+        segments: (N, L, H, W) that the method explains by, or None.
+    """
+
+    method: Attribution
+    poolings: Sequence[Pooling]
+    segments: Tensor | None = None
+
+
+def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedImages) -> list[Way]:
+    """List the ways in which a study sees a method; the map as the method gives it comes first.
+
+    Args:
+        method: the method.
+        poolings: those of the study, which see methods without segments of their own.
+        images: the images to explain.
+    """
+    if not isinstance(method, BySegments):
+        return [Way(method, poolings)]
+    own = [images.by(segmenter) for segmenter in method.segmenters]
+    lenders = torch.from_numpy(images.permutation)
+    segments = {
+        OWN: own,
+        control_name(GRID, OWN): [grid_like(each) for each in own],
+        # the cells of two segmenters with the same number of segments differ
+        control_name(VORONOI, OWN): [
+            voronoi_like(each, images.seed + level, images.index) for level, each in enumerate(own)
+        ],
+        control_name(BORROWED, OWN): [borrow(each, lenders) for each in own],
+    }
+    stacked = {name: torch.stack(each, dim=1) for name, each in segments.items()}
+    if isinstance(method, XRAI):
+        ranked = [_ranked(method, name, each) for name, each in stacked.items()]
+        return [Way(method.base, ranked)]
+    return [Way(method, [Pooling(name, "own", each[:, 0])], each) for name, each in stacked.items()]
+
+
+def _ranked(method: XRAI, name: str, segments: Tensor) -> Pooling:
+    regions = tuple(regions_of(each, method.dilation) for each in segments)
+    return Pooling(name, "ranked", segments[:, 0], regions, method.rank)
+
+
+def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:
+    """Return maps as their method gives them: a study explains only the attribution by which XRAI ranks.
+
+    Args:
+        maps: (M, n, C, H, W) of the method's first way.
+        first: the way's first pooling.
+        images: (n,) which of the pooling's images these are.
+
+    Returns:
+        (M, n, C, H, W), of XRAI with one channel.
+    """
+    if first.kind != "ranked":
+        return maps
+    ranked = first.pool(maps.flatten(0, 1), EITHER, images)
+    return ranked.view(*maps.shape[:2], *ranked.shape[1:])
+
+
+def has_one_order(method: Attribution) -> bool:
+    """Whether pooling before and after the absolute value gives the same maps.
+
+    They do without signs, and where each segment has a single value before it is pooled.
+    """
+    return method.non_negative or isinstance(method, BySegments)
+
+
+def num_ways(method: Attribution) -> int:
+    """Return in how many ways a study explains each image by a method."""
+    return 4 if isinstance(method, BySegments) and not isinstance(method, XRAI) else 1
