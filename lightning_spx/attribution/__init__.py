@@ -8,13 +8,16 @@ from lightning_spx.attribution.adaptive import (
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
+from lightning_spx.attribution.mean import MeanAttribution
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
+from lightning_spx.attribution.xrai import XRAI
 
 __all__ = [
+    "XRAI",
     "AdaptiveIntegratedGradients",
     "Attribution",
     "FromCaptum",
@@ -24,6 +27,7 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "LayerCAM",
+    "MeanAttribution",
     "MoreauGrad",
     "PathIntegral",
     "SmoothGrad",

@@ -18,7 +18,7 @@ def is_random(method: Attribution) -> bool | None:
 
 
 def reseed(method: Attribution, offset: int) -> Attribution:
-    """Shift every seed in a method and in its bases, so that two models never share their noise.
+    """Shift every seed in a method, in its bases and in tuples of them, so that two models never share their noise.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
@@ -35,4 +35,8 @@ def reseed(method: Attribution, offset: int) -> Attribution:
             changes["seed"] = value + offset
         elif isinstance(value, Attribution):
             changes[field.name] = reseed(value, offset)
+        elif isinstance(value, tuple):
+            changes[field.name] = tuple(
+                reseed(each, offset) if isinstance(each, Attribution) else each for each in value
+            )
     return replace(method, **changes) if is_dataclass(method) else method

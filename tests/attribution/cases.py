@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
+    XRAI,
     AdaptiveIntegratedGradients,
     Attribution,
     FromCaptum,
@@ -21,12 +22,14 @@ from lightning_spx.attribution import (
     InputXGradient,
     IntegratedGradients,
     LayerCAM,
+    MeanAttribution,
     MoreauGrad,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
 )
 from lightning_spx.attribution.method import Model
+from lightning_spx.superpixels import Grid, Slic
 
 METHODS: list[Attribution] = [
     Gradient(),
@@ -44,6 +47,8 @@ METHODS: list[Attribution] = [
     GradCAMPlusPlus(),
     LayerCAM(),
     FromCaptum(DeepLift),
+    MeanAttribution((IntegratedGradients(num_steps=3), InputXGradient())),
+    XRAI((Slic(n_segments=4), Grid(n_segments=9)), InputXGradient(), dilation=1, min_new_pixels=2),
 ]
 
 
