@@ -14,19 +14,23 @@ from torchvision.models import resnet18
 from lightning_spx.attribution import (
     AdaptiveIntegratedGradients,
     Attribution,
+    FeatureAblation,
     FromCaptum,
     GradCAM,
     GradCAMPlusPlus,
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    KernelShap,
     LayerCAM,
     MoreauGrad,
+    SegmentAttribution,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
 )
 from lightning_spx.attribution.method import Model
+from lightning_spx.superpixels import Grid
 
 METHODS: list[Attribution] = [
     Gradient(),
@@ -44,6 +48,8 @@ METHODS: list[Attribution] = [
     GradCAMPlusPlus(),
     LayerCAM(),
     FromCaptum(DeepLift),
+    SegmentAttribution(FeatureAblation(), Grid(4)),
+    SegmentAttribution(KernelShap(num_samples=12), Grid(4)),
 ]
 
 
