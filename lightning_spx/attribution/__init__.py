@@ -13,23 +13,37 @@ from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
+from lightning_spx.attribution.perturbations import (
+    FeatureAblation,
+    KernelShap,
+    Lime,
+    Perturbation,
+    ShapleyValueSampling,
+)
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
+from lightning_spx.attribution.segment_attribution import SegmentAttribution
 from lightning_spx.attribution.xrai import XRAI
 
 __all__ = [
     "XRAI",
     "AdaptiveIntegratedGradients",
     "Attribution",
+    "FeatureAblation",
     "FromCaptum",
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
     "InputXGradient",
     "IntegratedGradients",
+    "KernelShap",
     "LayerCAM",
+    "Lime",
     "MeanAttribution",
     "MoreauGrad",
     "PathIntegral",
+    "Perturbation",
+    "SegmentAttribution",
+    "ShapleyValueSampling",
     "SmoothGrad",
     "SparsifiedSmoothGrad",
     "VarGrad",

@@ -1,8 +1,12 @@
 """Gives each model of a study its own noise by shifting every seed inside a method."""
 
 from dataclasses import Field, fields, is_dataclass, replace
+from typing import TypeVar
 
 from lightning_spx.attribution.method import Attribution
+from lightning_spx.attribution.perturbations import Perturbation
+
+Seeded = TypeVar("Seeded", bound=Attribution | Perturbation)
 
 
 def is_random(method: Attribution) -> bool | None:
@@ -17,8 +21,10 @@ def is_random(method: Attribution) -> bool | None:
     return reseed(method, 1) != method if is_dataclass(method) else None
 
 
-def reseed(method: Attribution, offset: int) -> Attribution:
+def reseed(method: Seeded, offset: int) -> Seeded:
     """Shift every seed in a method, in its bases and in tuples of them, so that two models never share their noise.
+
+    The seed of a segmenter stays, because all models are explained over the same segments.
 
     Example:
         >>> from lightning_spx.attribution import SmoothGrad
@@ -33,7 +39,7 @@ def reseed(method: Attribution, offset: int) -> Attribution:
         # captum methods that draw nothing have no seed
         if field.name == "seed" and value is not None:
             changes["seed"] = value + offset
-        elif isinstance(value, Attribution):
+        elif isinstance(value, Attribution | Perturbation):
             changes[field.name] = reseed(value, offset)
         elif isinstance(value, tuple):
             changes[field.name] = tuple(

@@ -1,6 +1,6 @@
 """XRAI: regions in the order in which they hold the most attribution per pixel."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -98,7 +98,7 @@ class XRAI(BySegments):
                 raise ValueError(f"Expected `{name}` to be at least {least}, got {value}.")
 
     @property
-    def segmenters(self) -> tuple[Callable[[Tensor], Tensor], ...]:
+    def segmenters(self) -> tuple[Segmenter, ...]:
         """The method's segmenters, in the order of the label maps that `attribute_over` takes."""
         return self.superpixels
 

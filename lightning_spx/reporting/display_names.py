@@ -8,7 +8,9 @@ T = TypeVar("T")
 
 
 def unique_names(items: Sequence[T]) -> dict[str, T]:
-    """Name each item by its class, and add the settings in which items of the same class differ.
+    """Name each item by its class, and add the settings in which items of the same name differ.
+
+    A class whose attribute `named_by` names one of its settings has the name of that setting's class.
 
     Raises:
         ValueError: two items are equal.
@@ -31,14 +33,26 @@ def unique_names(items: Sequence[T]) -> dict[str, T]:
 
 
 def _told_apart(item: object, among: Sequence[object]) -> str:
-    """Return an object's class, with the settings in which objects of the same class differ from it."""
-    name = type(item).__name__
-    namesakes = [other for other in among if type(other) is type(item)]
-    if not is_dataclass(item):
-        return name
-    differing = []
-    for field in fields(item):
+    """Return an object's name, with the settings in which objects of the same name differ from it."""
+    namesakes = [other for other in among if type(other) is type(item) and _name(other) == _name(item)]
+    differing = _differing(item, namesakes)
+    return f"{_name(item)}({','.join(differing)})" if differing else _name(item)
+
+
+def _name(item: object) -> str:
+    named_by = getattr(item, "named_by", None)
+    return _name(getattr(item, named_by)) if named_by else type(item).__name__
+
+
+def _differing(item: object, namesakes: Sequence[object]) -> list[str]:
+    differing: list[str] = []
+    for field in fields(item) if is_dataclass(item) else ():
         own, values = getattr(item, field.name), [getattr(other, field.name) for other in namesakes]
-        if any(value != own for value in values):
+        if all(value == own for value in values):
+            continue
+        if field.name == getattr(item, "named_by", None):
+            # the settings of what has the item's name follow that name
+            differing += _differing(own, values)
+        else:
             differing.append(f"{field.name}={_told_apart(own, values) if is_dataclass(own) else own}")
-    return f"{name}({','.join(differing)})" if differing else name
+    return differing

@@ -15,15 +15,18 @@ from lightning_spx.attribution import (
     XRAI,
     AdaptiveIntegratedGradients,
     Attribution,
+    FeatureAblation,
     FromCaptum,
     GradCAM,
     GradCAMPlusPlus,
     Gradient,
     InputXGradient,
     IntegratedGradients,
+    KernelShap,
     LayerCAM,
     MeanAttribution,
     MoreauGrad,
+    SegmentAttribution,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
@@ -49,6 +52,8 @@ METHODS: list[Attribution] = [
     FromCaptum(DeepLift),
     MeanAttribution((IntegratedGradients(num_steps=3), InputXGradient())),
     XRAI((Slic(n_segments=4), Grid(n_segments=9)), InputXGradient(), dilation=1, min_new_pixels=2),
+    SegmentAttribution(FeatureAblation(), Grid(4)),
+    SegmentAttribution(KernelShap(num_samples=12), Grid(4)),
 ]
 
 
