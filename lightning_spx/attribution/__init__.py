@@ -12,9 +12,11 @@ from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
+from lightning_spx.attribution.rise import RISE
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
 
 __all__ = [
+    "RISE",
     "AdaptiveIntegratedGradients",
     "Attribution",
     "FromCaptum",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
+    RISE,
     AdaptiveIntegratedGradients,
     Attribution,
     FromCaptum,
@@ -44,6 +45,7 @@ METHODS: list[Attribution] = [
     GradCAMPlusPlus(),
     LayerCAM(),
     FromCaptum(DeepLift),
+    RISE(num_masks=5, grid_size=3),
 ]
 
 

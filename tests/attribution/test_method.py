@@ -6,6 +6,7 @@ from captum.attr import DeepLift
 from jsonargparse import ArgumentParser
 
 from lightning_spx.attribution import (
+    RISE,
     Attribution,
     FromCaptum,
     GradCAM,
@@ -53,6 +54,7 @@ def parsed(*args: str) -> list[Attribution]:
             ["+=FromCaptum", ".method=captum.attr.DeepLift", ".arguments={'eps': 0.1}"],
             FromCaptum(DeepLift, {"eps": 0.1}),
         ),
+        (["+=RISE", ".score=logit", ".baseline=[0.1, 0.2, 0.3]"], RISE(score="logit", baseline=(0.1, 0.2, 0.3))),
     ],
     ids=lambda value: repr(value) if isinstance(value, Attribution) else "",
 )
