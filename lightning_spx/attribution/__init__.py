@@ -8,6 +8,7 @@ from lightning_spx.attribution.adaptive import (
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
+from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
@@ -23,6 +24,8 @@ __all__ = [
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
+    "GuidedBackprop",
+    "GuidedGradCAM",
     "InputXGradient",
     "IntegratedGradients",
     "LayerCAM",

@@ -19,6 +19,8 @@ from lightning_spx.attribution import (
     GradCAM,
     GradCAMPlusPlus,
     Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
     LayerCAM,
@@ -46,6 +48,8 @@ METHODS: list[Attribution] = [
     LayerCAM(),
     FromCaptum(DeepLift),
     RISE(num_masks=5, grid_size=3),
+    GuidedBackprop(),
+    GuidedGradCAM(),
 ]
 
 
