@@ -8,6 +8,7 @@ from lightning_spx.attribution.adaptive import (
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
+from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
 from lightning_spx.attribution.mean import MeanAttribution
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
@@ -20,11 +21,13 @@ from lightning_spx.attribution.perturbations import (
     Perturbation,
     ShapleyValueSampling,
 )
+from lightning_spx.attribution.rise import RISE
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
 from lightning_spx.attribution.segment_attribution import SegmentAttribution
 from lightning_spx.attribution.xrai import XRAI
 
 __all__ = [
+    "RISE",
     "XRAI",
     "AdaptiveIntegratedGradients",
     "Attribution",
@@ -33,6 +36,8 @@ __all__ = [
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
+    "GuidedBackprop",
+    "GuidedGradCAM",
     "InputXGradient",
     "IntegratedGradients",
     "KernelShap",

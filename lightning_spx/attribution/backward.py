@@ -103,11 +103,11 @@ def passes_float16(logits: Tensor) -> bool:
         >>> passes_float16(2 * x), passes_float16((2 * x.half()).float())
         (False, True)
     """
-    return any(each.dtype == torch.float16 for node in _nodes(logits.grad_fn) for each in node._input_metadata)
+    return any(each.dtype == torch.float16 for node in nodes_behind(logits.grad_fn) for each in node._input_metadata)
 
 
 def _gradient(total: Tensor, variable: Tensor) -> Tensor | None:
-    if not any(node.name() == REENTRANT_CHECKPOINT for node in _nodes(total.grad_fn)):
+    if not any(node.name() == REENTRANT_CHECKPOINT for node in nodes_behind(total.grad_fn)):
         return torch.autograd.grad(total, variable, allow_unused=True)[0]
     # the inner backward passes do not know `variable`, so its gradient must be read from `.grad`
     variable.retain_grad()
@@ -116,7 +116,14 @@ def _gradient(total: Tensor, variable: Tensor) -> Tensor | None:
     return gradient
 
 
-def _nodes(root: Node | None) -> list[Node]:
+def nodes_behind(root: Node | None) -> list[Node]:
+    """Return every node of the graph that a backward pass from `root` goes through, each once.
+
+    Example:
+        >>> x = torch.ones(1, requires_grad=True)
+        >>> [node.name() for node in nodes_behind((2 * x).relu().grad_fn)]
+        ['ReluBackward0', 'MulBackward0', 'torch::autograd::AccumulateGrad']
+    """
     waiting = [] if root is None else [root]
     reached = dict.fromkeys(waiting)
     while waiting:

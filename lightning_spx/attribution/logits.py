@@ -58,6 +58,20 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
         >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
         tensor([1., 2.])
     """
+    return chosen_logits(model, checked_output(model, inputs, check), target)
+
+
+def checked_output(model: Model, inputs: Tensor, check: Check = require_finite) -> Tensor:
+    """Evaluate the model and return all its logits, `(N, K)` or `(N,)`, in float32 or better.
+
+    Raises:
+        TypeError: As in `explained_logits`.
+        ValueError: If the shape does not fit, or the output is not finite.
+
+    Example:
+        >>> checked_output(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 2))
+        tensor([[0., 0.]])
+    """
     output = read_output(answer(model, inputs))
     if not output.is_floating_point():
         raise TypeError(f"Expected the model to return floating point logits, got {output.dtype}.")
@@ -66,7 +80,19 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
             f"Expected the model to return shape (N, K) or (N,) with N = {len(inputs)}, got {tuple(output.shape)}."
         )
     check(output[:, None], "model output")
-    output = output.to(torch.promote_types(output.dtype, torch.float32))
+    return output.to(torch.promote_types(output.dtype, torch.float32))
+
+
+def chosen_logits(model: Model, output: Tensor, target: Tensor | None) -> Tensor:
+    """Select the logit to explain from all logits of a model, which only names it in warnings.
+
+    Raises:
+        ValueError: If `target` is missing, out of range or given for a model that returns `(N,)`.
+
+    Example:
+        >>> chosen_logits(torch.neg, torch.tensor([[1.0, -2.0]]), torch.tensor([1]))
+        tensor([-2.])
+    """
     if output.ndim == 1:
         if target is not None:
             raise ValueError(f"Expected `target` to be None for a model that returns (N,), got {target.tolist()}.")
@@ -99,5 +125,5 @@ def _warn_of_probabilities(model: Model, output: Tensor) -> None:
     warnings.warn(
         f"The outputs of {users_name(model)} {said}: their gradients are explained, and vanish where it is sure. "
         f"Give the model without its {last}.",
-        stacklevel=3,
+        stacklevel=4,
     )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from lightning_spx.attribution import (
+    RISE,
     XRAI,
     AdaptiveIntegratedGradients,
     Attribution,
@@ -20,6 +21,8 @@ from lightning_spx.attribution import (
     GradCAM,
     GradCAMPlusPlus,
     Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
     KernelShap,
@@ -54,6 +57,9 @@ METHODS: list[Attribution] = [
     XRAI((Slic(n_segments=4), Grid(n_segments=9)), InputXGradient(), dilation=1, min_new_pixels=2),
     SegmentAttribution(FeatureAblation(), Grid(4)),
     SegmentAttribution(KernelShap(num_samples=12), Grid(4)),
+    RISE(num_masks=5, grid_size=3),
+    GuidedBackprop(),
+    GuidedGradCAM(),
 ]
 
 

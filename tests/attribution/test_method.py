@@ -6,10 +6,13 @@ from captum.attr import DeepLift
 from jsonargparse import ArgumentParser
 
 from lightning_spx.attribution import (
+    RISE,
     Attribution,
     FromCaptum,
     GradCAM,
     Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
     SmoothGrad,
@@ -53,6 +56,9 @@ def parsed(*args: str) -> list[Attribution]:
             ["+=FromCaptum", ".method=captum.attr.DeepLift", ".arguments={'eps': 0.1}"],
             FromCaptum(DeepLift, {"eps": 0.1}),
         ),
+        (["+=GuidedBackprop", ".precision=bf16"], GuidedBackprop("bf16")),
+        (["+=GuidedGradCAM", ".layer=layer4"], GuidedGradCAM("layer4")),
+        (["+=RISE", ".score=logit", ".baseline=[0.1, 0.2, 0.3]"], RISE(score="logit", baseline=(0.1, 0.2, 0.3))),
     ],
     ids=lambda value: repr(value) if isinstance(value, Attribution) else "",
 )
