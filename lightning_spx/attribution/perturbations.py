@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -276,10 +277,15 @@ class Lime(Perturbation):
 
 @contextmanager
 def _drawing(image: Tensor, seed: int) -> Iterator[None]:
-    # captum draws all its random numbers on the CPU
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(next(image_generators(image, seed)).initial_seed())
-        yield
+    # scikit-learn's lasso advances the global state of NumPy, though it draws nothing that it uses
+    numpy_state = np.random.get_state()
+    try:
+        # captum draws all its random numbers on the CPU
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(next(image_generators(image, seed)).initial_seed())
+            yield
+    finally:
+        np.random.set_state(numpy_state)
 
 
 def _number(segments: Tensor) -> int:
