@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from typing import Any, cast
 
@@ -18,8 +19,9 @@ from lightning_spx.attribution import (
     Perturbation,
     SegmentAttribution,
     ShapleyValueSampling,
-    perturbations,
+    perturbation,
 )
+from lightning_spx.attribution.perturbation import Logit
 from lightning_spx.attribution.reseed import is_random, reseed
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.superpixels import Felzenszwalb, Grid, Slic, Voronoi
@@ -193,6 +195,32 @@ def test_a_baseline_of_another_number_of_channels_is_refused() -> None:
         SegmentAttribution(Lime(), Grid(4), (0.1, 0.2)).attribute(Net(), images(), targets())
 
 
+@dataclass(frozen=True)
+class Returning(Perturbation):
+    """What a user writes, with a seed of its own and without captum."""
+
+    number: float
+    length: int = 4
+    seed: int = 0
+
+    def values(self, logit: Logit, image: Tensor, baseline: Tensor, segments: Tensor, at_once: int) -> Tensor:
+        return torch.full((self.length,), self.number)
+
+
+def test_a_perturbation_may_be_a_users_own() -> None:
+    own = SegmentAttribution(Returning(6.0), Grid(4))
+    assert torch.equal(own.attribute(Net(), images(), targets()), torch.full((4, 3, 10, 10), 2.0))
+    assert reseed(own, 2).method == Returning(6.0, seed=2)
+    assert list(unique_names([own, SegmentAttribution(Returning(7.0), Grid(4))])) == [
+        "Returning(number=6.0)",
+        "Returning(number=7.0)",
+    ]
+    with pytest.raises(ValueError, match=r"SegmentAttribution\(Returning\) to give each .* \(4,\), got \(3,\)"):
+        SegmentAttribution(Returning(6.0, 3), Grid(4)).attribute(Net(), images(), targets())
+    with pytest.raises(ValueError, match=r"SegmentAttribution\(Returning\): expected a finite attribution, .* \[0\]"):
+        SegmentAttribution(Returning(float("inf")), Grid(4)).attribute(Net(), images(), targets())
+
+
 @pytest.mark.parametrize(("method", "package"), [(FeatureAblation(), "captum"), (Lime(), "sklearn")])
 def test_a_package_that_is_missing_is_named_at_once(
     method: Perturbation, package: str, monkeypatch: pytest.MonkeyPatch
@@ -200,7 +228,7 @@ def test_a_package_that_is_missing_is_named_at_once(
     def found(name: str) -> ModuleSpec | None:
         return None if name == package else importlib.util.find_spec(name)
 
-    monkeypatch.setattr(perturbations, "find_spec", found)
+    monkeypatch.setattr(perturbation, "find_spec", found)
     with pytest.raises(
         ImportError, match=rf"Expected {package} for .*: python -m pip install 'lightning_spx\[captum\]'"
     ):

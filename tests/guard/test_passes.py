@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import HashStore
 from torch.nn.parallel import DistributedDataParallel
 
 from lightning_spx.attribution import (
@@ -157,7 +158,7 @@ def test_all_threads_are_counted() -> None:
 
 
 def test_what_is_explained_of_a_distributed_network_is_counted() -> None:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     try:
         network = DistributedDataParallel(Net())
         with count_passes(network) as passes:
