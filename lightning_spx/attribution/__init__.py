@@ -7,13 +7,16 @@ from lightning_spx.attribution.adaptive import (
 )
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
+from lightning_spx.attribution.feature_ablation import FeatureAblation
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
 from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
+from lightning_spx.attribution.lime import Lime
 from lightning_spx.attribution.mean import MeanAttribution
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
+from lightning_spx.attribution.perturbation import Perturbation
 from lightning_spx.attribution.perturbations import (
     FeatureAblation,
     KernelShap,
@@ -24,6 +27,7 @@ from lightning_spx.attribution.perturbations import (
 from lightning_spx.attribution.rise import RISE
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
 from lightning_spx.attribution.segment_attribution import SegmentAttribution
+from lightning_spx.attribution.shapley_values import KernelShap, ShapleyValueSampling
 from lightning_spx.attribution.xrai import XRAI
 
 __all__ = [

@@ -4,7 +4,7 @@ from dataclasses import Field, fields, is_dataclass, replace
 from typing import TypeVar
 
 from lightning_spx.attribution.method import Attribution
-from lightning_spx.attribution.perturbations import Perturbation
+from lightning_spx.attribution.perturbation import Perturbation
 
 Seeded = TypeVar("Seeded", bound=Attribution | Perturbation)
 

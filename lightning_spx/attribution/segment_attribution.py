@@ -16,7 +16,8 @@ from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import largest_chunk
 from lightning_spx.attribution.method import Model, checked
 from lightning_spx.attribution.path import checked_baseline, expanded_baseline
-from lightning_spx.attribution.perturbations import KernelShap, Perturbation
+from lightning_spx.attribution.perturbation import Perturbation, number_of
+from lightning_spx.attribution.shapley_values import KernelShap
 from lightning_spx.attribution.targets import Target
 from lightning_spx.superpixels import Segmenter, Slic
 from lightning_spx.superpixels.segmenter import check_segments
@@ -39,7 +40,7 @@ class SegmentAttribution(BySegments):
         chunk_size: Copies evaluated at once; None chooses by image size. The number is halved when memory runs out.
 
     Example:
-        >>> from lightning_spx.attribution.perturbations import FeatureAblation
+        >>> from lightning_spx.attribution.feature_ablation import FeatureAblation
         >>> from lightning_spx.superpixels import Grid
         >>> method = SegmentAttribution(FeatureAblation(), Grid(2))
         >>> method.attribute(lambda x: 3 * x.flatten(1), torch.ones(1, 1, 1, 2), target=1)
@@ -102,6 +103,9 @@ class SegmentAttribution(BySegments):
                     ids[None, None],
                     self.chunk_size or largest_chunk(inputs[image]),
                 )
+            shapes = (number_of(ids),), tuple(values.shape)
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"Expected {name} to give each segment a value, shape {shapes[0]}, got {shapes[1]}.")
             if not bool(values.isfinite().all()):
                 raise NonFiniteError(name, "attribution", [image])
             result[image] = (values.to(inputs.device) / inputs.shape[1])[ids].float()
