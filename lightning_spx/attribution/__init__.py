@@ -17,13 +17,6 @@ from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.perturbation import Perturbation
-from lightning_spx.attribution.perturbations import (
-    FeatureAblation,
-    KernelShap,
-    Lime,
-    Perturbation,
-    ShapleyValueSampling,
-)
 from lightning_spx.attribution.rise import RISE
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
 from lightning_spx.attribution.segment_attribution import SegmentAttribution

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, has_ceiling
+from lightning_spx.reporting.cost import HEADING as COST
+from lightning_spx.reporting.cost import cost_text
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import by_plan, plan_of
 from lightning_spx.reporting.reasons import counted_images, covered, excess_text, number_text
@@ -30,12 +32,13 @@ TERMS = {
     "floor": "what maps with nothing in common would get",
     "excess": "0 is the floor, 1 is a perfect match",
     "gain": "excess above that of the best smoothing control, with its interval",
+    COST: "evaluations of the network for one map, forward + backward",
     **CEILING_TERMS,
     AFTER: "super-pixels pool signed values, and the magnitude is taken after that",
     BEFORE: "super-pixels pool magnitudes, taken before that",
 }
 # columns for wider terminals, the first to be added first
-WIDER = ("interval", "best control", "normalised", "ceiling", "excess interval")
+WIDER = (COST, "interval", "best control", "normalised", "ceiling", "excess interval")
 # columns of words; numbers are right aligned
 WORDS = ("map", "best control", "verdict")
 HEADINGS = {"map": "", "verdict": "", "interval": "95 % interval", "excess interval": "95 % interval"}
@@ -140,6 +143,7 @@ def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) ->
         "floor": number_text(row["floor"]),
         "excess": number_text(row["excess"]),
         "excess interval": _limits(row, "excess", "excess"),
+        COST: cost_text(row) if as_given else "",
         "ceiling": number_text(row["ceiling"]) if ceilings else "",
         "normalised": excess_text(row, "normalised") if ceilings else "",
         "gain": f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]" if has_gain else "",

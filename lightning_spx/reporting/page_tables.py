@@ -10,6 +10,8 @@ from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, ceiling_note, has_ceiling
 from lightning_spx.reporting.components import COMPONENT_NOTE, component_cells, component_title
 from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, condition_title
+from lightning_spx.reporting.cost import COST_NOTE, cost_text, cost_value, has_cost
+from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
@@ -22,7 +24,7 @@ MISSING = "\N{EN DASH}"
 MAIN = ("saliency_ssim", "")
 HEADINGS = (
     *("method", "super-pixels", "order", "value", "floor", "excess", "gain over best control", "verdict"),
-    *("best control", "segments", "images (dropped)"),
+    *("best control", "segments", COST, "images (dropped)"),
 )
 # of the columns of ceilings, which not every study has
 CEILINGS_AFTER = HEADINGS.index("excess") + 1
@@ -119,7 +121,8 @@ def number_table(results: pd.DataFrame, metric: str, setting: str, answer: Answe
     first, ceilings = rows.iloc[0], has_ceiling(rows)
     note = (
         f"{first['models']} on {first['dataset']}; 95 % intervals {covered(rows)}.{_left_out(rows)}"
-        f"{ceiling_note() if ceilings else ''}{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
+        f"{ceiling_note() if ceilings else ''}{COST_NOTE if has_cost(rows) else ''}"
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     of_table = [
         _row(row, answer.said(metric, str(row["method"]), verdict(row), plan_of(row)), ceilings)
@@ -194,6 +197,7 @@ def _row(row: pd.Series, verdict: str, ceilings: bool, before: Sequence[Cell] = 
         Cell(said, kind="said"),
         Cell(_control_name(row)),
         _number(row["mean_segments"], 0),
+        _cost(row),
         Cell(f"{row['num_images']} ({row['num_dropped']})", float(row["num_images"])),
     ]
     return Row(cells, control, said == "gain")
@@ -202,6 +206,11 @@ def _row(row: pd.Series, verdict: str, ceilings: bool, before: Sequence[Cell] = 
 def _control_name(row: pd.Series) -> str:
     name = row["best_control"]
     return control_kind(name) if isinstance(name, str) else ""
+
+
+def _cost(row: pd.Series) -> Cell:
+    text = cost_text(row)
+    return Cell(text, cost_value(row)) if text else Cell(MISSING, math.inf)
 
 
 def _number(value: float, digits: int = 3) -> Cell:

@@ -20,6 +20,8 @@ CONDITIONS = (ALL_IMAGES, SAME_PREDICTION, BOTH_RIGHT)
 LATER_KEYS = {"plan": "", "condition": ALL_IMAGES}
 # variances of the excess: of one image, one repeat, one model, one pair of models, and of what is left
 COMPONENTS = ("var_image", "var_repeat", "var_model", "var_pair", "var_rest")
+# how often a method evaluates a network forward and backward for one map
+PASSES = ("forward_passes", "backward_passes")
 # columns of numbers that tables of earlier versions lack; of the dropped images `num_wrong` are those that the models'
 # predictions leave out, of the counted ones `num_constant` are those of constant maps
 LATER = (
@@ -27,6 +29,7 @@ LATER = (
     *("ceiling", "normalised", "normalised_low", "normalised_high"),
     *COMPONENTS,
     "halving_trainings",
+    *PASSES,
 )
 # all numbers of images count an image once, however many findings of it are explained
 VALUES = [

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, ceiling_note, has_ceiling
+from lightning_spx.reporting.cost import COST_NOTE, cost_text, has_cost
+from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import plan_of, with_plan
 from lightning_spx.reporting.reasons import (
@@ -69,14 +71,17 @@ def stability_table(
         with_plan(number_title(metric, setting), plan),
         f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
         f"95 % intervals {covered(own)}. Excess: 0 is chance (the floor), 1 is perfect."
-        f"{ceiling_note() if ceilings else ''}{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
+        f"{ceiling_note() if ceilings else ''}{COST_NOTE if has_cost(own) else ''}"
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
     )
     for heading in ("method", "super-pixels", "order"):
         table.add_column(heading, no_wrap=True)
+    if has_cost(own):
+        table.add_column(COST, justify="right", no_wrap=True)
     for heading in ("value", "floor", "excess", *(CEILING_TERMS if ceilings else ()), "gain over best control"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    lines = [_row(row, ceilings) for _, row in own.iterrows()]
+    lines = [_row(row, ceilings, has_cost(own)) for _, row in own.iterrows()]
     if answer is not None:
         lines = [
             [*line[:-1], answer.said(metric, str(row["method"]), line[-1], plan_of(row))]
@@ -153,11 +158,12 @@ def verdict(row: pd.Series) -> str:
     return "gain" if has_gain(row) else NO_GAIN
 
 
-def _row(row: pd.Series, ceilings: bool) -> list[str]:
+def _row(row: pd.Series, ceilings: bool, costs: bool) -> list[str]:
     common = [
         method_name(row),
         str(row["superpixels"]),
         str(row["magnitude"]),
+        *([cost_text(row)] if costs else []),
         interval_text(row),
         number_text(row["floor"]),
         excess_text(row),

@@ -11,7 +11,9 @@ from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, c
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
+from lightning_spx.guard.passes import count_passes
 from lightning_spx.metrics import Distance
+from lightning_spx.reporting.rows import PASSES
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,37 @@ class SeenMaps:
         maps: (M, n, C, H, W) of M models.
         again: the same by other seeds, or None.
         explained: returns the maps (n, C, H, W) of a network that replaces the model at a position.
+        passes: of a model, forward and backward, for each map.
     """
 
     poolings: Sequence[Pooling]
     maps: Tensor
     again: Tensor | None
     explained: Callable[[int, nn.Module], Tensor]
+    passes: tuple[float, float]
+
+
+def counted_passes(explain: Callable[[nn.Module], Tensor], network: nn.Module) -> tuple[Tensor, tuple[float, float]]:
+    """Explain with a network, and count its passes.
+
+    Returns:
+        The maps (n, C, H, W), and the number of forward and of backward passes for each.
+    """
+    with count_passes(network) as passes:
+        maps = explain(network)
+    return maps, (passes.forward / len(maps), passes.backward / len(maps))
 
 
 def compared(
     seen: Sequence[SeenMaps], known: ImageFacts, settings: ComparisonSettings, distances: Sequence[Distance]
 ) -> pd.DataFrame:
-    """Compare the models' maps, as `compare` does, in all ways."""
-    frames = [compare(each.maps, each.poolings, known, settings, distances, each.again) for each in seen]
+    """Compare the models' maps, as `compare` does, in all ways; each row says what its map costs."""
+    frames = [
+        compare(each.maps, each.poolings, known, settings, distances, each.again).assign(
+            **dict(zip(PASSES, each.passes, strict=True))
+        )
+        for each in seen
+    ]
     return pd.concat(frames, ignore_index=True)
 
 

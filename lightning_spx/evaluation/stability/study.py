@@ -24,7 +24,13 @@ from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.evaluation.maps.ways import Way, has_one_order, num_ways, ways_of
 from lightning_spx.evaluation.stability.rounds import Round
-from lightning_spx.evaluation.stability.seen_maps import SeenMaps, checked_for_sanity, compared, localized
+from lightning_spx.evaluation.stability.seen_maps import (
+    SeenMaps,
+    checked_for_sanity,
+    compared,
+    counted_passes,
+    localized,
+)
 from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
@@ -149,7 +155,7 @@ class Study:
         self.record.count("predict")
         for method, of_method in groupby(blocks, key=attrgetter("method")):
             ways = ways_of(self.settings.methods[method], here.poolings, here.segmented)
-            attributions: dict[tuple[StudyModel, int], Tensor] = {}
+            attributions: dict[tuple[StudyModel, int], tuple[Tensor, tuple[float, float]]] = {}
             others: dict[tuple[StudyModel, int], Tensor] = {}
             for block in of_method:
                 members = self.round_of(block).members
@@ -159,12 +165,15 @@ class Study:
                     explained = partial(self._attribution, way, members, here.images, own, advance)
                     for position, member in enumerate(members):
                         if (member, number) not in attributions:
-                            attributions[member, number] = explained(position, networks[member])
+                            of_member = partial(explained, position)
+                            attributions[member, number] = counted_passes(of_member, networks[member])
                             if self._has_ceiling(method):
                                 others[member, number] = explained(position, networks[member], OTHER_SEED)
-                    maps = torch.stack([attributions[member, number] for member in members])
+                    maps = torch.stack([attributions[member, number][0] for member in members])
+                    # models of one study may differ in architecture, but not in how often a method evaluates them
+                    passes = attributions[members[0], number][1]
                     again = torch.stack([others[member, number] for member in members]) if others else None
-                    seen.append(SeenMaps(way.poolings, maps, again, explained))
+                    seen.append(SeenMaps(way.poolings, maps, again, explained, passes))
                 self.record.count(f"explain {method}")
                 self._measure_block(block, here, {member: networks[member] for member in members}, own, seen)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.plans import of_plan
-from lightning_spx.reporting.rows import finding_of, without_controls
+from lightning_spx.reporting.rows import PASSES, finding_of, without_controls
 from lightning_spx.runs.blocks import Block, Kind, read_number, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
@@ -119,6 +120,7 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
+        passes = _passes(next(block.path(study.run, "per_image") for block in blocks if block.method == method))
         pairs = sorted(first["pair"].unique())
         # the blocks of a study with one plan do not name it
         one_architecture = study.round_of(blocks[0]).plan != OF_ARCHITECTURES
@@ -128,7 +130,7 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
             # every number is of the same items
             layout = layout.with_items(read_number(paths, *numbers[0]))
         for metric, setting in numbers:
-            yield from summarize_metric(
+            for row in summarize_metric(
                 read_number(paths, metric, setting),
                 layout,
                 method,
@@ -136,7 +138,15 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
                 setting,
                 num_resamples=study.settings.num_resamples,
                 seed=study.settings.seed,
-            )
+            ):
+                yield {**row, **passes.get(str(row["superpixels"]), {})}
+
+
+def _passes(path: Path) -> dict[str, dict[str, float]]:
+    """Read how often a method evaluates the network for a map, by super-pixels; blocks of earlier versions lack it."""
+    rows = next(read_rows([path])).drop_duplicates("superpixels").set_index("superpixels")
+    known = [name for name in PASSES if name in rows]
+    return {str(name): {each: round(float(row[each]), 2) for each in known} for name, row in rows.iterrows()}
 
 
 def _said_of_findings(study: Study, results: pd.DataFrame) -> list[str]:
