@@ -1,12 +1,17 @@
 """Values of segments by LIME: a sparse linear model of the logit near the image, as captum fits it."""
 
+import warnings
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from lightning_spx.attribution.perturbation import Logit, Perturbation, check_draws, drawing
+
+# logits of equal points in different chunks may differ by this fraction
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class Lime(Perturbation):
 
     The lasso is that of scikit-learn. It pulls every value towards zero by about `4 * alpha`, and those of segments
     that change the logit by less are zero. A coalition holds each segment with probability 1/2, and its weight is
-    `exp(-d^2 / (2 * kernel_width^2))` of the cosine distance `d` between its pixels and those of the image.
+    `exp(-d^2 / (2 * kernel_width^2))` of the cosine distance `d` between its pixels and those of the image. If all
+    values of an image are zero though its logits differ, it warns.
 
     Source: Ribeiro et al., "Why Should I Trust You?" Explaining the Predictions of Any Classifier, KDD 2016, section 3.
 
@@ -26,7 +32,6 @@ class Lime(Perturbation):
         kernel_width: Distance at which a coalition's weight has fallen to 0.61, positive.
 
     Example:
-        >>> import torch
         >>> image, segments = torch.tensor([[[[1.0, 2.0, 4.0]]]]), torch.tensor([[[[0, 0, 1]]]])
         >>> method = Lime(num_samples=64, alpha=0.001)
         >>> method.values(lambda x: x.sum((1, 2, 3)), image, torch.zeros_like(image), segments, at_once=2).round()
@@ -54,7 +59,13 @@ class Lime(Perturbation):
         from captum.attr._core.lime import get_exp_kernel_similarity_function
 
         similarity = get_exp_kernel_similarity_function("cosine", kernel_width=self.kernel_width)
-        method = captum.attr.Lime(logit, SkLearnLasso(alpha=self.alpha), similarity)
+        outputs: list[Tensor] = []
+
+        def noted(points: Tensor) -> Tensor:
+            outputs.append(logit(points))
+            return outputs[-1]
+
+        method = captum.attr.Lime(noted, SkLearnLasso(alpha=self.alpha), similarity)
         with drawing(image, self.seed):
             values: Tensor = method.attribute(
                 image,
@@ -63,5 +74,12 @@ class Lime(Perturbation):
                 n_samples=self.num_samples,
                 perturbations_per_eval=min(at_once, self.num_samples),
                 return_input_shape=False,
+            )
+        low, high = (float(value) for value in torch.cat(outputs).aminmax())
+        if not bool(values.any()) and high - low > ROUNDING * max(abs(low), abs(high)):
+            warnings.warn(
+                f"Lime gives every segment of an image the value 0, though its logits differ by {high - low:.2g}: "
+                f"set `alpha` lower than {self.alpha}.",
+                stacklevel=2,
             )
         return values.flatten()

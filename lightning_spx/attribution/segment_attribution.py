@@ -108,7 +108,7 @@ class SegmentAttribution(BySegments):
                 raise ValueError(f"Expected {name} to give each segment a value, shape {shapes[0]}, got {shapes[1]}.")
             if not bool(values.isfinite().all()):
                 raise NonFiniteError(name, "attribution", [image])
-            result[image] = (values.to(inputs.device) / inputs.shape[1])[ids].float()
+            result[image] = (values / inputs.shape[1]).float().to(inputs.device)[ids]
         return result
 
 

@@ -160,6 +160,17 @@ def test_lime_is_a_lasso_on_weighted_coalitions(width: float) -> None:
     assert (lasso.coef_ != 0).sum() >= 3
 
 
+def test_a_lasso_that_hides_every_segment_says_so(recwarn: pytest.WarningsRecorder) -> None:
+    def faint(points: Tensor) -> Tensor:
+        return points.mean((1, 2, 3)) / 100
+
+    assert not explained(Lime(40), faint, images(1), bands(4)).any()
+    assert "every segment of an image the value 0, though its logits differ by 0.00" in str(recwarn.pop().message)
+    assert explained(Lime(40, alpha=1e-5), faint, images(1), bands(4)).all()
+    assert not explained(Lime(40), faint, torch.zeros(1, 3, 10, 10), bands(4)).any()
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("method", RANDOM, ids=lambda method: type(method).__name__)
 def test_a_seed_is_needed_for_the_same_values_and_suffices(method: Perturbation) -> None:
     image, segments = images(1), bands(8)
