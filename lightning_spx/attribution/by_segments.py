@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.targets import Target
 
@@ -54,5 +55,10 @@ class BySegments(Attribution):
     def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Segment the images, which must be in [0, 1], and explain the raw logit of `target` over the segments."""
         images, _ = checked(inputs, target)
+        try:
+            require_finite(images, "image")
+        except NonFiniteError as error:
+            # a segmenter would refuse them too, and name no image
+            raise NonFiniteError(type(self).__name__, error.what, error.images) from None
         segments = torch.stack([segmenter(images) for segmenter in self.segmenters], dim=1)
         return self.attribute_over(model, inputs, target, segments)
