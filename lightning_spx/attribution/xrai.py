@@ -49,10 +49,10 @@ class XRAI(BySegments):
     Source: Kapishnikov et al., XRAI: Better Attributions Through Regions, ICCV 2019, algorithm 1.
 
     The package `saliency` of the authors differs in three ways. It stretches each image to [-1, 1] and scales it to
-    224 x 224 pixels before it segments it with `scale` 50 to 1200; segments of an image in [0, 1] that reaches both
-    ends and has this size are the same here, where `scale` is half of that. Its integrated gradients start at the
-    smallest and the largest value of each image and not at 0 and 1, and take 100 even steps from each, where 50 nodes
-    are more accurate here. And it does not shift its maps.
+    224 x 224 pixels before it segments it with `scale` 50 to 1200; an image of this size that reaches from 0 to 1 has
+    the same segments here, where `scale` is half of that. Its integrated gradients start at the smallest and the
+    largest value of each image, not at 0 and 1, and take 100 even steps, not 50 Gauss-Legendre nodes. And it does not
+    shift its maps.
 
     Args:
         superpixels: The segmentations, at least one; all their segments are regions. None for the six published ones.

@@ -98,8 +98,10 @@ def regions_of(segments: Tensor, dilation: int) -> Regions:
     first = torch.empty_like(sizes)
     # any pixel of an atom will do, because all belong to the same regions
     first[atoms] = torch.arange(len(atoms))
-    region = torch.arange(num_regions)
-    membership = (words[:, first][region // BITS] >> (region % BITS)[:, None]) & 1 == 1
+    membership = torch.empty(num_regions, len(sizes), dtype=torch.bool)
+    for rows, word in zip(torch.split(membership, BITS), words[:, first], strict=True):
+        # word by word, because all of them at once take 8 bytes for each place of the result
+        rows[:] = (word >> torch.arange(len(rows))[:, None]) & 1 == 1
     return Regions(atoms.view(segments.shape[1:]), membership, sizes)
 
 
@@ -138,8 +140,8 @@ def region_map(attribution: Tensor, regions: Regions, min_new_pixels: int = MIN_
     Regions are chosen one after the other: the one whose pixels that are not yet chosen have the highest mean
     attribution (the first of equals), which becomes the value of these pixels. A region with fewer than
     `min_new_pixels` new pixels is left out, and pixels that no region is left for get their common mean. So the sum
-    over the image stays. Sums are of whole multiples of the largest attribution times about `H * W / 2**62`, which is
-    exact in any order.
+    over the image stays. Attributions are first rounded to whole multiples of about `H * W / 2**62` of the largest,
+    whose sums are exact in any order: equal means are equal, on any device and beside any other maps.
 
     Source: Kapishnikov et al., XRAI: Better Attributions Through Regions, ICCV 2019, algorithm 1, with the rules of the
     package `saliency` 0.2.1 (`algorithm="full"`).
@@ -230,7 +232,7 @@ def _chosen(sums: Whole, regions: Regions, min_new_pixels: int) -> tuple[Whole, 
     """Return the gain density of each atom's region (A,) and the order of regions, for one map's sums over atoms."""
     members, table = regions.tables
     pixels = regions.sizes.numpy()
-    # what each region would add; the last place is that of no region
+    # what each region would add; the last place is that of no region, which never has enough pixels
     gains, sizes = (np.array([*(each[atoms].sum() for atoms in members), 0]) for each in (sums, pixels))
     free, found, order = np.ones(len(sums), np.bool_), np.zeros_like(sums), []
     while (enough := sizes >= min_new_pixels).any():
@@ -244,8 +246,6 @@ def _chosen(sums: Whole, regions: Regions, min_new_pixels: int) -> tuple[Whole, 
         losing = table[new]
         np.subtract.at(gains, losing, sums[new, None])
         np.subtract.at(sizes, losing, pixels[new, None])
-        # none of it was ever a pixel's
-        gains[-1], sizes[-1] = 0, 0
     if free.any():
         found[free] = sums[free].sum() // pixels[free].sum()
     return found, order
