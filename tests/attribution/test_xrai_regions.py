@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from skimage.morphology import dilation
 from torch import Tensor
 
+from lightning_spx.attribution import XRAI, InputXGradient
 from lightning_spx.attribution.xrai import published_segmenters
 from lightning_spx.attribution.xrai_regions import Regions, region_map, region_order, regions_of
 from lightning_spx.superpixels import Grid, Slic, Voronoi
@@ -107,13 +108,19 @@ def test_maps_of_photos_are_those_of_the_package(real_data: Path) -> None:
 
 
 @pytest.mark.real_data
-def test_published_segments_of_a_photo_are_those_of_the_package(real_data: Path) -> None:
-    # of 224 pixels and from black to white: then the package neither stretches nor scales
+def test_the_method_is_the_package_for_a_photo_that_this_neither_stretches_nor_scales(real_data: Path) -> None:
+    # of 224 pixels and from black to white
     photo = next(each for each in photos(real_data, 40, size=224) if each.min() == 0 and each.max() == 255)
     pixels = torch.from_numpy(photo.copy()).permute(2, 0, 1)[None] / 255
     segments = torch.cat([segmenter(pixels) for segmenter in published_segmenters()])
-    expected = package()._get_segments_felzenszwalb(photo / 255)
-    np.testing.assert_array_equal(masks_of(regions_of(segments, dilation=5)), np.stack(expected))
+    masks = package()._get_segments_felzenszwalb(photo / 255)
+    np.testing.assert_array_equal(masks_of(regions_of(segments, dilation=5)), np.stack(masks))
+    weights = random(3, 224, 224).float()
+    attribution = (pixels * weights)[0].permute(1, 2, 0).double().numpy()
+    expected = package().XRAI().GetMask(photo / 255, None, base_attribution=attribution, segments=masks)
+    method = XRAI(base=InputXGradient())
+    found = method.attribute(lambda images: (images * weights).sum((1, 2, 3)), pixels, None)[0].sum(0)
+    np.testing.assert_allclose(found.numpy(), expected - expected.min(), rtol=0, atol=1e-6 * expected.max())
 
 
 def slow(values: Tensor, regions: Regions, least: int) -> tuple[Tensor, list[int]]:
