@@ -1,6 +1,7 @@
 """Raises for NaN and infinity, naming method and images, without waiting for the device in every chunk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -24,6 +25,22 @@ class NonFiniteError(ValueError):
         self.method = method
         self.what = what
         self.images = images
+
+
+@contextmanager
+def inside(method: str) -> Iterator[None]:
+    """Let an error name the method that the user called and the one inside it.
+
+    Example:
+        >>> with inside("XRAI"):
+        ...     raise NonFiniteError("Gradient", "gradient", [2])
+        Traceback (most recent call last):
+        lightning_spx.attribution.finite.NonFiniteError: XRAI(Gradient): expected a finite gradient, got NaN or ...
+    """
+    try:
+        yield
+    except NonFiniteError as error:
+        raise NonFiniteError(f"{method}({error.method})", error.what, error.images) from None
 
 
 def require_finite(values: Tensor, what: str) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lightning_spx.attribution.finite import inside
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.targets import Target
 
@@ -46,6 +47,7 @@ class MeanAttribution(Attribution):
         """Return the mean of what the methods return, `(N, C, H, W)`."""
         inputs, target = checked(inputs, target)
         total = torch.zeros_like(inputs, dtype=torch.float32)
-        for method in self.methods:
-            total += method.attribute(model, inputs, target)
+        with inside("MeanAttribution"):
+            for method in self.methods:
+                total += method.attribute(model, inputs, target)
         return total / len(self.methods)

@@ -1,7 +1,7 @@
 """XRAI: regions in the order in which they hold the most attribution per pixel."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_spx.attribution.by_segments import BySegments
 from lightning_spx.attribution.chunks import check_integer
+from lightning_spx.attribution.finite import inside
 from lightning_spx.attribution.mean import MeanAttribution
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.path import IntegratedGradients
@@ -48,15 +49,15 @@ class XRAI(BySegments):
     Source: Kapishnikov et al., XRAI: Better Attributions Through Regions, ICCV 2019, algorithm 1.
 
     The package `saliency` of the authors differs in three ways. It stretches each image to [-1, 1] and scales it to
-    224 x 224 pixels before it segments it with `scale` 50 to 1200; segments of an image in [0, 1] that reaches both
-    ends and has this size are the same here, where `scale` is half of that. Its integrated gradients start at the
-    smallest and the largest value of each image and not at 0 and 1, and take 100 even steps from each, where 50 nodes
-    are more accurate here. And it does not shift its maps.
+    224 x 224 pixels before it segments it with `scale` 50 to 1200; an image of this size that reaches from 0 to 1 has
+    the same segments here, where `scale` is half of that. Its integrated gradients start at the smallest and the
+    largest value of each image, not at 0 and 1, and take 100 even steps, not 50 Gauss-Legendre nodes. And it does not
+    shift its maps.
 
     Args:
-        superpixels: The segmentations, at least one; all their segments are regions.
+        superpixels: The segmentations, at least one; all their segments are regions. None for the six published ones.
         base: The method whose attribution is ranked; it sets precision and chunk size. Of its channels the largest
-            value at each pixel counts.
+            value at each pixel counts. None for the mean of `IntegratedGradients` from black and from white.
         dilation: Radius in pixels of the disk by which segments are widened; 0 for none.
         min_new_pixels: A region with fewer pixels that are not yet chosen is left out. The default is for images of
             224 x 224 pixels, of which it is a thousandth.
@@ -76,20 +77,25 @@ class XRAI(BySegments):
 
     non_negative: ClassVar[bool] = True
 
-    superpixels: tuple[Segmenter, ...] = field(default_factory=published_segmenters)
-    base: Attribution = field(default_factory=black_and_white)
+    # None and not the objects themselves, because a configuration cannot write objects inside of tuples
+    superpixels: tuple[Segmenter, ...] | None = None
+    base: Attribution | None = None
     dilation: int = 5
     min_new_pixels: int = MIN_NEW_PIXELS
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        if self.superpixels is None:
+            object.__setattr__(self, "superpixels", published_segmenters())
+        if self.base is None:
+            object.__setattr__(self, "base", black_and_white())
         given: object = self.superpixels
         if not isinstance(given, tuple | list) or not all(callable(each) for each in given):
             raise TypeError(f"Expected `superpixels` to be a tuple of segmenters, such as (Slic(),), got {given!r}.")
         if not given:
             raise ValueError("Expected `superpixels` to hold at least one segmenter, got none.")
         # a list, as from YAML, would not equal the same settings from Python
-        object.__setattr__(self, "superpixels", tuple(self.superpixels))
+        object.__setattr__(self, "superpixels", tuple(given))
         if not isinstance(self.base, Attribution):
             raise TypeError(f"Expected `base` to be an Attribution, such as Gradient(), got {self.base!r}.")
         for name, value, least in (("dilation", self.dilation, 0), ("min_new_pixels", self.min_new_pixels, 1)):
@@ -100,13 +106,14 @@ class XRAI(BySegments):
     @property
     def segmenters(self) -> tuple[Segmenter, ...]:
         """The method's segmenters, in the order of the label maps that `attribute_over` takes."""
-        return self.superpixels
+        return self.superpixels or published_segmenters()
 
     def attribute_over(self, model: Model, inputs: Tensor, target: Target, segments: Tensor) -> Tensor:
         """Return the shifted map of each image divided by the number of channels, `(N, C, H, W)`, not negative."""
         inputs, target = checked(inputs, target)
         regions = [regions_of(each, self.dilation) for each in self._fitting(segments, inputs)]
-        attribution = self.base.attribute(model, inputs, target)
+        with inside("XRAI"):
+            attribution = (self.base or black_and_white()).attribute(model, inputs, target)
         maps = self.rank(attribution[None], regions)[0]
         return maps[:, None].expand_as(inputs) / inputs.shape[1]
 
@@ -138,7 +145,7 @@ class XRAI(BySegments):
 
     def _fitting(self, segments: Tensor, inputs: Tensor) -> Tensor:
         """Return checked segments `(N, L, H, W)`."""
-        num_maps = len(self.superpixels)
+        num_maps = len(self.segmenters)
         if isinstance(segments, Tensor) and segments.ndim == 3 and num_maps == 1:
             segments = segments[:, None]
         wanted = (len(inputs), num_maps, *inputs.shape[2:])

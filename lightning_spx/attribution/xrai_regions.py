@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.attribution.chunks import check_integer
@@ -16,6 +18,10 @@ MIN_NEW_PIXELS = 50
 BITS = 63
 # a power of two beyond is no float64
 LARGEST_EXPONENT = 1000
+# less than any mean
+NEVER = np.iinfo(np.int64).min
+
+Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,21 +44,17 @@ class Regions:
     sizes: Tensor
 
     @cached_property
-    def pairs(self) -> tuple[Tensor, Tensor]:
-        """The region and the atom of every true membership, `(P,)` int64 each."""
-        regions, atoms = self.membership.nonzero(as_tuple=True)
-        return regions, atoms
-
-    @cached_property
-    def regions_of_atoms(self) -> Tensor:
-        """The regions of each atom, `(A, D)` int64, filled up with R, which is none."""
+    def tables(self) -> tuple[list[Whole], Whole]:
+        """The atoms of each region, and the regions of each atom `(A, D)`, filled up with R, which is none."""
         num_regions, num_atoms = self.membership.shape
-        atoms, regions = self.membership.T.nonzero(as_tuple=True)
-        each = torch.bincount(atoms, minlength=num_atoms)
-        place = torch.arange(len(atoms)) - (each.cumsum(0) - each)[atoms]
-        table = torch.full((num_atoms, int(each.max())), num_regions)
-        table[atoms, place] = regions
-        return table
+        regions, atoms = self.membership.numpy().nonzero()
+        members = np.split(atoms, np.cumsum(np.bincount(regions, minlength=num_regions))[:-1])
+        order = np.argsort(atoms, kind="stable")
+        each = np.bincount(atoms, minlength=num_atoms)
+        place = np.arange(len(atoms)) - np.repeat(np.cumsum(each) - each, each)
+        table = np.full((num_atoms, each.max()), num_regions)
+        table[atoms[order], place] = regions[order]
+        return members, table
 
 
 def regions_of(segments: Tensor, dilation: int) -> Regions:
@@ -96,8 +98,10 @@ def regions_of(segments: Tensor, dilation: int) -> Regions:
     first = torch.empty_like(sizes)
     # any pixel of an atom will do, because all belong to the same regions
     first[atoms] = torch.arange(len(atoms))
-    region = torch.arange(num_regions)
-    membership = (words[:, first][region // BITS] >> (region % BITS)[:, None]) & 1 == 1
+    membership = torch.empty(num_regions, len(sizes), dtype=torch.bool)
+    for rows, word in zip(torch.split(membership, BITS), words[:, first], strict=True):
+        # word by word, because all of them at once take 8 bytes for each place of the result
+        rows[:] = (word >> torch.arange(len(rows))[:, None]) & 1 == 1
     return Regions(atoms.view(segments.shape[1:]), membership, sizes)
 
 
@@ -136,8 +140,8 @@ def region_map(attribution: Tensor, regions: Regions, min_new_pixels: int = MIN_
     Regions are chosen one after the other: the one whose pixels that are not yet chosen have the highest mean
     attribution (the first of equals), which becomes the value of these pixels. A region with fewer than
     `min_new_pixels` new pixels is left out, and pixels that no region is left for get their common mean. So the sum
-    over the image stays. Sums are of whole multiples of the largest attribution times about `H * W / 2**62`, which is
-    exact in any order.
+    over the image stays. Attributions are first rounded to whole multiples of about `H * W / 2**62` of the largest,
+    whose sums are exact in any order: equal means are equal, on any device and beside any other maps.
 
     Source: Kapishnikov et al., XRAI: Better Attributions Through Regions, ICCV 2019, algorithm 1, with the rules of the
     package `saliency` 0.2.1 (`algorithm="full"`).
@@ -161,10 +165,10 @@ def region_map(attribution: Tensor, regions: Regions, min_new_pixels: int = MIN_
         >>> region_map(torch.tensor([[[1.0, 3.0, 5.0, 4.0]]]), regions, min_new_pixels=1)
         tensor([[[2.0000, 2.0000, 4.5000, 4.5000]]])
     """
-    values, exponents = _atom_sums(attribution, regions, min_new_pixels)
-    found, _ = _chosen(values, regions, min_new_pixels)
-    maps = found.double()
-    # one product by a power of two, which is exact
+    sums, exponents = _atom_sums(attribution, regions, min_new_pixels)
+    found = [torch.from_numpy(_chosen(each, regions, min_new_pixels)[0]) for each in sums.numpy()]
+    maps = torch.stack(found).double() if found else torch.empty(sums.shape, dtype=torch.float64)
+    # a product by a power of two is exact
     maps *= torch.tensor([math.ldexp(1.0, -each) for each in exponents], dtype=torch.float64)[:, None]
     dtype = torch.promote_types(attribution.dtype, torch.float32)
     return maps[:, regions.atoms].to(attribution.device, dtype)
@@ -190,8 +194,12 @@ def region_order(attribution: Tensor, regions: Regions, min_new_pixels: int = MI
         >>> region_order(torch.tensor([[[1.0, 3.0, 5.0, 4.0]]]), regions, min_new_pixels=1)
         tensor([[1, 0]])
     """
-    values, _ = _atom_sums(attribution, regions, min_new_pixels)
-    return _chosen(values, regions, min_new_pixels)[1]
+    sums, _ = _atom_sums(attribution, regions, min_new_pixels)
+    orders = [_chosen(each, regions, min_new_pixels)[1] for each in sums.numpy()]
+    result = torch.full((len(orders), max(map(len, orders), default=0)), -1)
+    for row, order in zip(result, orders, strict=True):
+        row[: len(order)] = torch.tensor(order, dtype=torch.int64)
+    return result
 
 
 def _atom_sums(attribution: Tensor, regions: Regions, min_new_pixels: int) -> tuple[Tensor, list[int]]:
@@ -220,39 +228,24 @@ def _atom_sums(attribution: Tensor, regions: Regions, min_new_pixels: int) -> tu
     return sums.index_add_(1, regions.atoms.flatten(), whole), exponents
 
 
-def _chosen(sums: Tensor, regions: Regions, min_new_pixels: int) -> tuple[Tensor, Tensor]:
-    """Return the gain density of each atom's region (M, A) int64 and the order of regions (M, K)."""
-    num_maps, (num_regions, num_atoms) = len(sums), regions.membership.shape
-    region, atom = regions.pairs
-    # what each region would add; the last column is that of no region
-    gains = sums.new_zeros(num_maps, num_regions + 1).index_add_(1, region, sums[:, atom])
-    sizes = torch.zeros(num_regions + 1, dtype=torch.int64).index_add_(0, region, regions.sizes[atom])
-    sizes = sizes.repeat(num_maps, 1)
-    table = regions.regions_of_atoms
-    free = torch.ones(num_maps, num_atoms, dtype=torch.bool)
-    found, order = torch.zeros_like(sums), []
-    while True:
-        enough = sizes >= min_new_pixels
-        going = enough.any(1)
-        if not bool(going.any()):
-            break
-        density = gains.div(sizes.clamp(min=1), rounding_mode="floor")
-        density = density.masked_fill_(~enough, torch.iinfo(torch.int64).min)
+def _chosen(sums: Whole, regions: Regions, min_new_pixels: int) -> tuple[Whole, list[int]]:
+    """Return the gain density of each atom's region (A,) and the order of regions, for one map's sums over atoms."""
+    members, table = regions.tables
+    pixels = regions.sizes.numpy()
+    # what each region would add; the last place is that of no region, which never has enough pixels
+    gains, sizes = (np.array([*(each[atoms].sum() for atoms in members), 0]) for each in (sums, pixels))
+    free, found, order = np.ones(len(sums), np.bool_), np.zeros_like(sums), []
+    while (enough := sizes >= min_new_pixels).any():
+        density = np.where(enough, gains // np.maximum(sizes, 1), NEVER)
         # the first of equals
-        best = density.argmax(1, keepdim=True)
-        new = regions.membership[best[:, 0]] & free & going[:, None]
-        order.append(torch.where(going, best[:, 0], -1))
-        free &= ~new
-        number, atom = new.nonzero(as_tuple=True)
-        found[number, atom] = density.gather(1, best)[number, 0]
+        best = int(density.argmax())
+        new = members[best][free[members[best]]]
+        order.append(best)
+        free[new], found[new] = False, density[best]
         # the chosen region loses all its pixels too, so that it is not chosen again
-        place = (number[:, None] * (num_regions + 1) + table[atom]).flatten()
-        width = table.shape[1]
-        gains.view(-1).index_add_(0, place, -sums[number, atom].repeat_interleave(width))
-        sizes.view(-1).index_add_(0, place, -regions.sizes[atom].repeat_interleave(width))
-        # none of it was ever a pixel's
-        gains[:, -1], sizes[:, -1] = 0, 0
-    rest = (free * regions.sizes).sum(1, keepdim=True)
-    mean = (free * sums).sum(1, keepdim=True).div(rest.clamp(min=1), rounding_mode="floor")
-    columns = torch.stack(order, 1) if order else torch.empty(num_maps, 0, dtype=torch.int64)
-    return torch.where(free, mean, found), columns
+        losing = table[new]
+        np.subtract.at(gains, losing, sums[new, None])
+        np.subtract.at(sizes, losing, pixels[new, None])
+    if free.any():
+        found[free] = sums[free].sum() // pixels[free].sum()
+    return found, order

@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_spx.attribution import (
     RISE,
+    XRAI,
     Attribution,
     FromCaptum,
     GradCAM,
@@ -15,10 +16,12 @@ from lightning_spx.attribution import (
     GuidedGradCAM,
     InputXGradient,
     IntegratedGradients,
+    MeanAttribution,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
 )
+from lightning_spx.superpixels import Slic
 from tests.attribution.cases import every_method
 
 BF16 = Gradient(precision="bf16")
@@ -52,6 +55,15 @@ def parsed(*args: str) -> list[Attribution]:
         (["+=VarGrad", ".stdev=0.3", ".seed=7"], VarGrad(stdev=0.3, seed=7)),
         (["+=SparsifiedSmoothGrad", ".tau=0.2", ".base.precision=bf16"], SparsifiedSmoothGrad(BF16, tau=0.2)),
         (["+=GradCAM", ".layer=layer4"], GradCAM("layer4")),
+        (
+            ["+=MeanAttribution", ".methods=[{'class_path': 'Gradient'}, {'class_path': 'InputXGradient'}]"],
+            MeanAttribution((Gradient(), InputXGradient())),
+        ),
+        (
+            ["+=XRAI", ".superpixels=[{'class_path': 'Slic', 'init_args': {'n_segments': 9}}]", ".base=Gradient"],
+            XRAI((Slic(9),), Gradient()),
+        ),
+        (["+=XRAI", ".dilation=3"], XRAI(dilation=3)),
         (
             ["+=FromCaptum", ".method=captum.attr.DeepLift", ".arguments={'eps': 0.1}"],
             FromCaptum(DeepLift, {"eps": 0.1}),

@@ -4,15 +4,18 @@ import pytest
 from captum.attr import Saliency
 
 from lightning_spx.attribution import (
+    XRAI,
     Attribution,
     FromCaptum,
     Gradient,
     InputXGradient,
+    MeanAttribution,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
 )
-from lightning_spx.attribution.reseed import reseed
+from lightning_spx.attribution.reseed import is_random, reseed
+from lightning_spx.superpixels import Voronoi
 from tests.attribution.cases import Plain
 
 
@@ -25,6 +28,14 @@ def test_the_seed_of_every_random_method_is_shifted_and_nothing_else(method: Att
 
 def test_the_seeds_of_bases_are_shifted_too() -> None:
     assert reseed(VarGrad(base=SmoothGrad(seed=1), seed=10), 4) == VarGrad(base=SmoothGrad(seed=5), seed=14)
+
+
+def test_the_seeds_of_methods_in_tuples_are_shifted_too() -> None:
+    method = XRAI((Voronoi(seed=1),), MeanAttribution((SmoothGrad(seed=1), Gradient(), VarGrad(seed=5))))
+    shifted = XRAI((Voronoi(seed=1),), MeanAttribution((SmoothGrad(seed=5), Gradient(), VarGrad(seed=9))))
+    assert reseed(method, 4) == shifted
+    assert is_random(method)
+    assert not is_random(XRAI())
 
 
 @pytest.mark.parametrize("method", [Gradient(precision="bf16"), InputXGradient(), FromCaptum(Saliency, seed=None)])
