@@ -12,6 +12,7 @@ from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
+from lightning_spx.attribution.occlusion import Occlusion
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.rise import RISE
 from lightning_spx.attribution.saliency import is_constant, magnitude, saliency_map
@@ -30,6 +31,7 @@ __all__ = [
     "IntegratedGradients",
     "LayerCAM",
     "MoreauGrad",
+    "Occlusion",
     "PathIntegral",
     "SmoothGrad",
     "SparsifiedSmoothGrad",

@@ -25,6 +25,7 @@ from lightning_spx.attribution import (
     IntegratedGradients,
     LayerCAM,
     MoreauGrad,
+    Occlusion,
     SmoothGrad,
     SparsifiedSmoothGrad,
     VarGrad,
@@ -50,6 +51,7 @@ METHODS: list[Attribution] = [
     RISE(num_masks=5, grid_size=3),
     GuidedBackprop(),
     GuidedGradCAM(),
+    Occlusion(window=5, stride=5),
 ]
 
 
