@@ -7,6 +7,7 @@ from lightning_spx.attribution.adaptive import (
 )
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
+from lightning_spx.attribution.expected import ExpectedGradients, expected_gradients
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
 from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
 from lightning_spx.attribution.method import Attribution
@@ -21,6 +22,7 @@ __all__ = [
     "RISE",
     "AdaptiveIntegratedGradients",
     "Attribution",
+    "ExpectedGradients",
     "FromCaptum",
     "GradCAM",
     "GradCAMPlusPlus",
@@ -38,6 +40,7 @@ __all__ = [
     "VarGrad",
     "adaptive_integrated_gradients",
     "completeness_gap",
+    "expected_gradients",
     "input_gradient",
     "integrated_gradients",
     "is_constant",

@@ -15,6 +15,7 @@ from lightning_spx.attribution import (
     RISE,
     AdaptiveIntegratedGradients,
     Attribution,
+    ExpectedGradients,
     FromCaptum,
     GradCAM,
     GradCAMPlusPlus,
@@ -52,6 +53,9 @@ METHODS: list[Attribution] = [
     GuidedBackprop(),
     GuidedGradCAM(),
     Occlusion(window=5, stride=5),
+    ExpectedGradients(num_samples=4).with_references(
+        torch.rand(3, 3, 10, 10, generator=torch.Generator().manual_seed(8))
+    ),
 ]
 
 

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 from lightning_spx.attribution import (
     RISE,
     Attribution,
+    ExpectedGradients,
     FromCaptum,
     GradCAM,
     Gradient,
@@ -60,6 +61,8 @@ def parsed(*args: str) -> list[Attribution]:
         (["+=GuidedBackprop", ".precision=bf16"], GuidedBackprop("bf16")),
         (["+=GuidedGradCAM", ".layer=layer4"], GuidedGradCAM("layer4")),
         (["+=Occlusion", ".window=5", ".baseline=[0.1, 0.2, 0.3]"], Occlusion(5, baseline=(0.1, 0.2, 0.3))),
+        (["+=ExpectedGradients", ".num_samples=5", ".seed=3"], ExpectedGradients(5, seed=3)),
+        (["+=SmoothGrad", ".base=ExpectedGradients"], SmoothGrad(ExpectedGradients())),
         (["+=RISE", ".score=logit", ".baseline=[0.1, 0.2, 0.3]"], RISE(score="logit", baseline=(0.1, 0.2, 0.3))),
     ],
     ids=lambda value: repr(value) if isinstance(value, Attribution) else "",
