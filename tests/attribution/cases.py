@@ -9,7 +9,7 @@ import pytest
 import torch
 from captum.attr import DeepLift
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models import VisionTransformer, resnet18
 
 from lightning_spx.attribution import (
     RISE,
@@ -111,6 +111,16 @@ def residual_network() -> nn.Module:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         network: nn.Module = resnet18(weights=None)
+    return network.eval()
+
+
+def small_transformer() -> nn.Module:
+    """A vision transformer of 4 patches of 16 px in eval mode, always with the same random weights."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        network: nn.Module = VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=5)
+        # torchvision begins with a head of zeros, whose logits are the same for every image
+        nn.init.normal_(network.get_submodule("heads.head").get_parameter("weight"))
     return network.eval()
 
 

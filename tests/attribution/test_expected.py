@@ -14,7 +14,7 @@ from lightning_spx.attribution import (
     input_gradient,
 )
 from lightning_spx.attribution.noise import image_generators
-from tests.attribution.cases import Net, images, relative, targets
+from tests.attribution.cases import Net, images, relative, small_transformer, targets
 
 REFERENCES = torch.rand(5, 3, 10, 10, generator=torch.Generator().manual_seed(6))
 
@@ -106,6 +106,15 @@ def test_images_of_one_channel() -> None:
     method = ExpectedGradients(num_samples=5).with_references(REFERENCES[:, :1])
     result = method.attribute(lambda x: x.sum((1, 2, 3)), gray, None)
     assert relative(result, gray - REFERENCES[:, :1].mean(0)) < 1e-5
+
+
+def test_a_transformer() -> None:
+    network, inputs = small_transformer(), images(1, 32)
+    references = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(6))
+    result = expected_gradients(network, inputs, 2, references, num_samples=400)
+    with torch.no_grad():
+        expected = float(network(inputs)[0, 2] - network(references)[:, 2].mean())
+    assert abs(float(result.sum()) - expected) < 0.1 * abs(expected)
 
 
 def test_references_are_no_setting() -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.attribution import Occlusion
-from tests.attribution.cases import Net, images, relative, targets
+from tests.attribution.cases import Net, images, relative, small_transformer, targets
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,23 @@ def test_a_sum_loses_what_is_covered() -> None:
     inputs = images(2, 4).double()
     result = Occlusion(window=1, stride=1, baseline=(0.5,)).attribute(lambda x: x.sum((1, 2, 3)), inputs, None)
     assert relative(result[:, 0], (inputs - 0.5).sum(1) / 3) < 1e-6
+
+
+def test_images_of_one_channel_and_transformers() -> None:
+    gray, whole = images(2, 32)[:, :1], images(2, 32)
+    transformer = small_transformer()
+
+    def colored(x: Tensor) -> Tensor:
+        logits: Tensor = transformer(x.expand(-1, 3, -1, -1))
+        return logits
+
+    for model, inputs in ((colored, whole), (colored, gray)):
+        result = Occlusion(window=16, stride=16).attribute(model, inputs, 2)
+        covered = inputs[0].clone()
+        covered[:, 16:, :16] = 0
+        with torch.no_grad():
+            fall = (model(inputs[:1]) - model(covered[None]))[0, 2]
+        assert relative(result[0].sum(0)[16:, :16], fall.expand(16, 16)) < 1e-4
 
 
 def test_neither_batch_nor_chunks_matter() -> None:
