@@ -7,6 +7,7 @@ from lightning_spx.attribution.adaptive import (
 )
 from lightning_spx.attribution.cam import GradCAM, GradCAMPlusPlus, LayerCAM
 from lightning_spx.attribution.captum import FromCaptum
+from lightning_spx.attribution.expected import ExpectedGradients, expected_gradients
 from lightning_spx.attribution.feature_ablation import FeatureAblation
 from lightning_spx.attribution.gradient import Gradient, InputXGradient, input_gradient
 from lightning_spx.attribution.guided import GuidedBackprop, GuidedGradCAM
@@ -15,6 +16,7 @@ from lightning_spx.attribution.mean import MeanAttribution
 from lightning_spx.attribution.method import Attribution
 from lightning_spx.attribution.moreau import MoreauGrad
 from lightning_spx.attribution.noise import SmoothGrad, SparsifiedSmoothGrad, VarGrad
+from lightning_spx.attribution.occlusion import Occlusion
 from lightning_spx.attribution.path import IntegratedGradients, completeness_gap, integrated_gradients
 from lightning_spx.attribution.perturbation import Perturbation
 from lightning_spx.attribution.rise import RISE
@@ -28,6 +30,7 @@ __all__ = [
     "XRAI",
     "AdaptiveIntegratedGradients",
     "Attribution",
+    "ExpectedGradients",
     "FeatureAblation",
     "FromCaptum",
     "GradCAM",
@@ -42,6 +45,7 @@ __all__ = [
     "Lime",
     "MeanAttribution",
     "MoreauGrad",
+    "Occlusion",
     "PathIntegral",
     "Perturbation",
     "SegmentAttribution",
@@ -51,6 +55,7 @@ __all__ = [
     "VarGrad",
     "adaptive_integrated_gradients",
     "completeness_gap",
+    "expected_gradients",
     "input_gradient",
     "integrated_gradients",
     "is_constant",

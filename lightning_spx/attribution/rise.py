@@ -16,7 +16,7 @@ from lightning_spx.attribution.noise import DRAWS_AT_ONCE, image_generators
 from lightning_spx.attribution.path import checked_baseline, expanded_baseline
 from lightning_spx.attribution.targets import Target
 from lightning_spx.guard import are_probabilities
-from lightning_spx.guard.layer_names import users_name
+from lightning_spx.guard.layer_names import module_of, users_name
 
 Score = Literal["probability", "sigmoid", "logit"]
 
@@ -47,8 +47,9 @@ class RISE(Attribution):
         baseline: What a mask shows in place of the image: one value for all channels (default black) or one for each,
             in units of the image.
         score: "probability", as in the paper: the target's softmax over all classes, or the sigmoid if the model gives
-            one output only; "sigmoid": the sigmoid of the target's logit, for a model of several findings, each with
-            its own probability; "logit": the raw logit, which the gradient methods explain.
+            one output only or says that its `head` is multi_label; "sigmoid": the sigmoid of the target's logit, for
+            other models of several findings, each with its own probability; "logit": the raw logit, which the gradient
+            methods explain, and the only score of a model whose `head` is scalar.
         seed: Seed of the masks; with the same seed every model sees the same masks for the same image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
         chunk_size: Masked images evaluated at once; None chooses by their size. The number is halved when memory runs
@@ -93,9 +94,10 @@ class RISE(Attribution):
         Raises:
             TypeError: As in `Attribution.attribute`.
             ValueError: As in `Attribution.attribute`, if `baseline` has not one value or one for each channel, or if
-                the model returns probabilities and `score` is not "logit".
+                the model returns probabilities or a number without classes and `score` is not "logit".
         """
         inputs, target = checked(inputs, target)
+        score = self._score_of(model)
         fill = torch.tensor(self.baseline, dtype=inputs.dtype, device=inputs.device)[:, None, None]
         hidden = expanded_baseline(fill, inputs)
         alone = Neighbors(model, self.precision, at_once=inputs.device.type == "cpu")
@@ -113,7 +115,7 @@ class RISE(Attribution):
             else:
                 only_probabilities = only_probabilities & False
             alone.look(images, chosen, logits)
-            scores = self._scores(output, logits)[:, None, None, None]
+            scores = _scores(score, output, logits)[:, None, None, None]
             # the score itself too, as a channel of equal values, for the mean score
             return torch.cat([scores * masks, masks, scores.expand_as(masks)], dim=1).float()
 
@@ -132,13 +134,19 @@ class RISE(Attribution):
         maps = weighted[:, None] / (self.num_masks * self.keep_probability)
         return maps.expand_as(inputs) / inputs.shape[1]
 
-    def _scores(self, output: Tensor, logits: Tensor) -> Tensor:
-        if self.score == "logit":
-            return logits
-        if self.score == "sigmoid" or output.ndim == 1 or output.shape[1] == 1:
-            return logits.sigmoid()
-        # the softmax of the target, from its logit and the sum over all classes
-        return (logits - output.logsumexp(1)).exp()
+    def _score_of(self, model: Model) -> Score:
+        module = module_of(model)
+        # models of this package say by a word of what kind their head is; elsewhere a `head` is mostly a layer
+        words = [
+            word for part in (module.modules() if module else ()) if isinstance(word := vars(part).get("head"), str)
+        ]
+        head = words[0] if words else None
+        if head == "scalar" and self.score != "logit":
+            raise ValueError(
+                f"Expected `score` to be 'logit' for {users_name(model)}, whose `head` is scalar and whose number is "
+                f"of no class, got {self.score!r}."
+            )
+        return "sigmoid" if head == "multi_label" and self.score == "probability" else self.score
 
     def _points(self, inputs: Tensor, hidden: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield masked images with their masks as a last channel, `(k, C + 1, H, W)`."""
@@ -147,6 +155,15 @@ class RISE(Attribution):
             settings = self.num_masks, self.grid_size, self.keep_probability
             for masks in random_masks(image, generator, *settings):
                 yield position, torch.cat([fill + masks * (image - fill), masks], dim=1)
+
+
+def _scores(score: Score, output: Tensor, logits: Tensor) -> Tensor:
+    if score == "logit":
+        return logits
+    if score == "sigmoid" or output.ndim == 1 or output.shape[1] == 1:
+        return logits.sigmoid()
+    # the softmax of the target, from its logit and the sum over all classes
+    return (logits - output.logsumexp(1)).exp()
 
 
 def random_masks(

@@ -9,13 +9,14 @@ import pytest
 import torch
 from captum.attr import DeepLift
 from torch import Tensor, nn
-from torchvision.models import resnet18
+from torchvision.models import VisionTransformer, resnet18
 
 from lightning_spx.attribution import (
     RISE,
     XRAI,
     AdaptiveIntegratedGradients,
     Attribution,
+    ExpectedGradients,
     FeatureAblation,
     FromCaptum,
     GradCAM,
@@ -29,6 +30,7 @@ from lightning_spx.attribution import (
     LayerCAM,
     MeanAttribution,
     MoreauGrad,
+    Occlusion,
     SegmentAttribution,
     SmoothGrad,
     SparsifiedSmoothGrad,
@@ -60,6 +62,10 @@ METHODS: list[Attribution] = [
     RISE(num_masks=5, grid_size=3),
     GuidedBackprop(),
     GuidedGradCAM(),
+    Occlusion(window=5, stride=5),
+    ExpectedGradients(num_samples=4).with_references(
+        torch.rand(3, 3, 10, 10, generator=torch.Generator().manual_seed(8))
+    ),
 ]
 
 
@@ -115,6 +121,16 @@ def residual_network() -> nn.Module:
     with torch.random.fork_rng([]):
         torch.manual_seed(0)
         network: nn.Module = resnet18(weights=None)
+    return network.eval()
+
+
+def small_transformer() -> nn.Module:
+    """A vision transformer of 4 patches of 16 px in eval mode, always with the same random weights."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        network: nn.Module = VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=5)
+        # torchvision begins with a head of zeros, whose logits are the same for every image
+        nn.init.normal_(network.get_submodule("heads.head").get_parameter("weight"))
     return network.eval()
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import VisionTransformer, mobilenet_v2
+from torchvision.models import mobilenet_v2
 
 from lightning_spx.attribution import (
     Attribution,
@@ -19,7 +19,7 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models import SmallResNet, cascading_randomisation
-from tests.attribution.cases import Net, images, relative, residual_network, targets
+from tests.attribution.cases import Net, images, relative, residual_network, small_transformer, targets
 from tests.attribution.test_plugged_in import Checkpointed, traced
 
 WEIGHTS = [torch.randn(shape, generator=torch.Generator().manual_seed(4)) for shape in [(12, 9), (9, 7), (7, 3)]]
@@ -137,8 +137,7 @@ def test_another_rectifier_is_named_even_beside_relu(rectifier: Rectifier, found
 
 
 def test_networks_without_relu_are_refused() -> None:
-    transformer = VisionTransformer(32, 16, 1, 2, 8, 16, num_classes=5)
-    for model, found in ((transformer, "GELU"), (mobilenet_v2(), "ReLU6 or Hardtanh")):
+    for model, found in ((small_transformer(), "GELU"), (mobilenet_v2(), "ReLU6 or Hardtanh")):
         with pytest.raises(ValueError, match=f"not defined, got {found}"):
             GuidedBackprop().attribute(model, images(2, 32), targets(2))
     with pytest.raises(ValueError, match=r"Expected <lambda> to have ReLU and no other rectifier, .* got none"):

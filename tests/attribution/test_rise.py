@@ -8,12 +8,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from skimage.transform import resize
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_spx.attribution import RISE
 from lightning_spx.attribution.noise import image_generators
 from lightning_spx.attribution.rise import Score, random_masks
-from tests.attribution.cases import Net, images, relative, targets
+from lightning_spx.models.image_model import ImageModel
+from tests.attribution.cases import Net, images, relative, small_transformer, targets
 
 # scikit-image has no types
 enlarged: Callable[..., NDArray[np.float32]] = resize
@@ -96,6 +97,37 @@ def test_the_score_of_one_output_is_its_sigmoid() -> None:
     assert torch.equal(replace(SMALL, score="sigmoid").attribute(network, inputs, 0), scalar)
     # a softmax over one class would be 1 for every mask, and the map the mean mask
     assert relative(scalar[0, 0], masks_of(inputs[0], 11, 3, 0.4).mean((0, 1)) / 0.4 / 3) > 0.1
+
+
+def test_a_model_that_has_findings_is_scored_by_their_own_probabilities() -> None:
+    network, inputs, target = Net().eval(), images(2), targets(2)
+    findings = ImageModel(network, mean=[0.0] * 3, std=[1.0] * 3, head="multi_label")
+    expected = replace(SMALL, score="sigmoid").attribute(network, inputs, target)
+    assert relative(SMALL.attribute(findings, inputs, target), expected) < 1e-6
+    assert relative(SMALL.attribute(nn.Sequential(findings), inputs, target), expected) < 1e-6
+    assert relative(SMALL.attribute(network, inputs, target), expected) > 0.1
+
+
+def test_a_number_without_classes_has_no_probability() -> None:
+    model = ImageModel(Net(1), mean=[0.0] * 3, std=[1.0] * 3, head="scalar")
+    with pytest.raises(
+        ValueError, match=r"Expected `score` to be 'logit' for Net, whose `head` is scalar .* got 'prob"
+    ):
+        SMALL.attribute(model, images(2), None)
+    assert replace(SMALL, score="logit").attribute(model, images(2), None).any()
+
+
+def test_images_of_one_channel_and_transformers() -> None:
+    gray = images(2)[:, :1]
+    network = nn.Sequential(nn.Conv2d(1, 3, 1), Net()).eval()
+    assert replace(SMALL, chunk_size=2).attribute(network, gray, 1).shape == gray.shape
+    transformer = small_transformer()
+    inputs = images(2, 32)
+    with torch.no_grad():
+        scores = transformer(masks_of(inputs[0], 11, 3, 0.4) * inputs[0]).softmax(1)[:, 2]
+    expected = (scores[:, None, None] * masks_of(inputs[0], 11, 3, 0.4)[:, 0]).sum(0) / (11 * 0.4)
+    assert scores.std() > 1e-3
+    assert relative(SMALL.attribute(transformer, inputs, 2)[0].sum(0), expected) < 1e-5
 
 
 def test_what_a_mask_hides_is_the_baseline() -> None:

@@ -186,6 +186,7 @@ class SaliencyEvaluator(Callback):
         Peers.of(trainer, SaliencyEvaluator).refuse_collisions()
         check_forward(pl_module, self.settings.input_name)
         self._has_fitted = False
+        self.settings = self.settings.with_images_of(getattr(trainer, "datamodule", None))
         if stage == "fit":
             self.history = []
         self._rounds = Rounds(self.settings, self.history, self.every_n_epochs)

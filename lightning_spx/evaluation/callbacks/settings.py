@@ -3,10 +3,11 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
+from lightning import LightningDataModule
 from torch import nn
 
 from lightning_spx.attribution import Attribution
@@ -16,6 +17,7 @@ from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, fin
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
 from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
+from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.guard.model_output import OutputChoice
 from lightning_spx.metrics import Distance
 from lightning_spx.models.image_model import Head, ImageModel
@@ -58,6 +60,7 @@ class Settings:
         to_rgb: colors of the images, for pictures and for segmenters that need RGB.
         targets: which findings are explained if the head has several.
         findings: names of the findings; None if the DataModule says them, or nothing does.
+        without_references: these settings before their methods got images of a DataModule; None if they have got none.
 
     Raises:
         ValueError: a setting is out of its range, or two do not fit each other.
@@ -86,6 +89,7 @@ class Settings:
     to_rgb: ToRgb | None = None
     targets: FindingTargets = "present"
     findings: Sequence[str] | None = None
+    without_references: Self | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -123,6 +127,19 @@ class Settings:
             twin = known.setdefault(safe_key(given.replace("/", "-")), given)
             if twin != given:
                 raise ValueError(f"Expected `{name}` whose names are different keys, got {twin!r} and {given!r}.")
+
+    def with_images_of(self, data: LightningDataModule | None) -> Self:
+        """Return these settings, in which methods that compare an image with others have training images of `data`.
+
+        Raises:
+            ValueError: a method needs them, and `data` is no ImageDataModule.
+        """
+        given = self.without_references or self
+        named = with_training_images(given.final_methods, data)
+        if all(named[name] is method for name, method in given.final_methods.items()):
+            return given
+        methods = {name: named[name] for name in given.methods}
+        return replace(given, methods=methods, final_methods=named, without_references=given)
 
     def stage(self, stage: str) -> str:
         """Return the first part of this evaluator's keys: the stage, and its name if it has one.

@@ -20,6 +20,7 @@ from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import load_model, same_weights, weights_hash
 from lightning_spx.evaluation.training.study_models import TrainerFactory, accuracies_in_words, accuracy_facts
+from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.evaluation.trials.model_trial import try_model
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
@@ -164,7 +165,7 @@ def ensemble(
         drawn=drawn,
         shards=shards,
         models=models,
-        methods=named_methods,
+        methods=with_training_images(named_methods, data),
         segmenters=segmenters,
         magnitudes=magnitudes,
         assignments={size: assign(len(models), size, num_assignments, seed) for size in group_sizes(len(models))},

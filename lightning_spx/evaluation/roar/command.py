@@ -28,6 +28,7 @@ from lightning_spx.evaluation.training.study_models import (
     classifier_facts,
     obtain_checkpoint,
 )
+from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head
@@ -168,7 +169,8 @@ def roar(
         device = lead.strategy.root_device
         record.lap("train")
         network = recipe.load(file).to(device)
-        settings = RankingSettings(named_methods, segmenters, batch_size, seed, colors)
+        referenced = with_training_images(named_methods, data)
+        settings = RankingSettings(referenced, segmenters, batch_size, seed, colors)
         with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, orders, settings)
             color = mean_color(run, data, pool)

@@ -17,6 +17,7 @@ from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe
 from lightning_spx.evaluation.training.study_plans import StudyPlan, plan_models
+from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.evaluation.trials.channels import check_only_for_photos
 from lightning_spx.metrics import Distance
 from lightning_spx.metrics.ssim import PairPreset
@@ -198,7 +199,7 @@ def stability(
     launch = Launch(unit, launcher, resources, again)
     launch.prepare(lead)
     settings = StudySettings(
-        methods=named_methods,
+        methods=with_training_images(named_methods, None if images else data),
         segmenters=named_segmenters,
         magnitudes=magnitudes,
         distances=distances,

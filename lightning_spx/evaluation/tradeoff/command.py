@@ -33,6 +33,7 @@ from lightning_spx.evaluation.training.named_networks import (
 )
 from lightning_spx.evaluation.training.study_models import TrainerFactory, TrainingRecipe, obtain_checkpoint
 from lightning_spx.evaluation.training.study_plans import list_study_models
+from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.evaluation.trials.channels import check_only_for_photos, default_channels
 from lightning_spx.evaluation.trials.classifier_trial import try_classifier
 from lightning_spx.metrics.road import FRACTIONS
@@ -167,6 +168,7 @@ def tradeoff(
         config = {name: plain(value) for name, value in locals().items() if name in tradeoff.__annotations__}
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     recipe = TrainingRecipe(data, model, trainer, seed, reading)
+    named_methods = with_training_images(named_methods, None if images else data)
     # photos and networks do not need the model of a study, which is there by default
     members = [] if images or networks else list_study_models(data, 1, checkpoints)
     if members:
