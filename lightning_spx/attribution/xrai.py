@@ -108,12 +108,17 @@ class XRAI(BySegments):
         """The method's segmenters, in the order of the label maps that `attribute_over` takes."""
         return self.superpixels or published_segmenters()
 
+    @property
+    def ranked_method(self) -> Attribution:
+        """The method whose attribution is ranked."""
+        return self.base or black_and_white()
+
     def attribute_over(self, model: Model, inputs: Tensor, target: Target, segments: Tensor) -> Tensor:
         """Return the shifted map of each image divided by the number of channels, `(N, C, H, W)`, not negative."""
         inputs, target = checked(inputs, target)
         regions = [regions_of(each, self.dilation) for each in self._fitting(segments, inputs)]
         with inside("XRAI"):
-            attribution = (self.base or black_and_white()).attribute(model, inputs, target)
+            attribution = self.ranked_method.attribute(model, inputs, target)
         maps = self.rank(attribution[None], regions)[0]
         return maps[:, None].expand_as(inputs) / inputs.shape[1]
 

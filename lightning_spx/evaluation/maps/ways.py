@@ -59,7 +59,7 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
     stacked = {name: torch.stack(each, dim=1) for name, each in segments.items()}
     if isinstance(method, XRAI):
         ranked = [_ranked(method, name, each) for name, each in stacked.items()]
-        return [Way(method.base, ranked)]
+        return [Way(method.ranked_method, ranked)]
     return [Way(method, [Pooling(name, "own", each[:, 0])], each) for name, each in stacked.items()]
 
 
