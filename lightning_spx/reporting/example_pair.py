@@ -7,20 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightning_spx.reporting.gallery import Gallery, map_uri, photo_uri
-from lightning_spx.reporting.rows import EITHER, PIXEL
+from lightning_spx.reporting.rows import said_of
 
 
 @dataclass(frozen=True)
 class ExamplePair:
-    """Two models' pixel maps of one photo.
+    """Two models' maps of one photo.
 
     Args:
         method: whose maps.
+        said: what gives the maps their values, in words.
         pictures: captions of photo and maps, with their `data:` addresses.
         note: which photo it is, and how far its maps agree.
     """
 
     method: str
+    said: str
     pictures: Sequence[tuple[str, str]]
     note: str
 
@@ -40,13 +42,13 @@ def example_pair(gallery: Gallery, sentence: str) -> ExamplePair | None:
         >>> maps = MethodMaps(np.ones((2, 1, 4, 4), np.float32), {})
         >>> shown = Gallery(np.ones((1, 4, 4, 3), np.float32), {}, {"A": maps, "B": maps}, ["net", "other"])
         >>> pair = example_pair(shown, "Partly: B's maps agree.")
-        >>> pair.method, [caption for caption, _ in pair.pictures]
-        ('B', ['photo 1', 'net', 'other'])
+        >>> pair.method, pair.said, [caption for caption, _ in pair.pictures]
+        ('B', 'by pixel', ['photo 1', 'net', 'other'])
     """
     if len(gallery.models) < 2 or not len(gallery.photos) or not gallery.maps:
         return None
     method = _named(list(gallery.maps), sentence)
-    agreement = gallery.agreement.get(method, {}).get((PIXEL, EITHER))
+    agreement = gallery.agreement_as_given(method)
     known = [] if agreement is None else [photo for photo in np.argsort(agreement) if not np.isnan(agreement[photo])]
     photo = int(known[len(known) // 2]) if known else 0
     note = ""
@@ -56,7 +58,7 @@ def example_pair(gallery: Gallery, sentence: str) -> ExamplePair | None:
     maps = gallery.maps[method].pixel
     pictures = [(f"photo {photo + 1}", photo_uri(gallery.photos[photo]))]
     pictures += [(name, map_uri(maps[model, photo])) for model, name in enumerate(gallery.models[:2])]
-    return ExamplePair(method, pictures, note)
+    return ExamplePair(method, said_of(gallery.maps[method].given), pictures, note)
 
 
 def _named(methods: Sequence[str], sentence: str) -> str:

@@ -10,6 +10,7 @@ from lightning_spx.reporting.plans import check_one_plan
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
     EITHER,
+    is_as_given,
     is_control,
     of_condition,
     over_findings,
@@ -178,7 +179,7 @@ def _map_name(row: pd.Series) -> str:
     superpixels, order = str(row["superpixels"]), str(row["magnitude"])
     if is_control(superpixels):
         return f"{row['method']} by pixel"
-    order = "" if order == EITHER else f", {order}"
+    order = "" if order == EITHER or is_as_given(superpixels) else f", {order}"
     return f"{prefix_of(superpixels)}{row['method']} {said_of(superpixels)}{order}"
 
 

@@ -26,6 +26,7 @@ class MethodMaps:
     Args:
         pixel: (M, n, H, W) saliency in [0, 1] of M models for n photos.
         pooled: (M, n, H, W), constant on segments, by (segmenter, magnitude order).
+        given: what gives the maps of `pixel` their values, as in the column `superpixels`.
 
     Example:
         >>> maps = np.ones((2, 1, 4, 4), np.float32)
@@ -35,6 +36,7 @@ class MethodMaps:
 
     pixel: NDArray[np.float32]
     pooled: Mapping[tuple[str, str], NDArray[np.float32]]
+    given: str = PIXEL
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Gallery:
         maps: of each method, by name.
         models: names of the M models.
         agreement: (n,) SSIM between the models' maps of each photo, by method, and by (segmenter, magnitude order) or
-            (`pixel`, `either`). Photos whose maps agree least come first.
+            (`pixel`, `either`), or what else gives the method's maps their values. Photos whose maps agree least come
+            first.
 
     Example:
         >>> maps = {"Gradient": MethodMaps(np.ones((2, 1, 4, 4), np.float32), {})}
@@ -62,6 +65,11 @@ class Gallery:
     models: Sequence[str]
     agreement: Mapping[str, Agreement] = field(default_factory=dict)
 
+    def agreement_as_given(self, method: str) -> NDArray[np.float64] | None:
+        """Return how far the models' maps of each photo agree, as the method gives them; None where nobody knows."""
+        known = self.maps.get(method)
+        return None if known is None else self.agreement.get(method, {}).get((known.given, EITHER))
+
 
 def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
     """Encode a gallery as plain values: pictures as PNG files in text, and a number for each segment.
@@ -73,7 +81,8 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
     Returns:
         `photos`, `models`, `segments[segmenter][photo]` (PNG, id = red + 256 green), `pixel[method][model][photo]`
         (PNG, saliency times 255), `pooled[method][segmenter][order][model][photo]` (a list, the saliency of each
-        segment), `agreement[method][segmenter or "pixel"][order][photo]`, `numbers` of the photos in the study, and
+        segment), `given[method]` (what the maps of `pixel` are called), `agreement[method][segmenter, or what is
+        given][order][photo]`, `numbers` of the photos in the study, and
         `left_out`, the number of photos that did not fit. Photos are in the order of the first method's pixel maps, the
         ones that agree least first.
 
@@ -109,6 +118,7 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
             name: [[_png(_bytes(model[photo])) for photo in shown] for model in maps.pixel]
             for name, maps in gallery.maps.items()
         },
+        "given": {name: maps.given for name, maps in gallery.maps.items()},
         "pooled": pooled,
         "left_out": len(gallery.photos) - len(shown),
     }
@@ -136,7 +146,7 @@ def map_uri(saliency: NDArray[np.float32]) -> str:
 
 def _by_agreement(gallery: Gallery) -> list[int]:
     """Sort photos by the agreement of the first method's pixel maps, the least first; unknown ones come last."""
-    agreement = gallery.agreement.get(next(iter(gallery.maps), ""), {}).get((PIXEL, EITHER))
+    agreement = gallery.agreement_as_given(next(iter(gallery.maps), ""))
     photos = range(len(gallery.photos))
     return list(photos) if agreement is None else sorted(photos, key=lambda photo: _last(float(agreement[photo])))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, prefix_of, said_of
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, is_as_given, prefix_of, said_of
 
 PERCENTILES = (10, 50, 90)
 
@@ -64,5 +64,5 @@ def kind_name(kind: ImageValues) -> str:
         >>> kind_name(ImageValues("Gradient", "Slic", "after", np.ones(1), np.zeros(1)))
         'S-Gradient with Slic, after'
     """
-    order = "" if kind.magnitude == EITHER else f", {kind.magnitude}"
+    order = "" if kind.magnitude == EITHER or is_as_given(kind.superpixels) else f", {kind.magnitude}"
     return f"{prefix_of(kind.superpixels)}{kind.method} {said_of(kind.superpixels)}{order}"

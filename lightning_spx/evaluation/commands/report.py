@@ -19,7 +19,7 @@ from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.gallery import Gallery, MethodMaps
 from lightning_spx.reporting.page import Page, render_page
 from lightning_spx.reporting.plans import by_plan, with_plan
-from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, OWN, PIXEL
 from lightning_spx.runs.blocks import files_of
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.files import write_text
@@ -74,7 +74,7 @@ def read_page(folder: Path) -> Page:
         answer=read_answer(folder, results, record),
         results=results,
         figures=figures.pictures,
-        gallery=_gallery(folder, methods, list(results["magnitude"].unique()), names, next(by_plan(results))[0]),
+        gallery=_gallery(folder, methods, results, names),
         facts=_facts(record, first),
         config=config,
         record=json.dumps(record, indent=2, sort_keys=True),
@@ -144,22 +144,25 @@ def _sentences(path: Path, content: object) -> list[str]:
     return content
 
 
-def _gallery(
-    folder: Path, methods: Sequence[str], magnitudes: Sequence[str], names: Sequence[str], plan: str
-) -> Gallery | None:
+def _gallery(folder: Path, methods: Sequence[str], results: pd.DataFrame, names: Sequence[str]) -> Gallery | None:
+    magnitudes, own = list(results["magnitude"].unique()), set(results.loc[results["superpixels"] == OWN, "method"])
+    plan = next(by_plan(results))[0]
     maps: dict[str, MethodMaps] = {}
     examples = None
+    segments: dict[str, NDArray[np.int64]] = {}
     for method in methods:
         path = Examples.path(folder, method)
         if not path.is_file():
             continue
         examples = Examples.load(path)
-        maps[method] = _method_maps(examples, magnitudes)
+        # those of a method by segments of its own have none of the study's
+        segments |= examples.segments
+        maps[method] = _method_maps(examples, magnitudes, OWN if method in own else PIXEL)
     if examples is None:
         return None
     return Gallery(
         photos=_photos(examples.images),
-        segments=examples.segments,
+        segments=segments,
         maps=maps,
         # examples are of the models of the first plan
         models=[with_plan(name, plan) for name in _names(names, len(examples.attributions))],
@@ -176,14 +179,15 @@ def _photos(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _agreement(maps: MethodMaps) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Compare the maps of each kind photo by photo."""
-    return {kind: example_agreement(each) for kind, each in {(PIXEL, EITHER): maps.pixel, **maps.pooled}.items()}
+    kinds = {(maps.given, EITHER): maps.pixel, **maps.pooled}
+    return {kind: example_agreement(each) for kind, each in kinds.items()}
 
 
 def _names(names: Sequence[str], count: int) -> list[str]:
     return list(names) if len(names) == count else [f"model {number}" for number in range(count)]
 
 
-def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
+def _method_maps(examples: Examples, magnitudes: Sequence[str], given: str) -> MethodMaps:
     # both orders give the same map where no value is negative
     signed = bool((examples.attributions < 0).any())
     orders = [order for order in ORDERS if order in magnitudes and signed]
@@ -192,7 +196,7 @@ def _method_maps(examples: Examples, magnitudes: Sequence[str]) -> MethodMaps:
     pooled: dict[tuple[str, str], NDArray[np.float32]] = {
         (name, order if orders else EITHER): maps[order][name] for name in examples.segments for order in maps
     }
-    return MethodMaps(first[PIXEL], pooled)
+    return MethodMaps(first[PIXEL], pooled, given)
 
 
 def _facts(record: dict[str, Any], first: pd.Series) -> dict[str, str]:

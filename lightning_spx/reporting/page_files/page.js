@@ -71,7 +71,6 @@ function prepareTables() {
 
 /* ---- gallery: a photo, and the maps of all models beside it ---- */
 
-const PIXEL = "pixel";
 const ALL = "all models";
 let photo = 0;
 let cursor = null; // where the keyboard is, in pixels of the photo
@@ -107,7 +106,7 @@ function fill(select, options) {
 /* The choices that exist depend on one another: not every method has two orders. */
 function updateChoices() {
   const pooled = gallery.pooled[byId("method").value] || {};
-  fill(byId("partition"), [PIXEL, ...Object.keys(pooled)]);
+  fill(byId("partition"), [gallery.given[byId("method").value], ...Object.keys(pooled)]);
   const orders = Object.keys(pooled[byId("partition").value] || {});
   fill(byId("order"), orders);
   byId("order").disabled = orders.length < 2;
@@ -123,7 +122,7 @@ function agreementOf(position) {
 /* What a model's map is at each pixel: a function from a place to its segment (or null) and its value. */
 async function readMap(model) {
   const [method, partition, order] = ["method", "partition", "order"].map((id) => byId(id).value);
-  if (partition === PIXEL) {
+  if (partition === gallery.given[method]) {
     const map = await pixelsOf(gallery.pixel[method][model][photo]);
     return { ids: null, at: (place) => ({ segment: null, value: map.data[4 * place] / 255 }) };
   }

@@ -166,9 +166,8 @@ def test_nulls_of_maps_by_own_segments(method: Attribution) -> None:
                 torch.testing.assert_close(mismatched[model, image], ranked)
             else:
                 values = [own[model, image][segments == each][0] for each in range(int(segments.max()) + 1)]
-                order = draw.permutation(len(values))
                 expected = torch.empty(SIDE, SIDE)
-                for each, lender in enumerate(order):
+                for each, lender in enumerate(draw.permutation(len(values)).tolist()):
                     expected[segments == each] = values[lender]
                 # another image's map, as means over this image's segments
                 other = maps[model, PERMUTATION[image]].double()

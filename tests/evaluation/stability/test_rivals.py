@@ -1,5 +1,6 @@
 """Methods that explain by segments of their own, in studies from models to page."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from lightning_spx.attribution import (
     KernelShap,
     SegmentAttribution,
 )
+from lightning_spx.attribution.by_segments import BySegments
 from lightning_spx.attribution.reseed import reseed
 from lightning_spx.evaluation.commands.report import report
-from lightning_spx.evaluation.commands.rerun import rerun
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.models.checkpoint_file import load_checkpoint
@@ -57,20 +58,20 @@ def compared(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return study(out, methods=list(METHODS.values()), checkpoints=checkpoints_of(finished), ceiling=True)
 
 
-def ssim_rows(folder: Path) -> pd.DataFrame:
+def ssim_rows(folder: Path, method: str) -> pd.DataFrame:
     rows = results_of(folder).query("metric == 'saliency_ssim' and pair == 'all' and condition == 'all'")
-    return rows.set_index(["method", "superpixels", "magnitude"])
+    return rows[rows["method"] == method].set_index("superpixels")
 
 
 def test_each_rival_has_its_own_map_and_three_controls(compared: Path) -> None:
-    rows = ssim_rows(compared)
     for name in RIVALS:
-        assert list(rows.loc[name].index) == [(each, "either") for each in ("own segments", *CONTROLS)]
-        own = rows.loc[(name, "own segments", "either")]
+        rows = ssim_rows(compared, name)
+        assert list(rows.index) == ["own segments", *CONTROLS]
+        assert set(rows["magnitude"]) == {"either"}
+        own = rows.loc["own segments"]
         assert own["best_control"] in CONTROLS
-        excess = rows.loc[[(name, each, "either") for each in CONTROLS], "excess"].max()
-        assert own["gain"] == pytest.approx(own["excess"] - excess, abs=1e-9)
-    assert "own segments" not in rows.loc["Gradient"].index.get_level_values(0)
+        assert own["gain"] == pytest.approx(own["excess"] - rows.loc[CONTROLS, "excess"].max(), abs=1e-9)
+    assert "own segments" not in ssim_rows(compared, "Gradient").index
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -80,44 +81,46 @@ def test_values_are_those_of_the_method_called_alone(name: str, compared: Path, 
     given = all_images(images), all_labels(images)
     methods = [reseed(METHODS[name], number) for number in range(NUM_MODELS)]
     maps = [method.attribute(model, *given) for method, model in zip(methods, models, strict=True)]
-    row = ssim_rows(compared).loc[(name, "own segments", "either")]
-    assert row["value"] == pytest.approx(mean_ssim(maps), abs=2e-4)
+    rows = ssim_rows(compared, name)["value"]
+    assert rows["own segments"] == pytest.approx(mean_ssim(maps), abs=2e-4)
     # images are in any order in the study, so only a control that no order changes can be made here
     of_own = torch.stack([grid_like(each(given[0])) for each in (SEGMENTS, Grid(n_segments=16))], dim=1)
     over = of_own if name == "XRAI" else of_own[:, :1]
-    on_grid = [method.attribute_over(model, *given, over) for method, model in zip(methods, models, strict=True)]
-    assert ssim_rows(compared).loc[(name, CONTROLS[0], "either"), "value"] == pytest.approx(
-        mean_ssim(on_grid), abs=2e-4
-    )
+    on_grid = [
+        method.attribute_over(model, *given, over)
+        for method, model in zip(methods, models, strict=True)
+        if isinstance(method, BySegments)
+    ]
+    assert rows[CONTROLS[0]] == pytest.approx(mean_ssim(on_grid), abs=2e-4)
 
 
 def test_random_rivals_alone_have_a_ceiling_below_one(compared: Path) -> None:
-    ceilings = ssim_rows(compared).xs("own segments", level="superpixels")["ceiling"].droplevel("magnitude")
+    ceilings = {name: ssim_rows(compared, name)["ceiling"]["own segments"] for name in RIVALS}
     assert ceilings["XRAI"] == ceilings["FeatureAblation"] == 1
     assert 0 < ceilings["KernelShap"] < 0.99
 
 
 def test_rows_say_how_often_the_network_was_evaluated(compared: Path) -> None:
-    rows = ssim_rows(compared)
     # some more forward passes are those of checks, which are made once for a batch of 4 images
     expected = {"Gradient": (1, 1), "XRAI": (1, 1), "KernelShap": (60, 0)}
     for name, (forward, backward) in expected.items():
-        found = rows.loc[name].iloc[0]
+        found = ssim_rows(compared, name).iloc[0]
         assert forward <= found["forward_passes"] <= forward + 1.5
         assert found["backward_passes"] == backward
-    segments = rows.loc[("FeatureAblation", "own segments", "either")]
+    segments = ssim_rows(compared, "FeatureAblation").iloc[0]
     assert segments["forward_passes"] == pytest.approx(segments["mean_segments"] + 1, abs=1.5)
 
 
 def test_the_answer_names_what_gives_a_map_its_values(compared: Path) -> None:
-    page = report(str(compared)).read_text() if isinstance(report(str(compared)), Path) else ""
-    assert "S-XRAI" not in page
-    assert "S-KernelShap" not in page
-
-
-def test_a_repetition_is_equal(compared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rerun(str(compared), out=str(tmp_path / "again"))
-    assert "equal" in capsys.readouterr().out
+    page = report(str(compared)).read_text()
+    for name in RIVALS:
+        assert f"S-{name}" not in page
+    assert "S-Gradient" in page
+    data = page.partition('<script type="application/json" id="data">')[2].partition("</script>")[0]
+    shown = json.loads(data)["gallery"]
+    assert shown["given"] == {"Gradient": "pixel"} | dict.fromkeys(RIVALS, "own segments")
+    assert set(shown["pooled"]) == {"Gradient"}
+    assert list(shown["agreement"]["XRAI"]) == ["own segments"]
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +145,9 @@ def traded(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_a_tradeoff_removes_pixels_by_the_map_of_each_control(traded: Path) -> None:
     results = results_of(traded).fillna({"setting": ""})
+    road_rows = results.query("metric == 'road' and setting == 'order=combined'")
     for name in RIVALS:
-        road = results.query("method == @name and metric == 'road' and setting == 'order=combined'")
+        road = road_rows[road_rows["method"] == name]
         assert list(road["superpixels"]) == ["own segments", *CONTROLS]
         values = road.set_index("superpixels")["value"]
         assert np.isfinite(values).all()
