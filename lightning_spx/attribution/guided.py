@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 from torch.nn.parallel import DistributedDataParallel
 
@@ -88,7 +89,8 @@ class GuidedBackprop(Attribution):
         Raises:
             TypeError: As in `Attribution.attribute`.
             ValueError: As in `Attribution.attribute`, if the network has no ReLU or another rectifier, or if a part of
-                it hides its operations (a reentrant activation checkpoint, a TorchScript graph, a write to a view).
+                it hides its operations (a reentrant activation checkpoint, a TorchScript graph, a write to a view, an
+                autograd function of its own).
         """
         inputs, target = checked(inputs, target)
         return collected(self.attribute_points(model, one_each(inputs), target), inputs)
@@ -185,9 +187,14 @@ def guided(model: Model) -> Model:
 
 def _guide(nodes: list[Node], name: str) -> None:
     names = [node.name() for node in nodes]
-    hidden = sorted({what for part, what in HIDING.items() if any(part in each for each in names)})
+    hidden = {what for part, what in HIDING.items() if any(part in each for each in names)}
+    # a user's own function may be a rectifier of any kind
+    own = {node.name().removesuffix("Backward") for node in nodes if BackwardCFunction in type(node).mro()}
+    hidden |= set() if hidden else {f"the autograd function {each}" for each in own}
     if hidden:
-        raise ValueError(f"Expected {name} to show its ReLUs for guided backpropagation, got {' and '.join(hidden)}.")
+        raise ValueError(
+            f"Expected {name} to show its ReLUs for guided backpropagation, got {' and '.join(sorted(hidden))}."
+        )
     others = {what for part, what in OTHER_RECTIFIERS.items() if any(each.startswith(part) for each in names)}
     if any(_is_clamped_at_zero(node) for node in nodes):
         others.add("clamp(min=0)")

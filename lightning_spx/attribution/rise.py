@@ -25,20 +25,24 @@ Score = Literal["probability", "sigmoid", "logit"]
 class RISE(Attribution):
     """The mean of random masks, each weighted by the model's answer to the image seen through it.
 
-    A mask is a grid of random zeros and ones, scaled up bilinearly and shifted by less than a cell. The map is
-    `sum(score * mask) / (num_masks * keep_probability)`. Its constant offset, the mean score, vanishes when a saliency
-    map is scaled to [0, 1]. For the score "logit", whose zero means nothing, the offset is subtracted: the map is then
-    `sum((score - mean score) * mask) / (num_masks * keep_probability)`, signed, and independent of a constant that is
-    added to the logit. Every channel gets the map divided by the number of channels, so that the sum over them is the
-    map.
+    A mask is a grid of random zeros and ones, scaled up bilinearly and shifted by less than a cell. The map estimates
+    the mean score of images whose pixel is shown (equation 4). The paper's estimate, equation 6 and
+    `control_variate=False`, is `sum(score * mask) / (num_masks * keep_probability)`. Where scores hardly depend on what
+    is shown, it draws the mean of these very masks: two models with the same masks then agree, and two seeds do not,
+    whatever the models see. By default that mean is replaced by its expectation, which the estimate leaves as it is:
+    `mean score + sum((score - mean score) * mask) / (num_masks * keep_probability)`, and 0 where that is negative. For
+    the score "logit", whose zero means nothing, the mean score is left out: the map is signed, and independent of a
+    constant that is added to the logit. Every channel gets the map divided by the number of channels, so that the sum
+    over them is the map.
 
-    It differs from the authors' program in two things. Each image has its own masks, so that they depend on neither its
-    batch nor the other images. And the images are masked before the model normalizes them: what a mask hides is black,
-    where their program shows the mean color of ImageNet (`baseline=(0.485, 0.456, 0.406)`).
+    It differs from the authors' program in two more things. Each image has its own masks, so that they depend on
+    neither its batch nor the other images. And the images are masked before the model normalizes them: what a mask
+    hides is black, where their program shows the mean color of ImageNet (`baseline=(0.485, 0.456, 0.406)`).
 
     It costs `num_masks` forward passes per image, and no gradients.
 
-    Source: Petsiuk et al., RISE: Randomized Input Sampling for Explanation of Black-box Models, BMVC 2018, equation 6.
+    Source: Petsiuk et al., RISE: Randomized Input Sampling for Explanation of Black-box Models, BMVC 2018, equations 4
+    and 6.
 
     Args:
         num_masks: Number of masks of each image.
@@ -50,6 +54,7 @@ class RISE(Attribution):
             one output only or says that its `head` is multi_label; "sigmoid": the sigmoid of the target's logit, for
             other models of several findings, each with its own probability; "logit": the raw logit, which the gradient
             methods explain, and the only score of a model whose `head` is scalar.
+        control_variate: Whether the random mean of the masks is replaced by its expectation; of no effect for logits.
         seed: Seed of the masks; with the same seed every model sees the same masks for the same image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
         chunk_size: Masked images evaluated at once; None chooses by their size. The number is halved when memory runs
@@ -67,6 +72,7 @@ class RISE(Attribution):
     keep_probability: float = 0.5
     baseline: tuple[float, ...] = (0.0,)
     score: Score = "probability"
+    control_variate: bool = True
     seed: int = 0
     precision: Precision = "fp32"
     chunk_size: int | None = None
@@ -116,22 +122,36 @@ class RISE(Attribution):
                 only_probabilities = only_probabilities & False
             alone.look(images, chosen, logits)
             scores = _scores(score, output, logits)[:, None, None, None]
-            # the score itself too, as a channel of equal values, for the mean score
-            return torch.cat([scores * masks, masks, scores.expand_as(masks)], dim=1).float()
+            # the score as a second channel of equal values
+            return torch.cat([masks, scores.expand_as(masks)], dim=1).float()
 
-        total = inputs.new_zeros((len(inputs), 3, *inputs.shape[2:]), dtype=torch.float32)
+        weighted, shown = torch.zeros_like(inputs[:, :1].float()), torch.zeros_like(inputs[:, :1].float())
+        first, moved = torch.zeros_like(weighted[:, :, :1, :1]), torch.zeros_like(weighted[:, :, :1, :1])
+        done = 0
         for image, rows in in_chunks("RISE", evaluate, self._points(inputs, hidden), target, self.chunk_size):
-            total[image] += rows.sum(0)
+            masks, scores = rows[:, :1], rows[:, 1:, :1, :1]
+            if not done:
+                first[image] = scores[0]
+            # relative to the first, so that equal scores have no part in the map, not even from rounding
+            apart = scores - first[image]
+            weighted[image] += (apart * masks).sum(0)
+            shown[image] += masks.sum(0)
+            moved[image] += apart.sum(0)
+            done = (done + len(rows)) % self.num_masks
         alone.finish()
         if self.score != "logit" and len(inputs) and bool(only_probabilities):
             raise ValueError(
                 f"Expected {users_name(model)} to return logits, got probabilities, not negative and with the sum 1: "
                 "give the model without its softmax, or set `score` to 'logit', which takes its outputs as they are."
             )
-        weighted, shown, scores = total.unbind(1)
-        if self.score == "logit":
-            weighted = weighted - scores / self.num_masks * shown
-        maps = weighted[:, None] / (self.num_masks * self.keep_probability)
+        expected = self.num_masks * self.keep_probability
+        mean = moved / self.num_masks
+        if score == "logit":
+            maps = (weighted - mean * shown) / expected
+        elif self.control_variate:
+            maps = (first + mean + (weighted - mean * shown) / expected).clamp(min=0)
+        else:
+            maps = (weighted + first * shown) / expected
         return maps.expand_as(inputs) / inputs.shape[1]
 
     def _score_of(self, model: Model) -> Score:

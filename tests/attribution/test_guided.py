@@ -5,6 +5,7 @@ import captum.attr
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 from torchvision.models import mobilenet_v2
 
@@ -117,6 +118,18 @@ def into_a_view(features: Tensor) -> Tensor:
     return features.relu()
 
 
+class OwnRectifier(torch.autograd.Function):
+    """A rectifier whose backward pass is written by hand, as some libraries have them to save memory."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, features: Tensor) -> Tensor:
+        return features.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        return gradient
+
+
 @pytest.mark.parametrize(
     ("rectifier", "found"),
     [
@@ -147,6 +160,8 @@ def test_networks_without_relu_are_refused() -> None:
 def test_what_hides_a_relu_is_refused() -> None:
     with pytest.raises(ValueError, match=r"to show its ReLUs for guided .*, got an operation that writes to a view"):
         GuidedBackprop().attribute(Spelled(into_a_view, F.relu), images(), targets())
+    with pytest.raises(ValueError, match="got the autograd function OwnRectifier"):
+        GuidedBackprop().attribute(Spelled(OwnRectifier.apply, F.relu), images(), targets())
     with pytest.raises(ValueError, match="got an activation checkpoint that is not `use_reentrant=False`"):
         GuidedBackprop().attribute(Checkpointed(use_reentrant=True), images(), targets())
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import Tensor, nn
 
-from lightning_spx.attribution import RISE
+from lightning_spx.attribution import RISE, is_constant
 from lightning_spx.attribution.noise import image_generators
 from lightning_spx.attribution.rise import Score, random_masks
 from lightning_spx.models.image_model import ImageModel
@@ -19,6 +19,8 @@ from tests.attribution.cases import Net, images, relative, small_transformer, ta
 # scikit-image has no types
 enlarged: Callable[..., NDArray[np.float32]] = resize
 SMALL = RISE(num_masks=11, grid_size=3, keep_probability=0.4)
+# the paper's estimate
+PUBLISHED = replace(SMALL, control_variate=False)
 
 
 def masks_of(image: Tensor, num_masks: int, grid_size: int, keep_probability: float, seed: int = 0) -> Tensor:
@@ -62,9 +64,9 @@ def sigmoid_of(output: Tensor, target: int) -> float:
 
 
 @pytest.mark.parametrize(("score", "value"), [("probability", softmax_of), ("sigmoid", sigmoid_of)])
-def test_equals_a_slow_loop(score: Score, value: Callable[[Tensor, int], float]) -> None:
+def test_equals_the_published_sum_in_a_slow_loop(score: Score, value: Callable[[Tensor, int], float]) -> None:
     network, inputs, target = Net().eval(), images(3), targets(3)
-    result = replace(SMALL, score=score, chunk_size=4).attribute(network, inputs, target)
+    result = replace(PUBLISHED, score=score, chunk_size=4).attribute(network, inputs, target)
     for position, image in enumerate(inputs):
         total = torch.zeros(10, 10, dtype=torch.float64)
         for mask in masks_of(image, 11, 3, 0.4):
@@ -72,6 +74,44 @@ def test_equals_a_slow_loop(score: Score, value: Callable[[Tensor, int], float])
                 total += value(network(mask * image[None]), int(target[position])) * mask[0]
         assert relative(result[position].sum(0), total / (11 * 0.4)) < 1e-5
         assert torch.equal(result[position, 0], result[position, 2])
+
+
+def test_the_random_mean_of_the_masks_is_replaced_by_its_expectation() -> None:
+    network, inputs, target = Net().eval(), images(3), targets(3)
+    result = replace(SMALL, chunk_size=4).attribute(network, inputs, target)
+    published = PUBLISHED.attribute(network, inputs, target)
+    for position, image in enumerate(inputs):
+        masks = masks_of(image, 11, 3, 0.4)
+        with torch.no_grad():
+            mean = network(masks * image).softmax(1)[:, target[position]].mean()
+        expected = published[position].sum(0) - mean * (masks.mean((0, 1)) / 0.4 - 1)
+        assert relative(result[position].sum(0), expected.clamp(min=0)) < 1e-5
+
+
+def test_both_estimates_have_the_same_limit_and_one_of_them_hardly_depends_on_the_masks() -> None:
+    inputs = images(1, 12)
+
+    def unsure(x: Tensor) -> Tensor:
+        # a probability of 0.27 that a corner moves by up to 0.02
+        return x[:, :, :4, :4].mean((1, 2, 3)) / 5 - 1
+
+    many = RISE(num_masks=6000, grid_size=3, chunk_size=2000)
+    limit = many.attribute(unsure, inputs, None)
+    assert relative(replace(many, control_variate=False, seed=1).attribute(unsure, inputs, None), limit) < 0.05
+
+    def distance(method: RISE) -> float:
+        first, second = (replace(method, num_masks=100, seed=seed).attribute(unsure, inputs, None) for seed in (0, 1))
+        return float((first - second).norm())
+
+    assert distance(replace(many, control_variate=False)) > 10 * distance(many)
+
+
+def test_equal_scores_draw_no_mask() -> None:
+    result = SMALL.attribute(lambda x: 0 * x.sum((1, 2, 3)) + 0.3, images(2), None)
+    assert is_constant(result.sum(1)).all()
+    signed = replace(SMALL, score="logit").attribute(lambda x: 0 * x.sum((1, 2, 3)) + 0.3, images(2), None)
+    assert not signed.any()
+    assert not is_constant(PUBLISHED.attribute(lambda x: 0 * x.sum((1, 2, 3)) + 0.3, images(2), None).sum(1)).any()
 
 
 def test_the_score_of_a_logit_is_taken_relative_to_its_mean() -> None:
@@ -95,8 +135,8 @@ def test_the_score_of_one_output_is_its_sigmoid() -> None:
     scalar = method.attribute(lambda x: network(x)[:, 0], inputs, None)
     assert torch.equal(method.attribute(network, inputs, 0), scalar)
     assert torch.equal(replace(SMALL, score="sigmoid").attribute(network, inputs, 0), scalar)
-    # a softmax over one class would be 1 for every mask, and the map the mean mask
-    assert relative(scalar[0, 0], masks_of(inputs[0], 11, 3, 0.4).mean((0, 1)) / 0.4 / 3) > 0.1
+    # a softmax over one class would be 1 for every mask, and so would the map
+    assert relative(scalar[0, 0] * 3, torch.ones(10, 10)) > 0.1
 
 
 def test_a_model_that_has_findings_is_scored_by_their_own_probabilities() -> None:
@@ -127,7 +167,7 @@ def test_images_of_one_channel_and_transformers() -> None:
         scores = transformer(masks_of(inputs[0], 11, 3, 0.4) * inputs[0]).softmax(1)[:, 2]
     expected = (scores[:, None, None] * masks_of(inputs[0], 11, 3, 0.4)[:, 0]).sum(0) / (11 * 0.4)
     assert scores.std() > 1e-3
-    assert relative(SMALL.attribute(transformer, inputs, 2)[0].sum(0), expected) < 1e-5
+    assert relative(PUBLISHED.attribute(transformer, inputs, 2)[0].sum(0), expected) < 1e-5
 
 
 def test_what_a_mask_hides_is_the_baseline() -> None:
