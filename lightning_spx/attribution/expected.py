@@ -38,7 +38,7 @@ def expected_gradients(
         model: Any callable that returns `(N, K)` or `(N,)`.
         inputs: Floating point images, `(N, C, H, W)`.
         target: One class for all images, or `(N,)` integers; None if the model returns `(N,)`.
-        references: Images to compare with, `(B, C, H, W)`, in the units of `inputs`.
+        references: Images to compare with, `(B, C, H, W)`, or plain colors, `(B, C, 1, 1)`, in the units of `inputs`.
         num_samples: Number of draws, that is, of gradient evaluations per image.
         seed: Seed of the draws; with the same seed every model sees the same draws for the same image.
         precision: "fp32", also inside mixed-precision training, or "bf16" for bfloat16 autocast.
@@ -159,9 +159,10 @@ def _checked_references(references: Tensor, inputs: Tensor) -> Tensor:
     if not isinstance(given, Tensor) or not given.is_floating_point():
         kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
         raise TypeError(f"Expected `references` to be a floating point tensor, got {kind}.")
-    if given.ndim != 4 or not len(given) or given.shape[1:] != inputs.shape[1:]:
-        shape = ", ".join(map(str, inputs.shape[1:]))
+    whole, colors = inputs.shape[1:], (*inputs.shape[1:2], 1, 1)
+    if given.ndim != 4 or not len(given) or given.shape[1:] not in (whole, colors):
+        shape = ", ".join(map(str, whole))
         raise ValueError(f"Expected `references` of shape (B, {shape}), as the images have, got {tuple(given.shape)}.")
     if not bool(given.isfinite().all()):
         raise ValueError("Expected `references` to be finite, got NaN or infinity.")
-    return given.detach().to(inputs)
+    return given.detach().to(inputs).expand(-1, *whole)

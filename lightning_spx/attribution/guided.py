@@ -176,8 +176,8 @@ def guided(model: Model) -> Model:
         # compiled code hides its operations
         with torch.compiler.set_stance("force_eager"):
             output = read_output(network(images))
-        # without gradients there is nothing to guide; that gradients are missing is noticed where they are computed
-        if output.grad_fn is not None:
+        # what gives no logits, or no gradient where there must be one, is refused where every model is
+        if output.grad_fn is not None and output.ndim in (1, 2):
             _guide(nodes_behind(output.grad_fn), users_name(network))
         return output
 

@@ -108,6 +108,15 @@ def test_images_of_one_channel() -> None:
     assert relative(result, gray - REFERENCES[:, :1].mean(0)) < 1e-5
 
 
+def test_plain_colors_are_images_too() -> None:
+    colors = REFERENCES[..., :1, :1]
+    result, expected = (
+        expected_gradients(Net(), images(2), targets(2), references, num_samples=4)
+        for references in (colors, colors.expand(-1, -1, 10, 10))
+    )
+    assert torch.equal(result, expected)
+
+
 def test_a_transformer() -> None:
     network, inputs = small_transformer(), images(1, 32)
     references = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(6))

@@ -49,6 +49,8 @@ def attributed(method: Attribution) -> Use:
 
 
 ATTRIBUTED: dict[str, Use] = {name_of(method): attributed(method) for method in METHODS}
+# these evaluate the model and no gradient
+FORWARD_ONLY = ("Occlusion", "RISE")
 MEASURED: dict[str, Use] = {
     "probability": lambda model: target_probability(model, images(), TARGET, 2),
     "deletion": lambda model: deletion(model, images(), TARGET, SALIENCY, 4),
@@ -101,16 +103,17 @@ def test_logits_that_are_not_finite_are_refused_with_the_images(name: str) -> No
 
 @pytest.mark.parametrize("name", NO_GRADIENT)
 def test_a_model_without_a_gradient_is_refused_where_one_is_needed(name: str) -> None:
-    for use in ATTRIBUTED.values():
-        refused(partial(use, Classifier(NO_GRADIENT[name])), "model")
-    for use in MEASURED.values():
+    for function, use in ATTRIBUTED.items():
+        if function not in FORWARD_ONLY:
+            refused(partial(use, Classifier(NO_GRADIENT[name])), "model")
+    for use in [*MEASURED.values(), *(ATTRIBUTED[function] for function in FORWARD_ONLY)]:
         assert use(Classifier(NO_GRADIENT[name])).isfinite().all()
 
 
 def test_a_gradient_that_is_not_finite_is_refused_with_method_and_images() -> None:
     for function, use in ATTRIBUTED.items():
-        if function not in ("GradCAM", "GradCAMPlusPlus", "LayerCAM"):
-            # these look at the gradient of a layer
+        if function not in ("GradCAM", "GradCAMPlusPlus", "LayerCAM", *FORWARD_ONLY):
+            # the first three look at the gradient of a layer
             message = refused(partial(use, Classifier(NAN_GRADIENT)), "finite")
             assert "[0, 1, 2, 3]" in message or "[0]" in message
     assert evaluated(Classifier(NAN_GRADIENT)) is None
