@@ -11,6 +11,7 @@ from lightning_spx.attribution.logits import explained_logits
 from lightning_spx.attribution.memory import is_out_of_memory
 from lightning_spx.attribution.method import Model
 from lightning_spx.guard.layer_names import module_of, users_name
+from lightning_spx.guard.passes import uncounted
 
 # by precision: two logits of an image may differ by this fraction of the largest one before the gradient is checked
 NOTICED: dict[Precision, float] = {"fp32": 1e-4, "bf16": 2e-2}
@@ -76,6 +77,10 @@ class Neighbors:
         """
         if self._looked:
             return
+        with uncounted():
+            self._look(images, target, logits)
+
+    def _look(self, images: Tensor, target: Tensor | None, logits: Tensor) -> None:
         if len(images) > 1:
             # in the middle, neither first nor last if there are more than two: the dependence may have a direction
             place = len(images) // 2
@@ -102,6 +107,10 @@ class Neighbors:
             ValueError: If the answer depends on the rest of the chunk.
         """
         doubt, self._doubt = self._doubt, None
+        with uncounted():
+            self._raise_for(doubt)
+
+    def _raise_for(self, doubt: _Doubt | None) -> None:
         if doubt is None or bool(doubt.apart <= NOTICED[self._precision] * doubt.largest) or not self._depends(doubt):
             return
         raise ValueError(

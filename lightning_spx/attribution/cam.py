@@ -27,6 +27,7 @@ from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.targets import Target
 from lightning_spx.attribution.token_maps import TokenGrid
 from lightning_spx.guard.layer_names import module_of
+from lightning_spx.guard.passes import uncounted
 
 # the name from before transformers were explained too
 last_convolutional_layer = default_layer
@@ -106,7 +107,8 @@ class ClassActivationMap(Attribution):
                 raise TypeError(
                     f"Expected `model` to be an nn.Module for {type(self).__name__}, got {type(model).__name__}."
                 )
-            layer = seen or self._seen(network, inputs[:1])
+            with uncounted():
+                layer = seen or self._seen(network, inputs[:1])
             layout = layer.layout
 
             def evaluate() -> tuple[Tensor, Tensor]:

@@ -24,6 +24,7 @@ from lightning_spx.attribution.noise import image_generators
 from lightning_spx.attribution.targets import Target
 from lightning_spx.guard.layer_names import users_name
 from lightning_spx.guard.model_output import LogitsOnly
+from lightning_spx.guard.passes import uncounted
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,13 @@ class FromCaptum(Attribution):
                         f"Expected {users_name(network)} to leave its input as it is for {self._name}, got one that "
                         "writes to it, as `x.sub_(mean)` does."
                     )
-                if not isinstance(answer(network, images[:1].clone()), Tensor):
-                    network = LogitsOnly(network)
+                with uncounted():
+                    only_logits = isinstance(answer(network, images[:1].clone()), Tensor)
+                network = network if only_logits else LogitsOnly(network)
                 method, result = self._captum(network, images, chosen)
                 if first:
-                    self._check_sum(method, network, images, chosen, result)
+                    with uncounted():
+                        self._check_sum(method, network, images, chosen, result)
             alone.look(images, chosen, logits)
             first = False
             return result

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 
 import torch
@@ -13,13 +14,34 @@ from torch.nn.parallel import DistributedDataParallel
 Hook = Callable[[nn.Module, object, object], None]
 
 
+# whether passes of this thread belong to a check
+_UNCOUNTED: ContextVar[bool] = ContextVar("uncounted", default=False)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Leave out the passes inside the context, which are no part of what a map costs.
+
+    Example:
+        >>> network = nn.Flatten()
+        >>> with count_passes(network) as passes, uncounted():
+        ...     _ = network(torch.ones(4, 3, 2, 2))
+        >>> passes.forward
+        0
+    """
+    token = _UNCOUNTED.set(True)
+    try:
+        yield
+    finally:
+        _UNCOUNTED.reset(token)
+
+
 class Passes:
     """The passes that were counted so far, each of one image.
 
-    What a method evaluates for its own checks is counted too. Each call of a method evaluates one image once more, to
-    see whether its logit depends on the batch; class activation maps up to four, to find their layer; and `FromCaptum`
-    every image once, beside what captum does. So for the cost of an image, divide the passes by the images of large
-    batches.
+    What a method evaluates once in a call for its own checks is left out, as it hides in `uncounted`: an image alone,
+    to see whether its logit depends on the batch, and up to four images to find the layer of a class activation map.
+    `FromCaptum` evaluates every image once beside what captum does, which counts.
 
     Attributes:
         forward: images whose forward pass ended, copies such as noisy ones among them.
@@ -40,7 +62,7 @@ class Passes:
 
     def _went_forward(self, module: nn.Module, inputs: object, returned: object) -> None:
         tensors = [tensor for tensor in _tensors(returned) if tensor.ndim]
-        if not tensors:
+        if not tensors or _UNCOUNTED.get():
             return
         images = len(tensors[0])
         with self._lock:

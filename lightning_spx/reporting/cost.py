@@ -22,10 +22,10 @@ def has_cost(rows: pd.DataFrame) -> bool:
 
 
 def cost_text(row: pd.Series) -> str:
-    """Write forward and backward passes; the fractions that checks of a whole batch add are rounded away.
+    """Write forward and backward passes, in whole numbers.
 
     Example:
-        >>> cost_text(pd.Series({"forward_passes": 20.02, "backward_passes": 20.0}))
+        >>> cost_text(pd.Series({"forward_passes": 20.0, "backward_passes": 20.0}))
         '20 + 20'
     """
     forward, backward = (row.get(name) for name in PASSES)

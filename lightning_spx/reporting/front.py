@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from lightning_spx.reporting.cost import HEADING as COST
+from lightning_spx.reporting.cost import cost_text, has_cost
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.number_words import LABELS
 from lightning_spx.reporting.rows import (
@@ -140,7 +142,7 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
         ['• Gradient']
     """
     own = without_controls(of_condition(results[results["pair"] == ALL_PAIRS]))
-    lines = []
+    lines, costs = [], has_cost(own)
     for _, place in without_controls(front).iterrows():
         same = own[
             (own["method"] == place["method"])
@@ -155,6 +157,8 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
             "super-pixels": f"{place['superpixels']}{segments}",
             "order": place["magnitude"],
         }
+        if costs:
+            line[COST] = cost_text(same.iloc[0])
         for _, row in same.iterrows():
             stable = row["metric"] == "saliency_ssim"
             if not stable and row["metric"] not in ("deletion", "insertion", "road", "fidelity_error"):

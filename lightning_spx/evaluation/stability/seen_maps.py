@@ -11,7 +11,6 @@ from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, c
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
 from lightning_spx.evaluation.statistics.sanity import sanity_values
-from lightning_spx.guard.passes import count_passes
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting.rows import PASSES
 
@@ -33,17 +32,6 @@ class SeenMaps:
     again: Tensor | None
     explained: Callable[[int, nn.Module], Tensor]
     passes: tuple[float, float]
-
-
-def counted_passes(explain: Callable[[nn.Module], Tensor], network: nn.Module) -> tuple[Tensor, tuple[float, float]]:
-    """Explain with a network, and count its passes.
-
-    Returns:
-        The maps (n, C, H, W), and the number of forward and of backward passes for each.
-    """
-    with count_passes(network) as passes:
-        maps = explain(network)
-    return maps, (passes.forward / len(maps), passes.backward / len(maps))
 
 
 def compared(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution.reseed import is_random, reseed
 from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
+from lightning_spx.evaluation.maps.costs import counted_passes
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
@@ -28,7 +29,6 @@ from lightning_spx.evaluation.stability.seen_maps import (
     SeenMaps,
     checked_for_sanity,
     compared,
-    counted_passes,
     localized,
 )
 from lightning_spx.evaluation.stability.settings import StudySettings
@@ -173,7 +173,9 @@ class Study:
                     # models of one study may differ in architecture, but not in how often a method evaluates them
                     passes = attributions[members[0], number][1]
                     again = torch.stack([others[member, number] for member in members]) if others else None
-                    seen.append(SeenMaps(way.poolings, maps, again, explained, passes))
+                    # a randomized network draws noise of its own, or equal noise would look like a map that survives
+                    offset = 0 if self.settings.shared_noise else OTHER_SEED
+                    seen.append(SeenMaps(way.poolings, maps, again, partial(explained, offset=offset), passes))
                 self.record.count(f"explain {method}")
                 self._measure_block(block, here, {member: networks[member] for member in members}, own, seen)
 

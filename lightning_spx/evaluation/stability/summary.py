@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,13 @@ from lightning_spx.evaluation.stability.output import print_stability, report_st
 from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.answer import SSIM, PlanValues, study_answer
 from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
+from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.plans import of_plan
-from lightning_spx.reporting.rows import PASSES, finding_of, without_controls
+from lightning_spx.reporting.rows import finding_of, without_controls
 from lightning_spx.runs.blocks import Block, Kind, read_number, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
@@ -98,7 +98,10 @@ def _table(study: Study, kinds: Sequence[Kind], plan: str, dataset: str, models:
     """Make the rows of one plan."""
     blocks = _of_plan(study, plan)
     rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
-    return without_gain(results_table(rows, dataset, models)).assign(plan=plan)
+    table = without_gain(results_table(rows, dataset, models)).assign(plan=plan)
+    # every block says what its maps cost
+    first = {block.method: block.path(study.run, "per_image") for block in reversed(blocks)}
+    return with_passes(table, pd.concat(read_rows(list(first.values()))))
 
 
 def _values_of(study: Study, plan: str, results: pd.DataFrame) -> PlanValues:
@@ -120,7 +123,6 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
         # every shard has all pairs and metrics
         first = next(read_rows(paths[:1]))
-        passes = _passes(next(block.path(study.run, "per_image") for block in blocks if block.method == method))
         pairs = sorted(first["pair"].unique())
         # the blocks of a study with one plan do not name it
         one_architecture = study.round_of(blocks[0]).plan != OF_ARCHITECTURES
@@ -130,7 +132,7 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
             # every number is of the same items
             layout = layout.with_items(read_number(paths, *numbers[0]))
         for metric, setting in numbers:
-            for row in summarize_metric(
+            yield from summarize_metric(
                 read_number(paths, metric, setting),
                 layout,
                 method,
@@ -138,15 +140,7 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
                 setting,
                 num_resamples=study.settings.num_resamples,
                 seed=study.settings.seed,
-            ):
-                yield {**row, **passes.get(str(row["superpixels"]), {})}
-
-
-def _passes(path: Path) -> dict[str, dict[str, float]]:
-    """Read how often a method evaluates the network for a map, by super-pixels; blocks of earlier versions lack it."""
-    rows = next(read_rows([path])).drop_duplicates("superpixels").set_index("superpixels")
-    known = [name for name in PASSES if name in rows]
-    return {str(name): {each: round(float(row[each]), 2) for each in known} for name, row in rows.iterrows()}
+            )
 
 
 def _said_of_findings(study: Study, results: pd.DataFrame) -> list[str]:

@@ -74,7 +74,7 @@ def permute_segments(
     Example:
         >>> import torch
         >>> maps, ids = torch.tensor([[[[5.0, 5.0, 7.0]]]]), torch.tensor([[[0, 0, 1]]])
-        >>> permute_segments(maps, ids, index=[7], model=0, seed=1)
+        >>> permute_segments(maps, ids, index=[7], model=0, seed=3)
         tensor([[[[7., 7., 5.]]]])
     """
     import torch  # imported late, as below

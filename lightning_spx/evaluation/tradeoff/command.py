@@ -14,6 +14,7 @@ from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.publish import show
+from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
@@ -232,7 +233,7 @@ def tradeoff(
         network = record.content["models"][next(iter(models))]["network"]
         described: dict[str, Any] = {"dataset": known.name, "models": f"{len(models)} x {network}"}
         described |= {"num_resamples": num_resamples, "seed": seed}
-        results = pd.concat(
+        rows = pd.concat(
             [
                 # fidelity is of these models, and one table has one kind of interval
                 summarize(stability, **described, over_trainings=False),
@@ -240,6 +241,7 @@ def tradeoff(
             ],
             ignore_index=True,
         )
+        results = with_passes(rows, stability)
         front = front_table(stability, fidelity, against, num_resamples, seed)
         recommended = recommend(stability, fidelity, against, num_resamples, seed)
         half = recommended[0].num_images if recommended else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from lightning_spx.attribution.reseed import reseed
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
+from lightning_spx.evaluation.maps.costs import counted_passes
 from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
@@ -23,12 +25,12 @@ from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
-from lightning_spx.reporting.rows import OWN
+from lightning_spx.reporting.rows import OWN, PASSES
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
-from lightning_spx.runs.processes import is_writer
+from lightning_spx.runs.processes import is_writer, own_share
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.superpixels import Segmenter
 
@@ -107,13 +109,16 @@ class TradeoffStudy:
         for name in missing:
             # explain once for all poolings and sizes
             ways = ways_of(self.methods[name], poolings, segmented)
-            attributions = [self._attributions(name, way) for way in ways]
+            explained = [self._attributions(name, way) for way in ways]
+            attributions = [maps for maps, _ in explained]
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
                 settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
                 compared = [
-                    compare(maps, way.poolings, images, settings, distances=[])
-                    for maps, way in zip(attributions, ways, strict=True)
+                    compare(maps, way.poolings, images, settings, distances=[]).assign(
+                        **dict(zip(PASSES, passes, strict=True))
+                    )
+                    for (maps, passes), way in zip(explained, ways, strict=True)
                 ]
                 self._keep_examples(name, segments, attributions[0], ways[0].poolings[0])
                 values = pd.concat(compared, ignore_index=True)
@@ -157,23 +162,30 @@ class TradeoffStudy:
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
-    def _attributions(self, name: str, way: Way) -> Tensor:
-        """Explain every image with every model, (M, N, C, H, W); each model draws its own noise."""
-        return torch.stack(
-            [
-                explain_together(
-                    model,
-                    reseed(way.method, number),
-                    self.known.images,
-                    self.explained[number],
+    def _attributions(self, name: str, way: Way) -> tuple[Tensor, tuple[float, float]]:
+        """Explain every image with every model, (M, N, C, H, W), and count the first one's passes for an image.
+
+        Each model draws its own noise.
+        """
+        own = len(own_share(len(self.known.images)))
+        explained = [
+            counted_passes(
+                partial(
+                    explain_together,
+                    method=reseed(way.method, number),
+                    images=self.known.images,
+                    target=self.explained[number],
                     batch_size=self.settings.batch_size,
                     device=self.device,
                     description=f"{name}, {model_name}",
                     segments=way.segments,
-                )
-                for number, (model_name, model) in enumerate(self.models.items())
-            ]
-        )
+                ),
+                model,
+                own,
+            )
+            for number, (model_name, model) in enumerate(self.models.items())
+        ]
+        return torch.stack([maps for maps, _ in explained]), explained[0][1]
 
     def _stability_file(self, method: str) -> Path:
         return self.run.path / "per_image" / f"stability_{file_name(method)}.parquet"
