@@ -31,7 +31,12 @@ def with_references(method: Attribution, draw: Callable[[int, int], Tensor]) -> 
     changes: dict[str, object] = {}
     for field in settings:
         base = getattr(method, field.name)
-        given = with_references(base, draw) if isinstance(base, Attribution) else base
+        given: object = base
+        if isinstance(base, Attribution):
+            given = with_references(base, draw)
+        elif isinstance(base, tuple):
+            several = tuple(with_references(each, draw) if isinstance(each, Attribution) else each for each in base)
+            given = several if any(a is not b for a, b in zip(several, base, strict=True)) else base
         if given is not base:
             changes[field.name] = given
     return replace(method, **changes) if changes and is_dataclass(method) else method

@@ -54,5 +54,13 @@ def _differing(item: object, namesakes: Sequence[object]) -> list[str]:
             # the settings of what has the item's name follow that name
             differing += _differing(own, values)
         else:
-            differing.append(f"{field.name}={_told_apart(own, values) if is_dataclass(own) else own}")
+            differing.append(f"{field.name}={_said(own, values)}")
     return differing
+
+
+def _said(own: object, values: Sequence[object]) -> str:
+    """Write a setting, or the objects that it holds with what tells them from all others."""
+    if isinstance(own, tuple) and any(is_dataclass(each) for each in own):
+        every = [each for value in values if isinstance(value, tuple) for each in value]
+        return "+".join(_told_apart(each, every) for each in own)
+    return _told_apart(own, values) if is_dataclass(own) else str(own)

@@ -3,9 +3,18 @@
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution import Attribution, ExpectedGradients, Gradient, SmoothGrad, VarGrad
+from lightning_spx.attribution import (
+    XRAI,
+    Attribution,
+    ExpectedGradients,
+    Gradient,
+    MeanAttribution,
+    SmoothGrad,
+    VarGrad,
+)
 from lightning_spx.attribution.references import with_references
 from lightning_spx.attribution.reseed import is_random, reseed
+from lightning_spx.superpixels import Grid
 from tests.attribution.cases import METHODS, Plain
 
 ASKED: list[tuple[int, int]] = []
@@ -21,6 +30,17 @@ def base_of(method: Attribution) -> ExpectedGradients:
     while not isinstance(base, ExpectedGradients):
         base = vars(base)["base"]
     return base
+
+
+def test_methods_in_tuples_get_references() -> None:
+    given = with_references(XRAI((Grid(4),), MeanAttribution((ExpectedGradients(), Gradient()))), drawn)
+    base = given.ranked_method if isinstance(given, XRAI) else None
+    assert isinstance(base, MeanAttribution)
+    first = base.methods[0]
+    assert isinstance(first, ExpectedGradients)
+    assert first.references is not None
+    untouched = MeanAttribution((Gradient(), SmoothGrad()))
+    assert with_references(untouched, drawn) is untouched
 
 
 def test_bases_get_references_by_their_own_number_and_seed() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from lightning_spx.attribution import (
+    XRAI,
     Attribution,
     Gradient,
     SmoothGrad,
@@ -33,6 +34,14 @@ def test_a_nested_method_is_part_of_the_name() -> None:
     assert mixed == "SmoothGrad(base=Gradient(precision=bf16))"
     other = unique_names([SmoothGrad(), SmoothGrad(SmoothGrad())])
     assert list(other) == ["SmoothGrad(base=Gradient)", "SmoothGrad(base=SmoothGrad)"]
+
+
+def test_several_nested_objects_are_named_one_by_one() -> None:
+    methods = [XRAI((Slic(64), Grid(9))), XRAI((Slic(16), Grid(9)))]
+    assert list(unique_names(methods)) == [
+        "XRAI(superpixels=Slic(n_segments=64)+Grid)",
+        "XRAI(superpixels=Slic(n_segments=16)+Grid)",
+    ]
 
 
 @pytest.mark.parametrize(
