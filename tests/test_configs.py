@@ -100,7 +100,7 @@ def cheaper_methods(config: Path, most: int | None = MOST_METHODS) -> str:
     methods = []
     for method in content(config)["methods"][:most]:
         names = {field.name for field in fields(getattr(attribution, method["class_path"]))}
-        few = {name: 2 for name in ("num_samples", "num_steps") if name in names}
+        few = {name: 2 for name in ("num_samples", "num_steps", "num_masks") if name in names}
         methods.append({**method, "init_args": {**method.get("init_args", {}), **few}})
     return f"--methods={json.dumps(methods)}"
 

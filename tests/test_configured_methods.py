@@ -5,17 +5,20 @@ from typing import Any
 
 import torch
 
-from lightning_spx import attribution
+from lightning_spx import attribution, superpixels
 from lightning_spx.models import SmallResNet
 from tests.test_configs import cheaper_methods, configs
 
 
-def made(setting: dict[str, Any]) -> attribution.Attribution:
-    """The method that a configuration describes, and the method that this one repeats."""
-    arguments = setting.get("init_args", {}).items()
-    words = {name: made(value) if isinstance(value, dict) else value for name, value in arguments}
-    method: attribution.Attribution = getattr(attribution, setting["class_path"])(**words)
-    return method
+def made(setting: Any) -> Any:
+    """The method that a configuration describes, with the methods and segmenters inside it."""
+    if isinstance(setting, list):
+        return [made(each) for each in setting]
+    if not isinstance(setting, dict):
+        return setting
+    name = setting["class_path"]
+    words = {argument: made(value) for argument, value in setting.get("init_args", {}).items()}
+    return getattr(attribution if hasattr(attribution, name) else superpixels, name)(**words)
 
 
 def test_every_method_of_the_configurations_explains_an_image() -> None:
