@@ -133,7 +133,7 @@ def explain(
         advance: called after each batch with its number of images.
         image: (I,) positions of the images that targets (I,) belong to, so that an image may have several; None if
             each image has one target.
-        segments: (N, L, H, W) of a method that explains by them; None for all others.
+        segments: (N, L, H, W), or (I, L, H, W), of a method that explains by them; None for all others.
 
     Returns:
         (N, 3, H, W) float32 on the CPU, or (I, 3, H, W).
@@ -142,7 +142,7 @@ def explain(
     for positions in batches(len(images) if image is None else len(image), batch_size):
         own = None if target is None else target[positions].to(device)
         chosen = positions if image is None else image[positions]
-        given = None if segments is None else segments[chosen].to(device)
+        given = None if segments is None else segments[positions].to(device)
         results.append(_attributed(model, method, images[chosen].to(device), own, given).cpu())
         if advance is not None:
             advance(len(positions))

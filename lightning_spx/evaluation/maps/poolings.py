@@ -103,7 +103,7 @@ class Pooling:
 
     @cached_property
     def _num_segments(self) -> Tensor:
-        if self.kind == "none":
+        if self.kind == "none" and self.name == PIXEL:
             return torch.full((len(self.segments),), self.segments[:1].numel())
         if self.kind == "ranked":
             return torch.tensor([len(each.membership) for each in self.regions])

@@ -7,11 +7,12 @@ explained once, and each ranking is a pooling.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution import XRAI, Attribution
+from lightning_spx.attribution import XRAI, Attribution, SegmentAttribution
 from lightning_spx.attribution.by_segments import BySegments
 from lightning_spx.attribution.xrai_regions import regions_of
 from lightning_spx.evaluation.maps.poolings import Pooling
@@ -42,10 +43,15 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
         method: the method.
         poolings: those of the study, which see methods without segments of their own.
         images: the images to explain.
+
+    Raises:
+        ValueError: a method by segments has no segmenter.
     """
     if not isinstance(method, BySegments):
         return [Way(method, poolings)]
     own = [images.by(segmenter) for segmenter in method.segmenters]
+    if not own:
+        raise ValueError(f"Expected {type(method).__name__} to have at least one segmenter, got none.")
     lenders = torch.from_numpy(images.permutation)
     segments = {
         OWN: own,
@@ -60,7 +66,9 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
     if isinstance(method, XRAI):
         ranked = [_ranked(method, name, each) for name, each in stacked.items()]
         return [Way(method.ranked_method, ranked)]
-    return [Way(method, [Pooling(name, "own", each[:, 0])], each) for name, each in stacked.items()]
+    # maps of a user's own method may vary inside of segments, or follow several segmentations
+    kind: Literal["own", "none"] = "own" if isinstance(method, SegmentAttribution) else "none"
+    return [Way(method, [Pooling(name, kind, each[:, 0])], each) for name, each in stacked.items()]
 
 
 def _ranked(method: XRAI, name: str, segments: Tensor) -> Pooling:
@@ -88,11 +96,12 @@ def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:
 def has_one_order(method: Attribution) -> bool:
     """Whether pooling before and after the absolute value gives the same maps.
 
-    They do without signs, and where each segment has a single value before it is pooled.
+    They do without signs, and for maps that nothing pools.
     """
     return method.non_negative or isinstance(method, BySegments)
 
 
-def num_ways(method: Attribution) -> int:
-    """Return in how many ways a study explains each image by a method."""
-    return 4 if isinstance(method, BySegments) and not isinstance(method, XRAI) else 1
+def num_maps(method: Attribution) -> int:
+    """Return how many maps of each image a study makes by a method, those of other seeds left aside."""
+    # in each of four ways also that of the null
+    return 8 if isinstance(method, BySegments) and not isinstance(method, XRAI) else 1

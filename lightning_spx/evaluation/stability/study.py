@@ -15,21 +15,23 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from lightning_spx.attribution.reseed import is_random, reseed
-from lightning_spx.evaluation.maps.attributions import explain, predict, predict_findings
-from lightning_spx.evaluation.maps.costs import counted_passes
+from lightning_spx.attribution.reseed import is_random
+from lightning_spx.evaluation.maps.attributions import predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
 from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import Shard
-from lightning_spx.evaluation.maps.ways import Way, has_one_order, num_ways, ways_of
+from lightning_spx.evaluation.maps.ways import has_one_order, num_maps, ways_of
+from lightning_spx.evaluation.stability.explaining import Explaining
 from lightning_spx.evaluation.stability.rounds import Round
 from lightning_spx.evaluation.stability.seen_maps import (
+    ModelMaps,
     SeenMaps,
     checked_for_sanity,
     compared,
     localized,
+    maps_of_model,
 )
 from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
@@ -41,9 +43,6 @@ from lightning_spx.runs.example_maps import Examples
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number
 from lightning_spx.runs.record import RunRecord
-
-# added to a method's seeds for its second map; no study has so many models that one of them draws the same noise
-OTHER_SEED = 2**20
 
 
 @dataclass
@@ -134,9 +133,10 @@ class Study:
         once = {(block.shard, block.method, member) for block, member in of_blocks}
         explained = [(shard, method) for shard, method, _ in once]
         explained += [(block.shard, block.method) for block, _ in of_blocks] * self.settings.sanity_stages
-        explained += [(shard, method) for shard, method, _ in once if self._has_ceiling(method)]
         methods = self.settings.methods
-        return sum(len(self.shards[shard].positions) * num_ways(methods[method]) for shard, method in explained)
+        count = sum(len(self.shards[shard].positions) * num_maps(methods[method]) for shard, method in explained)
+        again = [shard for shard, method, _ in once if self._has_ceiling(method)]
+        return count + sum(len(self.shards[shard].positions) for shard in again)
 
     def _has_ceiling(self, method: str) -> bool:
         return self.settings.ceiling and bool(is_random(self.settings.methods[method]))
@@ -155,27 +155,21 @@ class Study:
         self.record.count("predict")
         for method, of_method in groupby(blocks, key=attrgetter("method")):
             ways = ways_of(self.settings.methods[method], here.poolings, here.segmented)
-            attributions: dict[tuple[StudyModel, int], tuple[Tensor, tuple[float, float]]] = {}
-            others: dict[tuple[StudyModel, int], Tensor] = {}
+            attributions: dict[tuple[StudyModel, int], ModelMaps] = {}
             for block in of_method:
                 members = self.round_of(block).members
                 own = known if len(rounds) == 1 else known.of_models([models.index(member) for member in members])
+                explaining = Explaining(self.settings, self.target, members, here.images, own, advance)
                 seen = []
                 for number, way in enumerate(ways):
-                    explained = partial(self._attribution, way, members, here.images, own, advance)
                     for position, member in enumerate(members):
                         if (member, number) not in attributions:
-                            of_member = partial(explained, position)
-                            attributions[member, number] = counted_passes(of_member, networks[member])
-                            if self._has_ceiling(method):
-                                others[member, number] = explained(position, networks[member], OTHER_SEED)
-                    maps = torch.stack([attributions[member, number][0] for member in members])
-                    # models of one study may differ in architecture, but not in how often a method evaluates them
-                    passes = attributions[members[0], number][1]
-                    again = torch.stack([others[member, number] for member in members]) if others else None
-                    # a randomized network draws noise of its own, or equal noise would look like a map that survives
-                    offset = 0 if self.settings.shared_noise else OTHER_SEED
-                    seen.append(SeenMaps(way.poolings, maps, again, partial(explained, offset=offset), passes))
+                            # of a method's controls, nobody asks for the ceiling
+                            attributions[member, number] = maps_of_model(
+                                explaining, way, position, networks[member], number == 0 and self._has_ceiling(method)
+                            )
+                    of_members = [attributions[member, number] for member in members]
+                    seen.append(SeenMaps.of(of_members, way, explaining))
                 self.record.count(f"explain {method}")
                 self._measure_block(block, here, {member: networks[member] for member in members}, own, seen)
 
@@ -195,45 +189,6 @@ class Study:
             return ImageFacts.of_items(index, label, torch.stack(of_models), held_out, shard.permutation, items)
         preds = [predict(network, images, size, device, self.threshold, numbers) for network in networks.values()]
         return ImageFacts(index, label, torch.stack(preds), held_out, shard.permutation)
-
-    def _attribution(
-        self,
-        way: Way,
-        models: Sequence[StudyModel],
-        images: Tensor,
-        known: ImageFacts,
-        advance: Callable[[float], object],
-        position: int,
-        network: nn.Module,
-        offset: int = 0,
-    ) -> Tensor:
-        """Explain every image with a network that replaces one model, (n, 3, H, W), in one pass for all poolings.
-
-        An offset is added to the seeds of a random method. If the images have findings, it explains their items,
-        (I, 3, H, W).
-        """
-        settings, items = self.settings, known.items
-        own = reseed(way.method, offset + (0 if settings.shared_noise else models[position].number))
-        size, device = settings.batch_size, settings.device
-        if items is not None:
-            # progress counts images, because the number of items may follow from predictions
-            share = len(images) / len(items)
-            return explain(
-                network,
-                own,
-                images,
-                items.finding,
-                batch_size=size,
-                device=device,
-                advance=lambda count: advance(count * share),
-                image=items.image,
-                segments=way.segments,
-            )
-        of_class = known.label if self.target == "label" else known.preds[position]
-        target = None if self.target == "output" else of_class
-        return explain(
-            network, own, images, target, batch_size=size, device=device, advance=advance, segments=way.segments
-        )
 
     def _measure_block(
         self,
@@ -264,7 +219,7 @@ class Study:
             inside = localized(seen, known, here.mask, comparison, self.localization_setting)
             block.write(self.run, "localisation", inside, study, environment)
         if self.round_of(block) is self.rounds[0] and block.shard == 0:
-            here.examples(seen[0].maps, seen[0].poolings, known.items, self.settings.to_rgb).save(
+            here.examples(seen[0].maps, seen[0].way.poolings, known.items, self.settings.to_rgb).save(
                 Examples.path(self.run.path, block.method)
             )
         block.write(self.run, "per_image", values, study, environment)

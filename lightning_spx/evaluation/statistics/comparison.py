@@ -75,6 +75,7 @@ def compare(
     settings: ComparisonSettings,
     distances: Sequence[Distance],
     again: Tensor | None = None,
+    mismatched: Tensor | None = None,
 ) -> pd.DataFrame:
     """Compare every pair of models on every image, in every pooling, and compute the two nulls of each value.
 
@@ -85,6 +86,8 @@ def compare(
         settings: how maps are pooled and nulls drawn.
         distances: distances that MeGe and ReCo use.
         again: (M, N, C, H, W) the attributions of the same models by the same method with other seeds.
+        mismatched: (M, N, C, H, W) the attributions of the images that images are mismatched with, of a method that
+            explains by segments: over the segments of these images. None for those among `attributions`.
 
     Returns:
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
@@ -102,7 +105,7 @@ def compare(
     values: dict[tuple[str, str], list[dict[tuple[str, str], NDArray[np.float64]]]] = {}
     constant: dict[tuple[str, str], list[NDArray[np.bool_]]] = {}
     first, second = np.array(pairs).T
-    for compared in each_pooling(attributions, poolings, images, settings, again):
+    for compared in each_pooling(attributions, poolings, images, settings, again, mismatched):
         row = compared.pooling.name, compared.order
         blank = (compared.maps.saliency[:num_models].amax(2) == 0).numpy(force=True)
         constant.setdefault(row, []).append(blank[first] | blank[second])
@@ -147,6 +150,7 @@ def each_pooling(
     images: ImageFacts,
     settings: ComparisonSettings,
     again: Tensor | None = None,
+    mismatched: Tensor | None = None,
 ) -> Iterator[ComparedMaps]:
     """Pool the maps, their nulls and those by other seeds in every way, some images at a time, to bound memory."""
     num_images = attributions.shape[1]
@@ -157,6 +161,8 @@ def each_pooling(
         nulls = with_nulls(
             attributions, here, images.index, images.permutation, settings.seed, settings.model_offset, finding
         )
+        if mismatched is not None:
+            nulls["mismatched"] = mismatched[:, here]
         if again is not None:
             nulls |= {CEILING: again[:, here]}
         own = images.pooled_as(here)

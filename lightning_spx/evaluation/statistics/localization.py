@@ -29,6 +29,7 @@ def localization_values(
     mask: Tensor,
     settings: ComparisonSettings,
     row_setting: str,
+    mismatched: Tensor | None = None,
 ) -> pd.DataFrame:
     """Measure how much of every map lies in the mask of its image.
 
@@ -44,6 +45,7 @@ def localization_values(
         mask: (N, H, W) bool, the masks of the images' objects, of each image once.
         settings: how maps are pooled and nulls drawn.
         row_setting: the rows' entry in the column `setting`.
+        mismatched: as for `compare`.
 
     Returns:
         Rows as `compare` gives them, for the metrics of `LOCALIZATION`, with the model's number as the pair; NaN where
@@ -52,7 +54,7 @@ def localization_values(
     values: dict[tuple[str, str, int, str], list[NDArray[np.float64]]] = {}
     constant: dict[tuple[str, str, int], list[NDArray[np.bool_]]] = {}
     num_models = len(attributions)
-    for compared in each_pooling(attributions, poolings, images, settings):
+    for compared in each_pooling(attributions, poolings, images, settings, mismatched=mismatched):
         superpixels, order = compared.pooling.name, compared.order
         inside = mask[compared.images]
         for model in range(num_models):

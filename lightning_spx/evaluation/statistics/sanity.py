@@ -32,7 +32,8 @@ def sanity_values(
     known: ImageFacts,
     settings: ComparisonSettings,
     num_stages: int,
-    explain: Callable[[int, nn.Module], Tensor],
+    explain: Callable[[int, nn.Module], tuple[Tensor, Tensor | None]],
+    mismatched: Tensor | None = None,
 ) -> pd.DataFrame:
     """Compare each network's maps with its maps after more and more of its layers are randomized.
 
@@ -43,7 +44,9 @@ def sanity_values(
         known: what the study knows about the images, or about their items.
         settings: how maps are pooled and nulls drawn; its seed also seeds the new weights.
         num_stages: number of stages in which the layers are randomized.
-        explain: returns the attributions (N, 3, H, W) of a network that replaces the model at a position.
+        explain: returns the attributions (N, 3, H, W) of a network that replaces the model at a position, and those of
+            its mismatched images, if the models have some.
+        mismatched: as for `compare`.
 
     Returns:
         Rows as `compare` gives them, for the metric `sanity_ssim`, with the model's number as the pair and the share of
@@ -59,12 +62,15 @@ def sanity_values(
     for position, (number, network) in enumerate(networks.items()):
         own = known.of_models([position, position])
         for share, randomized in cascading_randomisation(network, num_stages, settings.seed + number):
+            maps, others = explain(position, randomized.eval())
+            both = None if mismatched is None or others is None else torch.stack([mismatched[position], others])
             values = compare(
-                torch.stack([attributions[position], explain(position, randomized.eval())]),
+                torch.stack([attributions[position], maps]),
                 poolings,
                 own,
                 replace(settings, model_offset=2 * number),
                 distances=[],
+                mismatched=both,
             )
             values = values[values["metric"] == "saliency_ssim"]
             label = f"randomised={share:.0%}"

@@ -15,7 +15,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
-from lightning_spx.evaluation.maps.poolings import Pooling, in_orders, make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling, in_orders, make_poolings, segment_images
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
@@ -111,14 +111,17 @@ class TradeoffStudy:
             ways = ways_of(self.methods[name], poolings, segmented)
             explained = [self._attributions(name, way) for way in ways]
             attributions = [maps for maps, _ in explained]
+            other = torch.from_numpy(permutation)
+            # over the segments of the images that they are mismatched with
+            mismatched = [None if way.segments is None else self._attributions(name, way, other)[0] for way in ways]
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
                 settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
                 compared = [
-                    compare(maps, way.poolings, images, settings, distances=[]).assign(
+                    compare(maps, way.poolings, images, settings, distances=[], mismatched=others).assign(
                         **dict(zip(PASSES, passes, strict=True))
                     )
-                    for (maps, passes), way in zip(explained, ways, strict=True)
+                    for (maps, passes), others, way in zip(explained, mismatched, ways, strict=True)
                 ]
                 self._keep_examples(name, segments, attributions[0], ways[0].poolings[0])
                 values = pd.concat(compared, ignore_index=True)
@@ -162,10 +165,12 @@ class TradeoffStudy:
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
-    def _attributions(self, name: str, way: Way) -> tuple[Tensor, tuple[float, float]]:
+    def _attributions(
+        self, name: str, way: Way, order: slice | Tensor = EVERY_IMAGE
+    ) -> tuple[Tensor, tuple[float, float]]:
         """Explain every image with every model, (M, N, C, H, W), and count the first one's passes for an image.
 
-        Each model draws its own noise.
+        Each model draws its own noise. With an order, images are explained over the segments of others.
         """
         own = len(own_share(len(self.known.images)))
         explained = [
@@ -173,8 +178,8 @@ class TradeoffStudy:
                 partial(
                     explain_together,
                     method=reseed(way.method, number),
-                    images=self.known.images,
-                    target=self.explained[number],
+                    images=self.known.images[order],
+                    target=self.explained[number][order],
                     batch_size=self.settings.batch_size,
                     device=self.device,
                     description=f"{name}, {model_name}",

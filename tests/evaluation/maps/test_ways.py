@@ -17,7 +17,7 @@ from lightning_spx.attribution import (
 from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.maps.ways import as_given, has_one_order, num_ways, ways_of
+from lightning_spx.evaluation.maps.ways import as_given, has_one_order, num_maps, ways_of
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, each_pooling
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.superpixels import Grid, Segmenter, Slic, grid_like, voronoi_like
@@ -60,7 +60,7 @@ def test_a_method_without_segments_has_the_poolings_of_the_study() -> None:
     assert way.method == Gradient()
     assert way.segments is None
     assert all(a is b for a, b in zip(way.poolings, poolings, strict=True))
-    assert num_ways(Gradient()) == 1
+    assert num_maps(Gradient()) == 1
     assert not has_one_order(Gradient())
 
 
@@ -74,14 +74,14 @@ def test_a_perturbation_explains_over_its_own_and_over_three_other_segmentations
         assert torch.equal(way.segments[:, 0], segments)
         assert torch.equal(way.poolings[0].segments, segments)
         assert len(way.poolings) == 1
-    assert num_ways(SHAPLEY) == len(ways)
+    assert num_maps(SHAPLEY) == 2 * len(ways)
     assert has_one_order(SHAPLEY)
 
 
 def test_xrai_explains_once_and_ranks_four_times() -> None:
     (way,) = ways_of(RANKING, of_study(), segmented())
     assert way.method == InputXGradient()
-    assert num_ways(RANKING) == 1
+    assert num_maps(RANKING) == 1
     assert has_one_order(RANKING)
     assert [pooling.name for pooling in way.poolings] == ["own segments", *CONTROLS]
     target = torch.tensor([0, 1, 2, 0])
@@ -145,13 +145,15 @@ def test_a_segmenter_is_asked_once() -> None:
 def test_nulls_of_maps_by_own_segments(method: Attribution) -> None:
     """Values of segments are permuted over segments; XRAI ranks permuted pixels."""
     way = ways_of(method, of_study(), segmented())[0]
-    target = torch.zeros(NUM).long()
+    target, others = torch.zeros(NUM).long(), None
     if way.segments is None:
         maps = torch.stack([way.method.attribute(network(seed), images(), target) for seed in (1, 2)])
     else:
         maps = torch.stack([SHAPLEY.attribute_over(network(seed), images(), target, way.segments) for seed in (1, 2)])
+        lent = images()[torch.from_numpy(PERMUTATION)]
+        others = torch.stack([SHAPLEY.attribute_over(network(seed), lent, target, way.segments) for seed in (1, 2)])
     settings = ComparisonSettings(["after"], has_one_order=True, seed=5, model_offset=3)
-    compared = next(each_pooling(maps, way.poolings, facts(), settings))
+    compared = next(each_pooling(maps, way.poolings, facts(), settings, mismatched=others))
     own, permuted, mismatched = compared.maps.on_pixels(compared.maps.magnitude).view(3, 2, NUM, SIDE, SIDE)
     for model in range(2):
         for image in range(NUM):
@@ -169,9 +171,7 @@ def test_nulls_of_maps_by_own_segments(method: Attribution) -> None:
                 expected = torch.empty(SIDE, SIDE)
                 for each, lender in enumerate(draw.permutation(len(values)).tolist()):
                     expected[segments == each] = values[lender]
-                # another image's map, as means over this image's segments
-                other = maps[model, PERMUTATION[image]].double()
-                for each in range(len(values)):
-                    mean = other[:, segments == each].mean(1).abs().sum()
-                    torch.testing.assert_close(mismatched[model, image][segments == each][0].double(), mean)
+                # another image over this image's segments
+                assert others is not None
+                torch.testing.assert_close(mismatched[model, image], others[model, image].abs().sum(0))
             torch.testing.assert_close(permuted[model, image], expected)
