@@ -27,11 +27,11 @@ from lightning_spx.cli.defaults import (
 )
 from lightning_spx.cli.factories import factory, factory_of_architecture
 from lightning_spx.cli.report_command import report_parser, run_report_settings
-from lightning_spx.cli.run_defaults import defaults_of_run
+from lightning_spx.cli.run_defaults import defaults_of_run, listed_anew
 from lightning_spx.cli.short_help import help_asked_for
 from lightning_spx.cli.suggestions import with_suggestion
 from lightning_spx.cli.trainer_cli import TrainerCLI
-from lightning_spx.cli.words import Words, list_settings, switches
+from lightning_spx.cli.words import Words
 from lightning_spx.evaluation import stability
 from lightning_spx.evaluation.benchmark import bench
 from lightning_spx.evaluation.commands.explain import explain_images
@@ -108,6 +108,8 @@ def run_command(words: list[str]) -> None:
     natural = natural_words(words)[1:]
     if words[0] == "ensemble":
         parser.set_defaults(defaults_of_run(natural))
+    # the parser would give a class of the user's list the settings of the default at the same place
+    parser.set_defaults({name: [] for name in listed_anew(natural) if name in parser.get_defaults()})
     try:
         settings = parser.parse_args(natural)
     except ArgumentError as error:
@@ -124,7 +126,7 @@ def arguments_of(path: str) -> list[str]:
 def natural_words(words: list[str]) -> list[str]:
     """Return the words in the parser's form, and have YAML files read in that form too."""
     command = FUNCTIONS.get(words[0]) if words else None
-    forms = Words() if command is None else Words(list_settings(command), RENAMED.get(words[0]), switches(command))
+    forms = Words() if command is None else Words.of(command, RENAMED.get(words[0]))
     set_loader("yaml", forms.load, exceptions=(yaml.YAMLError,))
     return [*words[:1], *forms.rewrite(words[1:])]
 

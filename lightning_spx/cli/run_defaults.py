@@ -1,4 +1,4 @@
-"""Takes the defaults of `spx ensemble` from the run whose models it averages: its data, and how its models are made."""
+"""Decides about defaults by what is given: those of `spx ensemble` come from the run whose models it averages."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +12,8 @@ from lightning_spx.runs.folder import CONFIG_FILE
 from lightning_spx.runs.reading import read_config
 
 PARTS = ("data", "model")
+# settings that are lists of classes, and have defaults
+CLASSES = ("methods", "superpixels")
 OF_READING = ("mean", "std", "preprocess", "output", "input_name", "head", "to_rgb")
 
 
@@ -40,13 +42,29 @@ def defaults_of_run(words: Sequence[str]) -> dict[str, Any]:
     return {name: config[name] for name in names if config.get(name) is not None}
 
 
+def listed_anew(words: Sequence[str]) -> list[str]:
+    """Return the lists of classes that words replace, themselves or in a configuration file; not those they add to.
+
+    Example:
+        >>> listed_anew(["--methods=[GradCAM]", "--superpixels+=Grid", "--seed=1"])
+        ['methods']
+    """
+    return [name for name, _ in _named(words) if name in CLASSES]
+
+
 def _given(words: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Yield the settings that words give, by the first part of their names; later ones override earlier ones."""
+    for name, value in _named(words):
+        yield name.partition(".")[0], value
+
+
+def _named(words: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Yield the settings that words and their configuration files give, by their whole names."""
     for word in split(words):
         if word.name is None or word.value is None:
             continue
         if word.name != "config":
-            yield word.name.partition(".")[0], word.value
+            yield word.name, word.value
             continue
         # a file that is no YAML is refused by the parser
         with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):

@@ -56,6 +56,17 @@ def list_settings(command: Callable[..., object]) -> frozenset[str]:
     )
 
 
+def all_settings(command: Callable[..., object]) -> frozenset[str]:
+    """Return the settings of a command, by the first parts of their names.
+
+    Example:
+        >>> def command(sizes: list[int], seed: int) -> None: ...
+        >>> sorted(all_settings(command) - {"config", "model", "trainer"})
+        ['seed', 'sizes']
+    """
+    return frozenset({*typing.get_type_hints(command), "config", "model", "trainer"} - {"return"})
+
+
 def switches(command: Callable[..., object]) -> frozenset[str]:
     """Return the settings of a command that are either true or false.
 
@@ -74,6 +85,8 @@ class Words:
         lists: settings that take a list, in which one value is taken for a list of one.
         renamed: earlier words, with the ones in their place.
         switched: settings that are true if they stand without a value.
+        settings: all settings of the command. The parser reads the arguments of a class as it reads a file, and those
+            of them that have the name of a setting are none; None takes every tree for one of settings.
     """
 
     def __init__(
@@ -81,10 +94,17 @@ class Words:
         lists: frozenset[str] = frozenset(),
         renamed: Mapping[str, str] | None = None,
         switched: frozenset[str] = frozenset(),
+        settings: frozenset[str] | None = None,
     ) -> None:
         self.lists = lists
+        self.settings = settings
         self.switched = switched
         self.renamed = renamed or {}
+
+    @classmethod
+    def of(cls, command: Callable[..., object], renamed: Mapping[str, str] | None) -> "Words":
+        """Return the natural forms of the command that a function is."""
+        return cls(list_settings(command), renamed, switches(command), all_settings(command))
 
     def rewrite(self, words: Sequence[str]) -> list[str]:
         """Return the words of a command line in the parser's form.
@@ -120,9 +140,15 @@ class Words:
 
     def rewrite_tree(self, tree: object) -> object:
         """Return settings, as YAML gives them, in the parser's form."""
-        if isinstance(tree, Mapping):
+        if isinstance(tree, Mapping) and self._is_of_settings(tree):
             tree = dict(self._current_setting(str(key), value) for key, value in tree.items())
         return _rewritten(tree)
+
+    def _is_of_settings(self, tree: Mapping[object, object]) -> bool:
+        if self.settings is None:
+            return True
+        known = {*self.settings, *self.renamed}
+        return all(str(key).partition(".")[0] in known for key in tree)
 
     def _current_setting(self, key: str, value: object) -> tuple[str, object]:
         name = self._new_name(key)
