@@ -60,5 +60,16 @@ class BySegments(Attribution):
         except NonFiniteError as error:
             # a segmenter would refuse them too, and name no image
             raise NonFiniteError(type(self).__name__, error.what, error.images) from None
-        segments = torch.stack([segmenter(images) for segmenter in self.segmenters], dim=1)
-        return self.attribute_over(model, inputs, target, segments)
+        maps = [_segments_by(segmenter, images) for segmenter in self.segmenters]
+        if not maps:
+            raise ValueError(f"Expected {type(self).__name__} to have at least one segmenter, got none.")
+        return self.attribute_over(model, inputs, target, torch.stack(maps, dim=1))
+
+
+def _segments_by(segmenter: Segmenter, images: Tensor) -> Tensor:
+    segments: object = segmenter(images)
+    name, wanted = type(segmenter).__name__, (len(images), *images.shape[2:])
+    if not isinstance(segments, Tensor) or segments.shape != wanted:
+        got = tuple(segments.shape) if isinstance(segments, Tensor) else type(segments).__name__
+        raise ValueError(f"Expected {name} to return segments of shape {wanted} as a tensor, got {got}.")
+    return segments

@@ -58,7 +58,10 @@ def explained_logits(model: Model, inputs: Tensor, target: Tensor | None, check:
         >>> explained_logits(lambda x: x.flatten(1), torch.arange(4.0).reshape(2, 1, 1, 2), torch.tensor([1, 0]))
         tensor([1., 2.])
     """
-    return chosen_logits(model, checked_output(model, inputs, check), target)
+    output = checked_output(model, inputs, check)
+    chosen = chosen_logits(output, target)
+    _warn_of_probabilities(model, output)
+    return chosen
 
 
 def checked_output(model: Model, inputs: Tensor, check: Check = require_finite) -> Tensor:
@@ -83,27 +86,25 @@ def checked_output(model: Model, inputs: Tensor, check: Check = require_finite) 
     return output.to(torch.promote_types(output.dtype, torch.float32))
 
 
-def chosen_logits(model: Model, output: Tensor, target: Tensor | None) -> Tensor:
-    """Select the logit to explain from all logits of a model, which only names it in warnings.
+def chosen_logits(output: Tensor, target: Tensor | None) -> Tensor:
+    """Select the logit to explain from all logits of a model.
 
     Raises:
         ValueError: If `target` is missing, out of range or given for a model that returns `(N,)`.
 
     Example:
-        >>> chosen_logits(torch.neg, torch.tensor([[1.0, -2.0]]), torch.tensor([1]))
+        >>> chosen_logits(torch.tensor([[1.0, -2.0]]), torch.tensor([1]))
         tensor([-2.])
     """
     if output.ndim == 1:
         if target is not None:
             raise ValueError(f"Expected `target` to be None for a model that returns (N,), got {target.tolist()}.")
-        _warn_of_probabilities(model, output)
         return output
     if target is None:
         raise ValueError(f"Expected a `target` for a model that returns (N, {output.shape[1]}), got None.")
     beyond = target[(target < 0) | (target >= output.shape[1])]
     if len(beyond):
         raise ValueError(f"Expected `target` to be at least 0 and below {output.shape[1]}, got {int(beyond[0])}.")
-    _warn_of_probabilities(model, output)
     # cloned, because a tensor from inference mode cannot be saved for the backward pass
     chosen = target.clone()[:, None].to(output.device, non_blocking=True)
     return output.gather(1, chosen)[:, 0]

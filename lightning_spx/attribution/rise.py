@@ -115,7 +115,7 @@ class RISE(Attribution):
             images, masks = points[:, :-1], points[:, -1:]
             with explaining(model, images.device, self.precision) as network, torch.no_grad():
                 output = checked_output(network, images.clone())
-                logits = chosen_logits(network, output, chosen)
+                logits = chosen_logits(output, chosen)
             if output.ndim == 2 and output.shape[1] > 1:
                 only_probabilities = only_probabilities & are_probabilities(output).all()
             else:

@@ -12,7 +12,7 @@ from lightning_spx.attribution.by_segments import BySegments
 from lightning_spx.attribution.chunks import check_chunk_size, in_chunks
 from lightning_spx.attribution.finite import NonFiniteError
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
-from lightning_spx.attribution.logits import explained_logits
+from lightning_spx.attribution.logits import checked_output, chosen_logits
 from lightning_spx.attribution.memory import largest_chunk
 from lightning_spx.attribution.method import Model, checked
 from lightning_spx.attribution.path import checked_baseline, expanded_baseline
@@ -84,7 +84,8 @@ class SegmentAttribution(BySegments):
         def evaluate(points: Tensor, chosen: Tensor | None) -> Tensor:
             with explaining(model, points.device, self.precision) as network, torch.no_grad():
                 # a copy, because a model may write to its input (`x.sub_(mean)`), which captum goes on to use
-                logits = explained_logits(network, points.clone(), chosen)
+                # copies of one image may all have logits between 0 and 1, so that no warning asks for probabilities
+                logits = chosen_logits(checked_output(network, points.clone()), chosen)
             alone.look(points, chosen, logits)
             return logits
 
@@ -98,14 +99,21 @@ class SegmentAttribution(BySegments):
             with torch.no_grad():
                 values = self.method.values(
                     partial(logit, image),
-                    inputs[here],
-                    baseline[here],
+                    inputs[here].clone(),
+                    baseline[here].clone(),
                     ids[None, None],
                     self.chunk_size or largest_chunk(inputs[image]),
                 )
             shapes = (number_of(ids),), tuple(values.shape)
             if shapes[0] != shapes[1]:
                 raise ValueError(f"Expected {name} to give each segment a value, shape {shapes[0]}, got {shapes[1]}.")
+            given: object = values
+            if not isinstance(given, Tensor) or given.shape != (int(ids.max()) + 1,):
+                got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+                raise ValueError(
+                    f"Expected {type(self.method).__name__} to return a tensor with one value for each of "
+                    f"{int(ids.max()) + 1} segments, got {got}."
+                )
             if not bool(values.isfinite().all()):
                 raise NonFiniteError(name, "attribution", [image])
             result[image] = (values / inputs.shape[1]).float().to(inputs.device)[ids]

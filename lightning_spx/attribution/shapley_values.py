@@ -17,8 +17,8 @@ class ShapleyValueSampling(Perturbation):
     It takes one forward pass of the baseline and, for each permutation, one for each segment. The values sum to the
     change of the logit from the baseline exactly.
 
-    Source: Castro et al., Polynomial calculation of the Shapley value based on sampling, Computers & Operations
-    Research 2009.
+    Source: Castro et al., Polynomial calculation of the Shapley value based on sampling, Comput. Oper.
+    Res. 2009.
 
     Args:
         num_samples: Number of permutations.

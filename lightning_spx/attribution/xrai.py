@@ -90,7 +90,7 @@ class XRAI(BySegments):
         if self.base is None:
             object.__setattr__(self, "base", black_and_white())
         given: object = self.superpixels
-        if not isinstance(given, tuple | list) or not all(callable(each) for each in given):
+        if not isinstance(given, tuple | list) or not all(isinstance(each, Segmenter) for each in given):
             raise TypeError(f"Expected `superpixels` to be a tuple of segmenters, such as (Slic(),), got {given!r}.")
         if not given:
             raise ValueError("Expected `superpixels` to hold at least one segmenter, got none.")

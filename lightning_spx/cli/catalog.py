@@ -22,7 +22,7 @@ LISTS = {
 }
 ROOMS = {"methods": "attribution", "superpixels": "superpixels", "metrics": "metrics"}
 # what is public and no item of a list: what the items derive from, results and helpers
-NO_ITEMS = frozenset({"Attribution", "Segmenter", "ImageMean", "PathIntegral", "WithSegments"})
+NO_ITEMS = frozenset({"Attribution", "Perturbation", "Segmenter", "ImageMean", "PathIntegral", "WithSegments"})
 # a source is: authors, title, venue and year; equations and remarks follow
 YEAR = re.compile(r"(?P<venue>[^,\"]*\b(?:19|20)\d\d)\b")
 SHORTEST = 10
@@ -91,8 +91,13 @@ def _items_in(file: Path, names: list[ast.alias]) -> list[Item]:
             text = ast.get_docstring(node) or ""
             # what a metric means is said where its formula is: in the docstring of its function
             told = next((functions[each] for each in re.findall(r"`(\w+)`", text) if each in functions), text)
-            items.append(Item(node.name, _first_sentence(told), paper_of(text)))
+            inside = "For SegmentAttribution: " if any(_is(base, "Perturbation") for base in node.bases) else ""
+            items.append(Item(node.name, f"{inside}{_first_sentence(told)}", paper_of(text)))
     return items
+
+
+def _is(base: ast.expr, name: str) -> bool:
+    return isinstance(base, ast.Name) and base.id == name
 
 
 def _first_sentence(text: str) -> str:

@@ -63,4 +63,7 @@ def _said(own: object, values: Sequence[object]) -> str:
     if isinstance(own, tuple) and any(is_dataclass(each) for each in own):
         every = [each for value in values if isinstance(value, tuple) for each in value]
         return "+".join(_told_apart(each, every) for each in own)
-    return _told_apart(own, values) if is_dataclass(own) else str(own)
+    if is_dataclass(own):
+        return _told_apart(own, values)
+    # without words of its own, an object would be told by its place in memory, which changes
+    return type(own).__name__ if type(own).__repr__ is object.__repr__ else str(own)

@@ -201,6 +201,20 @@ def read_number(paths: Sequence[Path], metric: str, setting: str) -> Iterator[pd
         yield rows if "plan" in rows else rows.assign(plan="")
 
 
+def read_first(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Read some columns of the first metric's rows in each block; columns that a file lacks are left out.
+
+    Raises:
+        ValueError: a file is damaged; the error names it.
+    """
+    for path in paths:
+        try:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                yield _read(file, [0], [name for name in columns if name in file.schema_arrow.names])
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+
+
 def _read(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read groups of rows; what a file keeps as a dictionary becomes categories."""
     table = file.read_row_groups(list(groups), None if columns is None else list(columns), use_threads=False)

@@ -11,7 +11,7 @@ from lightning_spx.superpixels import Segmenter
 from tests.command_line import Captured, printed
 
 # what is this package's own, or a tool
-WITHOUT_PAPER = {"Cached", "Grid", "Precomputed", "Voronoi", "FidelityError"}
+WITHOUT_PAPER = {"SegmentAttribution", "Cached", "Grid", "Precomputed", "Voronoi", "FidelityError"}
 
 
 @pytest.mark.parametrize(

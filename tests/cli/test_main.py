@@ -8,10 +8,12 @@ import torch
 import wandb
 import yaml
 
+from lightning_spx.attribution import SmoothGrad
 from lightning_spx.cli import main
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier
 from lightning_spx.runs.launch import OF_STARTS
+from lightning_spx.superpixels import Grid
 from tests.command_line import FIT, STABILITY, Captured, printed
 from tests.reporting.cases import offline_config
 
@@ -169,3 +171,30 @@ def test_a_study_takes_checkpoints_that_fit_has_made(tmp_path: Path) -> None:
     main([*STABILITY, f"--checkpoints=[{','.join(files)}]", "--out=run"])
     assert not (tmp_path / "run" / "checkpoints").exists()
     assert (tmp_path / "run" / "results.csv").is_file()
+
+
+def test_a_class_of_a_users_list_has_its_own_defaults(capsys: Captured, tmp_path: Path) -> None:
+    """Wherever it stands in the list, and whatever the default at that place was given."""
+    listed = "[Gradient, GradCAM, GradCAM, SmoothGrad]"
+    words = ["stability", f"--methods={listed}", "--superpixels=[Grid]", "--print_config"]
+    file = tmp_path / "own.yaml"
+    file.write_text("methods: [Gradient, GradCAM, GradCAM, SmoothGrad]\nsuperpixels: [Grid]\n")
+    for given in (words, ["stability", f"--config={file}", "--print_config"]):
+        config = yaml.safe_load(printed(capsys, given))
+        assert config["methods"][3]["init_args"]["num_samples"] == SmoothGrad().num_samples
+        assert config["superpixels"][0]["init_args"]["n_segments"] == Grid().n_segments
+    # what is added to the default list, or changes it, keeps it
+    added = yaml.safe_load(printed(capsys, ["stability", "--methods+=GradCAM", "--print_config"]))
+    assert added["methods"][3]["init_args"]["num_samples"] == 20
+
+
+def test_the_settings_of_a_class_are_not_those_of_the_command(capsys: Captured, tmp_path: Path) -> None:
+    method = {"class_path": "SegmentAttribution", "init_args": {"method": "FeatureAblation", "superpixels": "Grid"}}
+    file = tmp_path / "own.yaml"
+    file.write_text(yaml.safe_dump({"methods": [method], "superpixels": "Grid"}))
+    config = yaml.safe_load(printed(capsys, ["stability", f"--config={file}", "--print_config"]))
+    assert config["methods"][0]["init_args"]["superpixels"]["class_path"].endswith("Grid")
+    assert config["superpixels"][0]["class_path"].endswith("Grid")
+    # what is printed can be read again
+    file.write_text(yaml.safe_dump(config))
+    assert yaml.safe_load(printed(capsys, ["stability", f"--config={file}", "--print_config"])) == config

@@ -1,15 +1,18 @@
 """Names are short where they can be, and unique."""
 
 import pytest
+from torch import Tensor
 
 from lightning_spx.attribution import (
     XRAI,
     Attribution,
+    FeatureAblation,
     Gradient,
+    SegmentAttribution,
     SmoothGrad,
 )
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.superpixels import Felzenszwalb, Grid, Slic
+from lightning_spx.superpixels import Felzenszwalb, Grid, Segmenter, Slic
 from tests.attribution.cases import Plain
 
 
@@ -34,6 +37,18 @@ def test_a_nested_method_is_part_of_the_name() -> None:
     assert mixed == "SmoothGrad(base=Gradient(precision=bf16))"
     other = unique_names([SmoothGrad(), SmoothGrad(SmoothGrad())])
     assert list(other) == ["SmoothGrad(base=Gradient)", "SmoothGrad(base=SmoothGrad)"]
+
+
+class Halves(Segmenter):
+    """A segmenter that is no dataclass."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images[:, 0].long()
+
+
+def test_an_object_without_words_is_named_by_its_class() -> None:
+    methods = [SegmentAttribution(FeatureAblation(), each) for each in (Halves(), Grid(4))]
+    assert list(unique_names(methods)) == ["FeatureAblation(superpixels=Halves)", "FeatureAblation(superpixels=Grid)"]
 
 
 def test_several_nested_objects_are_named_one_by_one() -> None:

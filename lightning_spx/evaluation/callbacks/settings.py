@@ -16,6 +16,7 @@ from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, finding_keys, name_targets
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
 from lightning_spx.evaluation.maps.colors import ToRgb
+from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.training.training_images import with_training_images
 from lightning_spx.guard.model_output import OutputChoice
@@ -105,6 +106,7 @@ class Settings:
         for name, words in choices.items():
             if getattr(self, name) not in words:
                 raise ValueError(f"Expected `{name}` to be {' or '.join(words)}, got {getattr(self, name)!r}.")
+        refuse_own_segments([*self.methods.values(), *self.final_methods.values()], "SaliencyEvaluator")
         self.preprocess_layer()
         several = self.head == "multi_label"
         if not several and (self.findings is not None or self.targets != "present"):

@@ -16,6 +16,7 @@ from lightning_spx.evaluation.ensemble.summary import summarize_ensemble
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.maps.shards import make_shards
+from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.training.model_reading import ModelReading
 from lightning_spx.evaluation.training.named_networks import load_model, same_weights, weights_hash
@@ -110,6 +111,7 @@ def ensemble(
         FileNotFoundError: a file does not exist.
     """
     named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    refuse_own_segments(methods, "`spx ensemble`")
     if not named_methods or not segmenters or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
     at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "num_assignments": (num_assignments, 1)}

@@ -5,7 +5,7 @@ over its segments and, for its controls, over others. XRAI only ranks segments b
 explained once, and each ranking is a pooling.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,6 +74,28 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
 def _ranked(method: XRAI, name: str, segments: Tensor) -> Pooling:
     regions = tuple(regions_of(each, method.dilation) for each in segments)
     return Pooling(name, "ranked", segments[:, 0], regions, method.rank)
+
+
+def refuse_own_segments(methods: Iterable[Attribution], place: str) -> None:
+    """Refuse methods by segments of their own where nothing swaps their segments.
+
+    Two maps over the same segments look alike whatever they show, so that their agreement would have no floor.
+
+    Raises:
+        ValueError: a method explains by segments of its own.
+
+    Example:
+        >>> refuse_own_segments([XRAI()], "SaliencyEvaluator")
+        Traceback (most recent call last):
+        ...
+        ValueError: Expected methods without segments of their own for SaliencyEvaluator, got XRAI: `spx stability` ...
+    """
+    for method in methods:
+        if isinstance(method, BySegments):
+            raise ValueError(
+                f"Expected methods without segments of their own for {place}, got {type(method).__name__}: "
+                "`spx stability` and `spx tradeoff` measure them, with floors and controls over the same segments."
+            )
 
 
 def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:

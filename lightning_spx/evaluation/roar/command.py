@@ -13,6 +13,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import draw_images
+from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.roar.orders import ModifiedImages, RankingSettings, list_orders, mean_color, rank_images
 from lightning_spx.evaluation.roar.output import report_roar
@@ -118,6 +119,7 @@ def roar(
         FileNotFoundError: the checkpoint does not exist.
     """
     named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    refuse_own_segments(methods, "`spx roar`")
     shares = percentages or [10, 30, 50, 70, 90]
     for percentage in shares:
         if not 0 < percentage < 100:

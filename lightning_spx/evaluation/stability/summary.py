@@ -11,14 +11,14 @@ from lightning_spx.evaluation.stability.output import print_stability, report_st
 from lightning_spx.evaluation.stability.study import Study
 from lightning_spx.evaluation.statistics.answer import SSIM, PlanValues, study_answer
 from lightning_spx.evaluation.statistics.cells import OF_ARCHITECTURES, Layout
-from lightning_spx.evaluation.statistics.costs import with_passes
+from lightning_spx.evaluation.statistics.costs import COST_COLUMNS, with_passes
 from lightning_spx.evaluation.statistics.results import results_table, summarize_metric
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.plans import of_plan
 from lightning_spx.reporting.rows import finding_of, without_controls
-from lightning_spx.runs.blocks import Block, Kind, read_number, read_rows
+from lightning_spx.runs.blocks import Block, Kind, read_first, read_number, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import read_json
@@ -99,9 +99,8 @@ def _table(study: Study, kinds: Sequence[Kind], plan: str, dataset: str, models:
     blocks = _of_plan(study, plan)
     rows = chain.from_iterable(_summarized(study, kind, blocks) for kind in kinds)
     table = without_gain(results_table(rows, dataset, models)).assign(plan=plan)
-    # every block says what its maps cost
-    first = {block.method: block.path(study.run, "per_image") for block in reversed(blocks)}
-    return with_passes(table, pd.concat(read_rows(list(first.values()))))
+    costs = read_first([block.path(study.run, "per_image") for block in blocks], COST_COLUMNS)
+    return with_passes(table, pd.concat(costs))
 
 
 def _values_of(study: Study, plan: str, results: pd.DataFrame) -> PlanValues:

@@ -4,27 +4,32 @@ import pandas as pd
 
 from lightning_spx.reporting.rows import PASSES
 
+KEYS = ["method", "superpixels"]
+# of the rows of `compare`, those that say it
+COST_COLUMNS = (*KEYS, *PASSES)
+
 
 def with_passes(results: pd.DataFrame, per_image: pd.DataFrame) -> pd.DataFrame:
-    """Write beside each row how often its method evaluates the network for a map.
+    """Write beside each row how often its method evaluates the network for a map, as the mean over all maps.
 
     Args:
         results: rows of `results.csv`.
-        per_image: the rows of `compare` that say it, of some images and all methods; those of earlier versions do not.
+        per_image: the rows of `compare` for one metric or several, with the columns `COST_COLUMNS`; those of earlier
+            versions do not say it.
 
     Returns:
         The same rows in the same order; NaN where nobody knows.
 
     Example:
-        >>> key = dict(method=["IG"], superpixels=["pixel"])
-        >>> costs = pd.DataFrame({**key, "forward_passes": [20.125], "backward_passes": [20.0]})
-        >>> with_passes(pd.DataFrame({**key, "value": [0.5]}), costs)["forward_passes"].tolist()
-        [20.12]
+        >>> key = dict(method="ablation", superpixels="own segments")
+        >>> costs = pd.DataFrame([dict(key, forward_passes=each, backward_passes=0.0) for each in (3.0, 16.0)])
+        >>> with_passes(pd.DataFrame([dict(key, value=0.5)]), costs)["forward_passes"].tolist()
+        [9.5]
     """
     known = [name for name in PASSES if name in per_image]
-    keys = ["method", "superpixels"]
     if not known:
         return results
-    costs = per_image.assign(superpixels=per_image["superpixels"].astype(str)).groupby(keys)[known].first().round(2)
+    words = {name: per_image[name].astype(str) for name in KEYS}
+    costs = per_image.assign(**words).groupby(KEYS)[known].mean().round(2)
     order = [*results.columns, *(name for name in known if name not in results)]
-    return results.drop(columns=[name for name in known if name in results]).join(costs, on=keys)[order]
+    return results.drop(columns=[name for name in known if name in results]).join(costs, on=KEYS)[order]

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import Tensor
 
 from lightning_spx.attribution import (
     XRAI,
@@ -17,14 +19,22 @@ from lightning_spx.attribution import (
     InputXGradient,
     KernelShap,
     SegmentAttribution,
+    saliency_map,
 )
 from lightning_spx.attribution.by_segments import BySegments
+from lightning_spx.attribution.method import Model
 from lightning_spx.attribution.reseed import reseed
+from lightning_spx.attribution.targets import Target
+from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.evaluation.commands.report import report
+from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.maps.sampled_images import draw_images
+from lightning_spx.evaluation.maps.shards import derangement
+from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.tradeoff import tradeoff
+from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models.checkpoint_file import load_checkpoint
-from lightning_spx.superpixels import Grid, Slic, grid_like
+from lightning_spx.superpixels import Grid, Segmenter, Slic, grid_like
 from tests.pictures import drawn
 from tests.small_study import (
     NUM_IMAGES,
@@ -92,6 +102,94 @@ def test_values_are_those_of_the_method_called_alone(name: str, compared: Path, 
         if isinstance(method, BySegments)
     ]
     assert rows[CONTROLS[0]] == pytest.approx(mean_ssim(on_grid), abs=2e-4)
+
+
+def test_the_null_of_another_image_keeps_the_segments(compared: Path, finished: Path) -> None:
+    """The other model explains the image that an image is mismatched with, over the segments of the latter."""
+    drawn_images = draw_images(birds(), NUM_IMAGES, seed=0)
+    models = [load_checkpoint(path, classifier) for path in checkpoints_of(finished)]
+    images, labels = all_images(drawn_images), all_labels(drawn_images)
+    other = torch.from_numpy(derangement(NUM_IMAGES, seed=0))
+    segments = SEGMENTS(images)
+    method = SegmentAttribution(FeatureAblation(), SEGMENTS)
+    own = [method.attribute_over(model, images, labels, segments) for model in models]
+    lent = [method.attribute_over(model, images[other], labels[other], segments) for model in models]
+    pairs = [(first, second) for first in range(NUM_MODELS) for second in range(first + 1, NUM_MODELS)]
+    expected = [saliency_ssim(saliency_map(own[first]), saliency_map(lent[second])) for first, second in pairs]
+    rows = pd.read_parquet(compared / "per_image" / "repeat0_shard0000_FeatureAblation.parquet")
+    rows = rows[(rows["superpixels"] == "own segments") & (rows["metric"] == "saliency_ssim")]
+    assert rows["mismatched"].mean() == pytest.approx(float(torch.cat(expected).double().mean()), abs=1e-4)
+
+
+def test_controls_have_no_ceiling(compared: Path) -> None:
+    assert ssim_rows(compared, "KernelShap").loc[CONTROLS, "ceiling"].isna().all()
+
+
+@dataclass(frozen=True)
+class Halves(Segmenter):
+    """As many segments as there are bright images: two, or one."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        bright = images.flatten(1).mean(1) > BRIGHT
+        return (torch.arange(images.shape[3]) >= images.shape[3] // 2).long() * bright[:, None, None].long().expand(
+            -1, *images.shape[2:]
+        )
+
+
+BRIGHT = 0.45
+
+
+@dataclass(frozen=True)
+class Shaded(BySegments):
+    """A user's own method, whose maps vary inside of segments and follow two segmentations."""
+
+    @property
+    def segmenters(self) -> tuple[Segmenter, ...]:
+        return Grid(4), Slic(n_segments=9)
+
+    def attribute_over(self, model: Model, inputs: Tensor, target: Target, segments: Tensor) -> Tensor:
+        return Gradient().attribute(model, inputs, target) * (1 + segments.sum(1, keepdim=True))
+
+
+def test_maps_of_a_users_own_method_are_compared_as_they_are(finished: Path, tmp_path: Path) -> None:
+    files = checkpoints_of(finished)
+    with drawn():
+        folder = study(
+            tmp_path / "run", methods=[Shaded(), SegmentAttribution(FeatureAblation(), Halves())], checkpoints=files
+        )
+    drawn_images = draw_images(birds(), NUM_IMAGES, seed=0)
+    given = all_images(drawn_images), all_labels(drawn_images)
+    maps = [Shaded().attribute(load_checkpoint(path, classifier), *given) for path in files]
+    row = ssim_rows(folder, "Shaded").iloc[0]
+    assert row["value"] == pytest.approx(mean_ssim(maps), abs=2e-4)
+    # as many segments and passes as all images have on average
+    counts = Halves()(given[0]).flatten(1).amax(1).double() + 1
+    assert 1 < counts.mean() < 2
+    ablation = ssim_rows(folder, "FeatureAblation").iloc[0]
+    assert ablation["mean_segments"] == pytest.approx(float(counts.mean()))
+    assert ablation["forward_passes"] == pytest.approx(float(counts.mean()) + 1, abs=0.01)
+
+
+def test_passes_are_the_mean_over_all_shards(finished: Path, tmp_path: Path) -> None:
+    with drawn():
+        folder = study(
+            tmp_path / "run",
+            methods=[SegmentAttribution(FeatureAblation(), Halves())],
+            checkpoints=checkpoints_of(finished),
+            shard_size=3,
+        )
+    row = ssim_rows(folder, "FeatureAblation").iloc[0]
+    assert row["forward_passes"] == pytest.approx(row["mean_segments"] + 1, abs=0.01)
+
+
+def test_what_swaps_no_segments_refuses_such_methods() -> None:
+    with pytest.raises(ValueError, match="segments of their own for SaliencyEvaluator, got XRAI"):
+        SaliencyEvaluator(methods=[Gradient(), METHODS["XRAI"]])
+    rival = [METHODS["KernelShap"]]
+    with pytest.raises(ValueError, match="own for `spx ensemble`, got SegmentAttribution"):
+        ensemble(birds(), classifier, quiet_trainer, rival, [Grid(16)], ["after"])
+    with pytest.raises(ValueError, match="own for `spx roar`, got SegmentAttribution"):
+        roar(birds(), classifier, quiet_trainer, rival, [Grid(16)])
 
 
 def test_random_rivals_alone_have_a_ceiling_below_one(compared: Path) -> None:
