@@ -200,6 +200,9 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     if config.stem == "vit_cifar10_small":
         # maps of tokens need a transformer; its own keyword arguments are those of the builder
         network = ["--model.network.depth=2", "--model.network.embed_dim=16", "--model.network.num_heads=2"]
+    if config.stem == "rivals_cells":
+        # the network keeps its keyword argument for one channel
+        network = ["--model.network.num_classes=10"]
     if content(config)["data"]["init_args"].get("num_parts", 0) > MOST_PARTS:
         data.append(f"--data.num_parts={MOST_PARTS}")
     if content(config)["data"]["init_args"].get("images_per_part"):

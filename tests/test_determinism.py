@@ -2,6 +2,7 @@
 of the others."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms.v2 import functional
 
-from lightning_spx.attribution import Attribution, saliency_map
+from lightning_spx.attribution import Attribution, SegmentAttribution, saliency_map
 from lightning_spx.attribution.chunks import in_chunks
 from lightning_spx.attribution.memory import BYTES_PER_PIXEL
 from lightning_spx.metrics import deletion, fidelity_error, insertion, irof, road
@@ -99,13 +100,13 @@ def watching() -> Iterator[set[str]]:
         yield operations.refused
 
 
-def check(compute: Callable[[], Tensor], device: str) -> None:
+def check(compute: Callable[[], Tensor], device: str, on_cpu: AbstractSet[str] = frozenset()) -> None:
     """Compute with any algorithm, and twice with deterministic ones, without an operation that a GPU would refuse."""
     freely = compute()
     torch.use_deterministic_algorithms(True)
     with watching() as refused:
         first = compute()
-    assert refused == set()
+    assert refused <= on_cpu
     second = compute()
     assert torch.equal(first.nan_to_num(nan=-1), second.nan_to_num(nan=-1))
     # on a GPU other algorithms add in other orders
@@ -131,7 +132,9 @@ def uneven(num_images: int, height: int, width: int) -> Tensor:
 @every_method
 def test_every_method(method: Attribution, device: str) -> None:
     explained, inputs, target = network().to(device), images(4, 16).to(device), targets().to(device)
-    check(lambda: method.attribute(explained, inputs, target), device)
+    # captum draws coalitions on the CPU, whatever the device
+    on_cpu = {"kthvalue"} if isinstance(method, SegmentAttribution) else set()
+    check(lambda: method.attribute(explained, inputs, target), device, on_cpu)
 
 
 @every_device

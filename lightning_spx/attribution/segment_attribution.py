@@ -89,9 +89,10 @@ class SegmentAttribution(BySegments):
             alone.look(points, chosen, logits)
             return logits
 
+        # masks and random numbers are made on the CPU: the same on every device, by no operation that a GPU refuses
         def logit(image: int, points: Tensor) -> Tensor:
-            rows = in_chunks(name, evaluate, [(image, points)], target, self.chunk_size)
-            return torch.cat([logits for _, logits in rows])
+            rows = in_chunks(name, evaluate, [(image, points.to(inputs.device))], target, self.chunk_size)
+            return torch.cat([logits for _, logits in rows]).cpu()
 
         result = torch.zeros_like(inputs, dtype=torch.float32)
         for image, ids in enumerate(labels):
@@ -99,9 +100,9 @@ class SegmentAttribution(BySegments):
             with torch.no_grad():
                 values = self.method.values(
                     partial(logit, image),
-                    inputs[here].clone(),
-                    baseline[here].clone(),
-                    ids[None, None],
+                    inputs[here].to("cpu", copy=True),
+                    baseline[here].to("cpu", copy=True),
+                    ids.cpu()[None, None],
                     self.chunk_size or largest_chunk(inputs[image]),
                 )
             shapes = (number_of(ids),), tuple(values.shape)

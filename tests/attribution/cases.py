@@ -68,8 +68,8 @@ METHODS: list[Attribution] = [
 ]
 
 
-def name_of(method: Attribution) -> str:
-    base = getattr(method, "base", None)
+def name_of(method: object) -> str:
+    base = getattr(method, "base", None) or (method.method if isinstance(method, SegmentAttribution) else None)
     name = type(method).__name__ + ("-antithetic" if getattr(method, "antithetic", False) else "")
     return f"{name}-{name_of(base)}" if base else name
 

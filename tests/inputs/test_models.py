@@ -50,7 +50,12 @@ def attributed(method: Attribution) -> Use:
 
 ATTRIBUTED: dict[str, Use] = {name_of(method): attributed(method) for method in METHODS}
 # these evaluate the model and no gradient
-FORWARD_ONLY = ("Occlusion", "RISE")
+FORWARD_ONLY = (
+    "Occlusion",
+    "RISE",
+    "SegmentAttribution-FeatureAblation",
+    "SegmentAttribution-KernelShap",
+)
 MEASURED: dict[str, Use] = {
     "probability": lambda model: target_probability(model, images(), TARGET, 2),
     "deletion": lambda model: deletion(model, images(), TARGET, SALIENCY, 4),

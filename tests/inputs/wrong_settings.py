@@ -10,6 +10,7 @@ from lightning import LightningDataModule, LightningModule
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 from lightning_spx.cli import COMMANDS
+from lightning_spx.cli.words import Words
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 Keys = tuple[str | int, ...]
@@ -99,7 +100,8 @@ def parser_of(command: str) -> Parse:
 def sources(command: str) -> dict[str, Any]:
     """The settings of each file for a command, and its defaults."""
     files = sorted((CONFIGS / command).glob("*.yaml"))
-    found = {file.stem: yaml.safe_load(file.read_text()) for file in files}
+    # as the command reads them: a builder of networks may hide what it takes
+    found: dict[str, Any] = {file.stem: Words().rewrite_tree(yaml.safe_load(file.read_text())) for file in files}
     if command not in COMMANDS:
         return found
     make, _ = COMMANDS[command]

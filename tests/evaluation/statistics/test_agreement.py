@@ -112,7 +112,7 @@ def test_blank_maps_perfect_chance_and_few_images_give_no_answer() -> None:
     assert agreement_sentence([perfect]) == "No answer: no excess: the floor is 1."
     assert np.isnan([blank.excess, perfect.excess]).all()
     assert agreement_of(frame({"IG": {"Slic": 0.2}}, num_images=7)) is None
-    assert agreement_sentence([]) == "No answer: too few images, or no pixel maps."
+    assert agreement_sentence([]) == "No answer: too few images, or no maps."
 
 
 def test_noise_is_rarely_taken_for_agreement() -> None:

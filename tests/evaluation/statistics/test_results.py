@@ -34,6 +34,7 @@ COLUMNS = [
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments", "num_wrong", "num_constant"),
     *("excess_low", "excess_high", "ceiling", "normalised", "normalised_low", "normalised_high"),
     *("var_image", "var_repeat", "var_model", "var_pair", "var_rest", "halving_trainings"),
+    *("forward_passes", "backward_passes"),
 ]
 
 
