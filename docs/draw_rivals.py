@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lightning_spx.reporting.plans import of_plan
 from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, is_control, select_rows
 
-SMOOTHING, OWN_COLOR, PIXEL_COLOR = "#56b4e9", "#0072b2", "#999999"
+SMOOTHING, OWN_COLOR, LOST_COLOR, PIXEL_COLOR = "#56b4e9", "#0072b2", "#cc79a7", "#999999"
 NAMES = {"MeanAttribution": "IG from black and white"}
 # the S- rows of these methods are shown; those of all others are in the tables
 POOLED = ("MeanAttribution",)
@@ -49,7 +49,13 @@ for axes, run in zip(np.atleast_1d(figure.subplots(1, len(runs))), runs, strict=
             ]
             reached = float(control["excess"].iloc[0])
             axes.barh(place, reached, color=SMOOTHING)
-            axes.barh(place, row["excess"] - reached, left=reached, color=OWN_COLOR, height=0.5)
+            axes.barh(
+                place,
+                row["excess"] - reached,
+                left=reached,
+                color=OWN_COLOR if row["excess"] > reached else LOST_COLOR,
+                height=0.5,
+            )
             gain = f"{row['gain']:+.3f} [{row['gain_low']:+.3f}, {row['gain_high']:+.3f}]"
         else:
             axes.barh(place, row["excess"], color=PIXEL_COLOR)
@@ -63,10 +69,14 @@ for axes, run in zip(np.atleast_1d(figure.subplots(1, len(runs))), runs, strict=
     axes.set_xlim(right=1.05)
     axes.set_xlabel("excess over the floor: 0 is chance, 1 a perfect match", fontsize=8)
     first = rows.iloc[0]
-    axes.set_title(f"{first['dataset']}: {first['models']}, {int(first['num_images'])} images", fontsize=8.5)
+    axes.set_title(f"{first['dataset']}: {first['models']},\n{int(first['num_images'])} images", fontsize=8.5)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.barh([0], [0], color=PIXEL_COLOR, label="by pixel")
-    axes.barh([0], [0], color=SMOOTHING, label="reached by the best smoothing control")
-    axes.barh([0], [0], color=OWN_COLOR, label="what the image's own segments add (gain)")
-axes.legend(fontsize=7.5, frameon=False, loc="lower right")
+for color, words in (
+    (PIXEL_COLOR, "by pixel"),
+    (SMOOTHING, "reached by the best smoothing control"),
+    (OWN_COLOR, "what the image's own segments add"),
+    (LOST_COLOR, "what they lose"),
+):
+    axes.barh([0], [0], color=color, label=words)
+figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
 figure.savefig(picture, dpi=130)
