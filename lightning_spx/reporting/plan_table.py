@@ -26,7 +26,8 @@ def plan_note(results: pd.DataFrame) -> str:
         'the same data, other seeds (repeatability); disjoint: other data, in parts without common images.'
     """
     said = "; ".join(f"{plan}: {PLAN_WORDS.get(plan, plan)}" for plan in plans_of(results))
-    return f"Excess over the floor, with its interval, of pixel maps. {said[0].upper()}{said[1:]}."
+    words = "Excess over the floor, with its interval, of maps as their methods give them, not pooled."
+    return f"{words} {said[0].upper()}{said[1:]}."
 
 
 def plan_cells(results: pd.DataFrame, metric: str, setting: str) -> pd.DataFrame:
