@@ -24,7 +24,7 @@ MISSING = "\N{EN DASH}"
 MAIN = ("saliency_ssim", "")
 HEADINGS = (
     *("method", "super-pixels", "order", "value", "floor", "excess", "gain over best control", "verdict"),
-    *("best control", "segments", COST, "images (dropped)"),
+    *("best control", "segments", "images (dropped)"),
 )
 # of the columns of ceilings, which not every study has
 CEILINGS_AFTER = HEADINGS.index("excess") + 1
@@ -118,25 +118,25 @@ def number_table(results: pd.DataFrame, metric: str, setting: str, answer: Answe
         ValueError: there is no such row, or there are rows of several plans.
     """
     rows = select_rows(results, metric, setting)
-    first, ceilings = rows.iloc[0], has_ceiling(rows)
+    first, ceilings, costs = rows.iloc[0], has_ceiling(rows), has_cost(rows)
     note = (
         f"{first['models']} on {first['dataset']}; 95 % intervals {covered(rows)}.{_left_out(rows)}"
-        f"{ceiling_note() if ceilings else ''}{COST_NOTE if has_cost(rows) else ''}"
+        f"{ceiling_note() if ceilings else ''}{COST_NOTE if costs else ''}"
         f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
     )
     of_table = [
-        _row(row, answer.said(metric, str(row["method"]), verdict(row), plan_of(row)), ceilings)
+        _row(row, answer.said(metric, str(row["method"]), verdict(row), plan_of(row)), ceilings, costs)
         for _, row in rows.iterrows()
     ]
     differs = any(cell.text == DIFFERS for row in of_table for cell in row.cells)
     return PageTable(
         title=with_plan(number_title(metric, setting), plan),
-        headings=_headings(ceilings),
+        headings=_headings(ceilings, costs),
         rows=of_table,
         note=note,
         above=f"{plan}: {first['models']}" if plan else "",
         unconfirmed=f"gain{' '.join(line.strip() for line in DIFFERS_NOTE)}." if differs else "",
-        findings=_findings(results, metric, setting, ceilings),
+        findings=_findings(results, metric, setting, ceilings, costs),
     )
 
 
@@ -161,18 +161,19 @@ def _text(text: str) -> Cell:
         return Cell(text, math.inf if text in ("", MISSING) else "")
 
 
-def _headings(ceilings: bool) -> tuple[str, ...]:
+def _headings(ceilings: bool, costs: bool) -> tuple[str, ...]:
     added = tuple(CEILING_TERMS) if ceilings else ()
-    return (*HEADINGS[:CEILINGS_AFTER], *added, *HEADINGS[CEILINGS_AFTER:])
+    cost = (COST,) if costs else ()
+    return (*HEADINGS[:CEILINGS_AFTER], *added, *HEADINGS[CEILINGS_AFTER:-1], *cost, HEADINGS[-1])
 
 
-def _findings(results: pd.DataFrame, metric: str, setting: str, ceilings: bool) -> PageTable | None:
+def _findings(results: pd.DataFrame, metric: str, setting: str, ceilings: bool, costs: bool) -> PageTable | None:
     """Return the table for each finding, or None for a study of classes."""
     rows = finding_rows(results, metric, setting)
     if rows.empty:
         return None
-    found = [_row(row, verdict(row), ceilings, [Cell(str(row["finding"]))]) for _, row in rows.iterrows()]
-    return PageTable(finding_title(metric, setting), ("finding", *_headings(ceilings)), found, FINDING_NOTE)
+    found = [_row(row, verdict(row), ceilings, costs, [Cell(str(row["finding"]))]) for _, row in rows.iterrows()]
+    return PageTable(finding_title(metric, setting), ("finding", *_headings(ceilings, costs)), found, FINDING_NOTE)
 
 
 def _left_out(rows: pd.DataFrame) -> str:
@@ -181,7 +182,7 @@ def _left_out(rows: pd.DataFrame) -> str:
     return "".join(f" {sentence}." for sentence in said)
 
 
-def _row(row: pd.Series, verdict: str, ceilings: bool, before: Sequence[Cell] = ()) -> Row:
+def _row(row: pd.Series, verdict: str, ceilings: bool, costs: bool, before: Sequence[Cell] = ()) -> Row:
     control = is_control(str(row["superpixels"]))
     said = "" if control else verdict
     cells = [
@@ -197,7 +198,7 @@ def _row(row: pd.Series, verdict: str, ceilings: bool, before: Sequence[Cell] = 
         Cell(said, kind="said"),
         Cell(_control_name(row)),
         _number(row["mean_segments"], 0),
-        _cost(row),
+        *([_cost(row)] if costs else []),
         Cell(f"{row['num_images']} ({row['num_dropped']})", float(row["num_images"])),
     ]
     return Row(cells, control, said == "gain")
