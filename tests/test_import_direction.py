@@ -17,8 +17,8 @@ import lightning_spx
 
 PACKAGE = Path(lightning_spx.__file__).parent
 GROUND = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "runs")
-# what they evaluate or look into is a user's model
-EVALUATING = ("attribution", "metrics", "models")
+# these evaluate or look into a user's model, or ask what values loops may read
+ON_THE_GUARD = ("attribution", "metrics", "models", "superpixels")
 STUDIES = ("callbacks", "stability", "tradeoff", "ensemble", "roar", "benchmark", "commands")
 # each floor of `evaluation/` may import those that follow it
 BELOW_STUDIES = {"statistics", "trials", "maps", "training", "publish"}
@@ -41,7 +41,7 @@ def allowed(room: str) -> set[str]:
         return {"evaluation", "guard", *GROUND}
     if room == "attribution":
         return {room, "guard", "superpixels"}
-    if room in EVALUATING:
+    if room in ON_THE_GUARD:
         return {room, "guard"}
     return {room} if room in (*GROUND, "guard") else set()
 

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lightning_spx.attribution.backward import REENTRANT_CHECKPOINT, nodes_behind
 from lightning_spx.attribution.cam import GradCAM
 from lightning_spx.attribution.chunks import check_chunk_size, collected, one_each
-from lightning_spx.attribution.finite import NonFiniteError
+from lightning_spx.attribution.finite import inside
 from lightning_spx.attribution.gradient import gradients_at
 from lightning_spx.attribution.guards import Precision, check_precision
 from lightning_spx.attribution.method import Attribution, Model, checked
@@ -140,12 +140,9 @@ class GuidedGradCAM(Attribution):
         """
         inputs, target = checked(inputs, target)
         coarse, fine = self._parts()
-        try:
+        with inside("GuidedGradCAM"):
             maps = coarse.attribute(model, inputs, target).sum(1, keepdim=True)
             return maps * fine.attribute(model, inputs, target)
-        except NonFiniteError as error:
-            # names the method that the user called and the one inside it
-            raise NonFiniteError(f"GuidedGradCAM({error.method})", error.what, error.images) from None
 
     def _parts(self) -> tuple[GradCAM, GuidedBackprop]:
         return GradCAM(self.layer, self.precision, self.chunk_size), GuidedBackprop(self.precision, self.chunk_size)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.perturbation import Logit, Perturbation, check_draws, drawing
+from lightning_spx.attribution.perturbation import Logit, Perturbation, by_coalitions, check_draws
 
 # logits of equal points in different chunks may differ by this fraction
 ROUNDING = 1e-5
@@ -66,15 +66,7 @@ class Lime(Perturbation):
             return outputs[-1]
 
         method = captum.attr.Lime(noted, SkLearnLasso(alpha=self.alpha), similarity)
-        with drawing(image, self.seed):
-            values: Tensor = method.attribute(
-                image,
-                baseline,
-                feature_mask=segments,
-                n_samples=self.num_samples,
-                perturbations_per_eval=min(at_once, self.num_samples),
-                return_input_shape=False,
-            )
+        values = by_coalitions(method, image, baseline, segments, self.num_samples, self.seed, at_once)
         low, high = (float(value) for value in torch.cat(outputs).aminmax())
         if not bool(values.any()) and high - low > ROUNDING * max(abs(low), abs(high)):
             warnings.warn(

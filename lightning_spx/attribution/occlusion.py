@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_spx.attribution.alone import Neighbors
 from lightning_spx.attribution.chunks import check_chunk_size, check_integer, in_chunks
 from lightning_spx.attribution.guards import Precision, check_precision, explaining
-from lightning_spx.attribution.logits import explained_logits
+from lightning_spx.attribution.logits import checked_output, chosen_logits
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.path import POINTS_AT_ONCE, checked_baseline, expanded_baseline
 from lightning_spx.attribution.targets import Target
@@ -93,7 +93,8 @@ class Occlusion(Attribution):
 
         def evaluate(images: Tensor, chosen: Tensor | None) -> Tensor:
             with explaining(model, images.device, self.precision) as network, torch.no_grad():
-                logits = explained_logits(network, images.clone(), chosen)
+                # copies of one image may all have logits between 0 and 1, so that no warning asks for probabilities
+                logits = chosen_logits(checked_output(network, images.clone()), chosen)
             alone.look(images, chosen, logits)
             return logits
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor
 
 from lightning_spx.attribution.chunks import check_integer
 from lightning_spx.attribution.noise import image_generators
+
+if TYPE_CHECKING:
+    import captum.attr
 
 Logit = Callable[[Tensor], Tensor]
 
@@ -85,6 +88,38 @@ def drawing(image: Tensor, seed: int) -> Iterator[None]:
             yield
     finally:
         np.random.set_state(numpy_state)
+
+
+def by_coalitions(
+    method: "captum.attr.Lime",
+    image: Tensor,
+    baseline: Tensor,
+    segments: Tensor,
+    num_samples: int,
+    seed: int,
+    at_once: int,
+) -> Tensor:
+    """Return the values of segments that a method of captum fits to random coalitions, which depend on seed and image.
+
+    Args:
+        method: captum's `Lime` or `KernelShap`.
+        image: as in `Perturbation.values`, like the next two and the last one.
+        baseline: what replaces a segment.
+        segments: ids without gaps.
+        num_samples: number of coalitions.
+        seed: seed of the coalitions.
+        at_once: how many points should be made at once.
+    """
+    with drawing(image, seed):
+        values: Tensor = method.attribute(
+            image,
+            baseline,
+            feature_mask=segments,
+            n_samples=num_samples,
+            perturbations_per_eval=min(at_once, num_samples),
+            return_input_shape=False,
+        )
+    return values
 
 
 def number_of(segments: Tensor) -> int:

@@ -7,7 +7,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lightning_spx.attribution.perturbation import Logit, Perturbation, check_draws, drawing, number_of, of_segments
+from lightning_spx.attribution.perturbation import (
+    Logit,
+    Perturbation,
+    by_coalitions,
+    check_draws,
+    drawing,
+    number_of,
+    of_segments,
+)
 
 
 @dataclass(frozen=True)
@@ -102,16 +110,7 @@ class KernelShap(Perturbation):
             )
         method = captum.attr.KernelShap(logit)
         method.interpretable_model = _WithExactSum()
-        with drawing(image, self.seed):
-            values: Tensor = method.attribute(
-                image,
-                baseline,
-                feature_mask=segments,
-                n_samples=self.num_samples,
-                perturbations_per_eval=min(at_once, self.num_samples),
-                return_input_shape=False,
-            )
-        return values
+        return by_coalitions(method, image, baseline, segments, self.num_samples, self.seed, at_once)
 
 
 class _WithExactSum:

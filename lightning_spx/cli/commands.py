@@ -127,7 +127,7 @@ def natural_words(words: list[str]) -> list[str]:
     """Return the words in the parser's form, and have YAML files read in that form too."""
     command = FUNCTIONS.get(words[0]) if words else None
     forms = Words() if command is None else Words.of(command, RENAMED.get(words[0]))
-    set_loader("yaml", forms.load, exceptions=(yaml.YAMLError,))
+    set_loader("yaml", forms.read, exceptions=(yaml.YAMLError,))
     return [*words[:1], *forms.rewrite(words[1:])]
 
 

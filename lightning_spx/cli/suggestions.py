@@ -45,9 +45,9 @@ def with_suggestion(
     elif found := NOT_ACCEPTED.search(message):
         near = did_you_mean(found["name"], arguments(found["owner"]))
     elif found := NO_PATH.search(message):
-        # a name that there is, and that is no value of this setting, has no nearer one
-        near = "" if found["name"] in classes else did_you_mean(found["name"], classes)
-        near = near or (" it is no value here." if found["name"] in classes else "")
+        # a name that there is has no nearer one
+        exists = found["name"] in classes
+        near = " it is no value here." if exists else did_you_mean(found["name"], classes)
     else:
         near = ""
     return f"{message.rstrip('. ')}:{near}" if near else message

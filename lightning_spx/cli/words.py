@@ -56,17 +56,6 @@ def list_settings(command: Callable[..., object]) -> frozenset[str]:
     )
 
 
-def all_settings(command: Callable[..., object]) -> frozenset[str]:
-    """Return the settings of a command, by the first parts of their names.
-
-    Example:
-        >>> def command(sizes: list[int], seed: int) -> None: ...
-        >>> sorted(all_settings(command) - {"config", "model", "trainer"})
-        ['seed', 'sizes']
-    """
-    return frozenset({*typing.get_type_hints(command), "config", "model", "trainer"} - {"return"})
-
-
 def switches(command: Callable[..., object]) -> frozenset[str]:
     """Return the settings of a command that are either true or false.
 
@@ -85,8 +74,6 @@ class Words:
         lists: settings that take a list, in which one value is taken for a list of one.
         renamed: earlier words, with the ones in their place.
         switched: settings that are true if they stand without a value.
-        settings: all settings of the command. The parser reads the arguments of a class as it reads a file, and those
-            of them that have the name of a setting are none; None takes every tree for one of settings.
     """
 
     def __init__(
@@ -94,17 +81,17 @@ class Words:
         lists: frozenset[str] = frozenset(),
         renamed: Mapping[str, str] | None = None,
         switched: frozenset[str] = frozenset(),
-        settings: frozenset[str] | None = None,
     ) -> None:
         self.lists = lists
-        self.settings = settings
+        # the parser reads the arguments of a class as it reads a file, and these are no settings, whatever their names
+        self._files: set[str] = set()
         self.switched = switched
         self.renamed = renamed or {}
 
     @classmethod
     def of(cls, command: Callable[..., object], renamed: Mapping[str, str] | None) -> "Words":
         """Return the natural forms of the command that a function is."""
-        return cls(list_settings(command), renamed, switches(command), all_settings(command))
+        return cls(list_settings(command), renamed, switches(command))
 
     def rewrite(self, words: Sequence[str]) -> list[str]:
         """Return the words of a command line in the parser's form.
@@ -135,20 +122,18 @@ class Words:
         return rewritten
 
     def load(self, text: str) -> Any:  # noqa: ANN401
-        """Load YAML, with the natural forms in it rewritten."""
+        """Load settings as YAML, with the natural forms in them rewritten."""
         return self.rewrite_tree(LOAD_YAML(text))
+
+    def read(self, text: str) -> object:
+        """Load what the parser reads: settings in a file that words have named, or a part of them."""
+        return self.load(text) if text in self._files else _rewritten(LOAD_YAML(text))
 
     def rewrite_tree(self, tree: object) -> object:
         """Return settings, as YAML gives them, in the parser's form."""
-        if isinstance(tree, Mapping) and self._is_of_settings(tree):
+        if isinstance(tree, Mapping):
             tree = dict(self._current_setting(str(key), value) for key, value in tree.items())
         return _rewritten(tree)
-
-    def _is_of_settings(self, tree: Mapping[object, object]) -> bool:
-        if self.settings is None:
-            return True
-        known = {*self.settings, *self.renamed}
-        return all(str(key).partition(".")[0] in known for key in tree)
 
     def _current_setting(self, key: str, value: object) -> tuple[str, object]:
         name = self._new_name(key)
@@ -169,7 +154,9 @@ class Words:
             if name == "config" and value is not None and Path(value).is_file():
                 # a file that is no YAML is refused by the parser
                 with suppress(yaml.YAMLError, OSError, UnicodeDecodeError):
-                    found |= _classes_in(self.rewrite_tree(yaml.safe_load(Path(value).read_text(encoding="utf-8"))))
+                    text = Path(value).read_text(encoding="utf-8")
+                    self._files.add(text)
+                    found |= _classes_in(self.rewrite_tree(yaml.safe_load(text)))
             elif name is not None and value is not None:
                 setting = name.removesuffix(".class_path")
                 owner, _, last = setting.replace(".init_args.", ".").rpartition(".")

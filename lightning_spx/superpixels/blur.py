@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.superpixels.pooling import as_pair
 from lightning_spx.superpixels.segmenter import counts
-from lightning_spx.superpixels.tensor_operations import needs_tensor_operations
 
 
 def blur_like(attribution: Tensor, segments: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.superpixels.segmenter import check_segments, counts, is_one_map
-from lightning_spx.superpixels.tensor_operations import needs_tensor_operations
 
 
 def segment_pool(attribution: Tensor, segments: Tensor, reduce: Literal["mean", "sum"] = "mean") -> Tensor:

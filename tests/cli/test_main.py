@@ -1,5 +1,6 @@
 """The command line, called in process: what runs and what it prints."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -7,14 +8,16 @@ import pytest
 import torch
 import wandb
 import yaml
+from torch import Tensor
 
-from lightning_spx.attribution import SmoothGrad
+from lightning_spx.attribution import Attribution, SmoothGrad
+from lightning_spx.attribution.method import Model
 from lightning_spx.cli import main
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.models import ImageClassifier
 from lightning_spx.runs.launch import OF_STARTS
-from lightning_spx.superpixels import Grid
-from tests.command_line import FIT, STABILITY, Captured, printed
+from lightning_spx.superpixels import Grid, Segmenter
+from tests.command_line import FIT, STABILITY, Captured, printed, refusal
 from tests.reporting.cases import offline_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -198,3 +201,28 @@ def test_the_settings_of_a_class_are_not_those_of_the_command(capsys: Captured, 
     # what is printed can be read again
     file.write_text(yaml.safe_dump(config))
     assert yaml.safe_load(printed(capsys, ["stability", f"--config={file}", "--print_config"])) == config
+
+
+@dataclass(frozen=True)
+class OfOneSetting(Attribution):
+    """A user's own method, whose only setting has the name of one of the command."""
+
+    superpixels: Segmenter = field(default_factory=Grid)
+
+    def attribute(self, model: Model, inputs: Tensor, target: Tensor | None) -> Tensor:
+        return inputs.detach().float() * self.superpixels(inputs)[:, None]
+
+
+def test_a_class_whose_only_setting_has_the_name_of_a_setting(capsys: Captured, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    method = {"class_path": f"{__name__}.OfOneSetting", "init_args": {"superpixels": "Voronoi"}}
+    file.write_text(yaml.safe_dump({"methods": [method], "superpixels": "Grid"}))
+    config = yaml.safe_load(printed(capsys, ["stability", f"--config={file}", "--print_config"]))
+    assert config["methods"][0]["init_args"]["superpixels"]["class_path"].endswith("Voronoi")
+    assert config["superpixels"][0]["class_path"].endswith("Grid")
+
+
+def test_a_mistyped_setting_in_a_file_is_the_one_that_is_named(capsys: Captured, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("methods: GradCAM\nnum_image: 5\n")
+    assert "num_image" in refusal(capsys, ["stability", f"--config={file}"])

@@ -5,7 +5,7 @@ over its segments and, for its controls, over others. XRAI only ranks segments b
 explained once, and each ranking is a pooling.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ from lightning_spx.attribution.xrai_regions import regions_of
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.reporting.rows import BORROWED, EITHER, GRID, OWN, VORONOI, control_name
-from lightning_spx.superpixels import borrow, grid_like, voronoi_like
+from lightning_spx.superpixels import Segmenter, borrow, grid_like, voronoi_like
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,22 @@ def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:
         return maps
     ranked = first.pool(maps.flatten(0, 1), EITHER, images)
     return ranked.view(*maps.shape[:2], *ranked.shape[1:])
+
+
+def all_segmenters(segmenters: Mapping[str, Segmenter], methods: Iterable[Attribution]) -> dict[str, Segmenter]:
+    """Return a study's segmenters and those that its methods have of their own, by names for errors.
+
+    Example:
+        >>> list(all_segmenters({}, [XRAI()]))[0]
+        'Felzenszwalb of XRAI'
+    """
+    own = {
+        f"{type(segmenter).__name__} of {type(method).__name__}": segmenter
+        for method in methods
+        if isinstance(method, BySegments)
+        for segmenter in method.segmenters
+    }
+    return {**segmenters, **own}
 
 
 def has_one_order(method: Attribution) -> bool:

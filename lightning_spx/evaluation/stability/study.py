@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lightning_spx.attribution.reseed import is_random
 from lightning_spx.evaluation.maps.attributions import predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
-from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import make_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import Shard
@@ -231,16 +231,16 @@ class Study:
             self._latest.clear()
             settings, index = self.settings, self.drawn.index[torch.from_numpy(shard.positions)]
             images, mask = self.drawn.read(shard.positions.tolist())
-            segment = partial(
-                segment_images,
-                images=images,
+            segmented = SegmentedImages(
+                images,
+                index,
+                shard.permutation,
+                settings.seed,
                 batch_size=settings.batch_size,
                 device=settings.device,
                 source=self.drawn.source,
-                index=index,
                 to_rgb=settings.to_rgb,
             )
-            segmented = SegmentedImages(lambda by: segment({"": by})[""], index, shard.permutation, settings.seed)
             segments = {name: segmented.by(segmenter) for name, segmenter in settings.segmenters.items()}
             poolings = make_poolings(segments, index, shard.permutation, settings.seed)
             self._latest[shard.number] = ShardImages(images, mask, segments, poolings, segmented)

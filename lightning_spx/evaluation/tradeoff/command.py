@@ -13,6 +13,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
+from lightning_spx.evaluation.maps.ways import all_segmenters
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
@@ -182,7 +183,7 @@ def tradeoff(
     # refuse what cannot serve before the study begins
     tried = list(models.values()) or [reading.of(recipe.untrained())]
     known = sample_images(data, images, image_size, num_images, seed, channels=channels or default_channels(tried))
-    check_channels(segmenters, known.read([0])[0].shape[1], colors)
+    check_channels(all_segmenters(segmenters, methods), known.read([0])[0].shape[1], colors)
     for each in tried:
         try_classifier(each, known, "fidelity")
     lead = trainer()  # trains nothing: it knows the device and the loggers

@@ -15,7 +15,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
-from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling, in_orders, make_poolings, segment_images
+from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling, in_orders, make_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
@@ -100,7 +100,16 @@ class TradeoffStudy:
             return
         known = self.known
         permutation = derangement(len(known.images), self.seed)
-        segmented = SegmentedImages(self._segments, known.index, permutation, self.seed)
+        segmented = SegmentedImages(
+            known.images,
+            known.index,
+            permutation,
+            self.seed,
+            batch_size=self.settings.batch_size,
+            device=self.device,
+            source=known.source,
+            to_rgb=self.to_rgb,
+        )
         segments = {name: segmented.by(segmenter) for name, segmenter in self.segmenters.items()}
         poolings = make_poolings(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
@@ -111,11 +120,11 @@ class TradeoffStudy:
             ways = ways_of(self.methods[name], poolings, segmented)
             explained = [self._attributions(name, way) for way in ways]
             attributions = [maps for maps, _ in explained]
-            other = torch.from_numpy(permutation)
-            # over the segments of the images that they are mismatched with
-            mismatched = [None if way.segments is None else self._attributions(name, way, other)[0] for way in ways]
             self.record.lap(f"explain {name}")
             if not self._stability_file(name).is_file():
+                other = torch.from_numpy(permutation)
+                # over the segments of the images that they are mismatched with
+                mismatched = [None if way.segments is None else self._attributions(name, way, other)[0] for way in ways]
                 settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
                 compared = [
                     compare(maps, way.poolings, images, settings, distances=[], mismatched=others).assign(
@@ -128,12 +137,6 @@ class TradeoffStudy:
                 self._write(self._stability_file(name), values.assign(method=name, repeat=0))
                 self.record.lap(f"compare {name}")
             self._measure_fidelity(name, attributions, ways)
-
-    def _segments(self, segmenter: Segmenter) -> Tensor:
-        known, size = self.known, self.settings.batch_size
-        return segment_images({"": segmenter}, known.images, size, self.device, known.source, known.index, self.to_rgb)[
-            ""
-        ]
 
     def _measure_fidelity(self, name: str, attributions: Sequence[Tensor], ways: Sequence[Way]) -> None:
         for number, (model_name, path) in enumerate(self._fidelity_files(name).items()):

@@ -1,5 +1,7 @@
 """Ways in which a study sees a method: over its own segments and over those of its controls."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
@@ -43,7 +45,7 @@ def network(seed: int) -> nn.Module:
 
 
 def segmented() -> SegmentedImages:
-    return SegmentedImages(lambda by: by(images()), INDEX, PERMUTATION, seed=7)
+    return SegmentedImages(images(), INDEX, PERMUTATION, seed=7)
 
 
 def of_study() -> list[Pooling]:
@@ -129,16 +131,24 @@ def test_maps_as_given_are_those_of_the_method() -> None:
 
 
 def test_a_segmenter_is_asked_once() -> None:
-    asked: list[Segmenter] = []
+    asked: list[int] = []
 
-    def segment(by: Segmenter) -> Tensor:
-        asked.append(by)
-        return by(images())
+    @dataclass(frozen=True)
+    class Noting(Segmenter):
+        n_segments: int
 
-    known = SegmentedImages(segment, INDEX, PERMUTATION, seed=7)
-    for method in (SHAPLEY, RANKING, SegmentAttribution(FeatureAblation(), Slic(n_segments=9))):
+        def __call__(self, given: Tensor) -> Tensor:
+            asked.append(self.n_segments)
+            return Slic(n_segments=self.n_segments)(given)
+
+    known = segmented()
+    for method in (
+        SegmentAttribution(KernelShap(num_samples=40), Noting(9)),
+        XRAI((Noting(9), Noting(20)), InputXGradient()),
+        SegmentAttribution(FeatureAblation(), Noting(9)),
+    ):
         ways_of(method, of_study(), known)
-    assert asked == [Slic(n_segments=9), Slic(n_segments=20)]
+    assert asked == [9, 20]
 
 
 @pytest.mark.parametrize("method", [SHAPLEY, RANKING])
