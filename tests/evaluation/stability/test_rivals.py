@@ -34,7 +34,7 @@ from lightning_spx.evaluation.roar import roar
 from lightning_spx.evaluation.tradeoff import tradeoff
 from lightning_spx.metrics import saliency_ssim
 from lightning_spx.models.checkpoint_file import load_checkpoint
-from lightning_spx.superpixels import Grid, Segmenter, Slic, grid_like
+from lightning_spx.superpixels import Grid, Segmenter, Slic, grid_like, segment_pool
 from tests.pictures import drawn
 from tests.small_study import (
     NUM_IMAGES,
@@ -168,6 +168,41 @@ def test_maps_of_a_users_own_method_are_compared_as_they_are(finished: Path, tmp
     ablation = ssim_rows(folder, "FeatureAblation").iloc[0]
     assert ablation["mean_segments"] == pytest.approx(float(counts.mean()))
     assert ablation["forward_passes"] == pytest.approx(float(counts.mean()) + 1, abs=0.01)
+
+
+@dataclass(frozen=True)
+class PooledGradient(BySegments):
+    """What S-Gradient is, written as a method of its own."""
+
+    superpixels: Segmenter
+
+    @property
+    def segmenters(self) -> tuple[Segmenter, ...]:
+        return (self.superpixels,)
+
+    def attribute_over(self, model: Model, inputs: Tensor, target: Target, segments: Tensor) -> Tensor:
+        return segment_pool(Gradient().attribute(model, inputs, target), segments[:, 0])
+
+
+def test_a_method_that_pools_by_itself_has_the_numbers_of_s_gradient(finished: Path, tmp_path: Path) -> None:
+    """Two roads to the same maps: pooled by the study, and explained anew over every segmentation."""
+    with drawn():
+        folder = study(
+            tmp_path / "run",
+            methods=[Gradient(), PooledGradient(SEGMENTS)],
+            superpixels=[SEGMENTS],
+            checkpoints=checkpoints_of(finished),
+        )
+    per_image = folder / "per_image"
+    files = [per_image / f"repeat0_shard0000_{name}.parquet" for name in ("Gradient", "PooledGradient")]
+    pooled, own = (pd.read_parquet(file) for file in files)
+    pooled = pooled[pooled["magnitude"] == "after"]
+    pooled = pooled.assign(superpixels=pooled["superpixels"].str.replace("Slic", "own segments"))
+    keys = ["superpixels", "pair", "metric", "setting", "index"]
+    both = own.merge(pooled, on=keys, suffixes=("", "_pooled"))
+    assert len(both) == len(own)
+    for column in ("value", "mismatched", "num_segments"):
+        assert both[column].to_numpy() == pytest.approx(both[f"{column}_pooled"].to_numpy(), abs=1e-5, nan_ok=True)
 
 
 def test_passes_are_the_mean_over_all_shards(finished: Path, tmp_path: Path) -> None:
