@@ -2,7 +2,8 @@
 
 Outer walls: cli -> evaluation -> the ground rooms -> the guard below them. No ground room imports another; those that
 evaluate or look into a user's model do so through the guard. `attribution` may import `superpixels` as well, because
-some of its methods explain by segments.
+some of its methods explain by segments. `formats`, which reads files of other tools, lies below `data` and
+`superpixels`.
 
 Inner walls, in `evaluation/`: callbacks and studies and commands -> statistics -> maps; the same -> trials -> maps and
 training; and all of them -> publish. None imports its neighbor.
@@ -36,14 +37,18 @@ INSIDE = {
 
 def allowed(room: str) -> set[str]:
     if room == "cli":
-        return {"cli", "evaluation", *GROUND}
+        return {"cli", "evaluation", "formats", *GROUND}
     if room == "evaluation":
-        return {"evaluation", "guard", *GROUND}
+        return {"evaluation", "guard", "formats", *GROUND}
     if room == "attribution":
         return {room, "guard", "superpixels"}
+    if room == "superpixels":
+        return {room, "guard", "formats"}
     if room in ON_THE_GUARD:
         return {room, "guard"}
-    return {room} if room in (*GROUND, "guard") else set()
+    if room == "data":
+        return {room, "formats"}
+    return {room} if room in (*GROUND, "guard", "formats") else set()
 
 
 def imported(source: str) -> list[str]:
