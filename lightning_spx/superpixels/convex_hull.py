@@ -35,14 +35,14 @@ def convex_hulls(ids: Tensor) -> Hulls:
         >>> convex_hulls(torch.tensor([[0, 1, 0], [0, 1, 0], [0, 0, 0]])).area
         tensor([9, 2])
     """
-    height = len(ids)
+    height, width = ids.shape
     starts, ends = torch.ones_like(ids, dtype=torch.bool), torch.ones_like(ids, dtype=torch.bool)
     starts[:, 1:] = ids[:, 1:] != ids[:, :-1]
     ends[:, :-1] = starts[:, 1:]
     # runs of one segment in a row, sorted by segment and row, and within a row from left to right
-    row, first = starts.nonzero(as_tuple=True)
-    last = ends.nonzero(as_tuple=True)[1]
-    key, order = (ids[row, first] * height + row).sort(stable=True)
+    start, end = (each.flatten().nonzero()[:, 0] for each in (starts, ends))
+    first, last = start % width, end % width
+    key, order = (ids.flatten()[start] * height + start // width).sort(stable=True)
     changes = key[1:] != key[:-1]
     edge = torch.ones(1, dtype=torch.bool, device=ids.device)
     key, left = key[torch.cat([edge, changes])], first[order][torch.cat([edge, changes])]
@@ -59,7 +59,7 @@ def convex_hulls(ids: Tensor) -> Hulls:
     asked = each * height + top[each] + offset
     inside = (-_envelope(key, -right, height, asked) - _envelope(key, left, height, asked) + 1).clamp_min(0)
     area = torch.zeros_like(top).index_add_(0, each, inside)
-    leftmost = torch.full_like(top, ids.shape[1]).scatter_reduce_(0, segment, left, "amin")
+    leftmost = torch.full_like(top, width).scatter_reduce_(0, segment, left, "amin")
     rightmost = torch.zeros_like(top).scatter_reduce_(0, segment, right, "amax")
     return Hulls(area, rows, rightmost - leftmost + 1)
 

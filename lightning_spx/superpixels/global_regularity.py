@@ -135,9 +135,10 @@ def _shapes(placed: _Placed) -> Tensor:
     ids, area = placed.ids, placed.area
     hulls = convex_hulls(ids)
     # a run along a row or a column has two ends, and each is an edge
-    across, down = torch.ones_like(ids, dtype=torch.bool), torch.ones_like(ids, dtype=torch.bool)
-    across[:, 1:], down[1:] = ids[:, 1:] != ids[:, :-1], ids[1:] != ids[:-1]
-    runs = torch.bincount(ids[across], minlength=len(area)) + torch.bincount(ids[down], minlength=len(area))
+    starts = torch.full_like(ids, 2)
+    starts[:, 1:] -= (ids[:, 1:] == ids[:, :-1]).long()
+    starts[1:] -= (ids[1:] == ids[:-1]).long()
+    runs = placed.sums(starts.flatten())
     convex = area / hulls.area.double() * ((hulls.height + hulls.width) / runs.double()).clamp_max(1)
     y, x = placed.variance(placed.y), placed.variance(placed.x)
     smaller, larger = torch.minimum(y, x), torch.maximum(y, x)
