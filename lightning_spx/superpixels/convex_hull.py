@@ -57,8 +57,11 @@ def convex_hulls(ids: Tensor) -> Hulls:
     each = torch.repeat_interleave(torch.arange(num_segments, device=ids.device), rows)
     offset = torch.arange(len(each), device=ids.device) - (rows.cumsum(0) - rows)[each]
     asked = each * height + top[each] + offset
-    inside = (-_envelope(key, -right, height, asked) - _envelope(key, left, height, asked) + 1).clamp_min(0)
-    area = torch.zeros_like(top).index_add_(0, each, inside)
+    # right sides are left sides of other segments, mirrored, because few calls take less time than short ones
+    mirrored = num_segments * height
+    sides = torch.cat([key, key + mirrored]), torch.cat([left, -right])
+    low, minus_high = _envelope(*sides, height, torch.cat([asked, asked + mirrored])).chunk(2)
+    area = torch.zeros_like(top).index_add_(0, each, (-minus_high - low + 1).clamp_min(0))
     leftmost = torch.full_like(top, width).scatter_reduce_(0, segment, left, "amin")
     rightmost = torch.zeros_like(top).scatter_reduce_(0, segment, right, "amax")
     return Hulls(area, rows, rightmost - leftmost + 1)

@@ -74,7 +74,7 @@ def partition_table(values: pd.DataFrame, num_resamples: int, seed: int) -> pd.D
         seed: seeds the bootstrap.
 
     Returns:
-        One row for each partition; an image of one color does not count for `explained_variation`.
+        One row for each partition; the `num_one_color` images of one color do not count for `explained_variation`.
     """
     weights = bootstrap_weights(values["index"].nunique(), num_resamples, seed)
     rows: list[dict[str, object]] = []
@@ -82,6 +82,7 @@ def partition_table(values: pd.DataFrame, num_resamples: int, seed: int) -> pd.D
         row: dict[str, object] = {
             "superpixels": superpixels,
             "num_images": len(own),
+            "num_one_color": int(own[PARTITION[0]].isna().sum()),
             "mean_segments": float(own["num_segments"].mean()),
         }
         for name in PARTITION:

@@ -146,6 +146,7 @@ def test_an_image_of_one_color_does_not_count() -> None:
     assert values["index"].tolist() == [4, 5, 9]
     assert values["explained_variation"].isna().tolist() == [False, True, False]
     (row,) = partition_table(values, 50, seed=0).to_dict("records")
+    assert (row["num_images"], row["num_one_color"]) == (3, 1)
     assert row["explained_variation"] == pytest.approx(explained_variation(segments, images).nanmean().item())
     assert row["global_regularity"] == row["global_regularity_low"] == row["global_regularity_high"] == 1
     rows = pd.DataFrame({"superpixels": ["pixel", "Grid"], "value": [1.0, 2.0]})
