@@ -21,7 +21,16 @@ from lightning_spx.metrics.ssim_tensors import pair_values
 from lightning_spx.models import SmallResNet
 from lightning_spx.models.at_size import AtSize, resized_by_products
 from lightning_spx.models.cyclegan_networks import ResNetGenerator, reflected
-from lightning_spx.superpixels import Segmenter, Slic, borrow, grid_like, segment_pool, voronoi_like
+from lightning_spx.superpixels import (
+    Segmenter,
+    Slic,
+    borrow,
+    explained_variation,
+    global_regularity,
+    grid_like,
+    segment_pool,
+    voronoi_like,
+)
 from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.quality import (
     achievable_accuracy,
@@ -199,6 +208,8 @@ def test_the_numbers_of_partitions(device: str) -> None:
     for measure in (boundary_recall, undersegmentation_error, achievable_accuracy):
         check(partial(measure, segments, truth), device)
     check(lambda: compactness(segments), device)
+    check(lambda: global_regularity(segments), device)
+    check(lambda: explained_variation(segments, photos), device)
 
 
 def test_what_a_cpu_has_other_algorithms_for() -> None:

@@ -1,6 +1,7 @@
 """Cells of a figure at positions computed in advance; matplotlib's own layout takes seconds for as many."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,13 +13,14 @@ CELL = 1.35  # inches
 GAP = 0.06
 HEADING = 0.24
 FONT = 8
+LETTER = 0.072  # inches, of the title
 
 
 class CellGrid:
     """A figure of square cells in rows and columns, under a title.
 
     Args:
-        headed: for each row, whether a heading stands above its cells.
+        headed: for each row, whether a heading of at most two lines stands above its cells; 1.5 is room for three.
         columns: number of columns.
         title: of the figure.
 
@@ -28,15 +30,17 @@ class CellGrid:
         2
     """
 
-    def __init__(self, headed: Sequence[bool], columns: int, title: str) -> None:
+    def __init__(self, headed: Sequence[float], columns: int, title: str) -> None:
         pitches = [CELL + GAP + HEADING * each for each in headed]
         self.depths = np.cumsum(pitches)  # from the top of the grid to the lower end of each row
-        self.left, self.right, self.top = 0.3, 0.75, 0.3
+        self.left, self.right = 0.3, 0.75
         self.pitch = CELL + GAP
         self.width = self.left + columns * self.pitch + self.right
+        lines = wrap(title, int((self.width - self.left) / LETTER)) or [""]
+        self.top = 0.15 + 0.15 * len(lines)
         self.height = self.top + float(self.depths[-1]) + 0.1
         self.figure = Figure(figsize=(self.width, self.height))
-        text = self.figure.text(self.left / self.width, 1 - 0.12 / self.height, title, fontsize=9, va="top")
+        text = self.figure.text(self.left / self.width, 1 - 0.12 / self.height, "\n".join(lines), fontsize=9, va="top")
         text.set_parse_math(False)
 
     def _bottom(self, row: int) -> float:

@@ -139,13 +139,14 @@ def partitions_figure(
     labels: Mapping[str, Sequence[NDArray[np.int64]]],
     table: pd.DataFrame,
 ) -> Figure:
-    r"""Draw photos in rows and their segments by several algorithms in columns, with counts and times.
+    r"""Draw photos in rows and their segments by several algorithms in columns, with counts, times and quality.
 
     Args:
         names: of the n photos.
         photos: (n, H, W, 3) in [0, 1].
         labels: n label maps (H, W) of each algorithm, by name.
-        table: a row for each photo and algorithm: `image`, `superpixels`, `num_segments`, `milliseconds`.
+        table: a row for each photo and algorithm: `image`, `superpixels`, `num_segments`, `milliseconds`, and, if they
+            are known, `explained_variation` and `global_regularity`.
 
     Example:
         >>> row = {"image": "a", "superpixels": "Slic", "num_segments": 1, "milliseconds": 2.0}
@@ -154,16 +155,27 @@ def partitions_figure(
         >>> [axes.get_title() for axes in figure.axes]
         ['a', 'Slic\n1, 2 ms']
     """
-    grid = CellGrid([True] * len(names), 1 + len(labels), "number of segments, time on one thread")
+    known = {"explained_variation", "global_regularity"} <= set(table.columns)
+    lines = "number of segments, time on one thread"
+    title = f"{lines}; EV: explained variation, GR: global regularity" if known else lines
+    # the first row has the algorithms' names, too
+    grid = CellGrid([1.5 if known and row == 0 else 1.0 for row in range(len(names))], 1 + len(labels), title)
     measured = {(row.image, row.superpixels): row for row in table.itertuples()}
     for row, (name, photo) in enumerate(zip(names, photos, strict=True)):
         _photo(grid.cell(row, 0), photo, name if len(name) < 22 else f"{name[:20]}…")
         for column, (algorithm, maps) in enumerate(labels.items(), start=1):
             numbers = measured[name, algorithm]
-            text = f"{numbers.num_segments}, {numbers.milliseconds:.3g} ms"
+            milliseconds = numbers.milliseconds
+            text = f"{numbers.num_segments}, {milliseconds:.{'3g' if milliseconds < 1000 else '0f'}} ms"
+            if known:
+                text += f"\n{_quality('EV', numbers.explained_variation)}, {_quality('GR', numbers.global_regularity)}"
             heading = f"{algorithm}\n{text}" if row == 0 else text
             _photo(grid.cell(row, column), draw_borders(photo, maps[row]), heading)
     return grid.figure
+
+
+def _quality(name: str, value: float) -> str:
+    return f"{name} {value:.2f}" if value == value else f"{name} -"
 
 
 def strongest_segments(

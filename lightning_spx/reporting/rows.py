@@ -22,6 +22,8 @@ LATER_KEYS = {"plan": "", "condition": ALL_IMAGES}
 COMPONENTS = ("var_image", "var_repeat", "var_model", "var_pair", "var_rest")
 # how often a method evaluates a network forward and backward for one map
 PASSES = ("forward_passes", "backward_passes")
+# of trade-offs alone, whose tables of earlier versions lack it: what is known of segments without ground truth
+PARTITION = ("explained_variation", "global_regularity")
 # columns of numbers that tables of earlier versions lack; of the dropped images `num_wrong` are those that the models'
 # predictions leave out, of the counted ones `num_constant` are those of constant maps
 LATER = (

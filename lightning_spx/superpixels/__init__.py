@@ -4,6 +4,8 @@ from lightning_spx.superpixels.blur import blur_like
 from lightning_spx.superpixels.cache import Cached
 from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
 from lightning_spx.superpixels.exchange import as_segments, feature_mask
+from lightning_spx.superpixels.explained_variation import explained_variation
+from lightning_spx.superpixels.global_regularity import global_regularity
 from lightning_spx.superpixels.image_key import image_key
 from lightning_spx.superpixels.loading import WithSegments
 from lightning_spx.superpixels.pooling import segment_pool
@@ -39,7 +41,9 @@ __all__ = [
     "check_images",
     "check_segments",
     "compactness",
+    "explained_variation",
     "feature_mask",
+    "global_regularity",
     "grid_like",
     "image_key",
     "num_segments",

@@ -102,6 +102,8 @@ def _known(
         name = f"{TABLE}{number_figure(metric, setting, plan)}"
         found[name] = _table(with_plan(number_label(metric, setting), plan))
     found |= {f"{TABLE}tradeoff": _table("stability and fidelity"), f"{TABLE}accuracy": _table("accuracy")}
+    words = "A table of how much of the images' variance partitions explain, and how regular their segments are."
+    found[f"{TABLE}partition_quality"] = ("Partitions without ground truth, as a table", words)
     found[f"{TABLE}partitions"] = ("Partitions, as a table", "A table of how well partitions follow drawn borders.")
     return found
 

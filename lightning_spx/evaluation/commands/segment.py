@@ -1,4 +1,4 @@
-"""`spx segment`: draws the segments of several algorithms side by side, with their counts and times."""
+"""`spx segment`: draws the segments of several algorithms side by side, with their counts, times and quality."""
 
 import statistics
 import time
@@ -19,7 +19,7 @@ from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import write_arrays, write_table
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter, num_segments
+from lightning_spx.superpixels import Segmenter, explained_variation, global_regularity, num_segments
 
 PHOTOS_ON_A_PAGE = 6
 
@@ -52,7 +52,8 @@ def segment_photos(
 
     Returns:
         The folder, with `partitions_page01.png` and so on, `segments.csv` (image, superpixels, num_segments,
-        milliseconds) and `segments.npz` (the label maps, (N, S, S) of each segmenter).
+        milliseconds, explained_variation, global_regularity) and `segments.npz` (the label maps, (N, S, S) of each
+        segmenter). Explained variation is that of all channels, also for segmenters that get colors.
 
     Raises:
         FileNotFoundError: a file does not exist.
@@ -81,8 +82,16 @@ def segment_photos(
             milliseconds = statistics.median(_milliseconds(partial(segmenter, given)) for _ in range(repeats))
             segments = segmenter(given)
             labels[name].append(segments[0].numpy())
-            row = {"image": photos.names[position], "superpixels": name, "num_segments": int(num_segments(segments)[0])}
-            rows.append({**row, "milliseconds": round(milliseconds, 2)})
+            rows.append(
+                {
+                    "image": photos.names[position],
+                    "superpixels": name,
+                    "num_segments": int(num_segments(segments)[0]),
+                    "milliseconds": round(milliseconds, 2),
+                    "explained_variation": round(explained_variation(segments, photo).item(), 4),
+                    "global_regularity": round(global_regularity(segments).item(), 4),
+                }
+            )
     table = pd.DataFrame(rows)
     write_table(run.path / "segments.csv", table)
     write_arrays(run.path / "segments.npz", {name: np.stack(each).astype(np.int32) for name, each in labels.items()})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import KEYS, LATER, LATER_KEYS, VALUES
+from lightning_spx.reporting.rows import KEYS, LATER, LATER_KEYS, PARTITION, VALUES
 from lightning_spx.runs.reading import one_line
 
 # columns of `VALUES` that hold words
@@ -22,11 +22,10 @@ def read_results(path: Path) -> pd.DataFrame:
         ValueError: the file is damaged, or edited into something else; the error names the file and the column.
     """
     numbers = [name for name in VALUES if name not in WORDS]
+    missing_values = {key: ["", "nan"] for key in (*VALUES, *PARTITION)}
     try:
         # a name may be a word that pandas would take for a missing value
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values={key: ["", "nan"] for key in VALUES}
-        )
+        table = pd.read_csv(path, dtype=dict.fromkeys(KEYS, str), keep_default_na=False, na_values=missing_values)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"Expected {path} to hold a study's results, got damaged ones: {one_line(error)}.") from error
     missing = [name for name in (*KEYS, *VALUES) if name not in table and name not in (*LATER, *LATER_KEYS)]

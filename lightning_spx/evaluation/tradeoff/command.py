@@ -19,6 +19,7 @@ from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
+from lightning_spx.evaluation.tradeoff.partitions import partition_table, with_partitions
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
 from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
@@ -137,7 +138,8 @@ def tradeoff(
             from the other arguments.
 
     Returns:
-        The run folder, with `results.csv`, `front.csv`, `verdicts.json`, `per_image/`, `figures/` and `run.json`.
+        The run folder, with `results.csv`, `front.csv`, `partition_quality.csv`, `verdicts.json`, `per_image/`,
+        `figures/` and `run.json`.
 
     Raises:
         ValueError: a setting is out of its range, or differs from the run in the folder.
@@ -242,7 +244,8 @@ def tradeoff(
             ],
             ignore_index=True,
         )
-        results = with_passes(rows, stability)
+        partitions = study.partition_values()
+        results = with_partitions(with_passes(rows, stability), partitions)
         front = front_table(stability, fidelity, against, num_resamples, seed)
         recommended = recommend(stability, fidelity, against, num_resamples, seed)
         half = recommended[0].num_images if recommended else 0
@@ -259,7 +262,8 @@ def tradeoff(
             notes=[SAME_PHOTOS] if images else [],
         )
         record.lap("summarise")
-        findings = report_tradeoff(run, results, front, answer, quality, against, lead.loggers)
+        known_partitions = None if partitions.empty else partition_table(partitions, num_resamples, seed)
+        findings = report_tradeoff(run, results, front, answer, known_partitions, quality, against, lead.loggers)
         record.note_results()
         record.lap("report")
         show(run, findings, tables)

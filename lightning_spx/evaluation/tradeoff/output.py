@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from lightning_spx.evaluation.publish import Findings, publish
+from lightning_spx.evaluation.tradeoff.partitions import partition_cells
 from lightning_spx.evaluation.tradeoff.summary import FIDELITY
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
 from lightning_spx.reporting.answer import Answer
@@ -19,6 +20,11 @@ from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
 TITLE = "Stability against fidelity"
 QUALITY = "Partitions against the borders of BSDS500"
+PARTITIONS = "Partitions without ground truth"
+PARTITION_LEGEND = (
+    "explained variation: of the images' variance, the share between segments; rises with their number\n"
+    "global regularity: 1 if all segments are the same square, hexagon or disk"
+)
 LEGEND = (
     "excess: of SSIM over its floor; 0 is the floor, 1 is a perfect match\n"
     "*: beats every smoothing control; \N{BULLET}: on the front of stability against fidelity\n"
@@ -36,6 +42,7 @@ def report_tradeoff(
     results: pd.DataFrame,
     front: pd.DataFrame,
     answer: Answer,
+    partitions: pd.DataFrame | None,
     quality: pd.DataFrame | None,
     against: str,
     loggers: Sequence[Logger],
@@ -43,10 +50,12 @@ def report_tradeoff(
     """Write tables, figures and sentences of a finished trade-off and send them to the loggers.
 
     Args:
-        run: receives `results.csv`, `front.csv`, `verdicts.json`, `figures/` and, with `quality`, `partitions.csv`.
+        run: receives `results.csv`, `front.csv`, `verdicts.json`, `figures/`, with `partitions` also
+            `partition_quality.csv`, and with `quality` also `partitions.csv`.
         results: the rows of `results.csv`.
         front: the rows of `front.csv`.
         answer: of the study.
+        partitions: what is known of segments without ground truth; None if an earlier version measured the study.
         quality: how well segments follow the borders of BSDS500; None if that was not measured.
         against: the measure of fidelity on the front's axis.
         loggers: the Trainer's loggers; there may be none.
@@ -64,6 +73,11 @@ def report_tradeoff(
     }
     legend = f"{caption}\n{LEGEND}"
     more: list[Table | str] = [text_table(cells, TITLE, legend)]
+    if partitions is not None:
+        tables["partition_quality"] = partitions
+        known = partition_cells(partitions)
+        figures["table_partition_quality"] = table_figure(known, f"{PARTITIONS}, {caption}")
+        more.append(text_table(known, PARTITIONS, PARTITION_LEGEND))
     if quality is not None:
         tables["partitions"] = quality
         figures["table_partitions"] = table_figure(quality.round(3), QUALITY)

@@ -16,6 +16,8 @@ from lightning_spx.superpixels import (
     achievable_accuracy,
     boundary_recall,
     compactness,
+    explained_variation,
+    global_regularity,
     num_segments,
     undersegmentation_error,
 )
@@ -82,6 +84,8 @@ def partition_quality(segmenters: Mapping[str, Segmenter], root: Path, num_image
                     "undersegmentation_error": undersegmentation_error(repeated, truth).mean().item(),
                     "achievable_accuracy": achievable_accuracy(repeated, truth).mean().item(),
                     "compactness": compactness(segments).item(),
+                    "explained_variation": explained_variation(segments, image[None]).item(),
+                    "global_regularity": global_regularity(segments).item(),
                     "mean_segments": float(num_segments(segments)),
                 }
             )

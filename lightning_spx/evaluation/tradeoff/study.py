@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from lightning_spx.evaluation.maps.ways import Way, as_given, has_one_order, way
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
+from lightning_spx.evaluation.tradeoff.partitions import COLUMNS, measure_partitions
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.reporting.rows import OWN, PASSES
@@ -91,10 +93,9 @@ class TradeoffStudy:
             ValueError: a file on disk is damaged, or belongs to other settings, data or weights; the error names it.
         """
         of_method = {name: [self._stability_file(name), *self._fidelity_files(name).values()] for name in self.methods}
-        for paths in of_method.values():
-            for path in paths:
-                if path.is_file():
-                    self.record.add_environment(check_rows(path, self.name))
+        for path in [*chain.from_iterable(of_method.values()), self._partition_file()]:
+            if path.is_file():
+                self.record.add_environment(check_rows(path, self.name))
         missing = [name for name, paths in of_method.items() if not all(path.is_file() for path in paths)]
         if not missing:
             return
@@ -113,6 +114,9 @@ class TradeoffStudy:
         segments = {name: segmented.by(segmenter) for name, segmenter in self.segmenters.items()}
         poolings = make_poolings(segments, known.index, permutation, self.seed)
         self.record.lap("segment")
+        if not self._partition_file().is_file():
+            self._write(self._partition_file(), measure_partitions(poolings, known.images, known.index))
+            self.record.lap("partitions")
         label = self.preds[0] if known.label is None else known.label
         images = ImageFacts(known.index, label, self.preds, None, permutation)
         for name in missing:
@@ -168,6 +172,11 @@ class TradeoffStudy:
         paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
         return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
 
+    def partition_values(self) -> pd.DataFrame:
+        """Read the rows of `measure_partitions`; none if an earlier version measured all methods."""
+        path = self._partition_file()
+        return next(read_rows([path], columns=COLUMNS)) if path.is_file() else pd.DataFrame(columns=[*COLUMNS])
+
     def _attributions(
         self, name: str, way: Way, order: slice | Tensor = EVERY_IMAGE
     ) -> tuple[Tensor, tuple[float, float]]:
@@ -201,6 +210,9 @@ class TradeoffStudy:
     def _fidelity_files(self, method: str) -> dict[str, Path]:
         folder = self.run.path / "per_image"
         return {name: folder / f"fidelity_{file_name(f'{method}_{name}')}.parquet" for name in self.models}
+
+    def _partition_file(self) -> Path:
+        return self.run.path / "per_image" / "partitions.parquet"
 
     def _keep_examples(self, method: str, segments: Mapping[str, Tensor], attributions: Tensor, first: Pooling) -> None:
         if is_writer():

@@ -172,7 +172,8 @@ def test_values_of_another_study_are_refused_by_name(
 
 
 def test_figures_and_the_page_are_there(done: Path) -> None:
-    assert {path.name for path in (done / "figures").iterdir()} == {"front.png", "table_tradeoff.png"}
+    tables = {"table_tradeoff.png", "table_partition_quality.png"}
+    assert {path.name for path in (done / "figures").iterdir()} == {"front.png", *tables}
     said = json.loads((done / "verdicts.json").read_text())["verdicts"]
     page = report(str(done)).read_text(encoding="utf-8")
     assert "Stability against fidelity" in page
