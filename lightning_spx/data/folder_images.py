@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from lightning_spx.data.bands import read_bands
-from lightning_spx.data.image_file import decode
+from lightning_spx.formats.bands import read_bands
+from lightning_spx.formats.image_file import decode
 from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.splits import Indices

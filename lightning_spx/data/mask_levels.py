@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.data.image_file import decode
+from lightning_spx.formats.image_file import decode
 from lightning_spx.data.mask_areas import NEAR, has_numbers
 
 Levels = NDArray[np.uint8]

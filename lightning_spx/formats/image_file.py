@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lightning_spx.data.eight_bits import check_black, eight_bits, numbers_of
+from lightning_spx.formats.eight_bits import check_black, eight_bits, numbers_of
 
 # recognized by content, whatever the name; other formats of Pillow may run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.data.image_file import UNREADABLE, check_size
+from lightning_spx.formats.image_file import UNREADABLE, check_size
 
 NUMPY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

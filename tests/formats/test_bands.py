@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.data import ArrayImages, ImageFolderDataModule
-from lightning_spx.data.bands import read_bands
+from lightning_spx.formats.bands import read_bands
 from lightning_spx.data.folder_images import FolderImages, read_image
-from lightning_spx.data.image_file import decode
+from lightning_spx.formats.image_file import decode
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.data.removed_pixels import RemovedPixels
 from lightning_spx.data.resize import resize_and_crop
