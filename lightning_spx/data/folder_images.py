@@ -16,7 +16,7 @@ from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.resize import in_unit_range, resize_and_crop
 from lightning_spx.data.splits import Indices
 from lightning_spx.formats import Percentiles, Window
-from lightning_spx.formats.photo import PHOTO_CHANNELS, read_photo
+from lightning_spx.formats.photo import read_photo
 
 LONG_READ = 10_000
 

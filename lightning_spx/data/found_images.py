@@ -69,8 +69,8 @@ def is_image(path: Path, channels: int = 3) -> bool:
         path: the path.
         channels: number of channels: 1 and 3 are photos, and other numbers are in NumPy's `.npy` and in TIFF files.
 
-    Scanners write DICOM files without an ending, or with the number of a slice in its place, so such a file counts by its
-    content as well.
+    Scanners write DICOM files without an ending, or with the number of a slice in its place, so such a file counts by
+    its content as well.
 
     Example:
         >>> is_image(Path("field.npy")), is_image(Path("field.npy"), channels=10), is_image(Path("a.JPG"), channels=10)

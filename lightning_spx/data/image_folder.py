@@ -17,18 +17,18 @@ from lightning_spx.formats.window import checked_window
 class ImageFolderDataModule(ImageDataModule):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
-    Images are rotated as their EXIF data says, converted to RGB with all of their levels (the first frame of an animated
-    image, the stored colors of transparent pixels), and resized and cropped to a central square if their size differs.
-    An image with more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100, counts as
-    unreadable. All images are read once at the start, so that no split contains an unreadable one; sets that fit in 1 GiB
-    stay in memory.
+    Images are rotated as their EXIF data says, converted to RGB with all of their levels (the first frame of an
+    animated image, the stored colors of transparent pixels), and resized and cropped to a central square if their size
+    differs. An image with more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100,
+    counts as unreadable. All images are read once at the start, so that no split contains an unreadable one; sets that
+    fit in 1 GiB stay in memory.
 
     Images are recognized by their endings or, without one, by content. One warning counts the files that are skipped,
     such as images in folders inside a class folder.
 
-    Files of scanners and cameras of more than 8 bits often hold unscaled numbers, and are refused unless they state their
-    range; `window` gives it. With other than one or three `channels`, images are NumPy arrays, (H, W, C) or (C, H, W), and
-    TIFF files with that number of bands, and they stay on disk.
+    Files of scanners and cameras of more than 8 bits often hold unscaled numbers, and are refused unless they state
+    their range; `window` gives it. With other than one or three `channels`, images are NumPy arrays, (H, W, C) or
+    (C, H, W), and TIFF files with that number of bands, and they stay on disk.
 
     Args:
         root: folder that contains `train` and `test` or `val`.

@@ -95,14 +95,16 @@ class ArrayImages(LabelledImages):
         super().__init__(labels)
         if images.dtype not in (np.uint8, np.float32):
             raise TypeError(
-                f"Expected `images` to hold uint8, or float32 in [0, 1], got {images.dtype}: round them to 0 to 255, or "
-                "divide them by their largest possible number."
+                f"Expected `images` to hold uint8, or float32 in [0, 1], got {images.dtype}: round them to 0 to 255, "
+                "or divide them by their largest possible number."
             )
         if images.ndim not in (3, 4) or 0 in images.shape[1:]:
             raise ValueError(f"Expected `images` of shape (n, H, W, C) or (n, H, W), got {images.shape}.")
         # one image at a time, so that no copy of all is made; false for a NaN
         if images.dtype == np.float32 and not all(image.min() >= 0 and image.max() <= 1 for image in images):
-            raise ValueError("Expected floats in `images` to be in [0, 1], got others: divide them by their full range.")
+            raise ValueError(
+                "Expected floats in `images` to be in [0, 1], got others: divide them by their full range."
+            )
         num_masks = len(images) if masks is None else len(masks)
         if not len(images) == len(self.labels) == num_masks:
             raise ValueError(

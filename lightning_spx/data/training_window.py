@@ -23,8 +23,9 @@ GOLDEN = (5**0.5 - 1) / 2
 def training_window(paths: Sequence[Path], percentiles: Percentiles, channels: int = 3) -> Window:
     """Return the numbers below which two percentages of the values of training images lie.
 
-    A file gives at most 16,384 numbers, spread evenly over its pixels; of more than 10,000 files, 10,000 spread evenly over
-    the list are read. Nothing is drawn at random, so all processes find the same window. Files that cannot be read are left out, as they are from the images.
+    A file gives at most 16,384 numbers, spread evenly over its pixels; of more than 10,000 files, 10,000 spread evenly
+    over the list are read. Nothing is drawn at random, so all processes find the same window. Files that cannot be read
+    are left out, as they are from the images.
 
     Args:
         paths: the files of the training images.

@@ -28,9 +28,10 @@ MAX_RATIO = 100
 def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
     """Return the first frame of an image file with 8 bits, rotated as its EXIF data says.
 
-    Masks are read so; `read_photo` keeps all levels. Of 12 or 16 bits the upper eight are kept; 16-bit images that use at
-    most a quarter of their range are refused. Color profiles and gamma are ignored, and Pillow converts other color spaces (CMYK). A file is refused before it
-    is decoded if it has more than 20,000 px a side or 178,956,970 px in all, or an aspect ratio above 100.
+    Masks are read so; `read_photo` keeps all levels. Of 12 or 16 bits the upper eight are kept; 16-bit images that use
+    at most a quarter of their range are refused. Color profiles and gamma are ignored, and Pillow converts other color
+    spaces (CMYK). A file is refused before it is decoded if it has more than 20,000 px a side or 178,956,970 px in all,
+    or an aspect ratio above 100.
 
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.

@@ -59,8 +59,8 @@ def read_jpeg2000(path: Path) -> StoredImage:
         path: a JP2 file, or a code stream.
 
     Raises:
-        ValueError: it is too large, or colored with more than 8 bits, which Pillow would cut off; whatever Pillow raises
-            on damaged files.
+        ValueError: it is too large, or colored with more than 8 bits, which Pillow would cut off; whatever Pillow
+            raises on damaged files.
     """
     precision = precision_of(path)
     with Image.open(path, formats=("JPEG2000",)) as image:
@@ -69,8 +69,8 @@ def read_jpeg2000(path: Path) -> StoredImage:
         if precision.bits > 8:
             if not picture.mode.startswith("I;16") or precision.bits > 16:
                 raise ValueError(
-                    f"it holds JPEG 2000 colors of {precision.bits} bits, of which Pillow keeps eight: save it as PNG or "
-                    "TIFF."
+                    f"it holds JPEG 2000 colors of {precision.bits} bits, of which Pillow keeps eight: save it as PNG "
+                    "or TIFF."
                 )
             # Pillow scales them up by a shift
             values = np.asarray(picture).astype(np.uint16) >> (16 - precision.bits)

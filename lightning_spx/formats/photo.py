@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.formats import deep_png, jpeg2000, numpy_array, pnm, tiff
-from lightning_spx.formats.image_file import FORMATS, UNREADABLE, brightness, check_file, check_frame, check_size, reason_of
+from lightning_spx.formats.image_file import (
+    FORMATS,
+    UNREADABLE,
+    brightness,
+    check_file,
+    check_frame,
+    check_size,
+    reason_of,
+)
 from lightning_spx.formats.stated_range import check_range_is_used
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.window import Percentiles, Window, checked_window
@@ -37,12 +45,12 @@ def read_photo(
 ) -> NDArray[np.uint8 | np.float32]:
     """Return the image of a file, upright; its content decides what it is, whatever its name ends with.
 
-    8-bit BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP have the numbers that viewers show. TIFF, PNG, PNM, JPEG 2000,
-    NumPy, DICOM and NIfTI files of more bits keep all of their levels. Without a window, numbers are brightness in the
-    range that the file states: that of an unsigned type, the number of bits if it is stated, or floats inside [0, 1].
-    16-bit numbers that use at most a quarter of their range are refused, as are signed ones and other floats. Color
-    profiles and gamma are ignored. A file is refused before it is decoded if it has more than 20,000 px a side or
-    178,956,970 px in all, or an aspect ratio above 100.
+    8-bit BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP have the numbers that viewers show. TIFF, PNG, PNM,
+    JPEG 2000, NumPy, DICOM and NIfTI files of more bits keep all of their levels. Without a window, numbers are
+    brightness in the range that the file states: that of an unsigned type, the number of bits if it is stated, or
+    floats inside [0, 1]. 16-bit numbers that use at most a quarter of their range are refused, as are signed ones and other
+    floats. Color profiles and gamma are ignored. A file is refused before it is decoded if it has more than 20,000 px a
+    side or 178,956,970 px in all, or an aspect ratio above 100.
 
     Args:
         path: the file.

@@ -62,9 +62,8 @@ def check_range_is_used(image: StoredImage) -> None:
     if kind.kind != "u" or kind.itemsize == 1 or stated != np.iinfo(kind).max:
         return
     largest = int(image.values.max())
-    # an inverted scale is dark where numbers are high
     if 0 < largest <= (stated + 1) / 4:
         raise ValueError(
-            f"it holds {8 * kind.itemsize}-bit numbers of at most {largest}, a quarter of their range, as unscaled ones "
-            "of fewer bits do: give `window`."
+            f"it holds {8 * kind.itemsize}-bit numbers of at most {largest}, a quarter of their range, as unscaled "
+            "ones of fewer bits do: give `window`."
         )

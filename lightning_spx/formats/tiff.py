@@ -10,8 +10,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightning_spx.formats.image_file import FORMATS, MAX_PIXELS, UNREADABLE, brightness, check_frame, check_size
 from lightning_spx.formats.eight_bits import numbers_of
+from lightning_spx.formats.image_file import FORMATS, MAX_PIXELS, UNREADABLE, brightness, check_frame, check_size
 from lightning_spx.formats.numpy_array import other_shape
 from lightning_spx.formats.orientation import upright
 from lightning_spx.formats.stated_range import in_stated_range
@@ -32,9 +32,9 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 def read_tiff(path: Path, channels: int = 3, frame: int | None = None, as_stored: bool = True) -> StoredImage:
     """Return the image of a TIFF file, upright.
 
-    Of a photo, opacity is left out, and a palette becomes colors. With other than one or three channels, bands are those
-    of one page, or one page each. MaxSampleValue states the range only if it is 2**n - 1, because TIFF 6.0 calls it a
-    statistic. What tifffile cannot unpack without the package imagecodecs, such as LZW, is decoded by Pillow.
+    Of a photo, opacity is left out, and a palette becomes colors. With other than one or three channels, bands are
+    those of one page, or one page each. MaxSampleValue states the range only if it is 2**n - 1, because TIFF 6.0 calls
+    it a statistic. What tifffile cannot unpack without the package imagecodecs, such as LZW, is decoded by Pillow.
 
     Args:
         path: a TIFF file.
@@ -109,7 +109,7 @@ def _check_is_one_image(file: tifffile.TiffFile, page: tifffile.TiffPage, num_pa
         raise ValueError(f"it lacks {lost} of its {len(sizes)} strips or tiles.")
 
 
-def _pages_as_bands(path: Path, pages: list[Any]) -> StoredImage:
+def _pages_as_bands(path: Path, pages: list[tifffile.TiffPage]) -> StoredImage:
     with tifffile.TiffFile(path) as file:
         for page in pages:
             _check_is_one_image(file, page, len(pages))
@@ -118,10 +118,12 @@ def _pages_as_bands(path: Path, pages: list[Any]) -> StoredImage:
     bands = [_of_page(path, page, 1) for page in pages]
     first = bands[0]
     values = np.concatenate([band.values for band in bands], axis=2)
-    return in_stated_range(values, _bits(pages[0], values), first.black is not None and first.black > (first.white or 0))
+    return in_stated_range(
+        values, _bits(pages[0], values), first.black is not None and first.black > (first.white or 0)
+    )
 
 
-def _of_page(path: Path, page: Any, channels: int) -> StoredImage:
+def _of_page(path: Path, page: tifffile.TiffPage, channels: int) -> StoredImage:
     """Return a page's colors or bands."""
     kind = int(page.photometric)
     if kind not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE):
@@ -141,7 +143,7 @@ def _of_page(path: Path, page: Any, channels: int) -> StoredImage:
     return in_stated_range(stored, _bits(page, stored), kind == WHITE_IS_ZERO)
 
 
-def _decoded(path: Path, page: Any) -> NDArray[Any]:
+def _decoded(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
     """Return the numbers of a page, (H, W, S), upright."""
     try:
         values = page.asarray(maxworkers=1)
@@ -161,11 +163,11 @@ def _decoded(path: Path, page: Any) -> NDArray[Any]:
     return upright(values, int(page.tags.valueof("Orientation", 1)))
 
 
-def _without_opacity(stored: NDArray[Any], page: Any, channels: int) -> NDArray[Any]:
+def _without_opacity(stored: NDArray[Any], page: tifffile.TiffPage, channels: int) -> NDArray[Any]:
     """Return gray or colors without what follows them in each pixel."""
     count, kinds = stored.shape[2], [int(each) for each in page.extrasamples]
     colors = 3 if page.photometric == RGB else 1
-    if count == channels or count == colors:
+    if count in (channels, colors):
         return stored
     # a gray image with other bands is none, unless the file says that they are its opacity
     if count < colors or (colors == 1 and (count > 2 or not kinds or not kinds[0])):
@@ -176,7 +178,7 @@ def _without_opacity(stored: NDArray[Any], page: Any, channels: int) -> NDArray[
     return stored[..., :colors]
 
 
-def _bits(page: Any, values: NDArray[Any]) -> int | None:
+def _bits(page: tifffile.TiffPage, values: NDArray[Any]) -> int | None:
     """Return how many bits a page states for its unsigned numbers, if these are fewer than those of their type."""
     if values.dtype.kind != "u":
         return None

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -14,7 +15,7 @@ IN_PLANES = 2
 UNSIGNED = 1
 
 
-def read_by_pillow(path: Path, page: Any, reason: str) -> NDArray[Any]:
+def read_by_pillow(path: Path, page: tifffile.TiffPage, reason: str) -> NDArray[Any]:
     """Return the numbers of a page as they are stored, (H, W, S), upright.
 
     Args:

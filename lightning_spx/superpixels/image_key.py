@@ -36,8 +36,8 @@ def eight_bit(images: Tensor) -> Tensor:
 def has_more_levels(images: Tensor) -> Tensor:
     """Return for each image whether it has other levels than the 256 of an image file.
 
-    Values within a thousandth of a level, by which floats of 8 bits may be off, or within what the type rounds away, are
-    8 bits; neighboring levels of 16 bits are four times as far from each other.
+    Values within a thousandth of a level, by which floats of 8 bits may be off, or within what the type rounds away,
+    are 8 bits; neighboring levels of 16 bits are four times as far from each other.
 
     Args:
         images: `(N, C, H, W)` in [0, 1].

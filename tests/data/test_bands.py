@@ -12,11 +12,11 @@ from PIL import Image
 
 from lightning_spx.data import ArrayImages, ImageFolderDataModule
 from lightning_spx.data.folder_images import FolderImages, read_image, read_pixels
-from lightning_spx.formats.image_file import decode
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.data.removed_pixels import RemovedPixels
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.transforms import augment
+from lightning_spx.formats.image_file import decode
 from tests.data.picture import picture
 
 

@@ -94,15 +94,16 @@ IN_COLOUR = {
     "8 bits in planes": tiff(
         of(255, COLOURS).astype(np.uint8).transpose(2, 0, 1).tobytes(), 8, samples=3, photometric=2, planes=2
     ),
-    "16 bits in planes": tiff(
-        deep(65_535, values=COLOURS.transpose(2, 0, 1)), 16, samples=3, photometric=2, planes=2
-    ),
+    "16 bits in planes": tiff(deep(65_535, values=COLOURS.transpose(2, 0, 1)), 16, samples=3, photometric=2, planes=2),
     "a PNG": png(of(65_535, COLOURS), 2),
     "an opaque PNG": png(opaque(of(65_535, COLOURS)), 6),
 }
 BLACK = np.zeros((6, 8))
 REFUSED = {
-    "signed bytes": (tiff((of(255) - 128).astype(np.int8).tobytes(), 8, kind=2), "no range for its numbers, -128 to 127: give"),
+    "signed bytes": (
+        tiff((of(255) - 128).astype(np.int8).tobytes(), 8, kind=2),
+        "no range for its numbers, -128 to 127: give",
+    ),
     "signed 16 bits": (tiff((of(65_535) - 32_768).astype("<i2").tobytes(), 16, kind=2), "no range for its numbers"),
     "10 bits": (tiff(packed(of(1023), 10), 10), "requires the 'imagecodecs' package"),
     "14 bits": (tiff(packed(of(16_383), 14), 14), "requires the 'imagecodecs' package"),
