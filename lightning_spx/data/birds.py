@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import track
 
 from lightning_spx.data.bird_files import BirdPhoto, choose_species, read_photos, read_species
@@ -178,7 +179,7 @@ class BirdsDataModule(ImageDataModule):
         in_memory = len(photos) * 4 * self.image_size**2 <= IN_MEMORY_BYTES
         good: list[int] = []
         refused: list[ValueError] = []
-        kept = []
+        kept: list[tuple[NDArray[np.uint8 | np.float32], NDArray[np.bool_] | None]] = []
         survey = MaskSurvey()
         num_bytes = 0
         total = torch.zeros(3, dtype=torch.float64)

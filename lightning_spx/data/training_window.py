@@ -72,4 +72,5 @@ def _spread(numbers: NDArray[Any], most: int) -> NDArray[Any]:
     if numbers.size <= most:
         return numbers
     places = np.modf(np.arange(1, most + 1) * GOLDEN)[0] * numbers.size
-    return numbers[places.astype(np.int64)]
+    chosen: NDArray[Any] = numbers[places.astype(np.int64)]
+    return chosen

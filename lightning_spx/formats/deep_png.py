@@ -110,7 +110,7 @@ def _gray_with_opacity(path: Path) -> NDArray[np.uint16]:
     file = io.BytesIO(content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:])
     with Image.open(file, formats=("PNG",)) as image:
         pixels = np.asarray(image).astype(np.uint16)
-    return pixels[..., :1] << 8 | pixels[..., 1:2]
+    return (256 * pixels[..., :1] + pixels[..., 1:2]).astype(np.uint16)
 
 
 def _significant(values: NDArray[np.uint16], bits: int | None) -> tuple[NDArray[np.uint16], int | None]:

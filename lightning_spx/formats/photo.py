@@ -1,5 +1,6 @@
 """Reads a photo of any format with all of its levels; every data module and command reads photos through it."""
 
+from lzma import LZMAError
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from lightning_spx.formats.window import Percentiles, Window, checked_window
 
 PHOTO_CHANNELS = (1, 3)
 # what readers raise beyond Pillow's errors on damaged files, and where a compression or a format needs another package
-REFUSED = (*UNREADABLE, RuntimeError, ImportError, AssertionError, TokenError)
+REFUSED = (*UNREADABLE, RuntimeError, ImportError, AssertionError, TokenError, LZMAError)
 # DICOM has its signature behind a preamble
 BEGINNING = 132
 # black and white of 8 bits, and of those whose scale is inverted
@@ -187,4 +188,5 @@ def _in_channels(values: NDArray[Any], channels: int) -> NDArray[Any]:
     if values.dtype == np.uint8:
         # as Pillow rounds it
         return np.array(Image.fromarray(np.ascontiguousarray(values)).convert("L"))[..., None]
-    return (values.astype(np.float64) @ np.array(GRAY))[..., None].clip(0, 1).astype(np.float32)
+    gray: NDArray[np.float64] = values.astype(np.float64) @ np.array(GRAY)
+    return gray[..., None].clip(0, 1).astype(np.float32)

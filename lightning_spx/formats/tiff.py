@@ -17,6 +17,7 @@ from lightning_spx.formats.orientation import upright
 from lightning_spx.formats.stated_range import in_stated_range
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.tiff_by_pillow import read_by_pillow
+from lightning_spx.formats.unfolding import check_unfolding
 
 BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PHOTO_CHANNELS = (1, 3)
@@ -60,7 +61,8 @@ def read_tiff(path: Path, channels: int = 3, frame: int | None = None, as_stored
         # even where tifffile could not read its header
         return in_stated_range(np.array(brightness(path)))
     with tifffile.TiffFile(path) as file:
-        pages = [page for page in file.pages if not int(page.subfiletype) & REDUCED_OR_MASK]
+        every = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in file.pages]
+        pages = [page for page in every if not int(page.subfiletype) & REDUCED_OR_MASK]
         if not pages:
             raise ValueError("it is a TIFF without an image.")
         if channels not in PHOTO_CHANNELS and frame is None and len(pages) == channels:
@@ -107,6 +109,7 @@ def _check_is_one_image(file: tifffile.TiffFile, page: tifffile.TiffPage, num_pa
     lost = sum(at <= 0 or length <= 0 or at + length > end for at, length in sizes)
     if lost or not sizes:
         raise ValueError(f"it lacks {lost} of its {len(sizes)} strips or tiles.")
+    check_unfolding(file, page)
 
 
 def _pages_as_bands(path: Path, pages: list[tifffile.TiffPage]) -> StoredImage:
@@ -127,7 +130,7 @@ def _of_page(path: Path, page: tifffile.TiffPage, channels: int) -> StoredImage:
     """Return a page's colors or bands."""
     kind = int(page.photometric)
     if kind not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE):
-        raise ValueError(f"its colors are of the kind {page.photometric.name}: save it as RGB or gray.")
+        raise ValueError(f"its colors are of the kind {tifffile.PHOTOMETRIC(kind).name}: save it as RGB or gray.")
     if page.dtype is None:
         raise ValueError(f"it holds numbers of {page.bitspersample} bits of an unknown kind.")
     stored = _decoded(path, page)

@@ -45,13 +45,15 @@ def read_by_pillow(path: Path, page: tifffile.TiffPage, reason: str) -> NDArray[
         shown = np.asarray(picture.convert("L"))[..., None]
         # Pillow turns the scale round, and spreads fewer bits over eight
         stored = 255 - shown if page.photometric == WHITE_IS_ZERO else shown
-        return stored // (255 // (2**bits - 1))
+        fewer: NDArray[Any] = stored // (255 // (2**bits - 1))
+        return fewer
     if picture.mode in ("RGB", "RGBA", "RGBX") and bits == 8 and page.sampleformat == UNSIGNED:
         return np.asarray(picture)[..., :samples]
     if picture.mode in ("RGB", "RGBA", "RGBX") and bits == 16 and page.sampleformat == UNSIGNED:
         # Pillow keeps the upper eight bits, and the lower ones if it is told another order of bytes
         lower = np.asarray(_opened(path, page.index, lower=True))
-        return (np.asarray(picture).astype(np.uint16) << 8 | lower)[..., :samples]
+        both: NDArray[Any] = np.asarray(picture).astype(np.uint16) << 8 | lower
+        return both[..., :samples]
     raise refused
 
 

@@ -34,7 +34,7 @@ def image_checksums(images: Tensor) -> list[int]:
     pixels = rows.clamp(0, 255).to(torch.uint8).cpu().contiguous().numpy()
     checksums = [zlib.crc32(image) for image in pixels]
     for position in has_more_levels(read).nonzero().flatten().tolist():
-        checksums[position] = zlib.crc32(read[position].float().cpu().contiguous().numpy())
+        checksums[position] = zlib.crc32(read[position].float().cpu().contiguous().numpy().tobytes())
     return checksums
 
 

@@ -90,9 +90,10 @@ def test_the_limit_of_memory_counts_bytes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(held_pixels, "IN_MEMORY_BYTES", 2 * 8 * 8 * 3)
     held = HeldPixels(2, 8, 3)
     held.put(0, np.zeros((8, 8, 3), np.uint8))
-    assert held.pixels is not None
-    held.put(1, np.zeros((8, 8, 3), np.float32))
-    assert held.pixels is None
+    assert isinstance(held.pixels, np.ndarray)
+    other = HeldPixels(2, 8, 3)
+    other.put(1, np.zeros((8, 8, 3), np.float32))
+    assert other.pixels is None
     assert HeldPixels(3, 8, 3).pixels is None
     assert HeldPixels(1, 8, 2).pixels is None
 
@@ -159,7 +160,7 @@ def test_a_window_is_a_setting(words: list[str], expected: object, capsys: Captu
 def test_photos_that_a_user_names_have_a_window(tmp_path: Path) -> None:
     path = folder(tmp_path) / "test" / "cat" / "0.tif"
     images = read_images([path], SIDE, window=(0, 4095)).images
-    assert len(images.unique()) == 4096
+    assert len(set(images.flatten().tolist())) == 4096
     with pytest.raises(TypeError, match="percentiles over training"):
         read_images([path], SIDE, window=Percentiles(over="training"))
 

@@ -25,8 +25,8 @@ from tests.formats.photo_writers import (
     pages,
     tiff,
     turned,
+    turned_as,
 )
-from tests.inputs.image_files import TURNS
 
 BY_TIFFFILE: dict[str, Golden] = {
     "8 bits": Golden(tiff(GRAY_8), GRAY_8),
@@ -73,12 +73,13 @@ BY_TIFFFILE: dict[str, Golden] = {
         for name, predictor in (("zlib", False), ("deflate", True), ("lzma", False))
     },
     **{
-        f"16 bits of orientation {number}": Golden(tiff(GRAY_16, **turned(number)), turn(GRAY_16) / 65_535)
-        for number, turn in TURNS.items()
+        f"16 bits of orientation {number}": Golden(tiff(GRAY_16, **turned(number)), turned_as(GRAY_16, number) / 65_535)
+        for number in range(1, 9)
     },
     **{
         f"planes of orientation {number}": Golden(
-            tiff(RGB_16.transpose(2, 0, 1), planarconfig="separate", **turned(number)), TURNS[number](RGB_16) / 65_535
+            tiff(RGB_16.transpose(2, 0, 1), planarconfig="separate", **turned(number)),
+            turned_as(RGB_16, number) / 65_535,
         )
         for number in (5, 6, 8)
     },

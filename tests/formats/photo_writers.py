@@ -65,6 +65,19 @@ def turned(number: int) -> dict[str, Any]:
     return {"extratags": [(274, "H", 1, number, True)]}
 
 
+def turned_as(numbers: Numbers, orientation: int) -> Numbers:
+    """What is shown of numbers that are stored so, by coordinates (TIFF 6.0, page 36)."""
+    height, width = numbers.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    # the row and the column where a stored pixel is shown
+    rows = {1: y, 2: y, 3: height - 1 - y, 4: height - 1 - y, 5: x, 6: x, 7: width - 1 - x, 8: width - 1 - x}
+    columns = {1: x, 2: width - 1 - x, 3: width - 1 - x, 4: x, 5: y, 6: height - 1 - y, 7: height - 1 - y, 8: y}
+    shape = (width, height) if orientation > 4 else (height, width)
+    shown = np.zeros((*shape, *numbers.shape[2:]), numbers.dtype)
+    shown[rows[orientation], columns[orientation]] = numbers
+    return shown
+
+
 def by_opencv(ending: str, numbers: Numbers, *settings: int) -> Callable[[Path], object]:
     def write(path: Path) -> None:
         # OpenCV's colors are blue, green, red

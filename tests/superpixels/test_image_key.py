@@ -47,11 +47,11 @@ def test_images_that_agree_in_their_upper_eight_bits_have_other_keys_and_other_f
     assert image_key(flat) != image_key(ramp)
     cached = Cached(Halves(), tmp_path)
     for _ in range(2):
-        assert cached(flat[None]).unique().tolist() == [0]
-        assert cached(ramp[None]).unique().tolist() == [0, 1]
+        assert set(cached(flat[None]).flatten().tolist()) == set([0])
+        assert set(cached(ramp[None]).flatten().tolist()) == set([0, 1])
     # a place in a data set whose image has changed in its lower bits alone
     for image, ids in ((flat, [0]), (ramp, [0, 1]), (ramp, [0, 1]), (flat, [0])):
-        assert cached.of_index(image[None], "deep", torch.tensor([0])).unique().tolist() == ids
+        assert set(cached.of_index(image[None], "deep", torch.tensor([0])).flatten().tolist()) == set(ids)
 
 
 @dataclass(frozen=True)
