@@ -6,7 +6,8 @@
 # - RGB in planes (PlanarConfiguration 2) of 16 bits: the pixels are those of no plane of the file. Of 8 bits they are right.
 #
 # Seen: 8 bits [0, 85, 170, 255], 16 bits [255, 170, 85, 0]; planes of 16 bits differ from the file, of 8 bits they do not.
-# What we do: lightning_spx/data/eight_bits.py turns the former round and refuses the latter.
+# What we do: lightning_spx/formats/tiff.py reads photos of more than 8 bits by tifffile; masks, which eight_bits.py reads by
+# Pillow, are turned round or refused.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -13,7 +13,7 @@ from lightning_spx.data.bird_files import BirdPhoto, Box
 from lightning_spx.data.folder_images import read_pixels
 from lightning_spx.data.labelled_images import LabelledImages, Sample
 from lightning_spx.data.mask_levels import mask_levels
-from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.resize import in_unit_range, resize_and_crop
 from lightning_spx.data.splits import Indices
 
 Background = Literal["keep", "black", "mean"]
@@ -128,7 +128,7 @@ class BirdImages(LabelledImages):
         self.masks = masks
         self.background = background
         self.color = torch.zeros(3)
-        self.kept: list[tuple[NDArray[np.uint8], NDArray[np.bool_] | None]] = []
+        self.kept: list[tuple[NDArray[np.uint8 | np.float32], NDArray[np.bool_] | None]] = []
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return photo and mask at a position, with the original background.
@@ -139,9 +139,9 @@ class BirdImages(LabelledImages):
         """
         if self.kept:
             pixels, known = self.kept[index]
-            return torch.from_numpy(pixels).float() / 255, None if known is None else torch.from_numpy(known)
+            return in_unit_range(torch.from_numpy(pixels)), None if known is None else torch.from_numpy(known)
         image, mask = self.fit(index, self.pixels(index))
-        return image.float() / 255, mask
+        return in_unit_range(image), mask
 
     def finish(self, sample: Sample) -> Sample:
         """Replace the background after all geometric changes, so that it ends where the mask does."""
@@ -150,11 +150,11 @@ class BirdImages(LabelledImages):
         return {**sample, "image": replace_background(sample["image"], sample["mask"], self.color)}
 
     def pixels(self, index: int) -> Tensor:
-        """Read a photo in its original size, `(3, H, W)` uint8."""
+        """Read a photo in its original size, `(3, H, W)`, uint8 or, of more bits, float32 in [0, 1]."""
         return read_pixels(self.root / "images" / self.photos[index].name)
 
     def fit(self, index: int, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Resize and crop a photo and its mask to `(3, S, S)` uint8 and `(S, S)` bool."""
+        """Resize and crop a photo and its mask to `(3, S, S)`, of the photo's type, and `(S, S)` bool."""
         photo = self.photos[index]
         image = resize_and_crop(pixels, self.image_size)
         if self.masks == "none":

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import track
 
 from lightning_spx.data.bird_files import BirdPhoto, choose_species, read_photos, read_species
 from lightning_spx.data.bird_images import Background, BirdImages, Masks, mask_file
-from lightning_spx.data.folder_images import IN_MEMORY_BYTES
+from lightning_spx.data.held_pixels import IN_MEMORY_BYTES
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.mask_survey import MaskSurvey
+from lightning_spx.data.resize import in_unit_range
 from lightning_spx.data.splits import Plan
 
 LONG_READ = 1000
@@ -177,8 +179,9 @@ class BirdsDataModule(ImageDataModule):
         in_memory = len(photos) * 4 * self.image_size**2 <= IN_MEMORY_BYTES
         good: list[int] = []
         refused: list[ValueError] = []
-        kept = []
+        kept: list[tuple[NDArray[np.uint8 | np.float32], NDArray[np.bool_] | None]] = []
         survey = MaskSurvey()
+        num_bytes = 0
         total = torch.zeros(3, dtype=torch.float64)
         for index in track(range(len(photos)), "Reading birds", disable=len(photos) < LONG_READ, transient=True):
             try:
@@ -191,9 +194,14 @@ class BirdsDataModule(ImageDataModule):
             # not skipped like a damaged photo: a mask that does not fit is a mistake of the data set
             pixels, mask = images.fit(index, original)
             good.append(index)
-            total += pixels.double().mean((1, 2))
+            levels = 255 * in_unit_range(pixels).double() if pixels.is_floating_point() else pixels.double()
+            total += levels.mean((1, 2))
             if mask is not None:
                 survey.add(photos[index].name, mask)
+            # a photo of more than 8 bits takes four bytes for each number
+            num_bytes += pixels.nbytes + self.image_size**2
+            if in_memory and num_bytes > IN_MEMORY_BYTES:
+                in_memory, kept = False, []
             if in_memory:
                 kept.append((pixels.numpy(), None if mask is None else mask.numpy()))
         if refused:

@@ -9,14 +9,17 @@ from pathlib import Path
 # endings of files that are meant as images; their content decides what they are
 EXTENSIONS = frozenset(
     {".apng", ".bmp", ".dib", ".gif", ".jfi", ".jfif", ".jif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"}
-    | {".ppm", ".tif", ".tiff", ".webp"}
+    | {".ppm", ".tif", ".tiff", ".webp", ".j2c", ".j2k", ".jp2", ".jpc", ".dcm", ".dicom", ".nii", ".nii.gz"}
 )
 # endings of files with another number of channels than photos
 BAND_EXTENSIONS = frozenset({".npy", ".tif", ".tiff"})
 BEGINNINGS = (
     *(b"BM", b"GIF8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"),
-    *(b"II*\0", b"MM\0*", b"RIFF"),
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"),
 )
+# DICOM has its signature behind a preamble; the index of a folder of such files has it, too
+PREAMBLE, DICOM = 128, b"DICM"
+DICOM_INDEX = "DICOMDIR"
 # files that file managers leave behind
 NO_ONES = frozenset({"desktop.ini", "ehthumbs.db", "thumbs.db"})
 NAMED = 5
@@ -66,16 +69,45 @@ def is_image(path: Path, channels: int = 3) -> bool:
         path: the path.
         channels: number of channels: 1 and 3 are photos, and other numbers are in NumPy's `.npy` and in TIFF files.
 
+    Scanners write DICOM files without an ending, or with the number of a slice in its place, so such a file counts by
+    its content as well.
+
     Example:
         >>> is_image(Path("field.npy")), is_image(Path("field.npy"), channels=10), is_image(Path("a.JPG"), channels=10)
         (False, True, False)
     """
-    if path.suffix or channels not in (1, 3):
-        return path.suffix.lower() in _extensions(channels)
-    if path.name.startswith(".") or not path.is_file() or not os.access(path, os.R_OK):
+    ending = ending_of(path)
+    if ending in _extensions(channels) or channels not in (1, 3):
+        return ending in _extensions(channels)
+    # a unique identifier of DICOM, such as 1.2.840.10008, looks like an ending of digits
+    if (ending and not ending[1:].isdigit()) or path.name.startswith(".") or path.name == DICOM_INDEX:
+        return False
+    if not path.is_file() or not os.access(path, os.R_OK):
         return False
     with path.open("rb") as file:
-        return file.read(16).startswith(BEGINNINGS)
+        beginning = file.read(PREAMBLE + len(DICOM))
+    return beginning[PREAMBLE:] == DICOM or (not ending and beginning.startswith(BEGINNINGS))
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending of a file's name in small letters, of a packed volume both of them.
+
+    Example:
+        >>> ending_of(Path("brain.T1.NII.GZ")), ending_of(Path("a.b.png")), ending_of(Path("wood"))
+        ('.nii.gz', '.png', '')
+    """
+    name = path.name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a file without its ending.
+
+    Example:
+        >>> stem_of(Path("brain.T1.nii.gz")), stem_of(Path("a.b.png"))
+        ('brain.T1', 'a.b')
+    """
+    return path.name[: len(path.name) - len(ending_of(path))]
 
 
 def _extensions(channels: int) -> frozenset[str]:
@@ -136,7 +168,7 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 def _ending(path: Path) -> str:
-    return path.suffix.lower() or "without an ending"
+    return ending_of(path) or "without an ending"
 
 
 def _is_no_ones(path: Path) -> bool:

@@ -9,22 +9,26 @@ from lightning_spx.data.found_images import class_folders, contents, image_paths
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.splits import Plan
+from lightning_spx.data.training_window import training_window
+from lightning_spx.formats import Percentiles, Window
+from lightning_spx.formats.window import checked_window
 
 
 class ImageFolderDataModule(ImageDataModule):
     """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
-    Images are rotated as their EXIF data says, converted to 8-bit RGB (the first frame of an animated image, the stored
-    colors of transparent pixels), and resized and cropped to a central square if their size differs. An image with
-    more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100, counts as unreadable. All
-    images are read once at the start, so that no split contains an unreadable one; sets that fit in 1 GiB stay in
-    memory.
+    Images are rotated as their EXIF data says, converted to RGB with all of their levels (the first frame of an
+    animated image, the stored colors of transparent pixels), and resized and cropped to a central square if their size
+    differs. An image with more than 20,000 px a side or 178,956,970 px in all, or with an aspect ratio above 100,
+    counts as unreadable. All images are read once at the start, so that no split contains an unreadable one; sets that
+    fit in 1 GiB stay in memory.
 
     Images are recognized by their endings or, without one, by content. One warning counts the files that are skipped,
     such as images in folders inside a class folder.
 
-    With other than one or three `channels`, images are NumPy arrays, (H, W, C) or (C, H, W) of uint8 or floats in
-    [0, 1], and TIFF files with that number of bands of 8 bits, and they stay on disk.
+    Files of scanners and cameras of more than 8 bits often hold unscaled numbers, and are refused unless they state
+    their range; `window` gives it. With other than one or three `channels`, images are NumPy arrays, (H, W, C) or
+    (C, H, W), and TIFF files with that number of bands, and they stay on disk.
 
     Args:
         root: folder that contains `train` and `test` or `val`.
@@ -42,6 +46,9 @@ class ImageFolderDataModule(ImageDataModule):
         val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
         channels: number of channels of the images: 3 reads photos in RGB, 1 in gray.
+        window: the numbers that become 0 and 1, low and high, such as [0, 4095]; or percentiles where they lie, of each
+            file or of all training images, such as {low: 1, high: 99, over: training}; None takes the range that a file
+            states.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -57,6 +64,9 @@ class ImageFolderDataModule(ImageDataModule):
 
     # an attribute of the object only where it differs, so that a run that began before there was this setting goes on
     channels: int = 3
+    window: Window | Percentiles | None = None
+    # measured once, for the copies of all parts
+    _measured: Window | None = None
 
     def __init__(
         self,
@@ -74,6 +84,7 @@ class ImageFolderDataModule(ImageDataModule):
         val_fraction: float = 0.1,
         augment: bool = True,
         channels: int = 3,
+        window: Window | Percentiles | None = None,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
@@ -82,6 +93,8 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError(f"Expected `channels` to be at least 1, got {channels}.")
         if channels != self.channels:
             self.channels = channels
+        if window is not None:
+            self.window = checked_window(window)
         self.root = Path(root)
         self.strict = strict
         self.verify = verify
@@ -142,8 +155,10 @@ class ImageFolderDataModule(ImageDataModule):
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the names and sizes of all files; folders are part of the names and give the labels."""
-        # with three channels the same as before there were others
+        # with three channels the same as before there were others, and without a window as before there was one
         digest = hashlib.sha256(b"" if self.channels == 3 else f"{self.channels} channels\n".encode())
+        if self.window is not None:
+            digest.update(f"window {self.window!r}\n".encode())
         for folder in (self.train_folder, self.test_folder):
             for path in (path for group in class_folders(folder) for path in image_paths(group, self.channels)):
                 digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
@@ -155,7 +170,21 @@ class ImageFolderDataModule(ImageDataModule):
         groups = {labels[group.name]: image_paths(group, self.channels) for group in classes}
         others = others_in(folder, classes)
         warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
-        return read_all(groups, self.image_size, self.channels, strict=self.strict, verify=self.verify)
+        return read_all(
+            groups, self.image_size, self.channels, strict=self.strict, verify=self.verify, window=self.window_in_use()
+        )
+
+    def window_in_use(self) -> Window | Percentiles | None:
+        """Return the window with which files are read: percentiles over training are measured, once.
+
+        They are those of all training images, whatever the part, so that all models of a study see the same images.
+        """
+        if not isinstance(self.window, Percentiles) or self.window.over != "training":
+            return self.window
+        if self._measured is None:
+            paths = [path for group in class_folders(self.train_folder) for path in image_paths(group, self.channels)]
+            self._measured = training_window(paths, self.window, self.channels)
+        return self._measured
 
 
 def _training_folders(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightning_spx.data.label_kinds import Labels, checked_labels
-from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.resize import in_unit_range, resize_and_crop
 
 Sample = dict[str, Tensor]
 
@@ -67,17 +67,17 @@ class LabelledImages(Dataset[Sample], ABC):
 
 
 class ArrayImages(LabelledImages):
-    """Images held in memory as 8-bit arrays.
+    """Images held in memory as arrays of 8 bits, or of float32 in [0, 1], which keep more levels.
 
     Args:
-        images: `(n, H, W, C)` uint8 of any number of channels, or `(n, H, W)` for gray.
+        images: `(n, H, W, C)` uint8 or float32 of any number of channels, or `(n, H, W)` for gray.
         labels: class of each image, `(n,)` integers, or findings, `(n, K)` floats that are 0, 1 or NaN.
         masks: `(n, H, W)` bool, or None.
         image_size: side in pixels to which image and mask are resized; None keeps their size.
 
     Raises:
-        ValueError: if the lengths differ, or `images` has another shape.
-        TypeError: if `images` does not hold uint8.
+        ValueError: if the lengths differ, `images` has another shape, or floats leave [0, 1].
+        TypeError: if `images` holds neither uint8 nor float32.
 
     Example:
         >>> images = ArrayImages(np.full((2, 8, 8, 3), 255, np.uint8), np.array([0, 1]))
@@ -87,16 +87,24 @@ class ArrayImages(LabelledImages):
 
     def __init__(
         self,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8 | np.float32],
         labels: Labels,
         masks: NDArray[np.bool_] | None = None,
         image_size: int | None = None,
     ) -> None:
         super().__init__(labels)
-        if images.dtype != np.uint8:
-            raise TypeError(f"Expected `images` to hold uint8, got {images.dtype}: round them to 0 to 255.")
+        if images.dtype not in (np.uint8, np.float32):
+            raise TypeError(
+                f"Expected `images` to hold uint8, or float32 in [0, 1], got {images.dtype}: round them to 0 to 255, "
+                "or divide them by their largest possible number."
+            )
         if images.ndim not in (3, 4) or 0 in images.shape[1:]:
             raise ValueError(f"Expected `images` of shape (n, H, W, C) or (n, H, W), got {images.shape}.")
+        # one image at a time, so that no copy of all is made; false for a NaN
+        if images.dtype == np.float32 and not all(image.min() >= 0 and image.max() <= 1 for image in images):
+            raise ValueError(
+                "Expected floats in `images` to be in [0, 1], got others: divide them by their full range."
+            )
         num_masks = len(images) if masks is None else len(masks)
         if not len(images) == len(self.labels) == num_masks:
             raise ValueError(
@@ -109,8 +117,9 @@ class ArrayImages(LabelledImages):
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return image and mask at a position."""
-        image = resize_and_crop(torch.from_numpy(self.images[index]).permute(2, 0, 1), self.image_size)
+        stored = torch.from_numpy(self.images[index]).permute(2, 0, 1)
+        image = in_unit_range(resize_and_crop(stored, self.image_size))
         mask = None
         if self.masks is not None:
             mask = resize_and_crop(torch.from_numpy(self.masks[index])[None].float(), self.image_size)[0] >= 0.5
-        return image.float() / 255, mask
+        return image, mask

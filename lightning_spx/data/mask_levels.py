@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.data.image_file import decode
 from lightning_spx.data.mask_areas import NEAR, has_numbers
+from lightning_spx.formats.image_file import decode
 
 Levels = NDArray[np.uint8]
 HALF = 128

@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightning_spx.data.folder_images import in_unit_range, read_image
-from lightning_spx.data.found_images import contents, is_image, others_in, warn_of_others
+from lightning_spx.data.folder_images import read_image
+from lightning_spx.data.found_images import contents, is_image, others_in, stem_of, warn_of_others
+from lightning_spx.data.resize import in_unit_range
+from lightning_spx.formats import Percentiles, Window
 
 
 @dataclass(frozen=True)
@@ -83,18 +85,25 @@ def check_there(places: Sequence[str | Path]) -> None:
             find_images([place])
 
 
-def read_images(paths: Sequence[Path], image_size: int, strict: bool = False, channels: int = 3) -> InputImages:
+def read_images(
+    paths: Sequence[Path],
+    image_size: int,
+    strict: bool = False,
+    channels: int = 3,
+    window: Window | Percentiles | None = None,
+) -> InputImages:
     """Read images, each resized by its shorter side and cropped to the central square.
 
     Args:
         paths: image files.
         image_size: side of the images in pixels.
         strict: fail on a file that cannot be read; otherwise skip it, with one warning for all.
-        channels: 3 reads photos in RGB and 1 in gray; other numbers read NumPy arrays, (H, W, C) or (C, H, W) of uint8
-            or floats in [0, 1], and TIFF files with that number of bands of 8 bits. A file with other bands cannot be
-            read.
+        channels: 3 reads photos in RGB and 1 in gray; other numbers read NumPy arrays, (H, W, C) or (C, H, W), and TIFF
+            files with that number of bands. A file with other bands cannot be read.
+        window: the numbers of a file that become black and white, or percentiles over each file, as for `read_photo`.
 
     Raises:
+        TypeError: the percentiles of `window` are over training images.
         ValueError: a file cannot be read and `strict` is set, no file can be read, or a number is below 1.
     """
     for name, value in (("image_size", image_size), ("channels", channels)):
@@ -103,7 +112,7 @@ def read_images(paths: Sequence[Path], image_size: int, strict: bool = False, ch
     images, kept, refused = [], [], []
     for path in paths:
         try:
-            images.append(in_unit_range(read_image(path, image_size, channels)))
+            images.append(in_unit_range(read_image(path, image_size, channels, window)))
             kept.append(path)
         except ValueError as error:
             if strict:
@@ -113,7 +122,7 @@ def read_images(paths: Sequence[Path], image_size: int, strict: bool = False, ch
         raise refused[0] if refused else ValueError("Expected `images` to name at least one file, got none.")
     if refused:
         warnings.warn(f"Left out {len(refused)} of {len(paths)} images. {refused[0]}", stacklevel=2)
-    return InputImages(_unique([path.stem for path in kept]), kept, torch.stack(images))
+    return InputImages(_unique([stem_of(path) for path in kept]), kept, torch.stack(images))
 
 
 def _unique(stems: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from lightning_spx import __version__
 from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums, read_entry
 from lightning_spx.superpixels.cache_space import space_of
 from lightning_spx.superpixels.image_forms import of_any_form
-from lightning_spx.superpixels.image_key import eight_bit, image_key, write_whole
+from lightning_spx.superpixels.image_key import as_segmented, image_key, write_whole
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
 
@@ -22,10 +22,9 @@ from lightning_spx.superpixels.setting import check_at_least
 class Cached(Segmenter):
     """Keeps another segmenter's results in a folder, one file for each image.
 
-    A file is named after the image's pixels at 8 bits or, by `of_index`, after its place in a data set; its folder is
-    named after the segmenter's settings and the version of this package. The segmenter gets the image rounded to 8
-    bits, so that a file's content depends only on its name. Images that were read from files and not resized are not
-    changed by the rounding.
+    A file is named after the image's pixels or, by `of_index`, after its place in a data set; its folder is named after
+    the segmenter's settings and the version of this package. An image of 8 bits is named and segmented with its 256
+    levels, so that a file's content depends only on its name; one with more levels is named and segmented with all.
 
     Several threads, processes or machines may share a folder, and may be killed at any time: files appear whole or not
     at all, and damaged files are computed again.
@@ -144,8 +143,7 @@ class Cached(Segmenter):
             else:
                 segments[position] = known
         if unknown:
-            rounded = eight_bit(images[list(unknown.values())]).float() / 255
-            computed = self.segmenter(rounded)
+            computed = self.segmenter(as_segmented(images[list(unknown.values())]))
             check_segments(computed)
             space = space_of(Path(self.root).absolute(), self.max_bytes)
             labels_of = dict(zip(unknown, computed.cpu().numpy(), strict=True))

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.superpixels.image_key import has_more_levels
+
 SUFFIX = ".segments"
 # checksum of everything after it, bytes of an id, height, width, checksum of the image
 HEADER = struct.Struct("<IIIII")
@@ -27,9 +29,13 @@ def image_checksums(images: Tensor) -> list[int]:
         >>> image_checksums(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 1, 1))
         [4282505490, 4294967040]
     """
-    rows = images.detach()[:, :, ::ROWS].float() * 255 + 0.5
+    read = images.detach()[:, :, ::ROWS]
+    rows = read.float() * 255 + 0.5
     pixels = rows.clamp(0, 255).to(torch.uint8).cpu().contiguous().numpy()
-    return [zlib.crc32(image) for image in pixels]
+    checksums = [zlib.crc32(image) for image in pixels]
+    for position in has_more_levels(read).nonzero().flatten().tolist():
+        checksums[position] = zlib.crc32(read[position].float().cpu().contiguous().numpy().tobytes())
+    return checksums
 
 
 def entry(labels: NDArray[np.int64], image: int) -> bytes:

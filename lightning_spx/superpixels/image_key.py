@@ -33,8 +33,43 @@ def eight_bit(images: Tensor) -> Tensor:
     return (images.detach().float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
+def has_more_levels(images: Tensor) -> Tensor:
+    """Return for each image whether it has other levels than the 256 of an image file.
+
+    Values within a thousandth of a level, by which floats of 8 bits may be off, or within what the type rounds away,
+    are 8 bits; neighboring levels of 16 bits are four times as far from each other.
+
+    Args:
+        images: `(N, C, H, W)` in [0, 1].
+
+    Returns:
+        `(N,)` bool on the images' device.
+
+    Example:
+        >>> has_more_levels(torch.tensor([0.2, 0.201]).view(2, 1, 1, 1)).tolist()
+        [False, True]
+    """
+    off = max(1e-3, 2 * 255 * torch.finfo(images.dtype).eps)
+    levels = images.detach().float().clamp(0, 1) * 255
+    return ((levels - levels.round()).abs() > off).flatten(1).any(1)
+
+
+def as_segmented(images: Tensor) -> Tensor:
+    """Return the images that a name stands for: those of 8 bits rounded to their levels, and others unchanged.
+
+    Args:
+        images: `(N, C, H, W)` in [0, 1].
+
+    Returns:
+        `(N, C, H, W)` float32.
+    """
+    rounded = eight_bit(images).float() / 255
+    more = has_more_levels(images)
+    return torch.where(more[:, None, None, None], images.detach().float(), rounded) if bool(more.any()) else rounded
+
+
 def image_key(image: Images) -> str:
-    """Name a file for an image: the SHA-256 of its size and its pixels at 8 bits.
+    """Name a file for an image: the SHA-256 of its size and its pixels, at 8 bits if it has no more levels.
 
     The name identifies the image as a segmenter sees it, that is, after resizing and cropping.
 
@@ -55,8 +90,12 @@ def image_key(image: Images) -> str:
     batch, is_one = as_batch(image, channels=None)
     if not is_one:
         raise ValueError(f"Expected one `image`, got a batch of shape {tuple(batch.shape)}.")
-    pixels = eight_bit(batch)[0].cpu()
-    return hashlib.sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).hexdigest()
+    check_images(batch, channels=None)
+    more = bool(has_more_levels(batch)[0])
+    pixels = batch[0].detach().float().cpu().contiguous() if more else eight_bit(batch)[0].cpu()
+    # two images that differ in their lower bits alone have other segments
+    size = f"{tuple(pixels.shape)}{' float32' if more else ''}"
+    return hashlib.sha256(size.encode() + pixels.numpy().tobytes()).hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.data import ArrayImages, ImageFolderDataModule
-from lightning_spx.data.bands import read_bands
-from lightning_spx.data.folder_images import FolderImages, read_image
-from lightning_spx.data.image_file import decode
+from lightning_spx.data.folder_images import FolderImages, read_image, read_pixels
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.data.removed_pixels import RemovedPixels
 from lightning_spx.data.resize import resize_and_crop
 from lightning_spx.data.transforms import augment
+from lightning_spx.formats.image_file import decode
 from tests.data.picture import picture
 
 
@@ -36,10 +35,10 @@ def test_arrays_are_read_in_both_orders_with_their_own_numbers(tmp_path: Path) -
     }.items():
         np.save(tmp_path / name, array)
         np.save(tmp_path / f"{name} in floats", (array / 255).astype(">f8"))
-        found = read_bands(tmp_path / f"{name}.npy", 10)
+        found = read_pixels(tmp_path / f"{name}.npy", 10)
         assert found.dtype == torch.uint8
         assert torch.equal(found, bands)
-        floats = read_bands(tmp_path / f"{name} in floats.npy", 10)
+        floats = read_pixels(tmp_path / f"{name} in floats.npy", 10)
         assert floats.dtype == torch.float32
         assert torch.equal(floats, (bands.double() / 255).float())
 
@@ -50,24 +49,24 @@ def test_bands_of_a_tiff_are_read_wherever_they_are(channels: int, tmp_path: Pat
     first = np.ascontiguousarray(stored.transpose(2, 0, 1))
     path = tmp_path / "field.tif"
     tifffile.imwrite(path, stored, photometric="minisblack", planarconfig="contig", compression="zlib")
-    assert np.array_equal(read_bands(path, channels), first)
+    assert np.array_equal(read_pixels(path, channels), first)
     tifffile.imwrite(path, first, photometric="minisblack", planarconfig="separate")
-    assert np.array_equal(read_bands(path, channels), first)
+    assert np.array_equal(read_pixels(path, channels), first)
     tifffile.imwrite(path, first, photometric="minisblack", byteorder=">", bigtiff=True)
-    assert np.array_equal(read_bands(path, channels), first)
+    assert np.array_equal(read_pixels(path, channels), first)
     Image.fromarray(first[0]).save(path, save_all=True, append_images=[Image.fromarray(each) for each in first[1:]])
-    assert np.array_equal(read_bands(path, channels), first)
+    assert np.array_equal(read_pixels(path, channels), first)
 
 
 def test_a_tiff_says_which_axis_holds_bands_and_an_array_must_not_be_doubtful(tmp_path: Path) -> None:
     stored = picture(0, (10, 16, 10))
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="minisblack", planarconfig="contig")
-    assert np.array_equal(read_bands(tmp_path / "a.tif", 10), stored.transpose(2, 0, 1))
+    assert np.array_equal(read_pixels(tmp_path / "a.tif", 10), stored.transpose(2, 0, 1))
     np.save(tmp_path / "a.npy", stored)
     with pytest.raises(
         ValueError, match=r"a\.npy to be .* 10 bands: it has the shape \(10, 16, 10\), of which the first"
     ):
-        read_bands(tmp_path / "a.npy", 10)
+        read_pixels(tmp_path / "a.npy", 10)
 
 
 @pytest.mark.parametrize(
@@ -77,31 +76,45 @@ def test_a_tiff_says_which_axis_holds_bands_and_an_array_must_not_be_doubtful(tm
         (field()[0], r"it has the shape \(16, 10\), neither"),
         (field()[None], r"it has the shape \(1, 12, 16, 10\), neither"),
         (field()[:0], r"it has the shape \(0, 16, 10\), neither"),
-        (field().astype(np.int64), "it holds int64, neither uint8 nor floats"),
-        (field().astype(np.float32), r"it holds floats from 0 to 255, outside \[0, 1\]"),
-        (field() / 255 - 0.5, "it holds floats from -0.5 to 0.5"),
-        (np.where(field() > 0, 0.5, np.nan), "it holds floats from nan to nan"),
+        (field().astype(np.int64), "it states no range for its numbers, 0 to 255: give `window`"),
+        (field().astype(np.float32), "it states no range for its numbers, 0 to 255: give `window`"),
+        (field() / 255 - 0.5, "it states no range for its numbers, -0.5 to 0.5"),
+        (field().astype(np.uint16), "it holds 16-bit numbers of at most 255"),
+        (field() * 1j, "it holds complex128, which are no real numbers"),
+        (np.where(field() > 0, 0.5, np.nan), "it holds numbers that are NaN or infinite"),
         (np.zeros((12, 20_001, 10), np.uint8), "it is 20001 x 12 pixels, and the limits are"),
     ],
 )
 def test_other_arrays_are_refused_in_one_line(stored: NDArray[np.generic], reason: str, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", stored)
     with pytest.raises(ValueError, match=rf"Expected .*a\.npy to be a readable image of 10 bands: {reason}"):
-        read_bands(tmp_path / "a.npy", 10)
+        read_pixels(tmp_path / "a.npy", 10)
 
 
 def test_other_tiffs_are_refused_in_one_line(tmp_path: Path) -> None:
     path, first = tmp_path / "a.tif", np.ascontiguousarray(field().transpose(2, 0, 1))
-    turned: Any = [(274, "H", 1, 6, True)]
-    for array, photometric, tags, reason in (
-        (first[:4], "minisblack", [], r"it has the shape \(4, 12, 16\), neither"),
-        (first.astype(np.uint16), "minisblack", [], "it holds uint16: save it with 8 bits"),
-        (first, "miniswhite", [], "it is stored turned or inverted"),
-        (first, "minisblack", turned, "it is stored turned or inverted"),
+    for array, photometric, reason in (
+        (first[:4], "minisblack", r"it has the shape \(4, 12, 16\), neither"),
+        (first.astype(np.uint16), "minisblack", "it holds 16-bit numbers of at most 255"),
+        (first.astype(np.float32) - 1, "miniswhite", "its scale is inverted, and float32 has no range"),
     ):
-        tifffile.imwrite(path, array, photometric=photometric, extratags=tags)
+        tifffile.imwrite(path, array, photometric=photometric)
         with pytest.raises(ValueError, match=rf"Expected .*a\.tif to be a readable image of 10 bands: {reason}"):
-            read_bands(path, 10)
+            read_pixels(path, 10)
+
+
+def test_bands_are_upright_and_as_bright_as_the_file_says(tmp_path: Path) -> None:
+    path, first = tmp_path / "a.tif", np.ascontiguousarray(field().transpose(2, 0, 1))
+    turned: Any = [(274, "H", 1, 6, False)]
+    tifffile.imwrite(path, first, photometric="miniswhite", extratags=turned)
+    assert np.array_equal(read_pixels(path, 10), np.rot90(255 - first, -1, axes=(1, 2)))
+    turned = [(274, "H", 1, 6, True)]
+    tifffile.imwrite(path, first, photometric="miniswhite", extratags=turned)
+    with pytest.raises(ValueError, match="its pages differ in size, orientation or numbers"):
+        read_pixels(path, 10)
+    deep = (first.astype(np.uint16) + 1) * 255
+    tifffile.imwrite(path, deep.transpose(1, 2, 0), photometric="minisblack", planarconfig="contig")
+    assert np.array_equal(read_pixels(path, 10), (deep / 65_535).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -120,9 +133,9 @@ def test_damaged_files_are_refused_without_another_word(
     path = tmp_path / "a.npy"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"Expected .*a\.npy to be a readable image of 10 bands: .*{reason}"):
-        read_bands(path, 10)
+        read_pixels(path, 10)
     with pytest.raises(ValueError, match="there is no such file"):
-        read_bands(tmp_path / "none.npy", 10)
+        read_pixels(tmp_path / "none.npy", 10)
     assert capfd.readouterr().err == ""
 
 
@@ -192,8 +205,12 @@ def test_arrays_of_any_channels_are_images(channels: int) -> None:
         gray = ArrayImages(stored[..., 0], np.array([0, 1, 0]))
         assert torch.equal(gray[1]["image"], images[1]["image"])
     floats: Any = stored / 255
-    with pytest.raises(TypeError, match="Expected `images` to hold uint8, got float64"):
+    assert torch.equal(ArrayImages(floats.astype(np.float32), np.array([0, 1, 0]))[1]["image"], images[1]["image"])
+    with pytest.raises(TypeError, match=r"to hold uint8, or float32 in \[0, 1\], got float64"):
         ArrayImages(floats, np.array([0, 1, 0]))
+    for wrong in (np.float32(1.5), np.float32(np.nan)):
+        with pytest.raises(ValueError, match=r"floats in `images` to be in \[0, 1\]"):
+            ArrayImages(floats.astype(np.float32) * wrong, np.array([0, 1, 0]))
     with pytest.raises(ValueError, match=r"shape \(n, H, W, C\) or \(n, H, W\), got \(3, 12\)"):
         ArrayImages(stored[..., 0, 0], np.array([0, 1, 0]))
 

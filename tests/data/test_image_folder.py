@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lightning_spx.data import ImageFolderDataModule, folder_images
+from lightning_spx.data import ImageFolderDataModule, held_pixels
 from lightning_spx.data.folder_images import FolderImages
 from tests.data.picture import picture
 
@@ -47,7 +47,7 @@ def test_images_on_disk_equal_those_in_memory(root: Path, monkeypatch: pytest.Mo
     (root / "train" / "cat" / "bad.png").write_bytes(b"no image")
     with pytest.warns(UserWarning, match="Left out 1 of 13"):
         in_memory = folder_data(root).pool()
-    monkeypatch.setattr(folder_images, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(held_pixels, "IN_MEMORY_BYTES", 0)
     with pytest.warns(UserWarning, match="Left out 1 of 13"):
         on_disk = folder_data(root).pool()
     assert isinstance(on_disk, FolderImages)
@@ -129,7 +129,7 @@ def test_a_class_whose_images_are_all_unreadable_is_named(root: Path) -> None:
 
 
 def test_unverified_images_are_read_only_when_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_images, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(held_pixels, "IN_MEMORY_BYTES", 0)
     (root / "train" / "cat" / "2.png").write_bytes(b"no image")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -115,9 +115,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "a PPM of letters": (b"P6 nine six 255\n" + PIXELS.tobytes(), ""),
     "a PPM of no levels": (b"P6 9 6 0\n" + PIXELS.tobytes(), ""),
-    "32-bit integers": (saved(np.array([[0, 70_000]], np.int32), "TIFF"), "mode I"),
-    "32-bit numbers": (saved(np.array([[0.0, 0.5, 300.0]], np.float32), "TIFF"), "mode F"),
-    "colors of CIELAB": (of_mode("LAB"), "mode LAB"),
+    "32-bit integers": (saved(np.array([[0, 70_000]], np.int32), "TIFF"), "no range for its numbers, 0 to 70000"),
+    "32-bit numbers": (saved(np.array([[0.0, 0.5, 300.0]], np.float32), "TIFF"), "no range for its numbers, 0 to 300"),
+    "colors of CIELAB": (of_mode("LAB"), "colors are of the kind CIELAB"),
 }
 
 
@@ -159,6 +159,7 @@ def deep_colors() -> bytes:
     return png(4, 2, rows, depth=16)
 
 
+DEEP_GRAY = np.stack([DEEP, DEEP, DEEP], axis=2)
 DEEP_COLOURS = np.stack([DEEP, DEEP[::-1], DEEP[:, ::-1]], axis=2)
 
 
@@ -171,18 +172,23 @@ def palette() -> tuple[bytes, Pixels]:
     return stream.getvalue(), np.array(colors, np.uint8)[GREY % 4]
 
 
+def brightness(deep: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """All levels of 16 bits, in [0, 1]."""
+    return (deep / 65_535).astype(np.float32)
+
+
 # name of the file, its bytes, and its pixels as they must come out
-DEFINED: dict[str, tuple[str, bytes, Pixels]] = {
+DEFINED: dict[str, tuple[str, bytes, Pixels | NDArray[np.float32]]] = {
     **{f"a {name} named .png": ("a.png", WHOLE[name], PIXELS) for name in LOSSLESS if name != "PNG"},
     "a PNG named .jpg": ("a.jpg", WHOLE["PNG"], PIXELS),
     "a PNG without an ending": ("a", WHOLE["PNG"], PIXELS),
     "a PNG and more": ("a.png", WHOLE["PNG"] + b"more", PIXELS),
     "one pixel": ("a.png", saved(PIXELS[:1, :1], "PNG"), PIXELS[:1, :1]),
     "the longest strip": ("a.png", saved(np.full((1, 100, 3), 7, np.uint8), "PNG"), np.full((1, 100, 3), 7, np.uint8)),
-    "16 bits of gray in a PNG": ("a.png", saved(DEEP, "PNG"), as_rgb(DEEP >> 8)),
-    "16 bits of gray in a TIFF": ("a.tiff", saved(DEEP, "TIFF"), as_rgb(DEEP >> 8)),
-    "16 bits of gray in a PGM": ("a.pgm", b"P5 4 2 65535\n" + DEEP.astype(">u2").tobytes(), as_rgb(DEEP >> 8)),
-    "16 bits of color": ("a.png", deep_colors(), (DEEP_COLOURS >> 8).astype(np.uint8)),
+    "16 bits of gray in a PNG": ("a.png", saved(DEEP, "PNG"), brightness(DEEP_GRAY)),
+    "16 bits of gray in a TIFF": ("a.tiff", saved(DEEP, "TIFF"), brightness(DEEP_GRAY)),
+    "16 bits of gray in a PGM": ("a.pgm", b"P5 4 2 65535\n" + DEEP.astype(">u2").tobytes(), brightness(DEEP_GRAY)),
+    "16 bits of color": ("a.png", deep_colors(), brightness(DEEP_COLOURS)),
     "inks": ("a.tiff", of_mode("CMYK"), cmyk_as_rgb(INKS)),
     "two levels": ("a.png", saved(GREY > 99, "PNG"), as_rgb(255 * (GREY > 99))),
     "a palette with a transparent color": ("a.png", *palette()),

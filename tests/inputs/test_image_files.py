@@ -14,8 +14,8 @@ from PIL import Image
 
 from lightning_spx.data import ImageFolderDataModule, read_mask
 from lightning_spx.data.folder_images import read_image, read_pixels
-from lightning_spx.data.image_file import MAX_PIXELS, MAX_SIDE
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.formats.image_file import MAX_PIXELS, MAX_SIDE
 from tests.command_line import Captured, refusal
 from tests.inputs.image_files import DEFINED, GREY, ORIENTATION, PIXELS, REFUSED, TURNS, WHOLE, png, saved
 from tests.inputs.outcomes import refused, refused_or
@@ -161,7 +161,7 @@ def check_damaged(content: bytes, folder: Path) -> None:
         pixels = refused_or(lambda: read_pixels(path), "damaged.png")
     if pixels is not None:
         assert isinstance(pixels, torch.Tensor)
-        assert pixels.dtype == torch.uint8
+        assert pixels.dtype in (torch.uint8, torch.float32)
         assert pixels.ndim == 3
         assert len(pixels) == 3
 

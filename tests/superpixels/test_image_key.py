@@ -1,11 +1,13 @@
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels import image_key
-from lightning_spx.superpixels.image_key import eight_bit, write_whole
+from lightning_spx.superpixels import Cached, Segmenter, image_key
+from lightning_spx.superpixels.image_key import eight_bit, has_more_levels, write_whole
 
 
 def test_all_256_levels_come_back() -> None:
@@ -23,9 +25,42 @@ def test_values_are_rounded_not_cut() -> None:
 def test_a_key_stands_for_pixels_and_size(images: Tensor) -> None:
     image = images[0]
     assert image_key(image) == image_key(image.clone()) == image_key(image.double())
-    assert image_key(image) == image_key(eight_bit(image[None])[0].float() / 255)
+    assert image_key(image) != image_key(eight_bit(image[None])[0].float() / 255)
     others = [images[1], image.flip(0), image.flip(2), image.mT, image.reshape(3, 29, 37), image[:, :-1]]
     assert len({image_key(image), *map(image_key, others)}) == 7
+
+
+def test_a_key_of_8_bits_is_that_of_earlier_versions(images: Tensor) -> None:
+    levels = eight_bit(images)[0]
+    # so that files on people's disks are found
+    earlier = hashlib.sha256(b"(3, 37, 29)" + levels.numpy().tobytes()).hexdigest()
+    for image in (levels.float() / 255, levels.double() / 255, levels.float() * (1 / 255), levels.half() / 255):
+        assert image_key(image) == earlier
+        assert not has_more_levels(image[None]).any()
+
+
+def test_images_that_agree_in_their_upper_eight_bits_have_other_keys_and_other_files(tmp_path: Path) -> None:
+    flat = torch.full((3, 16, 16), 0x8000 / 65_535)
+    ramp = flat + torch.arange(16) / 65_535
+    assert torch.equal(eight_bit(flat[None]), eight_bit(ramp[None]))
+    assert has_more_levels(torch.stack([flat, ramp])).tolist() == [True, True]
+    assert image_key(flat) != image_key(ramp)
+    cached = Cached(Halves(), tmp_path)
+    for _ in range(2):
+        assert set(cached(flat[None]).flatten().tolist()) == set([0])
+        assert set(cached(ramp[None]).flatten().tolist()) == set([0, 1])
+    # a place in a data set whose image has changed in its lower bits alone
+    for image, ids in ((flat, [0]), (ramp, [0, 1]), (ramp, [0, 1]), (flat, [0])):
+        assert set(cached.of_index(image[None], "deep", torch.tensor([0])).flatten().tolist()) == set(ids)
+
+
+@dataclass(frozen=True)
+class Halves(Segmenter):
+    """Pixels above the mean of their image, and the others."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        gray = images.mean(1)
+        return (gray > gray.mean((1, 2), keepdim=True) + 1e-6).long()
 
 
 def test_one_level_of_one_pixel_gives_another_key(images: Tensor) -> None:

@@ -28,6 +28,7 @@ from lightning_spx.evaluation.training.named_networks import (
     name_models,
     stems_or_paths,
 )
+from lightning_spx.formats import Percentiles, Window
 from lightning_spx.models import Part, PatchScore, Region
 from lightning_spx.models.checkpoint_file import ModelFactory
 from lightning_spx.models.image_model import Head, ImageModel
@@ -74,6 +75,7 @@ def explain_images(
     layout: Layout = "photos",
     magnitude: Magnitude = "after",
     image_size: int = 224,
+    window: Window | Percentiles | None = None,
     formats: list[Format] | None = None,
     batch_size: int = 16,
     strict: bool = False,
@@ -121,6 +123,8 @@ def explain_images(
         layout: one picture per photo, or grids with `methods` or `models` as columns and pixel maps above S- maps.
         magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         image_size: resize photos by their shorter side to this many pixels and crop the central square.
+        window: the numbers of the files that become black and white, such as [0, 4095], or percentiles over each file;
+            by default the range that a file states.
         formats: file formats of the pictures: png, pdf, svg; by default png.
         batch_size: number of photos explained at a time.
         strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
@@ -144,6 +148,9 @@ def explain_images(
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     arguments = {name: value for name, value in locals().items() if name in explain_images.__annotations__}
     settings = {name: plain(list(value) if isinstance(value, tuple) else value) for name, value in arguments.items()}
+    if window is None:
+        # a folder's name and its settings are as they were before there was a choice
+        del settings["window"]
     check_there(images)
     names = read_classes(Path(classes)) if classes else []
     colors = chosen_colors(to_rgb)
@@ -157,16 +164,16 @@ def explain_images(
         scores = {name: PatchScore(each.discriminator, region) for name, each in judges.items()}
         models = {name: ImageModel(each, head="scalar").eval() for name, each in scores.items()}
         first = next(iter(judges.values())).cyclegan
-        photos = read_images(find_images(images), image_size, strict)
-        shown = with_translations(photos, translated_from, first, part, image_size, strict)
+        photos = read_images(find_images(images), image_size, strict, window=window)
+        shown = with_translations(photos, translated_from, first, part, image_size, strict, window)
     else:
         if region is not None or translated_from:
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
         models = name_models(checkpoints or [], model, reading, networks or [], weights)
         count = channels or next((each.channels for each in models.values() if each.channels), 3)
         check_channels(segmenters, count, colors)
-        photos = read_images(find_images(images, count), image_size, strict, count)
-        shown = with_background(photos, masks, background, paint_outside)
+        photos = read_images(find_images(images, count), image_size, strict, count, window)
+        shown = with_background(photos, masks, background, paint_outside, window)
     for name, asked in models.items():
         say(f"{name}: {said_in_words(described_normalization(asked))}")
     settings["model"] = sorted({network_name(asked) for asked in models.values()})

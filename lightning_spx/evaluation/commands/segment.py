@@ -14,6 +14,7 @@ from rich.progress import track
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
+from lightning_spx.formats import Percentiles, Window
 from lightning_spx.reporting import partitions_figure
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import write_arrays, write_table
@@ -30,6 +31,7 @@ def segment_photos(
     image_size: int = 224,
     channels: int = 3,
     to_rgb: list[int] | str | None = None,
+    window: Window | Percentiles | None = None,
     repeats: int = 3,
     formats: list[Literal["png", "pdf", "svg"]] | None = None,
     strict: bool = False,
@@ -44,6 +46,8 @@ def segment_photos(
         channels: channels of the images: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF files.
         to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
             pictures show and segmenters of RGB get, or the import path of a function from images to colors.
+        window: the numbers of the files that become black and white, such as [0, 4095], or percentiles over each file;
+            by default the range that a file states.
         repeats: how often each segmentation is timed, on one thread; the median is shown.
         formats: file formats of the pictures: png, pdf, svg; by default png.
         strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
@@ -64,7 +68,7 @@ def segment_photos(
         raise ValueError(f"Expected `superpixels` to name at least one and `repeats` to be at least 1, got {repeats}.")
     colors = chosen_colors(to_rgb)
     check_channels(segmenters, channels, colors)
-    photos = read_images(find_images(images, channels), image_size, strict, channels)
+    photos = read_images(find_images(images, channels), image_size, strict, channels, window)
     settings = {
         "images": [str(path) for path in photos.paths],
         "superpixels": [repr(segmenter) for segmenter in superpixels],
@@ -72,6 +76,8 @@ def segment_photos(
         "channels": channels,
         "to_rgb": plain(to_rgb),
     }
+    if window is not None:
+        settings["window"] = plain(list(window) if isinstance(window, tuple) else window)
     run = open_run_folder(Path(out) if out else default_folder("segment", photos.names[0], settings), settings)
     labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
     rows: list[dict[str, object]] = []

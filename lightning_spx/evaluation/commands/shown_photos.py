@@ -13,6 +13,7 @@ from lightning_spx.data.found_images import EXTENSIONS
 from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.photos import InputImages, find_images, read_images
 from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.formats import Percentiles, Window
 from lightning_spx.models import CycleGAN, Part
 
 
@@ -33,7 +34,13 @@ class ShownPhotos:
     said: str
 
 
-def with_background(photos: InputImages, masks: str | None, background: Background, paint_outside: bool) -> ShownPhotos:
+def with_background(
+    photos: InputImages,
+    masks: str | None,
+    background: Background,
+    paint_outside: bool,
+    window: Window | Percentiles | None = None,
+) -> ShownPhotos:
     """Read the photos' masks and replace the background outside them.
 
     Args:
@@ -42,6 +49,7 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
             or `<masks>/1.png`, or an image of that name in another format; None for no masks.
         background: what the models see outside the masks; `mean` is the mean color of these photos.
         paint_outside: whether maps are painted black outside the masks.
+        window: that with which the photos were read.
 
     Raises:
         ValueError: a setting needs masks and there are none, a mask differs in size from its photo, or a photo has
@@ -57,7 +65,7 @@ def with_background(photos: InputImages, masks: str | None, background: Backgrou
     found = []
     survey = MaskSurvey()
     for path in photos.paths:
-        height, width = read_pixels(path, channels).shape[1:]
+        height, width = read_pixels(path, channels, window).shape[1:]
         mask = read_mask(_mask_file(path, Path(masks)), (int(height), int(width)))
         found.append(resize_and_crop(mask[None], side)[0] >= 0.5)
         survey.add(path.name, found[-1])
@@ -93,6 +101,7 @@ def with_translations(
     part: Part,
     image_size: int,
     strict: bool,
+    window: Window | Percentiles | None = None,
 ) -> ShownPhotos:
     """Append translated photos of the other set to the real photos of a discriminator's own set.
 
@@ -103,6 +112,7 @@ def with_translations(
         part: the discriminator that is explained.
         image_size: side of the images in pixels.
         strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
+        window: the numbers of the files that become black and white, as for `read_images`.
 
     Raises:
         FileNotFoundError: a file does not exist.
@@ -113,7 +123,7 @@ def with_translations(
         return ShownPhotos(photos, None, origin, "")
     if model is None:
         raise ValueError("Expected `ckpt` of a whole CycleGAN for `translated_from`, got a discriminator alone.")
-    other = read_images(find_images(translated_from), image_size, strict)
+    other = read_images(find_images(translated_from), image_size, strict, window=window)
     translated = torch.cat(
         [model.translate(image[None], to="a" if part == "discriminator_a" else "b") for image in other.images]
     )

@@ -70,3 +70,14 @@ def test_gray_photos_are_segmented_in_gray(photos: list[str]) -> None:
     kept = np.load(folder / "segments.npz")
     assert np.array_equal(kept["Slic"], Slic(9)(gray))
     assert np.array_equal(kept["Watershed"], Watershed(markers=4)(gray.expand(-1, 3, -1, -1)))
+
+
+def test_files_of_12_bits_need_a_window(tmp_path: Path, capsys: Captured) -> None:
+    deep = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
+    Image.fromarray(deep).save("deep.png")
+    assert "deep.png" in refusal(capsys, ["segment", "deep.png", "--superpixels=[Grid]"])
+    main(["segment", "deep.png", "--image_size=16", "--repeats=1", "--superpixels=[Watershed]", "--window=[0,4095]"])
+    folder = Path(capsys.readouterr().out.splitlines()[-1].removeprefix("partitions: "))
+    image = torch.from_numpy((deep / 4095).astype(np.float32)).expand(1, 3, 16, 16)
+    assert np.array_equal(np.load(folder / "segments.npz")["Watershed"], Watershed()(image))
+    assert "window" in (folder / "config.yaml").read_text()

@@ -1,4 +1,4 @@
-"""Converts the numbers of an image file to 8-bit brightness, as viewers show it, or says why that is undefined."""
+"""Converts the numbers of an image that Pillow reads to 8-bit brightness, or says why that is undefined."""
 
 import sys
 from typing import Any, NamedTuple
@@ -102,9 +102,14 @@ def check_black(image: Image.Image, numbers: Numbers) -> None:
     Raises:
         ValueError: the lower bits are not zero.
     """
+    lower_bits(image)
+    _check_range(int(np.asarray(image)[..., :3].max()), numbers)
+
+
+def lower_bits(image: Image.Image) -> None:
+    """Let an opened image of 16-bit colors, which is not decoded, keep the lower eight bits in place of the upper."""
     if isinstance(image, ImageFile):
         image.tile = [tile._replace(args=_of_lower_bits(tile.args)) for tile in image.tile]
-    _check_range(int(np.asarray(image)[..., :3].max()), numbers)
 
 
 def _of_lower_bits(arguments: str | tuple[Any, ...] | None) -> str | tuple[Any, ...]:
