@@ -69,7 +69,7 @@ def read_dicom(path: Path, frame: int | None = None) -> StoredImage:
         >>> from pydicom.data import get_testdata_file
         >>> image = read_dicom(Path(get_testdata_file("CT_small.dcm")))
         >>> image.values.shape, float(image.values[64, 64, 0])
-        ((128, 128, 1), 26.0)
+        ((128, 128, 1), 904.0)
     """
     try:
         import pydicom
@@ -105,7 +105,7 @@ def _check_file(path: Path) -> None:
         # the length itself takes 12 bytes
         stream.seek(PREAMBLE + 4 + 12 + int(meta.FileMetaInformationGroupLength))
         inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while content := inflater.unconsumed_tail or stream.read(2**20):
+        while not inflater.eof and (content := inflater.unconsumed_tail or stream.read(2**20)):
             size += len(inflater.decompress(content, 2**20))
             if size > MAX_INFLATED:
                 raise ValueError(f"it unfolds to more than {MAX_INFLATED} bytes.")

@@ -89,12 +89,8 @@ def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
             return StoredImage(values, 0, 255)
         slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
         low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
-        is_scaled = (slope, inter) != (1, 0)
-        if is_scaled:
-            values = values * slope + inter
-        elif values.dtype.kind == "f":
-            # numbers of more than 64 bits have no room in what follows
-            values = values.astype(np.promote_types(values.dtype, np.float32)).astype(np.float64, copy=False)
+        if (slope, inter) != (1, 0):
+            values = values.astype(np.float64) * slope + inter
         if not (np.isfinite((low, high)).all() and low < high):
             is_photo = values.dtype == np.uint8
             return StoredImage(values, 0 if is_photo else None, 255 if is_photo else None)

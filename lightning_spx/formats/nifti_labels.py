@@ -41,7 +41,9 @@ def whole_numbers(stored: NDArray[Any], slope: float, inter: float) -> NDArray[n
     step = 0.0 if slope.is_integer() and inter.is_integer() else abs(slope) / 2
     tolerance = step + (largest * PRECISION if step else 0)
     if tolerance >= 0.25 or largest > 2**53:
-        raise ValueError(f"its labels of up to {largest:.6g} are stored in steps of {slope:.6g}: save them as integers.")
+        raise ValueError(
+            f"its labels of up to {largest:.6g} are stored in steps of {slope:.6g}: save them as integers."
+        )
     distance = np.abs(values - whole)
     if (distance > tolerance).any():
         raise ValueError(f"it holds {values.flat[distance.argmax()]:.6g}, and labels are whole numbers.")

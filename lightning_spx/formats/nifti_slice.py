@@ -61,7 +61,9 @@ def _orientation(image: "Nifti1Image") -> tuple[list[int], list[int]]:
                 raise ValueError("its orientation is no finite matrix.")
             said.append(io_orientation(affine))
     if not said:
-        raise ValueError("it states no orientation (`sform_code` and `qform_code` are 0), so left and right are unknown.")
+        raise ValueError(
+            "it states no orientation (`sform_code` and `qform_code` are 0), so left and right are unknown."
+        )
     if not np.isfinite(said[0]).all():
         raise ValueError("its orientation leaves out an axis.")
     if not all(np.array_equal(each, said[0]) for each in said):
