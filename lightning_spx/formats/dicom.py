@@ -45,11 +45,11 @@ def is_dicom(beginning: bytes) -> bool:
 def read_dicom(path: Path, frame: int | None = None) -> StoredImage:
     """Read one image of a DICOM file (PS3.3, sections C.7.6.3 and C.11) by pydicom.
 
-    Gray values are those after the modality's rescaling or table, such as Hounsfield units. Black and white are those of
-    the file's first window; without one, `shown` is what its first VOI table makes of the values; without either,
+    Gray values are those after the modality's rescaling or table, such as Hounsfield units. Black and white are those
+    of the file's first window; without one, `shown` is what its first VOI table makes of the values; without either,
     the range is what the stored bits can hold after rescaling. Enhanced files state all of this for each frame.
-    MONOCHROME1 is inverted. Pixels of padding are NaN, so they become black and count for no percentile. Colors are RGB,
-    whatever the file stores (YBR, palette, planes), without window or color profile. Overlays and annotations are left
+    MONOCHROME1 is inverted. Pixels of padding are NaN, so they become black and count for no percentile. Colors are
+    RGB, whatever the file stores (YBR, palette, planes), without window or color profile. Overlays and annotations are left
     out. Pixels that are no squares are not resampled, because masks and maps lie on the same grid.
 
     Args:

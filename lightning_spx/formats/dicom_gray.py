@@ -1,4 +1,4 @@
-"""Turns the stored numbers of a gray DICOM frame into the scanner's units, and finds what is black and white in them."""
+"""Turns the stored numbers of a gray DICOM frame into the scanner's units, and finds what is black and white."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from lightning_spx.formats.nifti_labels import whole_numbers
 from lightning_spx.formats.nifti_slice import chosen_slice
-from lightning_spx.formats.plane_size import check_plane
 from lightning_spx.formats.stored_image import StoredImage
 
 if TYPE_CHECKING:
@@ -53,12 +52,12 @@ def is_nifti(path: Path) -> bool:
 def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
     """Read one axial slice of a NIfTI file by nibabel, in radiological convention.
 
-    The top of the picture is anterior, and its left is the patient's right. Slices are counted from the lowest, along the
-    stored axis that is nearest to the body's: an oblique volume is not resampled, nor are pixels that are no squares,
-    because masks lie on the same grid. A volume of one sagittal or coronal slice gives that one, superior at the top,
-    and anterior (sagittal) or the patient's right (coronal) at the left. Values are those after the file's rescaling. The
-    range is the display range `cal_min` to `cal_max` if it is stated, else that of unscaled 8-bit numbers; otherwise there
-    is none. NaN stays. Only the slice is kept in memory, but a gzip file is unpacked up to it for each call.
+    The top of the picture is anterior, and its left is the patient's right. Slices are counted from the lowest, along
+    the stored axis that is nearest to the body's: an oblique volume is not resampled, nor are pixels that are no
+    squares, because masks lie on the same grid. A volume of one sagittal or coronal slice gives that one, superior at
+    the top, and anterior (sagittal) or the patient's right (coronal) at the left. Values are those after the file's
+    rescaling. The range is the display range `cal_min` to `cal_max` if it is stated, else that of unscaled 8-bit
+    numbers; otherwise there is none. NaN stays. Only the slice is kept in memory, but a gzip file is unpacked up to it for each call.
 
     Args:
         path: a `.nii` or `.nii.gz` file, whatever its name; a `.hdr` of a pair is refused.
@@ -69,8 +68,8 @@ def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
 
     Raises:
         ModuleNotFoundError: nibabel is not installed.
-        ValueError: the file cannot be read, states no orientation or two that contradict each other, has several volumes,
-            or several slices and `frame` is None.
+        ValueError: the file cannot be read, states no orientation or two that contradict each other, has several
+            volumes, or several slices and `frame` is None.
 
     Example:
         >>> import tempfile
@@ -100,8 +99,8 @@ def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
 def read_nifti_labels(path: Path, frame: int | None = None) -> NDArray[np.int64]:
     """Read one slice of a NIfTI label map, in the orientation of `read_nifti`.
 
-    Integers are those of the file. Rescaled integers, as nibabel writes a float array under an integer header, are rounded
-    if all are within the file's quantization step of a whole number; floats have to be whole.
+    Integers are those of the file. Rescaled integers, as nibabel writes a float array under an integer header, are
+    rounded if all are within the file's quantization step of a whole number; floats have to be whole.
 
     Args:
         path: a `.nii` or `.nii.gz` file.
@@ -112,7 +111,8 @@ def read_nifti_labels(path: Path, frame: int | None = None) -> NDArray[np.int64]
 
     Raises:
         ModuleNotFoundError: nibabel is not installed.
-        ValueError: as for `read_nifti`, or a value is not whole, or the storage has too few bits to tell it from the next.
+        ValueError: as for `read_nifti`, or a value is not whole, or the storage has too few bits to tell it from
+            the next.
 
     Example:
         >>> import tempfile

@@ -22,7 +22,7 @@ def dicom(
     shape: tuple[int, ...] | None = None,
     **elements: object,
 ) -> Path:
-    """Write numbers, (H, W), (H, W, 3), or frames of such as a list of compressed ones, with elements by their keyword."""
+    """Write numbers, (H, W), (H, W, 3), or a list of compressed frames, with elements by their keyword."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = "1.2.3"

@@ -147,12 +147,20 @@ def test_one_scan_is_the_same_in_all_lossless_storages(end: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_files_of_the_package_are_read_or_refused_in_one_line(name: str) -> None:
     path = DATA / name
+    reason = outcome(path)
+    if reason is not None:
+        assert str(path) in reason
+        assert "\n" not in reason
+        assert "it holds no pixels" in reason or not is_dicom(path.read_bytes()[:132])
+
+
+def outcome(path: Path) -> str | None:
+    """Return why a file is refused."""
     try:
         assert read_dicom(path).values.ndim == 3
     except ValueError as error:
-        assert str(path) in str(error)
-        assert "\n" not in str(error)
-        assert "it holds no pixels" in str(error) or not is_dicom(path.read_bytes()[:132])
+        return str(error)
+    return None
 
 
 def test_a_folder_and_a_file_that_is_not_there_are_named(tmp_path: Path) -> None:

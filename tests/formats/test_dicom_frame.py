@@ -238,5 +238,5 @@ def test_sixteen_bit_colors_of_jpeg_2000_ask_for_another_decoder(tmp_path: Path)
     assert content[place] == 7
     content[place] = content[place + 3] = content[place + 6] = 15
     described = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "BitsAllocated": 16, "BitsStored": 16}
-    with pytest.raises(ValueError, match="16-bit multi-sample data correctly.*one of these has to be installed"):
+    with pytest.raises(ValueError, match=r"16-bit multi-sample data correctly.*one of these has to be installed"):
         read_dicom(dicom(tmp_path / "a.dcm", [bytes(content)], JPEG_2000, (16, 16, 3), **described))
