@@ -49,8 +49,8 @@ def read_dicom(path: Path, frame: int | None = None) -> StoredImage:
     of the file's first window; without one, `shown` is what its first VOI table makes of the values; without either,
     the range is what the stored bits can hold after rescaling. Enhanced files state all of this for each frame.
     MONOCHROME1 is inverted. Pixels of padding are NaN, so they become black and count for no percentile. Colors are
-    RGB, whatever the file stores (YBR, palette, planes), without window or color profile. Overlays and annotations are left
-    out. Pixels that are no squares are not resampled, because masks and maps lie on the same grid.
+    RGB, whatever the file stores (YBR, palette, planes), without window or color profile. Overlays and annotations are
+    left out. Pixels that are no squares are not resampled, because masks and maps lie on the same grid.
 
     Args:
         path: a file with the DICOM preamble, of any transfer syntax that pydicom's installed decoders know; the whole

@@ -57,7 +57,8 @@ def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
     squares, because masks lie on the same grid. A volume of one sagittal or coronal slice gives that one, superior at
     the top, and anterior (sagittal) or the patient's right (coronal) at the left. Values are those after the file's
     rescaling. The range is the display range `cal_min` to `cal_max` if it is stated, else that of unscaled 8-bit
-    numbers; otherwise there is none. NaN stays. Only the slice is kept in memory, but a gzip file is unpacked up to it for each call.
+    numbers; otherwise there is none. NaN stays. Only the slice is kept in memory, but a gzip file is unpacked up to it
+    for each call.
 
     Args:
         path: a `.nii` or `.nii.gz` file, whatever its name; a `.hdr` of a pair is refused.

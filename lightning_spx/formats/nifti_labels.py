@@ -12,9 +12,9 @@ PRECISION = 2.0**-23
 def whole_numbers(stored: NDArray[Any], slope: float, inter: float) -> NDArray[np.int64]:
     """Return labels of which a file has integers or floats, a slope and an intercept.
 
-    nibabel stores a float array under an integer header with the finest scale that fits, and reads it back within
-    half a step of it: 3 comes back as 2.99998, and becomes 2 as an integer. Here it is rounded, if every value is as near to a
-    whole number as that.
+    nibabel stores a float array under an integer header with the finest scale that fits, and reads it back within half
+    a step of it: 3 comes back as 2.99998, and becomes 2 as an integer. Here it is rounded, if every value is as near to
+    a whole number as that.
 
     Args:
         stored: numbers of the file, of any shape.
