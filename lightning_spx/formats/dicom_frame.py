@@ -65,7 +65,8 @@ def stored_frame(dataset: "Dataset", index: int) -> StoredFrame:
 
 
 def _decoded(dataset: "Dataset", index: int) -> NDArray[Any]:
-    from pydicom.pixels import get_decoder, pixel_array
+    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.utils import pixel_array
 
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
@@ -112,7 +113,7 @@ def _in_bits(dataset: "Dataset", values: NDArray[Any]) -> NDArray[Any]:
     if allocated == used:
         return values
     # the sign bit goes to the top, from where the shift to the right spreads it
-    return np.right_shift(np.left_shift(values, allocated - 1 - highest_bit), allocated - used)
+    return np.asarray(np.right_shift(np.left_shift(values, allocated - 1 - highest_bit), allocated - used))
 
 
 def _is_padding(dataset: "Dataset", values: NDArray[Any]) -> NDArray[np.bool_]:

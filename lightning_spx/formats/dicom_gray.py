@@ -1,6 +1,6 @@
 """Turns the stored numbers of a gray DICOM frame into the scanner's units, and finds what is black and white."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -134,8 +134,8 @@ def _macro(dataset: "Dataset", index: int, name: str) -> "Dataset":
     return dataset
 
 
-def _numbers(value: object) -> list[float]:
+def _numbers(value: float | Sequence[float] | None) -> list[float]:
     """Return the numbers of an element that has several, one or none."""
-    if value is None or value == "":
+    if value is None:
         return []
-    return [float(each) for each in (value if isinstance(value, Iterable) else (value,))]
+    return [float(each) for each in (value if isinstance(value, Sequence) else (value,))]

@@ -111,7 +111,7 @@ def palette_colors(dataset: "Dataset", values: NDArray[Any]) -> tuple[NDArray[An
 
 def _of_segments(dataset: "Dataset", values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Let pydicom unfold a palette, and find its entries ourselves."""
-    from pydicom.pixels import apply_color_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     count, first, bits = (int(each) for each in dataset.RedPaletteColorLookupTableDescriptor)
     count = count or 2**16

@@ -5,8 +5,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from lightning_spx.formats.nifti_slice import chosen_slice
 from lightning_spx.formats.stored_image import StoredImage
 
 if TYPE_CHECKING:
+    from nibabel.arrayproxy import ArrayProxy
     from nibabel.nifti1 import Nifti1Image
 
 # what nibabel raises on damaged files
@@ -87,7 +89,7 @@ def read_nifti(path: Path, frame: int | None = None) -> StoredImage:
         values = chosen_slice(image, frame)
         if values.shape[2] == 3:
             return StoredImage(values, 0, 255)
-        slope, inter = float(image.dataobj.slope), float(image.dataobj.inter)
+        slope, inter = _scale(image)
         low, high = float(image.header["cal_min"]), float(image.header["cal_max"])
         if (slope, inter) != (1, 0):
             values = values.astype(np.float64) * slope + inter
@@ -129,7 +131,7 @@ def read_nifti_labels(path: Path, frame: int | None = None) -> NDArray[np.int64]
         stored = chosen_slice(image, frame)
         if stored.shape[2] != 1:
             raise ValueError("it holds colors, and no labels.")
-        return whole_numbers(stored[..., 0], float(image.dataobj.slope), float(image.dataobj.inter))
+        return whole_numbers(stored[..., 0], *_scale(image))
 
 
 @contextmanager
@@ -165,8 +167,14 @@ def _read(path: Path) -> Iterator["Nifti1Image"]:
         raise ValueError(f"Expected {path} to be a readable NIfTI file: {reason}") from error
 
 
+def _scale(image: "Nifti1Image") -> tuple[float, float]:
+    """Return slope and intercept, which nibabel takes out of the header it shows."""
+    proxy = cast("ArrayProxy", image.dataobj)
+    return float(proxy.slope), float(proxy.inter)
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
     with path.open("rb") as stream:
         packed = stream.read(2) == GZIP
         stream.seek(0)
@@ -174,7 +182,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield stream
             return
         with gzip.GzipFile(fileobj=stream) as unpacked:
-            yield cast(BinaryIO, unpacked)
+            yield unpacked
 
 
 def _has(beginning: bytes, magic: dict[int, bytes]) -> bool:

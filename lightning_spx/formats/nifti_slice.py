@@ -1,6 +1,6 @@
 """Takes one slice out of a NIfTI volume and turns it as radiologists look at it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,8 @@ def chosen_slice(image: "Nifti1Image", frame: int | None) -> NDArray[Any]:
     slicer = tuple(place if axis == across else slice(None) for axis in range(len(image.shape[:3])))
     slicer += (0,) * (len(image.shape) - len(slicer))
     # nibabel's own object would rescale
-    stored = ArrayProxy(image.file_map["image"].fileobj, (image.shape, image.get_data_dtype(), image.dataobj.offset))
+    offset = cast(ArrayProxy, image.dataobj).offset
+    stored = ArrayProxy(image.file_map["image"].fileobj, (image.shape, image.get_data_dtype(), offset))
     plane = _colors(np.asarray(stored[slicer]).reshape(size[first], size[second]))
     # right, anterior and superior come first, and the lower one of the body's two axes becomes the columns
     plane = plane[:: -signs[first], :: -signs[second]]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 IMPLICIT, EXPLICIT, BIG = str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian), str(ExplicitVRBigEndian)
 DEFLATED, RLE, JPEG, JPEG_2000 = (f"1.2.840.10008.1.2{end}" for end in (".1.99", ".5", ".4.50", ".4.90"))
@@ -20,13 +20,14 @@ def dicom(
     pixels: NDArray[Any] | list[bytes],
     syntax: str = EXPLICIT,
     shape: tuple[int, ...] | None = None,
+    /,
     **elements: object,
 ) -> Path:
     """Write numbers, (H, W), (H, W, 3), or a list of compressed frames, with elements by their keyword."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
-    meta.TransferSyntaxUID = syntax
+    meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    meta.TransferSyntaxUID = UID(syntax)
     file = Dataset()
     file.file_meta, file.preamble = meta, bytes(128)
     file.SOPClassUID, file.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.pixels.decoders import get_decoder
 from pydicom.uid import UID
 
 from lightning_spx.formats.dicom import is_dicom, read_dicom
@@ -120,7 +121,7 @@ def test_files_of_others(name: str) -> None:
         assert 0 <= gray.min() <= gray.max() <= 1
         return
     if "installed" in expected or "decode" in expected or "broken" in expected:
-        plugins = pydicom.pixels.get_decoder(UID(pydicom.dcmread(path).file_meta.TransferSyntaxUID)).available_plugins
+        plugins = get_decoder(UID(pydicom.dcmread(path).file_meta.TransferSyntaxUID)).available_plugins
         if set(plugins) - {"pillow"}:
             pytest.skip("an installed package may decode it")
     with pytest.raises(ValueError, match=expected) as refused:

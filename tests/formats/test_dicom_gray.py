@@ -63,7 +63,7 @@ def test_windows(
 @pytest.mark.parametrize("intercept", [0, -1024])
 def test_windows_are_those_of_pydicom(tmp_path: Path, function: str, intercept: int) -> None:
     from pydicom import dcmread
-    from pydicom.pixels import apply_modality_lut, apply_windowing
+    from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
     stored = np.random.default_rng(0).integers(0, 4096, (20, 20)).astype(np.uint16)
     path = dicom(
