@@ -65,7 +65,7 @@ def stored_frame(dataset: "Dataset", index: int) -> StoredFrame:
 
 
 def _decoded(dataset: "Dataset", index: int) -> NDArray[Any]:
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
 
     syntax = dataset.file_meta.TransferSyntaxUID

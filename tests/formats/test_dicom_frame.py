@@ -216,7 +216,7 @@ def test_what_is_not_defined_is_refused(tmp_path: Path, settings: dict[str, Any]
     ],
 )
 def test_a_missing_decoder_is_named(tmp_path: Path, syntax: str, package: str) -> None:
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     if get_decoder(syntax).is_available:
         pytest.skip("an installed package decodes it")
