@@ -84,7 +84,7 @@ def test_one_slice_needs_no_number(tmp_path: Path, shape: tuple[int, ...], expec
 @pytest.mark.parametrize("second_version", [False, True])
 def test_values_of_all_types(tmp_path: Path, kind: str, second_version: bool) -> None:
     data = (VOLUME % 60).astype(kind)
-    cls = nibabel.Nifti2Image if second_version else nibabel.Nifti1Image
+    cls: Any = nibabel.Nifti2Image if second_version else nibabel.Nifti1Image
     header = cls.header_class(endianness=">" if kind[0] == ">" else "<")
     header.set_data_dtype(data.dtype)
     nibabel.save(cls(data, np.eye(4), header, dtype=data.dtype), tmp_path / "a.nii")
