@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.formats.eight_bits import lower_bits
-from lightning_spx.formats.image_file import check_size
 from lightning_spx.formats.orientation import TAG, upright
+from lightning_spx.formats.plane_size import check_size
 from lightning_spx.formats.stated_range import in_stated_range
 from lightning_spx.formats.stored_image import StoredImage
 

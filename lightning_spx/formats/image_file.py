@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lightning_spx.formats.eight_bits import check_black, eight_bits, numbers_of
+from lightning_spx.formats.plane_size import check_size
 
 # recognized by content, whatever the name; other formats of Pillow may run programs or read other files
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -18,11 +19,6 @@ UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError),
     *(LookupError, TypeError, AttributeError, ArithmeticError, struct.error, zlib.error, MemoryError),
 )
-MAX_SIDE = 20_000
-# the limit from which Pillow refuses a decompression bomb; it warns from half of it
-MAX_PIXELS = 2 * 89_478_485
-# the shorter side is resized to that of a batch's images, so a strip would become far larger than its file
-MAX_RATIO = 100
 
 
 def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
@@ -113,20 +109,3 @@ def check_frame(frame: int, num_frames: int) -> None:
     """
     if not 0 <= frame < num_frames:
         raise ValueError(f"it has {num_frames} frames, counted from 0, and no frame {frame}.")
-
-
-def check_size(width: int, height: int) -> None:
-    """Raise a ValueError for an image that is too large or too long to be decoded.
-
-    Example:
-        >>> check_size(20_001, 300)
-        Traceback (most recent call last):
-        ...
-        ValueError: it is 20001 x 300 pixels, and the limits are 20000 px a side, ...
-    """
-    longer, shorter = max(width, height), min(width, height)
-    if longer > MAX_SIDE or width * height > MAX_PIXELS or longer > MAX_RATIO * shorter:
-        raise ValueError(
-            f"it is {width} x {height} pixels, and the limits are {MAX_SIDE} px a side, {MAX_PIXELS} px in all and an "
-            f"aspect ratio of {MAX_RATIO}."
-        )

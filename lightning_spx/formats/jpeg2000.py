@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from lightning_spx.formats.image_file import check_size
+from lightning_spx.formats.plane_size import check_size
 from lightning_spx.formats.stated_range import in_stated_range
 from lightning_spx.formats.stored_image import StoredImage
 

@@ -16,9 +16,9 @@ from lightning_spx.formats.image_file import (
     brightness,
     check_file,
     check_frame,
-    check_size,
     reason_of,
 )
+from lightning_spx.formats.plane_size import check_size
 from lightning_spx.formats.stated_range import check_range_is_used
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.window import Percentiles, Window, checked_window
@@ -87,9 +87,9 @@ def read_photo(
         if window is None and by_type:
             check_range_is_used(stored)
         numbers = window.of(stored.values) if isinstance(window, Percentiles) else window
-        shares = stored.in_range(numbers)
-        if not np.isfinite(shares).all():
+        if by_type and not np.isfinite(stored.values).all():
             raise ValueError("it holds numbers that are NaN or infinite.")
+        shares = stored.in_range(numbers)
         return _in_channels(shares, channels)
     except REFUSED as error:
         raise _refused(path, channels, error) from error
@@ -108,6 +108,9 @@ def stored_photo(path: Path, channels: int = 3, frame: int | None = None) -> Sto
 
 
 def _refused(path: Path, channels: int, error: BaseException) -> ValueError:
+    if isinstance(error, ValueError) and str(path) in str(error):
+        # readers of scanners' files name them already
+        return error
     kind = "" if channels in PHOTO_CHANNELS else f" of {channels} bands"
     return ValueError(f"Expected {path} to be a readable image{kind}: {reason_of(error)}")
 

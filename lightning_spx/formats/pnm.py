@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lightning_spx.formats.image_file import check_size
+from lightning_spx.formats.plane_size import check_size
 from lightning_spx.formats.stored_image import StoredImage
 
 BEGINNINGS = (b"P2", b"P3", b"P5", b"P6")

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.formats.eight_bits import numbers_of
-from lightning_spx.formats.image_file import FORMATS, MAX_PIXELS, UNREADABLE, brightness, check_frame, check_size
+from lightning_spx.formats.image_file import FORMATS, UNREADABLE, brightness, check_frame
 from lightning_spx.formats.numpy_array import other_shape
 from lightning_spx.formats.orientation import upright
+from lightning_spx.formats.plane_size import MAX_PIXELS, check_size
 from lightning_spx.formats.stated_range import in_stated_range
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.tiff_by_pillow import read_by_pillow

@@ -15,7 +15,7 @@ from PIL import Image
 from lightning_spx.data import ImageFolderDataModule, read_mask
 from lightning_spx.data.folder_images import read_image, read_pixels
 from lightning_spx.data.photos import find_images, read_images
-from lightning_spx.formats.image_file import MAX_PIXELS, MAX_SIDE
+from lightning_spx.formats.plane_size import MAX_PIXELS, MAX_SIDE
 from tests.command_line import Captured, refusal
 from tests.inputs.image_files import DEFINED, GREY, ORIENTATION, PIXELS, REFUSED, TURNS, WHOLE, png, saved
 from tests.inputs.outcomes import refused, refused_or
