@@ -160,15 +160,16 @@ def partitions_figure(
     title = f"{lines}; EV: explained variation, GR: global regularity" if known else lines
     # the first row has the algorithms' names, too
     grid = CellGrid([1.5 if known and row == 0 else 1.0 for row in range(len(names))], 1 + len(labels), title)
-    measured = {(row.image, row.superpixels): row for row in table.itertuples()}
+    measured = {(row["image"], row["superpixels"]): row for row in table.to_dict("records")}
     for row, (name, photo) in enumerate(zip(names, photos, strict=True)):
         _photo(grid.cell(row, 0), photo, name if len(name) < 22 else f"{name[:20]}…")
         for column, (algorithm, maps) in enumerate(labels.items(), start=1):
             numbers = measured[name, algorithm]
-            milliseconds = numbers.milliseconds
-            text = f"{numbers.num_segments}, {milliseconds:.{'3g' if milliseconds < 1000 else '0f'}} ms"
+            milliseconds = numbers["milliseconds"]
+            text = f"{numbers['num_segments']}, {milliseconds:.{'3g' if milliseconds < 1000 else '0f'}} ms"
             if known:
-                text += f"\n{_quality('EV', numbers.explained_variation)}, {_quality('GR', numbers.global_regularity)}"
+                explained, regular = numbers["explained_variation"], numbers["global_regularity"]
+                text += f"\n{_quality('EV', explained)}, {_quality('GR', regular)}"
             heading = f"{algorithm}\n{text}" if row == 0 else text
             _photo(grid.cell(row, column), draw_borders(photo, maps[row]), heading)
     return grid.figure

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from skimage.morphology import convex_hull_image
 from torch import Tensor
 
 from lightning_spx.superpixels import (
@@ -20,7 +19,7 @@ from lightning_spx.superpixels import (
     num_segments,
 )
 from lightning_spx.superpixels.global_regularity import shape_regularity, smooth_matching
-from tests.superpixels.test_convex_hull import PHOTO, SPOTS, reference
+from tests.superpixels.test_convex_hull import PHOTO, SPOTS, hull_image, reference
 
 
 def edges(mask: np.ndarray) -> int:
@@ -37,7 +36,7 @@ def slow_shape(mask: np.ndarray) -> float:
     if deviations[0] == 0:
         return 0.0
     flat = np.linalg.matrix_rank(np.stack([y - y[0], x - x[0]])) < 2
-    hull = mask if flat else convex_hull_image(mask, offset_coordinates=False)
+    hull = mask if flat else hull_image(mask, offset_coordinates=False)
     convexity = (edges(hull) / hull.sum()) / (edges(mask) / mask.sum())
     return float(convexity * math.sqrt(deviations[0] / deviations[1]))
 
@@ -127,7 +126,7 @@ def test_hexagons_match_and_are_nearly_regular() -> None:
     ids = as_segments(distance.argmin(0)[None])
     inner = ids[:, 21:105, 24:120]
     assert shape_regularity(as_segments(inner)).item() > 0.9
-    squares = Grid(num_segments(ids).item())(torch.zeros(1, 3, 126, 144))
+    squares = Grid(int(num_segments(ids)))(torch.zeros(1, 3, 126, 144))
     lines = as_segments((torch.arange(126)[:, None].expand(126, 144) // 2)[None])
     assert global_regularity(lines).item() < 0.2 < 0.8 < global_regularity(squares).item()
 
