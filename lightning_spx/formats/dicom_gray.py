@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lightning_spx.formats.dicom_frame import StoredFrame
 from lightning_spx.formats.dicom_table import table
-from lightning_spx.formats.stored_image import StoredImage
+from lightning_spx.formats.stored_image import StoredImage, is_barely_used
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -42,12 +42,19 @@ def gray_image(dataset: "Dataset", index: int, stored: StoredFrame) -> StoredIma
         values = values.astype(np.float64)
         values[stored.padding] = np.nan
     scale = _scale(dataset, index, values, possible)
+    # a tomogram of 16 bits without a window would be one gray
+    barely = (
+        scale is possible
+        and stored.lowest is not None
+        and stored.highest is not None
+        and is_barely_used(stored.values[~stored.padding], stored.lowest, stored.highest)
+    )
     if not _is_inverted(dataset):
-        return StoredImage(values, scale.low, scale.high, _shown(scale.curve, stored.padding))
+        return StoredImage(values, scale.low, scale.high, _shown(scale.curve, stored.padding), barely)
     if scale.low is None:
         raise ValueError("it is MONOCHROME1, and states no range that could be inverted.")
     inverted = None if scale.curve is None else 1 - scale.curve
-    return StoredImage(values, scale.high, scale.low, _shown(inverted, stored.padding))
+    return StoredImage(values, scale.high, scale.low, _shown(inverted, stored.padding), barely)
 
 
 def _in_units(dataset: "Dataset", index: int, stored: StoredFrame) -> tuple[NDArray[Any], _Scale]:

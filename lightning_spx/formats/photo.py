@@ -3,13 +3,14 @@
 from lzma import LZMAError
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_spx.formats import deep_png, jpeg2000, numpy_array, pnm, tiff
+from lightning_spx.formats.dicom import is_dicom, read_dicom
 from lightning_spx.formats.image_file import (
     FORMATS,
     UNREADABLE,
@@ -18,8 +19,8 @@ from lightning_spx.formats.image_file import (
     check_frame,
     reason_of,
 )
+from lightning_spx.formats.nifti import is_nifti, read_nifti
 from lightning_spx.formats.plane_size import check_size
-from lightning_spx.formats.stated_range import check_range_is_used
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.window import Percentiles, Window, checked_window
 
@@ -32,13 +33,6 @@ BEGINNING = 132
 EIGHT_BITS = ((0, 255), (255, 0))
 # the weights of ITU-R 601, by which Pillow makes colors gray
 GRAY = (0.299, 0.587, 0.114)
-
-
-class _Read(NamedTuple):
-    """An image, and whether its range was stated by the type of its numbers alone."""
-
-    image: StoredImage
-    by_type: bool
 
 
 def read_photo(
@@ -80,15 +74,11 @@ def read_photo(
         raise TypeError("Expected `window` to be numbers or percentiles over the file, got percentiles over training.")
     window = checked_window(window)
     try:
-        stored, by_type = _stored(path, channels, frame, as_stored=window is not None)
+        stored = _stored(path, channels, frame, as_stored=window is not None)
         if window is None and stored.values.dtype == np.uint8 and (stored.black, stored.white) in EIGHT_BITS:
             values = stored.values if stored.white else 255 - stored.values
             return _in_channels(values, channels)
-        if window is None and by_type:
-            check_range_is_used(stored)
         numbers = window.of(stored.values) if isinstance(window, Percentiles) else window
-        if by_type and not np.isfinite(stored.values).all():
-            raise ValueError("it holds numbers that are NaN or infinite.")
         shares = stored.in_range(numbers)
         return _in_channels(shares, channels)
     except REFUSED as error:
@@ -102,7 +92,7 @@ def stored_photo(path: Path, channels: int = 3, frame: int | None = None) -> Sto
         ValueError: the file does not exist, cannot be read, is too large, or has several frames.
     """
     try:
-        return _stored(path, channels, frame, as_stored=True).image
+        return _stored(path, channels, frame, as_stored=True)
     except REFUSED as error:
         raise _refused(path, channels, error) from error
 
@@ -115,52 +105,41 @@ def _refused(path: Path, channels: int, error: BaseException) -> ValueError:
     return ValueError(f"Expected {path} to be a readable image{kind}: {reason_of(error)}")
 
 
-def _stored(path: Path, channels: int, frame: int | None, as_stored: bool) -> _Read:
+def _stored(path: Path, channels: int, frame: int | None, as_stored: bool) -> StoredImage:
     check_file(path)
     with path.open("rb") as file:
         beginning = file.read(BEGINNING)
-    read = _by_type(path, beginning, channels, frame, as_stored)
-    if read is None:
+    # scanners' files first: the preamble of DICOM may be the beginning of a TIFF
+    if is_dicom(beginning):
+        read = read_dicom(path, frame)
+    elif is_nifti(path):
+        read = read_nifti(path, frame)
+    else:
         read = _by_format(path, beginning, channels, frame, as_stored)
-    count, found = channels, read.image.values.shape[2]
+    count, found = channels, read.values.shape[2]
     if found != count and not (count in PHOTO_CHANNELS and found in PHOTO_CHANNELS):
         raise ValueError(f"it has {found} bands, not {count}.")
     return read
 
 
-def _by_type(path: Path, beginning: bytes, channels: int, frame: int | None, as_stored: bool) -> _Read | None:
-    """Read what states no range but by the type of its numbers; None for other formats."""
+def _by_format(path: Path, beginning: bytes, channels: int, frame: int | None, as_stored: bool) -> StoredImage:
     if beginning.startswith(numpy_array.BEGINNING):
         _check_only(frame)
-        return _Read(numpy_array.read_array(path, channels), True)
+        return numpy_array.read_array(path, channels)
     if beginning.startswith(tiff.BEGINNINGS):
-        return _Read(tiff.read_tiff(path, channels, frame, as_stored), True)
-    if channels in PHOTO_CHANNELS and beginning.startswith(deep_png.BEGINNING):
-        header = deep_png.read_header(path)
-        if header.bits == 16:
-            _check_only(frame)
-            return _Read(deep_png.read_deep_png(path), True)
-    return None
-
-
-def _by_format(path: Path, beginning: bytes, channels: int, frame: int | None, as_stored: bool) -> _Read:
-    """Read what says how its numbers become brightness, or has 8 bits."""
-    from lightning_spx.formats.dicom import is_dicom, read_dicom
-    from lightning_spx.formats.nifti import is_nifti, read_nifti
-
-    if is_dicom(beginning):
-        return _Read(read_dicom(path, frame), False)
-    if is_nifti(path):
-        return _Read(read_nifti(path, frame), False)
+        return tiff.read_tiff(path, channels, frame, as_stored)
     if channels not in PHOTO_CHANNELS:
         raise ValueError("it is neither a NumPy array nor a TIFF.")
     if beginning.startswith(jpeg2000.BEGINNINGS):
         _check_only(frame)
-        return _Read(jpeg2000.read_jpeg2000(path), True)
+        return jpeg2000.read_jpeg2000(path)
+    if beginning.startswith(deep_png.BEGINNING) and deep_png.read_header(path).bits == 16:
+        _check_only(frame)
+        return deep_png.read_deep_png(path)
     if beginning.startswith(pnm.BEGINNINGS) and (as_stored or pnm.highest_of(path) > 255):
         _check_only(frame)
-        return _Read(pnm.read_pnm(path), True)
-    return _Read(_of_eight_bits(path, beginning, frame, as_stored), False)
+        return pnm.read_pnm(path)
+    return _of_eight_bits(path, beginning, frame, as_stored)
 
 
 def _of_eight_bits(path: Path, beginning: bytes, frame: int | None, as_stored: bool) -> StoredImage:

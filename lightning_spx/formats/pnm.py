@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lightning_spx.formats.plane_size import check_size
-from lightning_spx.formats.stored_image import StoredImage
+from lightning_spx.formats.stored_image import StoredImage, is_barely_used
 
 BEGINNINGS = (b"P2", b"P3", b"P5", b"P6")
 # each number follows white space and comments
@@ -66,4 +66,5 @@ def read_pnm(path: Path) -> StoredImage:
         raise ValueError(f"it ends after {values.size} of {math.prod(shape)} numbers.")
     if values.max() > highest:
         raise ValueError(f"it says that {highest} is white, and holds {values.max()}.")
-    return StoredImage(values.reshape(shape).astype(np.uint8 if size == 1 else np.uint16), 0.0, float(highest))
+    deep = values.reshape(shape).astype(np.uint8 if size == 1 else np.uint16)
+    return StoredImage(deep, 0.0, float(highest), barely_used=is_barely_used(deep, 0, highest))

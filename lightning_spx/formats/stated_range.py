@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_spx.formats.stored_image import StoredImage
+from lightning_spx.formats.stored_image import StoredImage, is_barely_used
 
 
 def in_stated_range(values: NDArray[Any], bits: int | None = None, inverted: bool = False) -> StoredImage:
@@ -42,28 +42,5 @@ def in_stated_range(values: NDArray[Any], bits: int | None = None, inverted: boo
     if inverted and white is None:
         raise ValueError(f"its scale is inverted, and {values.dtype} has no range in which that could be undone.")
     black = None if white is None else 0.0
-    return StoredImage(values, white, black) if inverted else StoredImage(values, black, white)
-
-
-def check_range_is_used(image: StoredImage) -> None:
-    """Refuse an image that uses at most a quarter of all numbers of 16 or 32 bits, and not zero alone.
-
-    Unscaled numbers of fewer bits look like that and would be far too dark. They cannot be told from a photo taken at
-    night.
-
-    Example:
-        >>> check_range_is_used(in_stated_range(np.full((1, 1, 1), 4095, np.uint16)))
-        Traceback (most recent call last):
-        ...
-        ValueError: it holds 16-bit numbers of at most 4095, a quarter of their range, ... do: give `window`.
-        >>> check_range_is_used(in_stated_range(np.full((1, 1, 1), 4095, np.uint16), bits=12))
-    """
-    kind, stated = image.values.dtype, max(image.black or 0, image.white or 0)
-    if kind.kind != "u" or kind.itemsize == 1 or stated != np.iinfo(kind).max:
-        return
-    largest = int(image.values.max())
-    if 0 < largest <= (stated + 1) / 4:
-        raise ValueError(
-            f"it holds {8 * kind.itemsize}-bit numbers of at most {largest}, a quarter of their range, as unscaled "
-            "ones of fewer bits do: give `window`."
-        )
+    ends = (white, black) if inverted else (black, white)
+    return StoredImage(values, *ends, barely_used=values.dtype.kind == "u" and is_barely_used(values, 0, white or 0))

@@ -17,7 +17,6 @@ HOUNSFIELD = {"RescaleSlope": 2, "RescaleIntercept": -1024}
     ("elements", "black", "white", "shown"),
     [
         # without a window, all that the bits can hold
-        ({}, 0, 65535, [0, 100 / 65535, 1000 / 65535, 4095 / 65535]),
         ({"BitsStored": 12}, 0, 4095, [0, 100 / 4095, 1000 / 4095, 1]),
         (HOUNSFIELD | {"BitsStored": 12}, -1024, 2 * 4095 - 1024, [0, 100 / 4095, 1000 / 4095, 1]),
         # of a negative slope the largest stored number is the smallest value, which is black
@@ -57,6 +56,22 @@ def test_windows(
     np.testing.assert_allclose(image.in_range(None).ravel(), shown, atol=1e-7)
     slope, intercept = elements.get("RescaleSlope", 1), elements.get("RescaleIntercept", 0)
     np.testing.assert_array_equal(image.values[..., 0], RAMP.astype(float) * slope + intercept)
+
+
+@pytest.mark.parametrize(
+    "elements", [{}, {"PixelRepresentation": 1}, HOUNSFIELD, {"PhotometricInterpretation": "MONOCHROME1"}]
+)
+def test_sixteen_bits_of_which_few_are_used_need_a_window(tmp_path: Path, elements: dict[str, Any]) -> None:
+    """A tomogram of 16 bits without a window would be one gray."""
+    found = read_dicom(dicom(tmp_path / "a.dcm", RAMP, EXPLICIT, **elements), None)
+    with pytest.raises(ValueError, match=r"at most a quarter of the range of their type.* give `window`"):
+        found.in_range(None)
+    low, high = found.values.min(), found.values.max()
+    shares = found.in_range((low, high)).ravel()
+    expected = np.array([0, 100, 1000, 4095]) / 4095
+    np.testing.assert_allclose(shares, 1 - expected if "PhotometricInterpretation" in elements else expected, atol=1e-7)
+    wide = read_dicom(dicom(tmp_path / "b.dcm", RAMP * 16, EXPLICIT), None)
+    np.testing.assert_allclose(wide.in_range(None).ravel(), 16 * np.array([0, 100, 1000, 4095]) / 65535, atol=1e-7)
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
