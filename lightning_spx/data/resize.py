@@ -1,5 +1,6 @@
-"""Resizes and crops images."""
+"""Resizes and crops images, and maps of ids in the same way."""
 
+import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
@@ -21,3 +22,41 @@ def resize_and_crop(image: Tensor, image_size: int) -> Tensor:
     resized = functional.resize(image, [image_size], antialias=True)
     cropped: Tensor = functional.center_crop(resized, [image_size, image_size])
     return cropped
+
+
+def resize_labels(labels: Tensor, image_size: int) -> Tensor:
+    """Return a map of ids resized and cropped as `resize_and_crop` does it for its image, each pixel with one of the ids.
+
+    Each new pixel has the id at its center. All numbers stay integers, because a detour over float32, as torchvision
+    takes it for masks, changes ids above 2^24.
+
+    Args:
+        labels: `(H, W)`, integers or bool.
+        image_size: side of the result in pixels.
+
+    Returns:
+        `(image_size, image_size)`, of the same type.
+
+    Raises:
+        TypeError: the labels are no integers.
+        ValueError: they have another shape, or no pixels.
+
+    Example:
+        >>> resize_labels(torch.tensor([[2**40 + 1, 0, 5, 5], [0, 0, 5, 5]]), 1)
+        tensor([[0]])
+    """
+    if labels.is_floating_point() or labels.is_complex():
+        raise TypeError(f"Expected `labels` to be integers, got {labels.dtype}.")
+    if labels.ndim != 2 or 0 in labels.shape or image_size < 1:
+        raise ValueError(f"Expected `labels` of shape (H, W) with pixels, got {tuple(labels.shape)} for {image_size} px.")
+    height, width = labels.shape
+    if (height, width) == (image_size, image_size):
+        return labels
+    shorter = min(height, width)
+    places = []
+    for side in (height, width):
+        # the lengths and the offset of torchvision's `resize` and `center_crop`
+        resized = image_size if side == shorter else int(image_size * side / shorter)
+        offset = round((resized - image_size) / 2)
+        places.append((2 * torch.arange(offset, offset + image_size) + 1) * side // (2 * resized))
+    return labels[places[0].to(labels.device)][:, places[1].to(labels.device)]

@@ -48,7 +48,7 @@ def test_maps_of_any_tool_are_numbered_without_gaps(image: Tensor, tmp_path: Pat
 
 
 def test_a_missing_map_names_the_file_and_the_next_step(image: Tensor, tmp_path: Path) -> None:
-    pattern = rf"No label map {tmp_path}/{image_key(image[0])}\{{.npz,.npy,.png\}}.*\.write\(images, label_maps\)"
+    pattern = rf"No label map {tmp_path}/{image_key(image[0])}\{{.npz,.npy,.png,.*\}}.*\.write\(images, label_maps\)"
     with pytest.raises(FileNotFoundError, match=pattern):
         Precomputed(tmp_path)(image)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_spx.superpixels.label_map import read_label_map
+from lightning_spx.formats.label_map import read_label_map
 from tests.superpixels.label_cases import LABELS
 
 
