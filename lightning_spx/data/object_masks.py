@@ -22,8 +22,8 @@ def read_object_mask(
     """Return the mask of a photo's object as fractions `(H, W)` in [0, 1], float32.
 
     Without `labels` a picture is read by `read_mask`, an array of truths as it is, and regions of one label are joined.
-    With them, a file of regions (COCO, SAM, labelme, CVAT) is the object where a region of one of the labels is, and a map
-    of ids (PNG of gray or palette, TIFF, NumPy's arrays, NIfTI) where it has one of the numbers. The void of VOC's
+    With them, a file of regions (COCO, SAM, labelme, CVAT) is the object where a region of one of the labels is, and a
+    map of ids (PNG of gray or palette, TIFF, NumPy's arrays, NIfTI) where it has one of the numbers. The void of VOC's
     palettes, 255, is no object unless it is named.
 
     Args:

@@ -25,7 +25,7 @@ def resize_and_crop(image: Tensor, image_size: int) -> Tensor:
 
 
 def resize_labels(labels: Tensor, image_size: int) -> Tensor:
-    """Return a map of ids resized and cropped as `resize_and_crop` does it for its image, each pixel with one of the ids.
+    """Return a map of ids resized and cropped as `resize_and_crop` does it for its image, without new ids.
 
     Each new pixel has the id at its center. All numbers stay integers, because a detour over float32, as torchvision
     takes it for masks, changes ids above 2^24.
@@ -48,7 +48,9 @@ def resize_labels(labels: Tensor, image_size: int) -> Tensor:
     if labels.is_floating_point() or labels.is_complex():
         raise TypeError(f"Expected `labels` to be integers, got {labels.dtype}.")
     if labels.ndim != 2 or 0 in labels.shape or image_size < 1:
-        raise ValueError(f"Expected `labels` of shape (H, W) with pixels, got {tuple(labels.shape)} for {image_size} px.")
+        raise ValueError(
+            f"Expected `labels` of shape (H, W) with pixels, got {tuple(labels.shape)} for {image_size} px."
+        )
     height, width = labels.shape
     if (height, width) == (image_size, image_size):
         return labels

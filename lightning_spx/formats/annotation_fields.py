@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 # COCO's largest file has 0.5 GB; parsed, a file takes four to eight times its size for a while
 MAX_BYTES = 4 * 2**30
@@ -11,7 +11,7 @@ MAX_BYTES = 4 * 2**30
 T = TypeVar("T")
 
 
-def parsed_json(path: Path) -> Any:
+def parsed_json(path: Path) -> object:
     """Return the content of a JSON file.
 
     Raises:
@@ -20,7 +20,8 @@ def parsed_json(path: Path) -> Any:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has {path.stat().st_size} bytes, more than {MAX_BYTES}: split it.")
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refuse)
+        content: object = json.loads(path.read_bytes(), parse_constant=_refuse)
+        return content
     except RecursionError as error:
         raise ValueError("its lists are nested too deep.") from error
 
@@ -29,7 +30,7 @@ def _refuse(name: str) -> None:
     raise ValueError(f"it holds {name}, which is no number.")
 
 
-def field(item: Any, name: str, kind: type[T]) -> T:
+def field(item: object, name: str, kind: type[T]) -> T:
     """Return a field of an object of JSON.
 
     Raises:
@@ -50,7 +51,7 @@ def field(item: Any, name: str, kind: type[T]) -> T:
     return value
 
 
-def whole(item: Any, name: str) -> int:
+def whole(item: object, name: str) -> int:
     """Return a field that is a whole number, which some writers store as 640.0.
 
     Example:
@@ -60,10 +61,10 @@ def whole(item: Any, name: str) -> int:
     number = real(item, name)
     if number != int(number):
         raise ValueError(f"its `{name}` should be a whole number, got {number:g}.")
-    return int(item[name])
+    return int(number)
 
 
-def real(item: Any, name: str) -> float:
+def real(item: object, name: str) -> int | float:
     """Return a field that is a number."""
     value = item.get(name) if isinstance(item, dict) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

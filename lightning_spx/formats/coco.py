@@ -30,7 +30,7 @@ class CocoFile:
     categories: dict[int, str]
 
     @classmethod
-    def of(cls, content: Any) -> "CocoFile":
+    def of(cls, content: dict[str, Any]) -> "CocoFile":
         """Return the file of its parsed content.
 
         Raises:
@@ -75,11 +75,13 @@ class CocoFile:
         regions = [self._region(each, found, instance) for instance, each in enumerate(annotations, start=1)]
         return Regions(found, regions, tuple(self.categories.values()))
 
-    def _region(self, annotation: Any, size: Size, instance: int) -> Region:
+    def _region(self, annotation: dict[str, Any], size: Size, instance: int) -> Region:
         category = whole(annotation, "category_id")
         if category not in self.categories:
             raise ValueError(f"an annotation has the category {category}, which it does not list.")
         segmentation = annotation.get("segmentation")
+        if segmentation and not isinstance(segmentation, list | dict):
+            raise ValueError("a segmentation is neither a list of polygons nor run lengths.")
         if not segmentation:
             raise ValueError(
                 f"its annotation {annotation.get('id')} has no segmentation: a bounding box is no mask, and has a "
@@ -88,7 +90,7 @@ class CocoFile:
         return region_of(segmentation, self.categories[category], size, instance)
 
 
-def region_of(segmentation: Any, label: str, size: Size, instance: int) -> Region:
+def region_of(segmentation: list[Any] | dict[str, Any], label: str, size: Size, instance: int) -> Region:
     """Return the region of COCO's field `segmentation`: polygons, or run lengths as numbers or as a string.
 
     Several polygons are parts of one region; a polygon inside another makes no hole.
@@ -118,7 +120,7 @@ def region_of(segmentation: Any, label: str, size: Size, instance: int) -> Regio
     return Region(label, instance, inside, top, left, size)
 
 
-def stated_size(run_lengths: Any) -> Size:
+def stated_size(run_lengths: dict[str, Any]) -> Size:
     """Return height and width of run lengths.
 
     Example:

@@ -92,7 +92,7 @@ class CvatFile:
         return Regions(found, grouped([each[1:] for each in shapes]), self.labels, dict(left_out))
 
 
-def _region(shape: Any, size: Size) -> Region:
+def _region(shape: ElementTree.Element, size: Size) -> Region:
     label = _text(shape, "label")
     turned = _number(shape, "rotation") if "rotation" in shape.attrib else 0.0
     if shape.tag == "polygon":
@@ -114,15 +114,16 @@ def _region(shape: Any, size: Size) -> Region:
     return Region.of_part(label, 0, inside, (top + first, left + begin), size)
 
 
-def _text(element: Any, name: str) -> str:
+def _text(element: ElementTree.Element, name: str) -> str:
     value = element.get(name)
     if not value:
         raise ValueError(f"an element {element.tag} lacks `{name}`.")
     return str(value)
 
 
-def _number(element: Any, name: str) -> float:
+def _number(element: ElementTree.Element, name: str) -> float:
+    value = _text(element, name)
     try:
-        return float(_text(element, name))
+        return float(value)
     except ValueError as error:
         raise ValueError(f"`{name}` of an element {element.tag} is no number.") from error

@@ -6,10 +6,10 @@ SHOWN = 3
 
 
 def plain_name(name: str) -> str:
-    """Return a path with slashes, as Windows' tools write backslashes, and without a leading './'.
+    r"""Return a path with slashes, as Windows' tools write backslashes, and without a leading './'.
 
     Example:
-        >>> plain_name(".\\\\birds\\\\jay.jpg")
+        >>> plain_name(".\\birds\\jay.jpg")
         'birds/jay.jpg'
     """
     name = name.replace("\\", "/")
@@ -48,10 +48,10 @@ def find_name(image: str, names: Collection[str]) -> str:
 
 
 def same_stem(image: str, name: str) -> bool:
-    """Return whether two paths name one photo, whose ending may have changed with its format.
+    r"""Return whether two paths name one photo, whose ending may have changed with its format.
 
     Example:
-        >>> same_stem("birds/jay.png", "..\\\\raw\\\\jay.bmp"), same_stem("jay.png", "robin.png")
+        >>> same_stem("birds/jay.png", "..\\raw\\jay.bmp"), same_stem("jay.png", "robin.png")
         (True, False)
     """
     return _stem(image) == _stem(name)

@@ -34,9 +34,9 @@ def read_label_map(path: Path, shape: tuple[int, int], frame: int | None = None)
     """Read one image's ids: an array, a gray or palette picture, a TIFF, NIfTI labels, or an image's own regions.
 
     What a file must hold follows from the ending of its name: `.npz` (one array), `.npy`, `.png`, `.tif`, `.nii`,
-    `.nii.gz`, or `.json` of SAM or labelme, whose smaller regions lie on top and whose rest is 0, see `label_map`. A file
-    whose header gives another shape is refused before it is unpacked. Pictures are rotated as their EXIF data says, as
-    photos are; of an animated picture, the first frame counts.
+    `.nii.gz`, or `.json` of SAM or labelme, whose smaller regions lie on top and whose rest is 0, see `label_map`. A
+    file whose header gives another shape is refused before it is unpacked. Pictures are rotated as their EXIF data
+    says, as photos are; of an animated picture, the first frame counts.
 
     Args:
         path: The file.

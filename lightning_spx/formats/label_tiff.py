@@ -1,11 +1,13 @@
 """Reads the ids of a TIFF file, of any number of bits."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from tifffile import COMPRESSION
+from PIL import Image
+from tifffile import COMPRESSION, PHOTOMETRIC
 
 # a lossy compression would blur one id into another
 LOSSLESS = frozenset(
@@ -16,6 +18,8 @@ MAX_TILE = 2**26
 # what an empty compressed piece may take
 OVERHEAD = 2**12
 UPRIGHT = 1
+# Pillow has no other integers
+BY_PILLOW = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int32))
 
 
 def read_label_tiff(path: Path, shape: tuple[int, int], frame: int | None) -> NDArray[np.integer]:
@@ -59,5 +63,19 @@ def read_label_tiff(path: Path, shape: tuple[int, int], frame: int | None) -> ND
         piece = page.tilewidth * page.tilelength if page.is_tiled else shape[0] * shape[1]
         if piece > MAX_TILE or any(count > 2 * piece * page.dtype.itemsize + OVERHEAD for count in page.databytecounts):
             raise ValueError("a piece of it is far larger than the image.")
+        # Pillow turns 8 bits round where white is zero
+        turned = page.dtype == np.uint8 and page.photometric == PHOTOMETRIC.MINISWHITE
+        if page.compression == COMPRESSION.LZW and page.dtype in BY_PILLOW and not turned:
+            # tifffile needs another package for LZW, which most maps of land have
+            return _by_pillow(path, page.index, page.dtype)
         labels: NDArray[np.integer] = page.asarray(maxworkers=1)
         return labels
+
+
+def _by_pillow(path: Path, index: int, kind: np.dtype[Any]) -> NDArray[np.integer]:
+    with Image.open(path, formats=["TIFF"]) as picture:
+        picture.seek(index)
+        labels = np.asarray(picture)
+    if labels.ndim != 2 or labels.dtype.newbyteorder("=") != kind:
+        raise ValueError(f"it holds {labels.dtype} of shape {labels.shape} in place of {kind}.")
+    return labels

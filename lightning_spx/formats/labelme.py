@@ -20,7 +20,7 @@ WITHOUT_AREA = frozenset({"line", "linestrip", "point", "points"})
 MASK_MODES = ("1", "L", "P")
 
 
-def labelme_regions(content: Any, image: str | None, size: Size | None) -> Regions:
+def labelme_regions(content: dict[str, Any], image: str | None, size: Size | None) -> Regions:
     """Return the shapes of a labelme file: polygons, rectangles, circles and masks; lines and points are counted.
 
     Shapes of one label and one `group_id` are one instance. Pixels are inside if their centers are; labelme's own
@@ -49,26 +49,28 @@ def labelme_regions(content: Any, image: str | None, size: Size | None) -> Regio
     parts: list[tuple[Region, object | None]] = []
     left_out: Counter[str] = Counter()
     for shape in field(content, "shapes", list):
+        if not isinstance(shape, dict):
+            raise ValueError("a shape is no object.")
         # old files have no types, and null where they have
-        kind = shape.get("shape_type") or "polygon" if isinstance(shape, dict) else ""
+        kind = shape.get("shape_type") or "polygon"
         if kind in WITHOUT_AREA:
             left_out[kind] += 1
             continue
-        group = shape.get("group_id") if isinstance(shape, dict) else None
+        group = shape.get("group_id")
         if not isinstance(group, int | str | None):
             raise ValueError("the `group_id` of a shape is neither a number nor a text.")
         parts.append((_region(shape, kind, found), group))
     return Regions(found, grouped(parts), left_out=dict(left_out))
 
 
-def _region(shape: Any, kind: Any, size: Size) -> Region:
+def _region(shape: dict[str, Any], kind: object, size: Size) -> Region:
     label, points = field(shape, "label", str), field(shape, "points", list)
     if kind in ("polygon", "oriented_rectangle", "rotation") or (kind == "rectangle" and len(points) == 4):
         return polygon(label, checked_points(points, size), size)
     if kind not in ("rectangle", "circle", "mask"):
         raise ValueError(f"a shape is of the type {str(kind)[:40]!r}, which is unknown.")
     # a third point would change what two corners mean
-    first, second = _two(points, size, kind)
+    first, second = _two(points, size, str(kind))
     if kind == "rectangle":
         return polygon(label, rectangle(*first, *second), size)
     if kind == "circle":
@@ -86,7 +88,9 @@ def _two(points: list[Any], size: Size, kind: str) -> tuple[tuple[float, float],
     return (float(corners[0, 0]), float(corners[0, 1])), (float(corners[1, 0]), float(corners[1, 1]))
 
 
-def _drawn(shape: Any, label: str, first: tuple[float, float], second: tuple[float, float], size: Size) -> Region:
+def _drawn(
+    shape: dict[str, Any], label: str, first: tuple[float, float], second: tuple[float, float], size: Size
+) -> Region:
     """Return a mask that is stored as a PNG file of its box, whose second corner is its last pixel."""
     left, top, right, bottom = (int(number) for number in (*first, *second))
     height, width = bottom - top + 1, right - left + 1

@@ -24,7 +24,7 @@ def check_mask_size(found: tuple[int, int], size: tuple[int, int] | None) -> Non
     height, width = found
     if min(found) < 1 or max(found) > MAX_SIDE or height * width > MAX_PIXELS:
         raise ValueError(
-            f"it is for {width} x {height} pixels, and the limits are 1 to {MAX_SIDE} px a side and {MAX_PIXELS} in all."
+            f"it is for {width} x {height} pixels, and the limits are {MAX_SIDE} px a side and {MAX_PIXELS} in all."
         )
     if size is None or found == size:
         return

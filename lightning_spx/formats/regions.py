@@ -74,7 +74,7 @@ def read_regions(path: Path, image: str | None = None, size: Size | None = None)
 
 
 def is_annotation(beginning: bytes) -> bool:
-    """Return whether the first bytes of a file are those of JSON or XML.
+    r"""Return whether the first bytes of a file are those of JSON or XML.
 
     Example:
         >>> is_annotation(b" [{"), is_annotation(b"\\x89PNG")
@@ -89,8 +89,9 @@ def _read(path: Path, image: str | None, size: Size | None) -> Regions:
     if key not in _FILES:
         content = _parsed(path)
         if not isinstance(content, CocoFile | CvatFile):
-            is_labelme = isinstance(content, dict) and "shapes" in content
-            return (labelme_regions if is_labelme else sam_regions)(content, image, size)
+            if isinstance(content, dict) and "shapes" in content:
+                return labelme_regions(content, image, size)
+            return sam_regions(content, image, size)
         _FILES[key] = content
         while len(_FILES) > KEPT_FILES:
             _FILES.popitem(last=False)
@@ -103,7 +104,7 @@ def _read(path: Path, image: str | None, size: Size | None) -> Regions:
     return file.regions(image, size)
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: Path) -> CocoFile | CvatFile | dict[str, Any] | list[Any]:
     with path.open("rb") as file:
         beginning = file.read(64)
     if not is_annotation(beginning):
@@ -183,6 +184,5 @@ def label_map(regions: Regions, overlap: Overlap = "smallest") -> NDArray[np.int
 
 def _boxes_meet(first: Region, second: Region) -> bool:
     return all(
-        one.start < other.stop and other.start < one.stop
-        for one, other in zip(first.place, second.place, strict=True)
+        one.start < other.stop and other.start < one.stop for one, other in zip(first.place, second.place, strict=True)
     )

@@ -13,7 +13,7 @@ BOX_PIXELS = 3
 BOX_SHARE = 0.05
 
 
-def sam_regions(content: Any, image: str | None, size: Size | None) -> Regions:
+def sam_regions(content: dict[str, Any] | list[Any], image: str | None, size: Size | None) -> Regions:
     """Return SAM's masks; as they have no names, the label of each is its number, "1", "2" and so on.
 
     Args:
@@ -61,7 +61,7 @@ def sam_regions(content: Any, image: str | None, size: Size | None) -> Regions:
     return Regions(size, regions, tuple(each.label for each in regions))
 
 
-def _check_box(mask: Any, region: Region) -> None:
+def _check_box(mask: dict[str, Any], region: Region) -> None:
     box = mask.get("bbox")
     if box is None or not region.area:
         return

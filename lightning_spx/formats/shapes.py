@@ -131,7 +131,9 @@ def ellipse(
     """
     check_inside(np.array([center]), size)
     if not all(0 < radius <= 2 * sum(size) for radius in radii) or not math.isfinite(degrees):
-        raise ValueError(f"an ellipse has the radii {radii[0]:g} and {radii[1]:g} and is turned by {degrees:g} degrees.")
+        raise ValueError(
+            f"an ellipse has the radii {radii[0]:g} and {radii[1]:g} and is turned by {degrees:g} degrees."
+        )
     angle = math.radians(degrees)
     top, bottom = (min(max(0, round(center[1] + reach)), size[0]) for reach in (-max(radii) - 1, max(radii) + 1))
     left, right = (min(max(0, round(center[0] + reach)), size[1]) for reach in (-max(radii) - 1, max(radii) + 1))

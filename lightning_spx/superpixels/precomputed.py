@@ -24,12 +24,12 @@ class Precomputed(Segmenter):
     """Reads each image's segments from a file named after the image.
 
     The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy`, `.png` (gray or
-    palette, rotated as its EXIF data says), `.tif`, `.tiff`, `.json` (of SAM or labelme), `.nii` or `.nii.gz`, searched in
-    this order. It holds an `(H, W)` map of any integer ids, which are renumbered without gaps. Of regions in `.json`, the
-    smallest lies on top, and what none covers is one segment, of which a warning tells the share. The key identifies the
-    image as it reaches the segmenter, after resizing and cropping, so make the maps from the batches of the data module
-    and store them with `write`; `spx segment PHOTOS --maps FOLDER` stores maps that are named after photos. A gray image
-    has the key of the RGB image that repeats its channel.
+    palette, rotated as its EXIF data says), `.tif`, `.tiff`, `.json` (of SAM or labelme), `.nii` or `.nii.gz`, searched
+    in this order. It holds an `(H, W)` map of any integer ids, which are renumbered without gaps. Of regions in
+    `.json`, the smallest lies on top, and what none covers is one segment, of which a warning tells the share. The key
+    identifies the image as it reaches the segmenter, after resizing and cropping, so make the maps from the batches of
+    the data module and store them with `write`; `spx segment PHOTOS --maps FOLDER` stores maps that are named after
+    photos. A gray image has the key of the RGB image that repeats its channel.
 
     Args:
         root: Folder of the files.
@@ -74,7 +74,7 @@ class Precomputed(Segmenter):
                 share = (labels == 0).mean()
                 warn_once(
                     f"rest of {self.root}",
-                    f"{share:.1%} of the image of {path} lies in no region and is one segment, as in others of its folder.",
+                    f"{share:.1%} of the image of {path} lies in no region and is one segment, as in others there.",
                 )
             segments[position] = torch.from_numpy(without_gaps(labels))
         return segments.to(images.device)

@@ -12,8 +12,8 @@ import torch
 from rich.progress import track
 
 from lightning_spx.data.photos import find_images, read_images
-from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
 from lightning_spx.evaluation.commands.stored_maps import store_maps
+from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.reporting import partitions_figure
 from lightning_spx.reporting.display_names import unique_names

@@ -45,15 +45,17 @@ def store_maps(photos: InputImages, maps: str | Path, root: str | Path, channels
         size = int(height), int(width)
         file = place if place.is_file() else _map_file(path, place)
         regions = _regions(file, path, size, is_for_all=place.is_file())
-        labels = torch.from_numpy((read_label_map(file, size) if regions is None else label_map(regions)).astype("int64"))
+        labels = torch.from_numpy(
+            (read_label_map(file, size) if regions is None else label_map(regions)).astype("int64")
+        )
         resized = resize_labels(labels, photos.images.shape[-1])
         if regions is not None:
             rest, pixels = rest + int((resized == 0).sum()), pixels + resized.numel()
         stored.append(resized)
     if rest:
         warnings.warn(
-            f"{rest / pixels:.1%} of the pixels of {len(stored)} photos lie in no region of {place}: in each photo they "
-            "are one segment.",
+            f"{rest / pixels:.1%} of the pixels of {len(stored)} photos lie in no region of {place}: in each photo "
+            "they are one segment.",
             stacklevel=2,
         )
     result = torch.stack(stored)
