@@ -70,7 +70,7 @@ def read_label_map(path: Path, shape: tuple[int, int], frame: int | None = None)
         if name.endswith(".png"):
             return _read_picture(path, shape)
         if name.endswith(ARRAYS):
-            return _in_array(path, shape, np.integer)
+            return _in_array(path, shape, "iu")
         raise ValueError(f"its name ends with none of {', '.join((*ARRAYS, '.png', *TIFFS, *SCANS, '.json'))}.")
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -94,22 +94,22 @@ def read_flags(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
         ValueError: Expected a mask, truths of shape (1, 2), in ...mask.npy: it holds int64 of shape (1, 2).
     """
     try:
-        return _in_array(path, shape, np.bool_).astype(np.bool_)
+        return _in_array(path, shape, "b").astype(np.bool_)
     except UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"Expected a mask, truths of shape {shape}, in {path}: {reason}") from error
 
 
-def _in_array(path: Path, shape: tuple[int, int], kind: type[np.generic]) -> NDArray[Any]:
+def _in_array(path: Path, shape: tuple[int, int], kinds: str) -> NDArray[Any]:
     if path.name.lower().endswith(".npz"):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if len(names) != 1:
                 raise ValueError(f"it holds {len(names)} arrays.")
             with archive.open(names[0]) as stream:
-                return _read_array(stream, shape, kind)
+                return _read_array(stream, shape, kinds)
     with path.open("rb") as stream:
-        return _read_array(stream, shape, kind)
+        return _read_array(stream, shape, kinds)
 
 
 def _read_scan(path: Path, shape: tuple[int, int], frame: int | None) -> NDArray[np.integer]:
@@ -122,13 +122,13 @@ def _read_scan(path: Path, shape: tuple[int, int], frame: int | None) -> NDArray
     return labels
 
 
-def _read_array(stream: IO[bytes], shape: tuple[int, int], kind: type[np.generic]) -> NDArray[Any]:
+def _read_array(stream: IO[bytes], shape: tuple[int, int], kinds: str) -> NDArray[Any]:
     version = npy.read_magic(stream)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
         raise ValueError(f"its version of NumPy's format is {version}.")
     found, by_columns, dtype = readers[version](stream)
-    if found != shape or not np.issubdtype(dtype, kind):
+    if found != shape or dtype.kind not in kinds:
         raise ValueError(f"it holds {dtype} of shape {found}.")
     size = shape[0] * shape[1] * dtype.itemsize
     content = stream.read(size)

@@ -45,7 +45,7 @@ def palette(path: Path) -> Path:
     return path
 
 
-def saved(path: Path, content: np.ndarray | list[Any]) -> Path:
+def saved(path: Path, content: np.ndarray) -> Path:
     if path.suffix == ".npy":
         np.save(path, content)
     elif path.suffix == ".npz":
@@ -54,8 +54,11 @@ def saved(path: Path, content: np.ndarray | list[Any]) -> Path:
         tifffile.imwrite(path, content)
     elif path.suffix == ".png":
         assert cv2.imwrite(str(path), content)
-    else:
-        path.write_text(json.dumps(content))
+    return path
+
+
+def written(path: Path, content: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps(content))
     return path
 
 
@@ -74,8 +77,8 @@ def labelme_mask(path: Path) -> Path:
 FILES: dict[str, tuple[Any, list[str] | None]] = {
     "coco string": (lambda folder: coco_file(folder / "a.json", [compressed(OBJECT), compressed(BOX)]), ["jay"]),
     "coco counts": (lambda folder: coco_file(folder / "a.json", [uncompressed(OBJECT), compressed(BOX)]), ["jay"]),
-    "sam, first": (lambda folder: saved(folder / "jay.json", sam_masks([OBJECT, BOX])), ["1"]),
-    "sam alone": (lambda folder: saved(folder / "jay.json", sam_masks([OBJECT], uncompressed)), None),
+    "sam, first": (lambda folder: written(folder / "jay.json", sam_masks([OBJECT, BOX])), ["1"]),
+    "sam alone": (lambda folder: written(folder / "jay.json", sam_masks([OBJECT], uncompressed)), None),
     "labelme": (lambda folder: labelme_mask(folder / "jay.json"), ["jay"]),
     "cvat": (lambda folder: cvat_mask(folder / "a.xml"), ["jay"]),
     "palette of VOC": (lambda folder: palette(folder / "jay.png"), ["15"]),

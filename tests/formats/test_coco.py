@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,14 @@ def test_a_photo_without_annotations_has_no_regions_and_another_is_refused(tmp_p
 
 def test_a_file_is_parsed_once_and_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = coco_file(tmp_path / "instances.json", [[SQUARE]])
-    calls = []
+    calls: list[int] = []
     original = json.loads
-    monkeypatch.setattr(json, "loads", lambda *given, **named: calls.append(len(given[0])) or original(*given, **named))
+
+    def counted(content: bytes, *, parse_constant: Callable[[str], object] | None = None) -> object:
+        calls.append(len(content))
+        return original(content, parse_constant=parse_constant)
+
+    monkeypatch.setattr(json, "loads", counted)
     for _ in range(3):
         read_regions(path, "birds/jay.jpg", SIZE)
     size = path.stat().st_size
@@ -112,7 +118,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "runs of a size of three": ({"size": [12, 17, 3], "counts": [4, 5]}, "no height and width"),
     "no runs": ({"size": list(SIZE)}, "neither a string nor a list"),
     "a string of another tool": ({"size": list(SIZE), "counts": "1 3 10 5"}, "no string of COCO"),
-    "a number": (7, "an object lacks `size`"),
+    "a number": (7, "neither a list of polygons nor run lengths"),
 }
 
 

@@ -1,5 +1,6 @@
 """Ids in TIFF files of tifffile and of OpenCV, with all their bits."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def test_opencv_and_pillow_write_ids_too(kind: str, factor: int, compression: st
     assert cv2.imwrite(str(tmp_path / "opencv.tif"), ids, [cv2.IMWRITE_TIFF_COMPRESSION, number])
     Image.fromarray(ids).save(tmp_path / "pillow.tif", compression=name)
     for path in sorted(tmp_path.iterdir()):
-        assert tifffile.TiffFile(path).pages[0].tags["Compression"].value == number
+        with tifffile.TiffFile(path) as file:
+            assert isinstance(file.pages[0], tifffile.TiffPage)
+            assert file.pages[0].compression == number
         assert np.array_equal(read_label_map(path, SIZE), ids)
 
 
@@ -78,7 +81,7 @@ def test_a_page_is_chosen_and_overviews_are_none(tmp_path: Path) -> None:
     assert np.array_equal(read_label_map(path, SIZE, frame=1), pages[1])
     refused(lambda: read_label_map(path, SIZE), str(path), "it has 2 pages: name one as `frame`")
     for frame in (2, -1):
-        refused(lambda frame=frame: read_label_map(path, SIZE, frame), str(path), f"frame {frame} was asked for")
+        refused(partial(read_label_map, path, SIZE, frame), str(path), f"frame {frame} was asked for")
 
 
 WRONG: dict[str, tuple[Any, dict[str, Any], str]] = {

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.formats.made_masks import SIZE, Flags, labelme_file, letter, png
 from tests.inputs.outcomes import refused
 
 
-def shape(kind: str | None, points: list[list[float]], **others: object) -> dict[str, Any]:
+def shape(kind: str | None, points: Sequence[Sequence[float]], **others: object) -> dict[str, Any]:
     return {"shape_type": kind, "points": points, **others}
 
 
