@@ -33,16 +33,19 @@ def find_name(image: str, names: Collection[str]) -> str:
         >>> find_name("photos/birds/jay.jpg", ["birds/jay.jpg", "robin.jpg"])
         'birds/jay.jpg'
     """
+    if image in names:
+        return image
     wanted = f"/{plain_name(image)}"
-    found = [name for name in names if f"/{plain_name(name)}" == wanted]
+    last = wanted.rsplit("/", 1)[-1]
+    # a file may name a hundred thousand photos, and is asked for each of them
+    near = [name for name in names if name.endswith(last)]
+    found = [name for name in near if f"/{plain_name(name)}" == wanted]
     if not found:
-        found = [name for name in names if _ends_alike(wanted, f"/{plain_name(name)}")]
+        found = [name for name in near if _ends_alike(wanted, f"/{plain_name(name)}")]
     if len(found) == 1:
         return found[0]
     if found:
         raise ValueError(f"it has {len(found)} photos that {image} may be, such as {found[0]} and {found[1]}.")
-    last = wanted.rsplit("/", 1)[-1]
-    near = [name for name in names if plain_name(name).rsplit("/", 1)[-1] == last]
     some = ", ".join([*near, *(name for name in names if name not in near)][:SHOWN]) or "none"
     raise ValueError(f"it does not name {image} among its {len(names)} photos: {some}{', ...' * (len(names) > SHOWN)}")
 
