@@ -9,24 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_spx.formats.label_map import read_label_map
+from lightning_spx.formats.once import warn_once
 from lightning_spx.superpixels.image_forms import Images, as_batch, of_any_form
 from lightning_spx.superpixels.image_key import image_key, write_whole
-from lightning_spx.superpixels.label_map import read_label_map
 from lightning_spx.superpixels.per_image import without_gaps
 from lightning_spx.superpixels.segmenter import Segmenter, check_images
 
-SUFFIXES = (".npz", ".npy", ".png")
+SUFFIXES = (".npz", ".npy", ".png", ".tif", ".tiff", ".json", ".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
 class Precomputed(Segmenter):
     """Reads each image's segments from a file named after the image.
 
-    The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy` or `.png` (gray or
-    palette, rotated as its EXIF data says), searched in this order. It holds an `(H, W)` map of any integer ids, which
-    are renumbered without gaps. The key identifies the image as it reaches the segmenter, after resizing and cropping,
-    so make the maps from the batches of the data module and store them with `write`. A gray image has the key of the
-    RGB image that repeats its channel.
+    The file of an image is `<root>/<image_key(image)>` with the suffix `.npz` (one array), `.npy`, `.png` (gray or
+    palette, rotated as its EXIF data says), `.tif`, `.tiff`, `.json` (of SAM or labelme), `.nii` or `.nii.gz`, searched
+    in this order. It holds an `(H, W)` map of any integer ids, which are renumbered without gaps. Of regions in
+    `.json`, the smallest lies on top, and what none covers is one segment, of which a warning tells the share. The key
+    identifies the image as it reaches the segmenter, after resizing and cropping, so make the maps from the batches of
+    the data module and store them with `write`; `spx segment PHOTOS --maps FOLDER` stores maps that are named after
+    photos. A gray image has the key of the RGB image that repeats its channel.
 
     Args:
         root: Folder of the files.
@@ -67,6 +70,12 @@ class Precomputed(Segmenter):
         for position, image in enumerate(images):
             path = self._find(image)
             labels = read_label_map(path, (height, width))
+            if path.suffix == ".json" and (labels == 0).any():
+                share = (labels == 0).mean()
+                warn_once(
+                    f"rest of {self.root}",
+                    f"{share:.1%} of the image of {path} lies in no region and is one segment, as in others there.",
+                )
             segments[position] = torch.from_numpy(without_gaps(labels))
         return segments.to(images.device)
 

@@ -17,11 +17,12 @@ def readers() -> dict[str, Reader]:
     """Import the readers, which must not be imported before atheris watches."""
     import atheris
 
-    with atheris.instrument_imports(include=["lightning_spx.data", "lightning_spx.superpixels", "PIL"]):
+    ours = [f"lightning_spx.{room}" for room in ("data", "formats", "superpixels")]
+    with atheris.instrument_imports(include=[*ours, "PIL"]):
         from lightning_spx.data.folder_images import read_pixels
         from lightning_spx.data.split_plan import load_splits
+        from lightning_spx.formats.label_map import read_label_map
         from lightning_spx.models.checkpoint_file import read_state
-        from lightning_spx.superpixels.label_map import read_label_map
     from tests.inputs import checkpoint_files, image_files, label_maps, split_files
 
     def label_map(path: Path) -> object:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lightning_spx.formats.label_map import read_label_map
 from lightning_spx.superpixels import Precomputed, image_key
-from lightning_spx.superpixels.label_map import read_label_map
 from tests.inputs.label_maps import DEFINED_MAPS, GOOD, LABELS, REFUSED_MAPS, SHAPE
 from tests.inputs.outcomes import refused, refused_or
 from tests.inputs.strategies import damaged, examples

@@ -12,6 +12,7 @@ import torch
 from rich.progress import track
 
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.evaluation.commands.stored_maps import store_maps
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.formats import Percentiles, Window
@@ -20,7 +21,7 @@ from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import write_arrays, write_table
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter, explained_variation, global_regularity, num_segments
+from lightning_spx.superpixels import Precomputed, Segmenter, explained_variation, global_regularity, num_segments
 
 PHOTOS_ON_A_PAGE = 6
 
@@ -35,6 +36,7 @@ def segment_photos(
     repeats: int = 3,
     formats: list[Literal["png", "pdf", "svg"]] | None = None,
     strict: bool = False,
+    maps: str | None = None,
     out: str | None = None,
 ) -> Path:
     """Draw the super-pixels of photos by several algorithms side by side.
@@ -51,6 +53,9 @@ def segment_photos(
         repeats: how often each segmentation is timed, on one thread; the median is shown.
         formats: file formats of the pictures: png, pdf, svg; by default png.
         strict: fail on a file that cannot be read; otherwise it is skipped with a warning.
+        maps: folder with another tool's label map of each photo in its original size, named after it: regions of SAM or
+            labelme (`.json`), or ids as `.png`, `.tif`, `.npy`, `.npz` or `.nii`; or one file of COCO or CVAT. They are
+            resized as the photos are, drawn too, and stored in the folder `maps` for `Precomputed`.
         out: folder. By default a folder under `runs/` that is named after the settings, so that the same command
             writes to the same place.
 
@@ -75,10 +80,15 @@ def segment_photos(
         "image_size": image_size,
         "channels": channels,
         "to_rgb": plain(to_rgb),
+        **({} if maps is None else {"maps": maps}),
     }
     if window is not None:
         settings["window"] = plain(list(window) if isinstance(window, tuple) else window)
     run = open_run_folder(Path(out) if out else default_folder("segment", photos.names[0], settings), settings)
+    if maps is not None:
+        root = run.path / "maps"
+        store_maps(photos, maps, root, channels)
+        segmenters = unique_names([*superpixels, Precomputed(root)])
     labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
     rows: list[dict[str, object]] = []
     for position in track(range(len(photos.images)), "segment", transient=True):
