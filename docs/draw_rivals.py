@@ -69,7 +69,8 @@ for axes, run in zip(np.atleast_1d(figure.subplots(1, len(runs))), runs, strict=
     axes.set_xlim(right=1.05)
     axes.set_xlabel("excess over the floor: 0 is chance, 1 a perfect match", fontsize=8)
     first = rows.iloc[0]
-    axes.set_title(f"{first['dataset']}: {first['models']},\n{int(first['num_images'])} images", fontsize=8.5)
+    models, _, trained_on = first["models"].partition(", ")
+    axes.set_title(f"{first['dataset']}: {models},\n{trained_on}, {int(first['num_images'])} explained", fontsize=8.5)
     axes.spines[["top", "right"]].set_visible(False)
 for color, words in (
     (PIXEL_COLOR, "by pixel"),
