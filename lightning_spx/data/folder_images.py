@@ -81,7 +81,7 @@ class FolderImages(LabelledImages):
 
     def __init__(self, paths: list[Path], labels: Indices, image_size: int, channels: int = 3) -> None:
         super().__init__(labels)
-        self.paths = paths
+        self.paths: list[Path] = paths
         self.image_size = image_size
         self.channels = channels
 
@@ -131,7 +131,9 @@ def read_all(
             folder = groups[min(lost)][0].parent
             raise ValueError(f"Expected {folder} to hold a readable image, got {len(groups[min(lost)])} damaged ones.")
     if in_memory:
-        return ArrayImages(pixels[kept] if refused else pixels, labels[kept])
+        images = ArrayImages(pixels[kept] if refused else pixels, labels[kept])
+        images.paths = [paths[index] for index in kept]
+        return images
     return FolderImages([paths[index] for index in kept], labels[kept], image_size, channels)
 
 

@@ -2,7 +2,8 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -10,8 +11,9 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Subset
 
 from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.leaks import check_common_groups, check_near_duplicates
 from lightning_spx.data.split_plan import Split, make_split
-from lightning_spx.data.splits import Indices, Plan, stratified_draw
+from lightning_spx.data.splits import Indices, Plan, grouped_draw
 from lightning_spx.data.training_loader import EpochSampler, TrainingImages
 
 
@@ -54,6 +56,11 @@ class ImageDataModule(LightningDataModule, ABC):
     rotation: float = 0.0
     # number of another training on the images of a part, with an order and augmentation of its own
     replicate: int = 0
+    # refuse what a module warns of otherwise; subclasses may make it a setting
+    strict: bool = False
+    # how subclasses find the group of an image, and parts that were made elsewhere, where they have these settings
+    groups: str | None = None
+    splits: Path | None = None
 
     def __init__(
         self,
@@ -94,6 +101,9 @@ class ImageDataModule(LightningDataModule, ABC):
         self.augment = augment
         # shared with the copies for other parts, so that images are read only once
         self._images: dict[str, LabelledImages] = {}
+        # shared as well, because dealing many groups takes time
+        self._splits: dict[tuple[object, ...], Split] = {}
+        self._compared: set[tuple[object, ...]] = set()
 
     @property
     @abstractmethod
@@ -126,25 +136,30 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the training images of all parts, without augmentation.
 
         Raises:
-            ValueError: if the labels do not fit `findings`.
+            ValueError: if the labels do not fit `findings`, or a group has test images too and the module is `strict`.
         """
-        if "pool" not in self._images:
-            self._images["pool"] = self._checked(self.load_pool())
-        return self._images["pool"]
+        return self._read("pool")
 
     def test(self) -> LabelledImages:
         """Return the test images.
 
         Raises:
-            ValueError: if the labels do not fit `findings`.
+            ValueError: if the labels do not fit `findings`, or a group has training images too and the module is
+                `strict`.
         """
-        if "test" not in self._images:
-            self._images["test"] = self._checked(self.load_test())
-        return self._images["test"]
+        return self._read("test")
 
     def split(self) -> Split:
         """Return which model trains on which images of the pool."""
-        return make_split(self.pool().labels, self.plan, self.num_parts, self.seed, self.images_per_part)
+        key = (self.plan, self.num_parts, self.seed, self.images_per_part, self.splits)
+        if key not in self._splits:
+            pool = self.pool()
+            if self.splits is None:
+                split = make_split(pool.labels, *key[:4], pool.groups)
+            else:
+                split = self._given_split(pool)
+            self._splits[key] = split
+        return self._splits[key]
 
     def held_out(self) -> Indices:
         """Return the sorted pool indices of the fold that this model never sees; empty unless the plan is `folds`."""
@@ -155,7 +170,9 @@ class ImageDataModule(LightningDataModule, ABC):
         if self.plan == "folds":
             return self.held_out()
         own = self.split().train_indices(self.part)
-        return own[stratified_draw(self.pool().labels[own], round(self.val_fraction * own.size), self.seed)]
+        pool = self.pool()
+        groups = None if pool.groups is None else pool.groups[own]
+        return own[grouped_draw(pool.labels[own], round(self.val_fraction * own.size), self.seed, groups)]
 
     def train_indices(self) -> Indices:
         """Return the sorted pool indices on which this model trains."""
@@ -201,8 +218,25 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         other = self.use_part(self.part, seed)
         other.plan, other.num_parts, other.part, other.images_per_part = "all", 1, 0, None
-        other._images = {"pool": pool, "test": test}
+        other.splits = None
+        other._images, other._splits, other._compared = {"pool": pool, "test": test}, {}, set()
         return other
+
+    def check_duplicates(self) -> None:
+        """Warn of images that show the same in two parts, or in training and test, and name the first ones.
+
+        Images are compared where they are in memory, see `near_duplicates`; other images are compared if the module is
+        `strict`, because each has to be read once more.
+
+        Raises:
+            ValueError: if there are such images and the module is `strict`.
+        """
+        pool, test = self.pool(), self.test()
+        split = self.split()
+        key = (split.sha256, self.strict)
+        if key not in self._compared and (self.strict or (pool.in_memory and test.in_memory)):
+            check_near_duplicates(pool, test, split, self.strict)
+            self._compared.add(key)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented batches of the part without its validation images."""
@@ -235,6 +269,15 @@ class ImageDataModule(LightningDataModule, ABC):
     def predict_dataloader(self) -> DataLoader[Sample]:
         """Return batches of the test images."""
         return self.test_dataloader()
+
+    def _read(self, which: Literal["pool", "test"]) -> LabelledImages:
+        if which not in self._images:
+            read = {which: self._checked(self.load_pool() if which == "pool" else self.load_test())}
+            both = self._images | read
+            if len(both) == 2:
+                check_common_groups(both["pool"].groups, both["test"].groups, self.strict)
+            self._images |= read
+        return self._images[which]
 
     def _checked(self, images: LabelledImages) -> LabelledImages:
         names, found = self.findings, images.labels.shape[1:]

@@ -8,11 +8,12 @@ from lightning_spx.data.folder_images import read_all
 from lightning_spx.data.found_images import class_folders, contents, image_paths, others_in, warn_of_others
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
+from lightning_spx.data.path_groups import checked_expression, groups_of_paths
 from lightning_spx.data.splits import Plan
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
+    r"""Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
     Images are rotated as their EXIF data says, converted to 8-bit RGB (the first frame of an animated image, the stored
     colors of transparent pixels), and resized and cropped to a central square if their size differs. An image with
@@ -42,9 +43,13 @@ class ImageFolderDataModule(ImageDataModule):
         val_fraction: fraction of the part that is held back for validation.
         augment: random crops and flips in training.
         channels: number of channels of the images: 3 reads photos in RGB, 1 in gray.
+        groups: regular expression that finds in an image's path below `root` which patient, scene or capture it shows,
+            such as `/(patient\d+)_`: its first capturing group, or all that it matches. No group is in two parts, or in
+            training and validation.
+        splits: the parts, made elsewhere, see `read_split`; None draws them.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or `groups` is no regular expression.
 
     Example:
         >>> import tempfile
@@ -74,6 +79,8 @@ class ImageFolderDataModule(ImageDataModule):
         val_fraction: float = 0.1,
         augment: bool = True,
         channels: int = 3,
+        groups: str | None = None,
+        splits: Path | None = None,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
@@ -82,6 +89,10 @@ class ImageFolderDataModule(ImageDataModule):
             raise ValueError(f"Expected `channels` to be at least 1, got {channels}.")
         if channels != self.channels:
             self.channels = channels
+        if groups is not None:
+            self.groups = checked_expression(groups)
+        if splits is not None:
+            self.splits = Path(splits)
         self.root = Path(root)
         self.strict = strict
         self.verify = verify
@@ -116,9 +127,11 @@ class ImageFolderDataModule(ImageDataModule):
         return [folder.name for folder in class_folders(self.train_folder)]
 
     def setup(self, stage: str) -> None:
-        """Find missing and unreadable files before the first batch."""
+        """Find missing and unreadable files, and the same images in two places, before the first batch."""
         self.pool()
         self.test()
+        if stage == "fit":
+            self.check_duplicates()
 
     def load_pool(self) -> LabelledImages:
         """Return the training images that can be read."""
@@ -147,6 +160,8 @@ class ImageFolderDataModule(ImageDataModule):
         for folder in (self.train_folder, self.test_folder):
             for path in (path for group in class_folders(folder) for path in image_paths(group, self.channels)):
                 digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
+        # without groups the same as before there were any
+        digest.update(b"" if self.groups is None else f"groups {self.groups}\n".encode())
         return digest.hexdigest()
 
     def _load(self, folder: Path) -> LabelledImages:
@@ -155,7 +170,10 @@ class ImageFolderDataModule(ImageDataModule):
         groups = {labels[group.name]: image_paths(group, self.channels) for group in classes}
         others = others_in(folder, classes)
         warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
-        return read_all(groups, self.image_size, self.channels, strict=self.strict, verify=self.verify)
+        images = read_all(groups, self.image_size, self.channels, strict=self.strict, verify=self.verify)
+        if self.groups is not None and images.paths is not None:
+            images.groups = groups_of_paths(images.paths, self.root, self.groups)
+        return images
 
 
 def _training_folders(root: Path) -> list[Path]:

@@ -19,7 +19,7 @@ def readers() -> dict[str, Reader]:
 
     with atheris.instrument_imports(include=["lightning_spx.data", "lightning_spx.superpixels", "PIL"]):
         from lightning_spx.data.folder_images import read_pixels
-        from lightning_spx.data.split_plan import load_splits
+        from lightning_spx.data.split_file import load_splits
         from lightning_spx.models.checkpoint_file import read_state
         from lightning_spx.superpixels.label_map import read_label_map
     from tests.inputs import checkpoint_files, image_files, label_maps, split_files

@@ -1,0 +1,154 @@
+"""Finds images that show the same: copies that were compressed again, resized, brightened or renamed."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+from lightning_spx.data.labelled_images import LabelledImages
+
+Integers = NDArray[np.int64]
+# side of the images that are compared, in pixels
+SIDE = 32
+# number of the lowest frequencies of each direction in the hash, without the constant one
+FREQUENCIES = 8
+# standard deviation of gray values in [0, 1] below which an image shows nothing, so that all such images look alike
+FLAT = 0.01
+MAX_DISTANCE = 10
+MIN_CORRELATION = 0.98
+BLOCK = 512
+# of more pairs the number says nothing new, and memory is limited
+MOST_PAIRS = 100_000
+
+
+def near_duplicates(
+    images: LabelledImages,
+    others: LabelledImages | None = None,
+    max_distance: int = MAX_DISTANCE,
+    min_correlation: float = MIN_CORRELATION,
+) -> Integers:
+    """Return the pairs of images that show the same.
+
+    Images are made gray and 32 x 32 px. A pair is a candidate if its perceptual hashes, the signs of 63 low
+    frequencies of the cosine transform against their median (Zauner 2010), differ in few bits. Of the candidates, those
+    whose gray values and whose details, which are what a blur takes away, are both correlated are the same. So photos of
+    the same kind, such as X-rays, are not taken for each other. Images without contrast are left out. Mirrored, turned
+    and clearly cropped copies are not found.
+
+    Args:
+        images: the images.
+        others: other images to compare them with; None compares the images with each other.
+        max_distance: largest number of bits, 0 to 63, in which the hashes of a pair differ.
+        min_correlation: smallest correlation of the gray values, in [-1, 1]; the details may have 0.1 less.
+
+    Returns:
+        `(m, 2)` positions in `images` and in `others`, sorted, at most 100,000; within `images` the first is smaller.
+
+    Example:
+        >>> from lightning_spx.data.labelled_images import ArrayImages
+        >>> pixels = np.random.default_rng(0).integers(0, 200, (3, 32, 32), np.uint8)
+        >>> pixels[2] = pixels[0] + 20
+        >>> near_duplicates(ArrayImages(pixels, np.zeros(3, np.int64))).tolist()
+        [[0, 2]]
+    """
+    return alike_pairs(looks(images), None if others is None else looks(others), max_distance, min_correlation)
+
+
+class Looks:
+    """What is compared of images.
+
+    Args:
+        gray: `(n, SIDE, SIDE)` uint8.
+    """
+
+    def __init__(self, gray: NDArray[np.uint8]) -> None:
+        self.gray = gray
+        values = torch.from_numpy(gray)
+        self.shown = np.flatnonzero(_contrast(values) >= FLAT)
+        bits = [perceptual_hash(part) for part in values.split(BLOCK)]
+        self.bits = np.concatenate([np.empty((0, FREQUENCIES**2 - 1), np.bool_), *bits])
+
+    def at(self, positions: Integers) -> torch.Tensor:
+        """Return gray values and details of some images, each of mean 0 and length 1, `(m, 2, SIDE**2)`."""
+        values = torch.from_numpy(self.gray[positions])[:, None].float()
+        details = values - torch.nn.functional.avg_pool2d(values, 5, 1, 2, count_include_pad=False)
+        both = torch.cat([values, details], 1).flatten(2)
+        both = both - both.mean(2, keepdim=True)
+        return both / both.norm(dim=2, keepdim=True).clamp_min(1e-6)
+
+
+def looks(images: LabelledImages) -> Looks:
+    """Read all images once and keep what is compared of them, 1 KiB each."""
+    gray = np.empty((len(images), SIDE, SIDE), np.uint8)
+    for start in range(0, len(images), BLOCK):
+        positions = range(start, min(start + BLOCK, len(images)))
+        read = torch.stack([images.read(position)[0].mean(0) for position in positions])
+        small = interpolate(read[:, None], (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)[:, 0]
+        gray[start : positions.stop] = (small.clamp(0, 1) * 255).round().byte().numpy()
+    return Looks(gray)
+
+
+def alike_pairs(
+    left: Looks,
+    right: Looks | None = None,
+    max_distance: int = MAX_DISTANCE,
+    min_correlation: float = MIN_CORRELATION,
+) -> Integers:
+    """Return the pairs of images that show the same, for images that were read already; see `near_duplicates`.
+
+    Example:
+        >>> alike_pairs(Looks(np.zeros((2, 32, 32), np.uint8))).tolist()
+        []
+    """
+    found = _pairs(left, left if right is None else right, max_distance, min_correlation, within=right is None)
+    return np.concatenate([np.empty((0, 2), np.int64), *found])
+
+
+def perceptual_hash(gray: torch.Tensor) -> NDArray[np.bool_]:
+    """Return the signs of the low frequencies of gray images against their median.
+
+    Args:
+        gray: `(n, SIDE, SIDE)` uint8.
+
+    Returns:
+        `(n, 63)`.
+
+    Example:
+        >>> perceptual_hash(torch.arange(32).repeat(1, 32, 1).byte()).shape
+        (1, 63)
+    """
+    position = torch.arange(SIDE, dtype=torch.float64)
+    waves = torch.cos(torch.pi * (2 * position + 1) * torch.arange(FREQUENCIES)[:, None] / (2 * SIDE))
+    frequencies = (waves @ gray.double() @ waves.T).flatten(1)[:, 1:]
+    return (frequencies > frequencies.median(1, keepdim=True).values).numpy()
+
+
+def _contrast(gray: torch.Tensor) -> NDArray[np.float64]:
+    parts = [part.double().flatten(1).std(1) / 255 for part in gray.split(BLOCK)]
+    return torch.cat([torch.empty(0, dtype=torch.float64), *parts]).numpy()
+
+
+def _pairs(
+    left: Looks, right: Looks, max_distance: int, min_correlation: float, *, within: bool
+) -> Iterator[Integers]:
+    num_bits = left.bits.shape[1]
+    # the product of signs counts equal bits less different ones, and is exact
+    goal = np.where(right.bits[right.shown], np.float32(1), np.float32(-1)).T
+    count = 0
+    for start in range(0, left.shown.size, BLOCK):
+        rows = left.shown[start : start + BLOCK]
+        columns = slice(start if within else 0, None)
+        signs = np.where(left.bits[rows], np.float32(1), np.float32(-1)) @ goal[:, columns]
+        near = np.argwhere(signs >= num_bits - 2 * max_distance)
+        pairs = np.stack([rows[near[:, 0]], right.shown[columns][near[:, 1]]], 1)
+        pairs = pairs[pairs[:, 0] < pairs[:, 1]] if within else pairs
+        for part in range(0, len(pairs), BLOCK * 8):
+            some = pairs[part : part + BLOCK * 8]
+            alike = (left.at(some[:, 0]) * right.at(some[:, 1])).sum(2).numpy()
+            same = some[(alike[:, 0] >= min_correlation) & (alike[:, 1] >= min_correlation - 0.1)]
+            yield same[: MOST_PAIRS - count]
+            count += len(same)
+            if count >= MOST_PAIRS:
+                return
