@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import interpolate
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
 
 from lightning_spx.data.labelled_images import LabelledImages
 
@@ -17,7 +18,10 @@ FREQUENCIES = 8
 # standard deviation of gray values in [0, 1] below which an image shows nothing, so that all such images look alike
 FLAT = 0.01
 MAX_DISTANCE = 10
-MIN_CORRELATION = 0.98
+MIN_CORRELATION = 0.95
+# of so many images one component of their details counts as common, and at most so many components
+IMAGES_A_COMPONENT = 50
+MOST_COMPONENTS = 16
 BLOCK = 512
 # of more pairs the number says nothing new, and memory is limited
 MOST_PAIRS = 100_000
@@ -33,15 +37,16 @@ def near_duplicates(
 
     Images are made gray and 32 x 32 px. A pair is a candidate if its perceptual hashes, the signs of 63 low
     frequencies of the cosine transform against their median (Zauner 2010), differ in few bits. Of the candidates, those
-    whose gray values and whose details, which are what a blur takes away, are both correlated are the same. So photos of
-    the same kind, such as X-rays, are not taken for each other. Images without contrast are left out. Mirrored, turned
-    and clearly cropped copies are not found.
+    are the same whose gray values are correlated, and whose details, which are what a blur takes away, are as well
+    after what many images share (mean and 16 main components) was taken from them. So X-rays, or other images of the
+    same kind, are not taken for each other. Images without contrast are left out. Mirrored, turned and cropped copies
+    are not found.
 
     Args:
         images: the images.
         others: other images to compare them with; None compares the images with each other.
         max_distance: largest number of bits, 0 to 63, in which the hashes of a pair differ.
-        min_correlation: smallest correlation of the gray values, in [-1, 1]; the details may have 0.1 less.
+        min_correlation: smallest correlation of gray values and of details, in [-1, 1].
 
     Returns:
         `(m, 2)` positions in `images` and in `others`, sorted, at most 100,000; within `images` the first is smaller.
@@ -70,11 +75,28 @@ class Looks:
         bits = [perceptual_hash(part) for part in values.split(BLOCK)]
         self.bits = np.concatenate([np.empty((0, FREQUENCIES**2 - 1), np.bool_), *bits])
 
-    def at(self, positions: Integers) -> torch.Tensor:
-        """Return gray values and details of some images, each of mean 0 and length 1, `(m, 2, SIDE**2)`."""
+    def common(self) -> tuple[Tensor, Tensor]:
+        """Return what many of the images share: their mean detail, and its main components, `(SIDE**2, up to 16)`."""
+        num_components = min(MOST_COMPONENTS, self.shown.size // IMAGES_A_COMPONENT)
+        if num_components == 0:
+            return torch.zeros(SIDE**2), torch.zeros(SIDE**2, 0)
+        some = np.linspace(0, self.shown.size - 1, min(1024, self.shown.size)).astype(np.int64)
+        details = self.details(self.shown[some]).double()
+        mean = details.mean(0)
+        vectors = torch.linalg.eigh((details - mean).T @ (details - mean)).eigenvectors
+        return mean.float(), vectors[:, -num_components:].float()
+
+    def details(self, positions: Integers) -> Tensor:
+        """Return what a blur takes away from some images, `(m, SIDE**2)`."""
         values = torch.from_numpy(self.gray[positions])[:, None].float()
-        details = values - torch.nn.functional.avg_pool2d(values, 5, 1, 2, count_include_pad=False)
-        both = torch.cat([values, details], 1).flatten(2)
+        return (values - avg_pool2d(values, 5, 1, 2, count_include_pad=False)).flatten(1)
+
+    def at(self, positions: Integers, common: tuple[Tensor, Tensor]) -> Tensor:
+        """Return gray values and uncommon details of some images, each of mean 0 and length 1, `(m, 2, SIDE**2)`."""
+        mean, components = common
+        details = self.details(positions) - mean
+        details = details - details @ components @ components.T
+        both = torch.stack([torch.from_numpy(self.gray[positions]).float().flatten(1), details], 1)
         both = both - both.mean(2, keepdim=True)
         return both / both.norm(dim=2, keepdim=True).clamp_min(1e-6)
 
@@ -106,7 +128,7 @@ def alike_pairs(
     return np.concatenate([np.empty((0, 2), np.int64), *found])
 
 
-def perceptual_hash(gray: torch.Tensor) -> NDArray[np.bool_]:
+def perceptual_hash(gray: Tensor) -> NDArray[np.bool_]:
     """Return the signs of the low frequencies of gray images against their median.
 
     Args:
@@ -125,7 +147,7 @@ def perceptual_hash(gray: torch.Tensor) -> NDArray[np.bool_]:
     return (frequencies > frequencies.median(1, keepdim=True).values).numpy()
 
 
-def _contrast(gray: torch.Tensor) -> NDArray[np.float64]:
+def _contrast(gray: Tensor) -> NDArray[np.float64]:
     parts = [part.double().flatten(1).std(1) / 255 for part in gray.split(BLOCK)]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts]).numpy()
 
@@ -136,6 +158,7 @@ def _pairs(
     num_bits = left.bits.shape[1]
     # the product of signs counts equal bits less different ones, and is exact
     goal = np.where(right.bits[right.shown], np.float32(1), np.float32(-1)).T
+    common = left.common()
     count = 0
     for start in range(0, left.shown.size, BLOCK):
         rows = left.shown[start : start + BLOCK]
@@ -146,8 +169,8 @@ def _pairs(
         pairs = pairs[pairs[:, 0] < pairs[:, 1]] if within else pairs
         for part in range(0, len(pairs), BLOCK * 8):
             some = pairs[part : part + BLOCK * 8]
-            alike = (left.at(some[:, 0]) * right.at(some[:, 1])).sum(2).numpy()
-            same = some[(alike[:, 0] >= min_correlation) & (alike[:, 1] >= min_correlation - 0.1)]
+            alike = (left.at(some[:, 0], common) * right.at(some[:, 1], common)).sum(2).numpy()
+            same = some[(alike >= min_correlation).all(1)]
             yield same[: MOST_PAIRS - count]
             count += len(same)
             if count >= MOST_PAIRS:
