@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Subset
 
+from lightning_spx.data.given_splits import read_split
 from lightning_spx.data.labelled_images import LabelledImages, Sample
-from lightning_spx.data.leaks import check_common_groups, check_near_duplicates
+from lightning_spx.data.leaks import alike_images, check_common_groups, check_near_duplicates
 from lightning_spx.data.split_plan import Split, make_split
 from lightning_spx.data.splits import Indices, Plan, grouped_draw
 from lightning_spx.data.training_loader import EpochSampler, TrainingImages
@@ -103,7 +104,8 @@ class ImageDataModule(LightningDataModule, ABC):
         self._images: dict[str, LabelledImages] = {}
         # shared as well, because dealing many groups takes time
         self._splits: dict[tuple[object, ...], Split] = {}
-        self._compared: set[tuple[object, ...]] = set()
+        self._compared: set[str] = set()
+        self._alike: list[Indices] = []
 
     @property
     @abstractmethod
@@ -144,8 +146,7 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the test images.
 
         Raises:
-            ValueError: if the labels do not fit `findings`, or a group has training images too and the module is
-                `strict`.
+            ValueError: as for `pool`.
         """
         return self._read("test")
 
@@ -154,11 +155,11 @@ class ImageDataModule(LightningDataModule, ABC):
         key = (self.plan, self.num_parts, self.seed, self.images_per_part, self.splits)
         if key not in self._splits:
             pool = self.pool()
-            if self.splits is None:
-                split = make_split(pool.labels, *key[:4], pool.groups)
-            else:
-                split = self._given_split(pool)
-            self._splits[key] = split
+            self._splits[key] = (
+                make_split(pool.labels, self.plan, self.num_parts, self.seed, self.images_per_part, pool.groups)
+                if self.splits is None
+                else read_split(self.splits, self.plan, self.num_parts, self.seed, pool)
+            )
         return self._splits[key]
 
     def held_out(self) -> Indices:
@@ -220,6 +221,7 @@ class ImageDataModule(LightningDataModule, ABC):
         other.plan, other.num_parts, other.part, other.images_per_part = "all", 1, 0, None
         other.splits = None
         other._images, other._splits, other._compared = {"pool": pool, "test": test}, {}, set()
+        other._alike = []
         return other
 
     def check_duplicates(self) -> None:
@@ -232,11 +234,14 @@ class ImageDataModule(LightningDataModule, ABC):
             ValueError: if there are such images and the module is `strict`.
         """
         pool, test = self.pool(), self.test()
+        if not self.strict and not (pool.in_memory and test.in_memory):
+            return
         split = self.split()
-        key = (split.sha256, self.strict)
-        if key not in self._compared and (self.strict or (pool.in_memory and test.in_memory)):
-            check_near_duplicates(pool, test, split, self.strict)
-            self._compared.add(key)
+        if not self._alike:
+            self._alike += alike_images(pool, test)
+        if split.sha256 not in self._compared:
+            check_near_duplicates(pool, test, split, self._alike, self.strict)
+            self._compared.add(split.sha256)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented batches of the part without its validation images."""

@@ -43,13 +43,29 @@ def check_common_groups(pool: NDArray[np.str_] | None, test: NDArray[np.str_] | 
     rank_zero_warn(f"Leak: {said}. Models have seen these groups, so accuracies are too high.")
 
 
-def check_near_duplicates(pool: LabelledImages, test: LabelledImages, split: Split, strict: bool) -> None:
+def alike_images(pool: LabelledImages, test: LabelledImages) -> list[Integers]:
+    """Return pairs of images that show the same, within the training images, and of these with test images.
+
+    Example:
+        >>> from lightning_spx.data.labelled_images import ArrayImages
+        >>> images = ArrayImages(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]))
+        >>> [len(pairs) for pairs in alike_images(images, images)]
+        [0, 0]
+    """
+    own = looks(pool)
+    return [alike_pairs(own), alike_pairs(own, looks(test))]
+
+
+def check_near_duplicates(
+    pool: LabelledImages, test: LabelledImages, split: Split, alike: list[Integers], strict: bool
+) -> None:
     """Warn of images that show the same in two parts or in training and test, or refuse them.
 
     Args:
         pool: training images.
         test: test images.
         split: which model trains on which images of the pool.
+        alike: pairs of images as `alike_images` gives them.
         strict: refuse such images.
 
     Raises:
@@ -61,20 +77,19 @@ def check_near_duplicates(pool: LabelledImages, test: LabelledImages, split: Spl
         >>> pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32), np.uint8)
         >>> pool = ArrayImages(pixels[:4], np.array([0, 0, 1, 1]))
         >>> test = ArrayImages(pixels[4:], np.array([1]))
-        >>> check_near_duplicates(pool, test, make_split(pool.labels), strict=True)
+        >>> check_near_duplicates(pool, test, make_split(pool.labels), alike_images(pool, test), strict=True)
     """
-    own = looks(pool)
     part_of = np.full(len(pool), -1)
     for number, part in enumerate(split.parts):
         part_of[part] = number
     said = []
     if split.plan in ("disjoint", "folds"):
-        pairs = alike_pairs(own)
+        pairs = alike[0]
         parts = part_of[pairs]
         pairs = pairs[(parts[:, 0] != parts[:, 1]) & (parts >= 0).all(1)]
         if len(pairs):
             said.append(_in_words(pairs, pool, pool, f"in two {'folds' if split.plan == 'folds' else 'parts'}"))
-    pairs = alike_pairs(own, looks(test))
+    pairs = alike[1]
     pairs = pairs[part_of[pairs[:, 0]] >= 0]
     if len(pairs):
         said.append(_in_words(pairs, pool, test, "in training and test"))
@@ -89,7 +104,8 @@ def check_near_duplicates(pool: LabelledImages, test: LabelledImages, split: Spl
 def _in_words(pairs: Integers, left: LabelledImages, right: LabelledImages, where: str) -> str:
     names = [f"{_name(left, int(one))} and {_name(right, int(other))}" for one, other in pairs[:NAMED]]
     count = f"at least {len(pairs)}" if len(pairs) == MOST_PAIRS else str(len(pairs))
-    return f"{count} pair{'s' if len(pairs) > 1 else ''} {where} ({', '.join(names)}{', ...' if pairs[NAMED:].size else ''})"
+    more = ", ..." if len(pairs) > NAMED else ""
+    return f"{count} pair{'s' if len(pairs) > 1 else ''} {where} ({', '.join(names)}{more})"
 
 
 def _name(images: LabelledImages, position: int) -> str:
