@@ -148,7 +148,7 @@ def perceptual_hash(gray: Tensor) -> NDArray[np.bool_]:
 
 
 def _contrast(gray: Tensor) -> NDArray[np.float64]:
-    parts = [part.double().flatten(1).std(1) / 255 for part in gray.split(BLOCK)]
+    parts = [part.double().flatten(1).std(1, correction=0) / 255 for part in gray.split(BLOCK) if len(part)]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts]).numpy()
 
 
@@ -170,7 +170,9 @@ def _pairs(
         for part in range(0, len(pairs), BLOCK * 8):
             some = pairs[part : part + BLOCK * 8]
             alike = (left.at(some[:, 0], common) * right.at(some[:, 1], common)).sum(2).numpy()
-            same = some[(alike >= min_correlation).all(1)]
+            # an image that most others are copies of is itself what they share
+            equal = (left.gray[some[:, 0]] == right.gray[some[:, 1]]).all((1, 2))
+            same = some[(alike >= min_correlation).all(1) | equal]
             yield same[: MOST_PAIRS - count]
             count += len(same)
             if count >= MOST_PAIRS:
