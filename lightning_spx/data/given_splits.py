@@ -72,7 +72,7 @@ def parts_from_names(lists: Mapping[str, Sequence[str]], names: Sequence[str]) -
 
 
 def read_names(path: Path) -> list[str]:
-    """Return the names in a text file, one a line; empty lines are skipped, and folders may be separated by a backslash.
+    r"""Return the names in a text file, one a line; empty lines are skipped, and a backslash separates folders too.
 
     Raises:
         FileNotFoundError: if the file does not exist.
@@ -81,7 +81,7 @@ def read_names(path: Path) -> list[str]:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = Path(folder, "train.txt").write_text("owl/1.jpg\\n\\nowl/2.jpg\\n")
+        ...     _ = Path(folder, "train.txt").write_text("owl/1.jpg\n\nowl/2.jpg\n")
         ...     read_names(Path(folder, "train.txt"))
         ['owl/1.jpg', 'owl/2.jpg']
     """
@@ -130,7 +130,9 @@ def read_parts(path: Path, num_images: int) -> list[Indices]:
             raise ValueError(f"the ending {path.suffix!r}")
         return [_positions(part, number, num_images) for number, part in enumerate(arrays)]
     except (ValueError, TypeError, OSError, EOFError, RecursionError, KeyError, BadZipFile) as error:
-        raise ValueError(f"Expected {path} to hold one array of positions or flags for each part, got {error}.") from error
+        raise ValueError(
+            f"Expected {path} to hold one array of positions or flags for each part, got {error}."
+        ) from error
 
 
 def given_parts(
@@ -146,8 +148,8 @@ def given_parts(
 
     Raises:
         TypeError: if positions are not integers.
-        ValueError: if a part is empty, names an image twice or one that does not exist, two parts have a common image or
-            group, or folds leave an image out.
+        ValueError: if a part is empty, names an image twice or one that does not exist, two parts have a common image
+            or group, or folds leave an image out.
 
     Example:
         >>> given_parts([[0, 3], [1, 2]], [0, 0, 1, 1]).train_indices(1).tolist()
@@ -218,7 +220,8 @@ def read_split(path: Path, plan: Plan, num_parts: int, seed: int, pool: Labelled
         split = given_parts(read_parts(path, len(pool)), pool.labels, plan, pool.groups)
     if (split.plan, split.num_parts) != (plan, num_parts):
         raise ValueError(
-            f"Expected `plan` and `num_parts` of {path}, {split.plan!r} and {split.num_parts}, got {plan!r} and {num_parts}."
+            f"Expected `plan` and `num_parts` of {path}, {split.plan!r} and {split.num_parts}, got {plan!r} and "
+            f"{num_parts}."
         )
     return split
 

@@ -152,9 +152,7 @@ def _contrast(gray: Tensor) -> NDArray[np.float64]:
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts]).numpy()
 
 
-def _pairs(
-    left: Looks, right: Looks, max_distance: int, min_correlation: float, *, within: bool
-) -> Iterator[Integers]:
+def _pairs(left: Looks, right: Looks, max_distance: int, min_correlation: float, *, within: bool) -> Iterator[Integers]:
     num_bits = left.bits.shape[1]
     # the product of signs counts equal bits less different ones, and is exact
     goal = np.where(right.bits[right.shown], np.float32(1), np.float32(-1)).T

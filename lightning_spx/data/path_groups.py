@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 def checked_expression(groups: str) -> str:
-    """Return a regular expression that can be compiled, as it is.
+    r"""Return a regular expression that can be compiled, as it is.
 
     Raises:
         ValueError: if it cannot.
 
     Example:
-        >>> checked_expression(r"patient(\\d+)")
-        'patient(\\\\d+)'
+        >>> checked_expression(r"patient(\d+)")
+        'patient(\\d+)'
     """
     try:
         re.compile(groups)
@@ -26,13 +26,13 @@ def checked_expression(groups: str) -> str:
 
 
 def groups_of_paths(paths: Iterable[Path], root: Path, groups: str) -> NDArray[np.str_]:
-    """Return the name of each file's group: what an expression finds in its path below `root`, with `/` between folders.
+    r"""Return the name of each file's group: what an expression finds in its path below `root`.
 
     Args:
         paths: the files.
         root: folder that is left out of the paths.
-        groups: a regular expression, searched anywhere in the path. The name is its first capturing group or, if it has
-            none, all that it matches.
+        groups: a regular expression, searched anywhere in the path, which has `/` between folders. The name is the
+            first capturing group or, if there is none, the whole match.
 
     Returns:
         `(n,)` names, none of them empty.
@@ -42,7 +42,7 @@ def groups_of_paths(paths: Iterable[Path], root: Path, groups: str) -> NDArray[n
 
     Example:
         >>> files = [Path("data/train/ill/p07_1.png"), Path("data/train/ill/p07_2.png")]
-        >>> groups_of_paths(files, Path("data"), r"/(p\\d+)_").tolist()
+        >>> groups_of_paths(files, Path("data"), r"/(p\d+)_").tolist()
         ['p07', 'p07']
     """
     compiled = re.compile(groups)

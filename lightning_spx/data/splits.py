@@ -73,9 +73,7 @@ def disjoint_parts(
     return _deal(values, chosen, num_parts, seed)
 
 
-def folds(
-    labels: ArrayLike, num_folds: int = 4, seed: int = 0, groups: ArrayLike | None = None
-) -> list[Indices]:
+def folds(labels: ArrayLike, num_folds: int = 4, seed: int = 0, groups: ArrayLike | None = None) -> list[Indices]:
     """Return stratified folds: model i trains on all images except those of fold i.
 
     Args:
@@ -202,9 +200,7 @@ def _equal_sizes(num_images: int, num_parts: int) -> list[int]:
     return [len(range(part, num_images, num_parts)) for part in range(num_parts)]
 
 
-def _deal_together(
-    labels: Labels, groups: Indices, sizes: list[int], seed: int, num_limited: int = 0
-) -> list[Indices]:
+def _deal_together(labels: Labels, groups: Indices, sizes: list[int], seed: int, num_limited: int = 0) -> list[Indices]:
     """Deal whole groups, and warn of the imbalance that this forces."""
     part_of = deal_groups(labels, groups, sizes, seed, num_limited)
     parts = [np.flatnonzero(part_of == part) for part in range(len(sizes))]

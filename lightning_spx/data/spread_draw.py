@@ -7,9 +7,7 @@ from lightning_spx.data.group_kinds import checked_groups
 from lightning_spx.data.splits import Indices, stratified_draw
 
 
-def spread_draw(
-    labels: ArrayLike, num_images: int, seed: int = 0, groups: ArrayLike | None = None
-) -> Indices:
+def spread_draw(labels: ArrayLike, num_images: int, seed: int = 0, groups: ArrayLike | None = None) -> Indices:
     """Return a seeded, stratified draw of images from as many groups as possible.
 
     Without groups it is `stratified_draw`. With groups, one image of each group, chosen at random, is a candidate. If

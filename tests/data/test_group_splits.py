@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lightning_spx.data import disjoint_parts, folds, grouped_draw, load_splits, make_split, save_splits, stratified_draw
+from lightning_spx.data import (
+    disjoint_parts,
+    folds,
+    grouped_draw,
+    load_splits,
+    make_split,
+    save_splits,
+    stratified_draw,
+)
 from lightning_spx.data.group_kinds import checked_groups
 from lightning_spx.data.label_kinds import Labels
 from lightning_spx.data.splits import Indices
@@ -135,8 +143,8 @@ def test_what_groups_make_impossible_is_refused() -> None:
         disjoint_parts([0, 1] * 4, 3, groups=[0] * 4 + [1] * 4)
     with pytest.raises(ValueError, match="`num_folds` to be at most 1, the groups with images of class 7, got 2"):
         folds([7, 7, 1, 1], 2, groups=[0, 0, 1, 2])
+    findings = np.array([[1, 1], [1, 1], [1, 0]], np.float32)
     with pytest.raises(ValueError, match="`num_parts` to be at most 1, the groups with finding 1, got 2"):
-        findings = np.array([[1, 1], [1, 1], [1, 0]], np.float32)
         disjoint_parts(findings, 2, groups=[0, 0, 1])
     with pytest.raises(ValueError, match="`images_per_part` to be at least 3, so that 2 parts have a whole group"):
         disjoint_parts([0, 1, 0, 1, 0, 1, 0, 1], 2, 0, 2, [0, 0, 0, 1, 1, 1, 2, 2])
@@ -175,7 +183,6 @@ def test_a_file_says_which_groups_it_was_made_for_and_is_checked_against_groups(
 
 
 def test_a_split_without_groups_has_the_hash_that_it_always_had() -> None:
-    assert make_split([0, 1] * 10, "folds", 4).sha256 == "c26af9e8651d98fd58eb7188b7fe5a0eda3dd2ce917675b8b9256f0d9c81d9fe"
-
-
-
+    assert (
+        make_split([0, 1] * 10, "folds", 4).sha256 == "c26af9e8651d98fd58eb7188b7fe5a0eda3dd2ce917675b8b9256f0d9c81d9fe"
+    )

@@ -1,5 +1,6 @@
 """Groups and images that are in two places: said or refused by the data modules."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -62,10 +63,12 @@ def test_an_expression_on_the_path_keeps_patients_in_one_part_and_out_of_validat
 
 def test_a_group_in_training_and_test_is_said_once_or_refused(tmp_path: Path) -> None:
     patients(tmp_path, test="p")
-    with pytest.warns(UserWarning, match="2 groups have training and test images, the first p01, with 3 of 3") as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         data = module(tmp_path)
         data.setup("test")
         data.use_part(1).test()
+    assert "2 groups have training and test images, the first p01, with 3 of 3" in str(said[0].message)
     assert len(said) == 1
     strict = module(tmp_path, strict=True)
     strict.pool()
@@ -82,13 +85,17 @@ def test_paths_without_a_group_and_wrong_expressions_are_refused(tmp_path: Path)
         with pytest.raises(ValueError, match="`groups` to be a regular expression, got"):
             module(tmp_path, groups=wrong)
     # an empty name is none
-    with pytest.raises(ValueError, match="finds none in a/b.png"):
+    with pytest.raises(ValueError, match="finds none in a/b"):
         groups_of_paths([Path("root/a/b.png")], Path("root"), "a(x*)/")
     assert groups_of_paths([Path("root/a/b.png")], Path("root"), "a|b").tolist() == ["a"]
 
 
 def test_sets_without_pairs_have_groups_too(tmp_path: Path) -> None:
-    own = {f"{stage}{domain}": [f"{stage[1]}{i // 2}_{i}.png" for i in range(8)] for stage in ("train", "test") for domain in "AB"}
+    own = {
+        f"{stage}{domain}": [f"{stage[1]}{i // 2}_{i}.png" for i in range(8)]
+        for stage in ("train", "test")
+        for domain in "AB"
+    }
     folders(tmp_path, own)
     data = UnpairedDataModule(root=tmp_path, image_size=32, plan="disjoint", num_parts=2, groups=r"[AB]/.\d")
     assert not names_of(data.pool(), data.split().parts[0]) & names_of(data.pool(), data.split().parts[1])
@@ -106,10 +113,12 @@ def test_images_that_show_the_same_are_named_before_training_or_refused(tmp_path
     second.write_bytes(first.read_bytes())
     (tmp_path / "test/well/q09_5.png").write_bytes(first.read_bytes())
     message = rf"1 pair in two parts \(ill/{min(first, second).name} and ill/.*\); 2 pairs in training and test \(ill/"
-    with pytest.warns(UserWarning, match=message) as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         data = module(tmp_path, groups=None)
         data.setup("fit")
         data.use_part(1).setup("fit")
+    assert re.search(message, str(said[0].message))
     assert len(said) == 1
     with pytest.raises(ValueError, match="Expected images that differ in parts, training and test, got 1 pair"):
         module(tmp_path, groups=None, strict=True).setup("fit")

@@ -157,8 +157,8 @@ def independent_images(
     index = spread_draw(strata, num_images, seed, groups)
     if groups is not None and len(np.unique(groups[index])) < num_images:
         rank_zero_warn(
-            f"The {num_images} explained images are of {len(np.unique(groups[index]))} groups: intervals take images for "
-            "independent and are too narrow."
+            f"The {num_images} explained images are of {len(np.unique(groups[index]))} groups: intervals take images "
+            "for independent and are too narrow."
         )
     return index
 
