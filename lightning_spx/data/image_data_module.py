@@ -140,7 +140,7 @@ class ImageDataModule(LightningDataModule, ABC):
         Raises:
             ValueError: if the labels do not fit `findings`, or a group has test images too and the module is `strict`.
         """
-        return self._read("pool")
+        return self._loaded("pool")
 
     def test(self) -> LabelledImages:
         """Return the test images.
@@ -148,7 +148,7 @@ class ImageDataModule(LightningDataModule, ABC):
         Raises:
             ValueError: as for `pool`.
         """
-        return self._read("test")
+        return self._loaded("test")
 
     def split(self) -> Split:
         """Return which model trains on which images of the pool."""
@@ -275,13 +275,13 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return batches of the test images."""
         return self.test_dataloader()
 
-    def _read(self, which: Literal["pool", "test"]) -> LabelledImages:
+    def _loaded(self, which: Literal["pool", "test"]) -> LabelledImages:
         if which not in self._images:
-            read = {which: self._checked(self.load_pool() if which == "pool" else self.load_test())}
-            both = self._images | read
+            images = self._checked(self.load_pool() if which == "pool" else self.load_test())
+            both = {**self._images, which: images}
             if len(both) == 2:
                 check_common_groups(both["pool"].groups, both["test"].groups, self.strict)
-            self._images |= read
+            self._images[which] = images
         return self._images[which]
 
     def _checked(self, images: LabelledImages) -> LabelledImages:

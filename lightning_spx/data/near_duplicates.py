@@ -72,7 +72,7 @@ class Looks:
         self.gray = gray
         values = torch.from_numpy(gray)
         self.shown = np.flatnonzero(_contrast(values) >= FLAT)
-        bits = [perceptual_hash(part) for part in values.split(BLOCK)]
+        bits = [perceptual_hash(part) for part in torch.split(values, BLOCK)]
         self.bits = np.concatenate([np.empty((0, FREQUENCIES**2 - 1), np.bool_), *bits])
 
     def common(self) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,9 @@ class Looks:
     def details(self, positions: Integers) -> Tensor:
         """Return what a blur takes away from some images, `(m, SIDE**2)`."""
         values = torch.from_numpy(self.gray[positions])[:, None].float()
-        return (values - avg_pool2d(values, 5, 1, 2, count_include_pad=False)).flatten(1)
+        blurred: Tensor = avg_pool2d(values, 5, 1, 2, count_include_pad=False)
+        details: Tensor = values - blurred
+        return details.flatten(1)
 
     def at(self, positions: Integers, common: tuple[Tensor, Tensor]) -> Tensor:
         """Return gray values and uncommon details of some images, each of mean 0 and length 1, `(m, 2, SIDE**2)`."""
@@ -148,7 +150,7 @@ def perceptual_hash(gray: Tensor) -> NDArray[np.bool_]:
 
 
 def _contrast(gray: Tensor) -> NDArray[np.float64]:
-    parts = [part.double().flatten(1).std(1, correction=0) / 255 for part in gray.split(BLOCK) if len(part)]
+    parts = [part.double().flatten(1).std(1, correction=0) / 255 for part in torch.split(gray, BLOCK) if len(part)]
     return torch.cat([torch.empty(0, dtype=torch.float64), *parts]).numpy()
 
 

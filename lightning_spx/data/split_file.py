@@ -111,11 +111,12 @@ def check_undivided(split: Split, groups: ArrayLike, name: str) -> None:
         >>> check_undivided(make_split([0, 0, 1, 1], groups=["a", "b", "a", "b"]), ["a", "b", "a", "b"], "split")
     """
     together = checked_groups(groups, split.num_images)
-    divided = groups_in_several(together, list(split.parts)) if split.plan in ("disjoint", "folds") else []
-    if len(divided):
+    divided = groups_in_several(together, list(split.parts))
+    # under the other plans all models train on the same images
+    if split.plan in ("disjoint", "folds") and divided.size:
         first = np.asarray(groups)[together == divided[0]][0]
         raise ValueError(
-            f"Expected {name} to keep each group in one part, got {len(divided)} groups in several, the first {first}: "
+            f"Expected {name} to keep each group in one part, got {divided.size} groups in several, the first {first}: "
             "make the split again with these groups."
         )
     own = groups_hash(groups)

@@ -16,6 +16,7 @@ from lightning_spx.data.given_splits import (
     read_parts,
     read_split,
 )
+from lightning_spx.data.splits import Plan
 
 LABELS = np.array([0, 0, 0, 1, 1, 1])
 
@@ -84,9 +85,9 @@ def test_arrays_of_scikit_learn_are_read(tmp_path: Path) -> None:
         ([[0, 3], [1, 4]], "disjoint", list("xxyzzw"), "the parts to keep each group in one part, got 2 groups"),
     ],
 )
-def test_wrong_parts_are_refused(parts: list[list[int]], plan: str, groups: list[str] | None, message: str) -> None:
+def test_wrong_parts_are_refused(parts: list[list[int]], plan: Plan, groups: list[str] | None, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        given_parts(parts, LABELS, plan, groups)  # type: ignore[arg-type]
+        given_parts(parts, LABELS, plan, groups)
 
 
 @pytest.mark.parametrize("content", [b"[[0.5, 1]]", b"[[0", b"3", b'["a"]', b"[" * 5000, b"[[[1]]]"])

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lightning_spx.data import ArrayImages, ImageFolderDataModule, LabelledImages, UnpairedDataModule
 from lightning_spx.data.path_groups import groups_of_paths
+from lightning_spx.data.splits import Indices, Plan
 from tests.data.test_near_duplicates import pictures
 
 
@@ -35,13 +36,21 @@ def patients(root: Path, test: str = "q") -> None:
     )
 
 
-def module(root: Path, **settings: object) -> ImageFolderDataModule:
-    return ImageFolderDataModule(root=root, image_size=32, **{"groups": r"/(\w\d+)_", **settings})  # type: ignore[arg-type]
+def module(
+    root: Path,
+    groups: str | None = r"/(\w\d+)_",
+    strict: bool = False,
+    val_fraction: float = 0.1,
+    plan: Plan = "disjoint",
+) -> ImageFolderDataModule:
+    return ImageFolderDataModule(
+        root=root, image_size=32, groups=groups, strict=strict, val_fraction=val_fraction, plan=plan
+    )
 
 
-def names_of(images: LabelledImages, positions: object) -> set[str]:
+def names_of(images: LabelledImages, positions: Indices) -> set[str]:
     assert images.groups is not None
-    return set(images.groups[positions].tolist())  # type: ignore[index]
+    return set(images.groups[positions].tolist())
 
 
 def test_an_expression_on_the_path_keeps_patients_in_one_part_and_out_of_validation(tmp_path: Path) -> None:
@@ -108,8 +117,9 @@ def test_images_that_show_the_same_are_named_before_training_or_refused(tmp_path
         module(tmp_path, groups=None).setup("fit")
     plain = module(tmp_path, groups=None)
     one, other = (part[plain.pool().labels[part] == 0][0] for part in plain.split().parts)
-    assert plain.pool().paths is not None
-    first, second = (plain.pool().paths[number] for number in (one, other))  # type: ignore[index]
+    paths = plain.pool().paths
+    assert paths is not None
+    first, second = paths[one], paths[other]
     second.write_bytes(first.read_bytes())
     (tmp_path / "test/well/q09_5.png").write_bytes(first.read_bytes())
     message = rf"1 pair in two parts \(ill/{min(first, second).name} and ill/.*\); 2 pairs in training and test \(ill/"
