@@ -7,8 +7,9 @@ from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.image_folder import ImageFolderDataModule
 from lightning_spx.data.labelled_images import ArrayImages, LabelledImages
 from lightning_spx.data.removed_pixels import RemovedPixels
-from lightning_spx.data.split_plan import Split, labels_hash, load_splits, make_split, save_splits
-from lightning_spx.data.splits import disjoint_parts, folds, stratified_draw
+from lightning_spx.data.split_file import load_splits, save_splits
+from lightning_spx.data.split_plan import Split, labels_hash, make_split
+from lightning_spx.data.splits import disjoint_parts, folds, grouped_draw, stratified_draw
 from lightning_spx.data.synthetic import SyntheticBirdsDataModule
 from lightning_spx.data.unpaired import UnpairedDataModule
 
@@ -26,6 +27,7 @@ __all__ = [
     "UnpairedDataModule",
     "disjoint_parts",
     "folds",
+    "grouped_draw",
     "labels_hash",
     "load_splits",
     "make_split",

@@ -16,6 +16,7 @@ from lightning_spx.data.held_pixels import IN_MEMORY_BYTES
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.mask_survey import MaskSurvey
+from lightning_spx.data.path_groups import checked_expression, groups_of_paths
 from lightning_spx.data.resize import in_unit_range
 from lightning_spx.data.splits import Plan
 
@@ -47,9 +48,10 @@ class BirdsDataModule(ImageDataModule):
         images_per_part: number of images in each disjoint part, or under `seeds` of each model; None uses all images.
         val_fraction: fraction of the part that is held back for validation.
         augment: random crops, flips and rotations in training.
+        groups: regular expression that finds a photo's group in its path, see `ImageFolderDataModule`.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or `groups` is no regular expression.
 
     Example:
         >>> birds = BirdsDataModule(root=Path("data/cub"), background="mean", classes=["Indigo_Bunting"])
@@ -75,10 +77,13 @@ class BirdsDataModule(ImageDataModule):
         images_per_part: int | None = None,
         val_fraction: float = 0.1,
         augment: bool = True,
+        groups: str | None = None,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
         )
+        if groups is not None:
+            self.groups = checked_expression(groups)
         if background not in ("keep", "black", "mean"):
             raise ValueError(f"Expected `background` to be 'keep', 'black' or 'mean', got {background!r}.")
         if not 0 <= rotation <= 45:
@@ -98,9 +103,11 @@ class BirdsDataModule(ImageDataModule):
         return [species[number] for number in self._numbers]
 
     def setup(self, stage: str) -> None:
-        """Find missing and unreadable files before the first batch."""
+        """Find missing and unreadable files, and the same photos in two places, before the first batch."""
         self.pool()
         self.test()
+        if stage == "fit":
+            self.check_duplicates()
 
     def load_pool(self) -> LabelledImages:
         """Return the official training photos that exist and can be read."""
@@ -117,7 +124,7 @@ class BirdsDataModule(ImageDataModule):
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the names and sizes of photos and masks, and of how they are shown."""
-        settings = (self._numbers, self.background, self.boxes_as_masks)
+        settings = (self._numbers, self.background, self.boxes_as_masks, *([self.groups] if self.groups else []))
         digest = hashlib.sha256(repr(settings).encode())
         for photo in self._present:
             mask = mask_file(self.root, photo.name)
@@ -214,7 +221,10 @@ class BirdsDataModule(ImageDataModule):
             name = self.class_names[min(lost)]
             raise ValueError(f"Expected a readable {stage} photo of {name}, got none.")
         images = BirdImages([photos[i] for i in good], labels[good], self.root, self.image_size, masks, self.background)
-        images.kept = kept
+        images.kept, images.in_memory = kept, in_memory
+        images.paths = [self.root / "images" / photo.name for photo in images.photos]
+        if self.groups is not None:
+            images.groups = groups_of_paths(images.paths, self.root, self.groups)
         if self.background == "mean":
             images.color = (total / len(good) / 255).float()
         return images

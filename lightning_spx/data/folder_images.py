@@ -82,7 +82,7 @@ class FolderImages(LabelledImages):
         window: Window | Percentiles | None = None,
     ) -> None:
         super().__init__(labels)
-        self.paths = paths
+        self.paths: list[Path] = paths
         self.image_size = image_size
         self.channels = channels
         self.window = window
@@ -146,7 +146,9 @@ def read_all(
             folder = groups[min(lost)][0].parent
             raise ValueError(f"Expected {folder} to hold a readable image, got {len(groups[min(lost)])} damaged ones.")
     if kept_pixels.pixels is not None:
-        return ArrayImages(kept_pixels.pixels[kept] if refused else kept_pixels.pixels, labels[kept])
+        images = ArrayImages(kept_pixels.pixels[kept] if refused else kept_pixels.pixels, labels[kept])
+        images.paths = [paths[index] for index in kept]
+        return images
     return FolderImages([paths[index] for index in kept], labels[kept], image_size, channels, window)
 
 

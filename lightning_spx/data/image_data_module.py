@@ -2,16 +2,19 @@
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Subset
 
+from lightning_spx.data.given_splits import read_split
 from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.leaks import alike_images, check_common_groups, check_near_duplicates
 from lightning_spx.data.split_plan import Split, make_split
-from lightning_spx.data.splits import Indices, Plan, stratified_draw
+from lightning_spx.data.splits import Indices, Plan, grouped_draw
 from lightning_spx.data.training_loader import EpochSampler, TrainingImages
 
 
@@ -54,6 +57,11 @@ class ImageDataModule(LightningDataModule, ABC):
     rotation: float = 0.0
     # number of another training on the images of a part, with an order and augmentation of its own
     replicate: int = 0
+    # refuse what a module warns of otherwise; subclasses may make it a setting
+    strict: bool = False
+    # how subclasses find the group of an image, and parts that were made elsewhere, where they have these settings
+    groups: str | None = None
+    splits: Path | None = None
 
     def __init__(
         self,
@@ -94,6 +102,10 @@ class ImageDataModule(LightningDataModule, ABC):
         self.augment = augment
         # shared with the copies for other parts, so that images are read only once
         self._images: dict[str, LabelledImages] = {}
+        # shared as well, because dealing many groups takes time
+        self._splits: dict[tuple[object, ...], Split] = {}
+        self._compared: set[str] = set()
+        self._alike: list[Indices] = []
 
     @property
     @abstractmethod
@@ -126,25 +138,29 @@ class ImageDataModule(LightningDataModule, ABC):
         """Return the training images of all parts, without augmentation.
 
         Raises:
-            ValueError: if the labels do not fit `findings`.
+            ValueError: if the labels do not fit `findings`, or a group has test images too and the module is `strict`.
         """
-        if "pool" not in self._images:
-            self._images["pool"] = self._checked(self.load_pool())
-        return self._images["pool"]
+        return self._loaded("pool")
 
     def test(self) -> LabelledImages:
         """Return the test images.
 
         Raises:
-            ValueError: if the labels do not fit `findings`.
+            ValueError: as for `pool`.
         """
-        if "test" not in self._images:
-            self._images["test"] = self._checked(self.load_test())
-        return self._images["test"]
+        return self._loaded("test")
 
     def split(self) -> Split:
         """Return which model trains on which images of the pool."""
-        return make_split(self.pool().labels, self.plan, self.num_parts, self.seed, self.images_per_part)
+        key = (self.plan, self.num_parts, self.seed, self.images_per_part, self.splits)
+        if key not in self._splits:
+            pool = self.pool()
+            self._splits[key] = (
+                make_split(pool.labels, self.plan, self.num_parts, self.seed, self.images_per_part, pool.groups)
+                if self.splits is None
+                else read_split(self.splits, self.plan, self.num_parts, self.seed, pool)
+            )
+        return self._splits[key]
 
     def held_out(self) -> Indices:
         """Return the sorted pool indices of the fold that this model never sees; empty unless the plan is `folds`."""
@@ -155,7 +171,9 @@ class ImageDataModule(LightningDataModule, ABC):
         if self.plan == "folds":
             return self.held_out()
         own = self.split().train_indices(self.part)
-        return own[stratified_draw(self.pool().labels[own], round(self.val_fraction * own.size), self.seed)]
+        pool = self.pool()
+        groups = None if pool.groups is None else pool.groups[own]
+        return own[grouped_draw(pool.labels[own], round(self.val_fraction * own.size), self.seed, groups)]
 
     def train_indices(self) -> Indices:
         """Return the sorted pool indices on which this model trains."""
@@ -201,8 +219,29 @@ class ImageDataModule(LightningDataModule, ABC):
         """
         other = self.use_part(self.part, seed)
         other.plan, other.num_parts, other.part, other.images_per_part = "all", 1, 0, None
-        other._images = {"pool": pool, "test": test}
+        other.splits = None
+        other._images, other._splits, other._compared = {"pool": pool, "test": test}, {}, set()
+        other._alike = []
         return other
+
+    def check_duplicates(self) -> None:
+        """Warn of images that show the same in two parts, or in training and test, and name the first ones.
+
+        Images are compared where they are in memory, see `near_duplicates`; other images are compared if the module is
+        `strict`, because each has to be read once more.
+
+        Raises:
+            ValueError: if there are such images and the module is `strict`.
+        """
+        pool, test = self.pool(), self.test()
+        if not self.strict and not (pool.in_memory and test.in_memory):
+            return
+        split = self.split()
+        if not self._alike:
+            self._alike += alike_images(pool, test)
+        if split.sha256 not in self._compared:
+            check_near_duplicates(pool, test, split, self._alike, self.strict)
+            self._compared.add(split.sha256)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return shuffled, augmented batches of the part without its validation images."""
@@ -235,6 +274,15 @@ class ImageDataModule(LightningDataModule, ABC):
     def predict_dataloader(self) -> DataLoader[Sample]:
         """Return batches of the test images."""
         return self.test_dataloader()
+
+    def _loaded(self, which: Literal["pool", "test"]) -> LabelledImages:
+        if which not in self._images:
+            images = self._checked(self.load_pool() if which == "pool" else self.load_test())
+            both = {**self._images, which: images}
+            if len(both) == 2:
+                check_common_groups(both["pool"].groups, both["test"].groups, self.strict)
+            self._images[which] = images
+        return self._images[which]
 
     def _checked(self, images: LabelledImages) -> LabelledImages:
         names, found = self.findings, images.labels.shape[1:]

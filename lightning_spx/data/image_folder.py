@@ -8,6 +8,7 @@ from lightning_spx.data.folder_images import read_all
 from lightning_spx.data.found_images import class_folders, contents, image_paths, others_in, warn_of_others
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages
+from lightning_spx.data.path_groups import checked_expression, groups_of_paths
 from lightning_spx.data.splits import Plan
 from lightning_spx.data.training_window import training_window
 from lightning_spx.formats import Percentiles, Window
@@ -15,7 +16,7 @@ from lightning_spx.formats.window import checked_window
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
+    r"""Images in `root/train/<class>/` and `root/test/<class>/`, or `root/val/<class>/` if there is no `test`.
 
     Images are rotated as their EXIF data says, converted to RGB with all of their levels (the first frame of an
     animated image, the stored colors of transparent pixels), and resized and cropped to a central square if their size
@@ -49,9 +50,13 @@ class ImageFolderDataModule(ImageDataModule):
         window: the numbers that become 0 and 1, low and high, such as [0, 4095]; or percentiles where they lie, of each
             file or of all training images, such as {low: 1, high: 99, over: training}; None takes the range that a file
             states.
+        groups: regular expression that finds in an image's path below `root` which patient, scene or capture it shows,
+            such as `/(patient\d+)_`: its first capturing group, or all that it matches. No group is in two parts, or in
+            training and validation.
+        splits: the parts, made elsewhere, see `read_split`; None draws them.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or `groups` is no regular expression.
 
     Example:
         >>> import tempfile
@@ -85,6 +90,8 @@ class ImageFolderDataModule(ImageDataModule):
         augment: bool = True,
         channels: int = 3,
         window: Window | Percentiles | None = None,
+        groups: str | None = None,
+        splits: Path | None = None,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, val_fraction, augment
@@ -95,6 +102,10 @@ class ImageFolderDataModule(ImageDataModule):
             self.channels = channels
         if window is not None:
             self.window = checked_window(window)
+        if groups is not None:
+            self.groups = checked_expression(groups)
+        if splits is not None:
+            self.splits = Path(splits)
         self.root = Path(root)
         self.strict = strict
         self.verify = verify
@@ -129,9 +140,11 @@ class ImageFolderDataModule(ImageDataModule):
         return [folder.name for folder in class_folders(self.train_folder)]
 
     def setup(self, stage: str) -> None:
-        """Find missing and unreadable files before the first batch."""
+        """Find missing and unreadable files, and the same images in two places, before the first batch."""
         self.pool()
         self.test()
+        if stage == "fit":
+            self.check_duplicates()
 
     def load_pool(self) -> LabelledImages:
         """Return the training images that can be read."""
@@ -162,6 +175,8 @@ class ImageFolderDataModule(ImageDataModule):
         for folder in (self.train_folder, self.test_folder):
             for path in (path for group in class_folders(folder) for path in image_paths(group, self.channels)):
                 digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
+        # without groups the same as before there were any
+        digest.update(b"" if self.groups is None else f"groups {self.groups}\n".encode())
         return digest.hexdigest()
 
     def _load(self, folder: Path) -> LabelledImages:
@@ -170,9 +185,12 @@ class ImageFolderDataModule(ImageDataModule):
         groups = {labels[group.name]: image_paths(group, self.channels) for group in classes}
         others = others_in(folder, classes)
         warn_of_others(others + [path for group in groups.values() for path in others_in(group[0].parent, group)])
-        return read_all(
+        images = read_all(
             groups, self.image_size, self.channels, strict=self.strict, verify=self.verify, window=self.window_in_use()
         )
+        if self.groups is not None and images.paths is not None:
+            images.groups = groups_of_paths(images.paths, self.root, self.groups)
+        return images
 
     def window_in_use(self) -> Window | Percentiles | None:
         """Return the window with which files are read: percentiles over training are measured, once.

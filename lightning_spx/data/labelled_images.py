@@ -1,6 +1,7 @@
 """Images with labels and without augmentation, for training, test and explanation."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,6 +38,13 @@ class LabelledImages(Dataset[Sample], ABC):
         >>> round(sample["image"].mean().item(), 4), sample["label"].item(), sample["index"].item()
         (0.1, 0, 1)
     """
+
+    # name of each image's group, such as its patient, `(n,)`; None if no images belong together
+    groups: NDArray[np.str_] | None = None
+    # file of each image, where it has one
+    paths: list[Path] | None = None
+    # whether the images can be read again without a file
+    in_memory: bool = False
 
     def __init__(self, labels: Labels) -> None:
         self.labels = checked_labels(labels)
@@ -84,6 +92,8 @@ class ArrayImages(LabelledImages):
         >>> images[1]["image"].max().item(), images[1]["label"].item()
         (1.0, 1)
     """
+
+    in_memory = True
 
     def __init__(
         self,

@@ -47,6 +47,7 @@ class RemovedPixels(LabelledImages):
         if not 0 <= count <= num_pixels:
             raise ValueError(f"Expected `count` to be 0 to {num_pixels}, got {count}.")
         self.images = images
+        self.groups = None if images.groups is None else images.groups[positions]
         self.positions = positions
         self.ranks = ranks
         self.count = count

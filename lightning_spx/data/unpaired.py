@@ -12,6 +12,7 @@ from lightning_spx.data.folder_images import read_all
 from lightning_spx.data.found_images import contents, image_paths, others_in, warn_of_others
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.path_groups import checked_expression, groups_of_paths
 from lightning_spx.data.splits import Indices, Plan
 from lightning_spx.data.training_loader import EpochSampler
 from lightning_spx.data.transforms import zoom_and_crop
@@ -44,9 +45,10 @@ class UnpairedDataModule(ImageDataModule):
         images_per_part: number of images, A and B together, in each disjoint part, or under `seeds` of each model; None
             uses all images.
         augment: in training, enlarge by 286/256, crop at random and flip.
+        groups: regular expression that finds an image's group in its path, see `ImageFolderDataModule`.
 
     Raises:
-        ValueError: if a number is out of its range.
+        ValueError: if a number is out of its range, or `groups` is no regular expression.
 
     Example:
         >>> pairs = UnpairedDataModule(root=Path("data/horse2zebra"), image_size=128)
@@ -68,10 +70,13 @@ class UnpairedDataModule(ImageDataModule):
         seed: int = 0,
         images_per_part: int | None = None,
         augment: bool = True,
+        groups: str | None = None,
     ) -> None:
         super().__init__(
             image_size, batch_size, num_workers, plan, num_parts, part, seed, images_per_part, 0.0, augment
         )
+        if groups is not None:
+            self.groups = checked_expression(groups)
         if image_size % 4:
             raise ValueError(f"Expected `image_size` to be divisible by 4, got {image_size}.")
         self.root = Path(root)
@@ -88,6 +93,8 @@ class UnpairedDataModule(ImageDataModule):
         """Find missing and unreadable files before the first batch."""
         sizes = [int((self.pool().labels == label).sum()) for label in range(2)]
         self.test()
+        if stage == "fit":
+            self.check_duplicates()
         if max(sizes) > VERY_DIFFERENT * min(sizes):
             fewer = DOMAINS[int(np.argmin(sizes))]
             warnings.warn(
@@ -108,8 +115,10 @@ class UnpairedDataModule(ImageDataModule):
         """Return a SHA-256 of the names and sizes of all files."""
         digest = hashlib.sha256()
         for stage in ("train", "test"):
-            for path in (path for group in self._groups(stage).values() for path in group):
+            for path in (path for group in self._files(stage).values() for path in group):
                 digest.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}\n".encode())
+        # without groups the same as before there were any
+        digest.update(b"" if self.groups is None else f"groups {self.groups}\n".encode())
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -142,7 +151,7 @@ class UnpairedDataModule(ImageDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _groups(self, stage: str) -> dict[int, list[Path]]:
+    def _files(self, stage: str) -> dict[int, list[Path]]:
         groups = {}
         for label, domain in enumerate(DOMAINS):
             folder = self.root / f"{stage}{domain}"
@@ -155,9 +164,12 @@ class UnpairedDataModule(ImageDataModule):
         return groups
 
     def _load(self, stage: str) -> LabelledImages:
-        groups = self._groups(stage)
+        groups = self._files(stage)
         warn_of_others(path for group in groups.values() for path in others_in(group[0].parent, group))
-        return read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
+        images = read_all(groups, self.image_size, strict=self.strict, verify=self.verify)
+        if self.groups is not None and images.paths is not None:
+            images.groups = groups_of_paths(images.paths, self.root, self.groups)
+        return images
 
 
 class Pairs(Dataset[Sample]):

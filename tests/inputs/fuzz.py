@@ -20,7 +20,7 @@ def readers() -> dict[str, Reader]:
     ours = [f"lightning_spx.{room}" for room in ("data", "formats", "superpixels")]
     with atheris.instrument_imports(include=[*ours, "PIL"]):
         from lightning_spx.data.folder_images import read_pixels
-        from lightning_spx.data.split_plan import load_splits
+        from lightning_spx.data.split_file import load_splits
         from lightning_spx.formats.label_map import read_label_map
         from lightning_spx.models.checkpoint_file import read_state
     from tests.inputs import checkpoint_files, image_files, label_maps, split_files

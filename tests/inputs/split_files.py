@@ -18,7 +18,7 @@ Content = list[dict[str, Any]]
 
 def content() -> Content:
     """What `save_splits` writes."""
-    return [{**split._content(), "sha256": split.sha256} for split in SPLITS]
+    return [{**split.content(), "sha256": split.sha256} for split in SPLITS]
 
 
 def edited(change: Callable[[dict[str, Any]], object], *, rehashed: bool = False) -> str:

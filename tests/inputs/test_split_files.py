@@ -37,7 +37,7 @@ def test_a_damaged_file_is_refused_or_says_the_same(content: bytes, tmp_path_fac
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*SPLITS[0]._content()]), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*SPLITS[0].content()]), inner),
     max_leaves=8,
 )
 

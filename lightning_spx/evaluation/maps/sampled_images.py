@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits, stratified_draw
+from lightning_spx.data import ImageDataModule, Split, load_splits, save_splits
+from lightning_spx.data.label_kinds import Labels
 from lightning_spx.data.labelled_images import Sample
 from lightning_spx.data.photos import find_images, read_images
+from lightning_spx.data.spread_draw import spread_draw
 from lightning_spx.evaluation.maps.findings import check_labels
 from lightning_spx.runs.example_maps import spread_positions
 from lightning_spx.runs.files import named_when_full
@@ -92,7 +95,9 @@ class SampledImages:
 def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledImages:
     """Draw the images to explain, class by class, from the test set, or under `folds` from the training pool.
 
-    Images with findings are drawn by the set of findings that they have.
+    Images with findings are drawn by the set of findings that they have. Intervals take images for independent, so that
+    of a group, such as a patient, at most one image is drawn while there are enough groups. Test images of groups that
+    have no training images come first, because models have not seen these groups.
 
     Raises:
         ValueError: there are fewer images than `num_images`, the first one is not in [0, 1], or labels of findings are
@@ -104,7 +109,8 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledIma
     if findings:
         check_labels(labels, findings)
     strata = finding_sets(labels.numpy(), num_images) if findings else source.labels
-    index = stratified_draw(strata, num_images, seed)
+    seen = data.pool().groups if kind == "test" and source.groups is not None else None
+    index = independent_images(strata, num_images, seed, source.groups, seen)
     # the study would refuse all images if the first one has a wrong range, so check it before the study begins
     has_mask = bool(num_images) and stacked([source[int(index[0])]])[1] is not None
     fingerprint = data.fingerprint()
@@ -119,6 +125,42 @@ def draw_images(data: ImageDataModule, num_images: int, seed: int) -> SampledIma
         source=f"{type(data).__name__} {fingerprint} {kind}",
         findings=findings,
     )
+
+
+def independent_images(
+    strata: Labels,
+    num_images: int,
+    seed: int,
+    groups: NDArray[np.str_] | None = None,
+    seen: NDArray[np.str_] | None = None,
+) -> NDArray[np.int64]:
+    """Draw images class by class from as many groups as possible, and warn if several are of one group.
+
+    Args:
+        strata: (n,) class of each image.
+        num_images: number of images to draw.
+        seed: seeds the draw.
+        groups: (n,) group of each image; None if no images belong together.
+        seen: groups on which models train; their images are drawn only if there are not enough others.
+
+    Returns:
+        Sorted positions, (num_images,).
+
+    Example:
+        >>> independent_images(np.zeros(4, np.int64), 2, 0, np.array(["a", "a", "b", "c"]), np.array(["b"])).size
+        2
+    """
+    if groups is not None and seen is not None:
+        new = np.flatnonzero(~np.isin(groups, seen))
+        if num_images <= len(np.unique(groups[new])) and new.size < len(groups):
+            return new[spread_draw(strata[new], num_images, seed, groups[new])]
+    index = spread_draw(strata, num_images, seed, groups)
+    if groups is not None and len(np.unique(groups[index])) < num_images:
+        rank_zero_warn(
+            f"The {num_images} explained images are of {len(np.unique(groups[index]))} groups: intervals take images "
+            "for independent and are too narrow."
+        )
+    return index
 
 
 def finding_sets(labels: NDArray[np.floating], num_images: int) -> NDArray[np.int64]:
@@ -227,7 +269,7 @@ def keep_splits(path: Path, splits: list[Split], data: ImageDataModule) -> None:
         ValueError: the file was edited, or holds other splits.
     """
     if path.exists():
-        if load_splits(path, data.pool().labels) != splits:
+        if load_splits(path, data.pool().labels, data.pool().groups) != splits:
             raise ValueError(f"Expected the splits in {path} to be those of these settings, got others.")
     elif is_writer():
         with named_when_full(path):

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_spx.data import ImageDataModule, UnpairedDataModule, stratified_draw
-from lightning_spx.evaluation.maps.sampled_images import SampledImages, stacked
+from lightning_spx.data import ImageDataModule, UnpairedDataModule
+from lightning_spx.evaluation.maps.sampled_images import SampledImages, independent_images, stacked
 from lightning_spx.evaluation.training.study_models import StudyModel, TrainingRecipe, checkpoint_file, describe
 from lightning_spx.models import Part, PatchScore, separation_auc
 from lightning_spx.models.judge import load_judge
@@ -28,7 +28,8 @@ def draw_real(data: ImageDataModule, part: Part, num_images: int, seed: int) -> 
     own = np.flatnonzero(source.labels == DOMAIN[part])
     if num_images > own.size:
         raise ValueError(f"Expected `num_images` to be at most {own.size}, the images of {part}, got {num_images}.")
-    positions = own[stratified_draw(source.labels[own], num_images, seed)]
+    groups = None if source.groups is None else source.groups[own]
+    positions = own[independent_images(source.labels[own], num_images, seed, groups)]
     return SampledImages(
         name=data.name,
         fingerprint=data.fingerprint(),

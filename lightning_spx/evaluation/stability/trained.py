@@ -68,6 +68,8 @@ def trained(
     repeats = 1 + max(model.repeat for model in models)
     # split the data first, so that they refuse what they must before there is a folder
     splits = [data.use_part(0, data.seed + repeat).split() for repeat in range(repeats)]
+    for repeat in range(repeats):
+        data.use_part(0, data.seed + repeat).check_duplicates()
     num_images, seed = start.num_images, settings.seed
     sampled = draw_real(data, part, num_images, seed) if part else draw_images(data, num_images, seed)
     held_out = [sampled.held_out(splits[group.repeat], len(group.members)) for group in groups]
