@@ -38,6 +38,8 @@ class LabelledImages(Dataset[Sample], ABC):
         (0.1, 0, 1)
     """
 
+    groups: NDArray[np.str_] | None = None
+
     def __init__(self, labels: Labels) -> None:
         self.labels = checked_labels(labels)
 

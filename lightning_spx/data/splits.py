@@ -121,6 +121,15 @@ def stratified_draw(labels: ArrayLike, num_images: int, seed: int = 0) -> Indice
     return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
 
 
+def grouped_draw(labels: ArrayLike, num_images: int, seed: int, groups: ArrayLike) -> Indices:
+    """Stub: draw whole groups, in a random order, until there are enough images."""
+    values = np.asarray(groups)
+    names, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(names.size)
+    taken = order[np.cumsum(counts[order]) <= num_images]
+    return np.flatnonzero(np.isin(codes, taken))
+
+
 def _check_classes(labels: Labels, num_parts: int, name: str) -> None:
     if labels.size == 0:
         raise ValueError("Expected `labels` to name at least one image, got none.")
