@@ -10,6 +10,7 @@ from lightning_spx.data.removed_pixels import RemovedPixels
 from lightning_spx.data.split_plan import Split, labels_hash, load_splits, make_split, save_splits
 from lightning_spx.data.splits import disjoint_parts, folds, stratified_draw
 from lightning_spx.data.synthetic import SyntheticBirdsDataModule
+from lightning_spx.data.table import TableDataModule
 from lightning_spx.data.unpaired import UnpairedDataModule
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "RemovedPixels",
     "Split",
     "SyntheticBirdsDataModule",
+    "TableDataModule",
     "UnpairedDataModule",
     "disjoint_parts",
     "folds",
