@@ -1,4 +1,4 @@
-"""Resizes and crops images."""
+"""Resizes and crops images, and brings them into [0, 1]."""
 
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -21,3 +21,15 @@ def resize_and_crop(image: Tensor, image_size: int) -> Tensor:
     resized = functional.resize(image, [image_size], antialias=True)
     cropped: Tensor = functional.center_crop(resized, [image_size, image_size])
     return cropped
+
+
+def in_unit_range(image: Tensor) -> Tensor:
+    """Return an image, uint8 or floats in [0, 1] that were resized, as float32 in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> in_unit_range(torch.tensor([0, 255], dtype=torch.uint8)), in_unit_range(torch.tensor([0.25]))
+        (tensor([0., 1.]), tensor([0.2500]))
+    """
+    # resizing floats overshoots by rounding errors
+    return image.float().clamp(0, 1) if image.is_floating_point() else image.float() / 255

@@ -16,7 +16,8 @@ from lightning_spx.data.table_labels import Uncertain, Unmentioned
 from lightning_spx.data.table_rows import TableRows, read_rows
 from lightning_spx.data.table_sets import SET_NAMES, TEST, TRAIN, VALIDATION
 from lightning_spx.data.table_settings import TableSettings, Unlabelled
-from lightning_spx.formats.window import Percentiles, Window
+from lightning_spx.data.training_window import training_window
+from lightning_spx.formats.window import Percentiles, Window, checked_window
 
 
 class TableDataModule(ImageDataModule):
@@ -121,6 +122,10 @@ class TableDataModule(ImageDataModule):
         )
         if channels < 1:
             raise ValueError(f"Expected `channels` to be at least 1, got {channels}.")
+        if frame is not None and isinstance(window, Percentiles) and window.over == "training":
+            raise ValueError(
+                "Expected numbers or percentiles over the file as `window` with `frame`, got over training."
+            )
         file = Path(table).expanduser().absolute()
         self.settings = TableSettings(
             table=file,
@@ -144,15 +149,16 @@ class TableDataModule(ImageDataModule):
             test_fraction=test_fraction,
             strict=strict,
         )
-        self.window = window
+        self.window = checked_window(window)
         self.channels = channels
         self.mask_labels = mask_labels
         self.verify = verify
         self.name = file.stem
         # whether the rows of val are the validation; not those of other images, such as ones with removed pixels
         self.has_own_validation = True
-        # shared with the copies for other parts, so that the table is read only once
+        # shared with the copies for other parts, so that the table is read and the window measured only once
         self._rows: list[TableRows] = []
+        self._windows: list[Window] = []
 
     @property
     def rows(self) -> TableRows:
@@ -234,8 +240,18 @@ class TableDataModule(ImageDataModule):
         shown = (self.channels, self.window, self.mask_labels)
         return hashlib.sha256(f"{shown} {self.rows.fingerprint()}".encode()).hexdigest()
 
+    def window_in_use(self) -> Window | Percentiles | None:
+        """Return the window with which files are read: percentiles over training are measured, once for all parts."""
+        if not isinstance(self.window, Percentiles) or self.window.over != "training":
+            return self.window
+        if not self._windows:
+            rows = self.rows.take(np.flatnonzero(self.rows.sets == TRAIN))
+            files = [rows.root / name for name in rows.paths]
+            self._windows.append(training_window(files, self.window, self.channels))
+        return self._windows[0]
+
     def _load(self, number: int) -> LabelledImages:
-        shown = Shown(self.image_size, self.channels, self.window, self.mask_labels)
+        shown = Shown(self.image_size, self.channels, self.window_in_use(), self.mask_labels)
         return load_images(
             self.rows.take(np.flatnonzero(self.rows.sets == number)),
             shown,

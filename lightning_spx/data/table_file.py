@@ -62,7 +62,7 @@ class Table:
 def read_table(
     path: Path, wanted: Mapping[str, Sequence[str]], names: Sequence[str] | None = None, delimiter: str | None = None
 ) -> Table:
-    """Read the columns that settings name.
+    r"""Read the columns that settings name.
 
     Nothing is parsed: 00012 stays 00012, and NA stays NA. A text file is UTF-8 with or without a byte order mark, with
     any line ends, quoted as in RFC 4180; empty rows are skipped. Parquet is recognized by its content; its numbers,
@@ -83,7 +83,7 @@ def read_table(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "cells.csv")
-        ...     _ = path.write_text("path;label\\r\\n00012.png;NA\\r\\n")
+        ...     _ = path.write_text("path;label\r\n00012.png;NA\r\n")
         ...     table = read_table(path, {"path": ["path"], "label": ["label"]})
         ...     table.cells["label"].tolist(), table.numbers.tolist()
         (['NA'], [2])
@@ -184,9 +184,8 @@ def _read_parquet(path: Path, wanted: Mapping[str, Sequence[str]], names: Sequen
         read = file.read(columns=used)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"Expected {path} to be a readable Parquet file: {' '.join(str(error).split())}") from error
-    return Table(
-        path, {name: _series(_as_text(path, name, read.column(name))) for name in used}, np.arange(1, rows + 1), "row"
-    )
+    cells = {name: _series(_as_text(path, name, read.column(name))) for name in used}
+    return Table(path, cells, np.arange(1, rows + 1), "row")
 
 
 def _as_text(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from lightning_spx.data.folder_images import IN_MEMORY_BYTES, LONG_READ, in_unit_range
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.object_masks import read_object_mask
-from lightning_spx.data.resize import resize_and_crop
+from lightning_spx.data.resize import in_unit_range, resize_and_crop
 from lightning_spx.data.table_boxes import box_object
 from lightning_spx.data.table_rows import TableRows
 from lightning_spx.formats.photo import read_photo
 from lightning_spx.formats.window import Percentiles, Window
+
+IN_MEMORY_BYTES = 2**30
+LONG_READ = 10_000
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ class TableImages(LabelledImages):
         """Return the file of the image at a position."""
         return self.rows.root / self.rows.paths[index]
 
-    def pixels(self, index: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+    def pixels(self, index: int) -> NDArray[np.uint8 | np.float32]:
         """Read an image in its original size, (H, W, C)."""
         return read_photo(self.path(index), self.shown.channels, self.shown.window, self._frame(index))
 
-    def fit(self, index: int, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Fitted:
+    def fit(self, index: int, pixels: NDArray[np.uint8 | np.float32]) -> Fitted:
         """Resize and crop an image and its mask."""
         image = resize_and_crop(torch.from_numpy(pixels).permute(2, 0, 1), self.shown.image_size)
         mask = self._mask(index, (pixels.shape[0], pixels.shape[1]))
@@ -169,7 +171,7 @@ def _check_masks(rows: TableRows, kind: str) -> None:
         has_mask |= ~np.isnan(rows.boxes[:, 0])
     if has_mask.any() and not has_mask.all():
         raise ValueError(
-            f"Expected a mask or box of all {kind} images or of none, got {has_mask.sum()} of {len(rows)}, and none for "
+            f"Expected a mask or box of all {kind} images or of none, got {has_mask.sum()} of {len(rows)}, none for "
             f"{rows.paths[int(has_mask.argmin())]}: a black mask says that there is no object."
         )
 

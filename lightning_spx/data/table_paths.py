@@ -18,7 +18,7 @@ CHUNK = 500
 
 
 def inside_root(names: Sequence[str], root: Path, setting: str, place: Callable[[int], str]) -> list[str]:
-    """Return names of files relative to a folder, with slashes.
+    r"""Return names of files relative to a folder, with slashes.
 
     Backslashes separate folders as in Windows. A leading `~` is the home folder. An absolute path is accepted inside
     the folder. Links are not followed to find out where a file is.
@@ -33,7 +33,7 @@ def inside_root(names: Sequence[str], root: Path, setting: str, place: Callable[
         ValueError: a name is an address in a network, or leads out of the folder.
 
     Example:
-        >>> inside_root(["a\\\\1.png", "./a//1.png", "/data/a/1.png", ""], Path("/data"), "path", str)
+        >>> inside_root(["a\\1.png", "./a//1.png", "/data/a/1.png", ""], Path("/data"), "path", str)
         ['a/1.png', 'a/1.png', 'a/1.png', '']
     """
     folder = root.as_posix().rstrip("/") + "/"
@@ -90,10 +90,10 @@ def similar_file(path: Path) -> str:
 
     Example:
         >>> similar_file(Path("no/such/file.png"))
-        ''
+        ' There is no folder no/such: set `root`.'
     """
     if not path.parent.is_dir():
-        return f" There is no folder {path.parent}."
+        return f" There is no folder {path.parent}: set `root`."
     there = sorted(os.listdir(path.parent))
     longer = next((name for name in there if name.startswith(f"{path.name}.")), "")
     if longer:

@@ -69,7 +69,8 @@ def rows_of_images(table: Table, keys: "pd.Series[str]", own: Collection[str]) -
             "image need a column each, or names joined by a `separator`."
         )
     warnings.warn(
-        f"Left out {len(repeated)} of {len(keys)} rows that repeat others, the first in {table.place(int(repeated[0]))}.",
+        f"Left out {len(repeated)} of {len(keys)} rows that repeat others, the first in "
+        f"{table.place(int(repeated[0]))}.",
         stacklevel=2,
     )
     return np.sort(first)

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +186,7 @@ def _present(rows: TableRows, table: Table, settings: TableSettings) -> TableRow
                 f"the first {rows.root / rows.masks[lost[0]]} in {table.place(int(lost[0]))}."
             )
     there = sizes[:, 0] >= 0
-    found = TableRows(**{**vars(rows), "sizes": sizes})
+    found = replace(rows, sizes=sizes)
     if there.all():
         return found
     lost = np.flatnonzero(~there)

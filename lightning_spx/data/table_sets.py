@@ -57,7 +57,7 @@ def draw_test(labels: Labels, fraction: float, groups: NDArray[np.str_] | None) 
         ValueError: the draw leaves no row for training or for the test.
 
     Example:
-        >>> draw_test(np.array([0, 1] * 5), 0.2, None).sum()
+        >>> draw_test(np.array([0, 1] * 5), 0.2, None).tolist().count(TEST)
         2
     """
     number = round(fraction * len(labels))
@@ -89,9 +89,10 @@ def check_groups(sets: Sets, groups: NDArray[np.str_], place: Callable[[int], st
     torn = np.flatnonzero(sets != sets[first[codes]])
     if torn.size:
         row, other = int(torn[0]), int(first[codes[torn[0]]])
+        places = [f"{SET_NAMES[sets[each]]} in {place(each)}" for each in (other, row)]
         raise ValueError(
-            f"Expected every group in one set, got {len(np.unique(codes[torn]))} in two, the first {found[codes[row]]!r}: "
-            f"{SET_NAMES[sets[other]]} in {place(other)}, {SET_NAMES[sets[row]]} in {place(row)}."
+            f"Expected every group in one set, got {len(np.unique(codes[torn]))} in two, the first "
+            f"{str(found[codes[row]])!r}: {', '.join(places)}."
         )
 
 
@@ -102,10 +103,7 @@ def check_trained(labels: "TableLabels", sets: Sets) -> None:
         ValueError: there is such a class.
     """
     values = labels.labels[sets == TRAIN]
-    if values.ndim == 2:
-        counts = (values == 1).sum(0)
-    else:
-        counts = np.bincount(values, minlength=len(labels.names))
+    counts = (values == 1).sum(0) if values.ndim == 2 else np.bincount(values, minlength=len(labels.names))
     if counts.min() == 0:
         kind = "finding" if values.ndim == 2 else "class"
         raise ValueError(f"Expected training rows of every {kind}, got none of {labels.names[int(counts.argmin())]!r}.")

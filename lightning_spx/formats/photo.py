@@ -10,7 +10,7 @@ from lightning_spx.formats.window import Percentiles, Window
 
 def read_photo(
     path: Path, channels: int = 3, window: Window | Percentiles | None = None, frame: int | None = None
-) -> NDArray[np.uint8] | NDArray[np.float32]:
+) -> NDArray[np.uint8 | np.float32]:
     """Return the image of a file, `(H, W, C)`."""
     from importlib import import_module
 

@@ -1,5 +1,6 @@
 """Which numbers of a file become black and white."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,3 +49,24 @@ class Percentiles:
         if not low < high:
             raise ValueError(f"its percentiles {self.low:g} and {self.high:g} are the same, {low:.6g}.")
         return low, high
+
+
+def checked_window(window: Window | Percentiles | None) -> Window | Percentiles | None:
+    """Return a window with both numbers as floats; percentiles and None stay what they are.
+
+    Raises:
+        ValueError: low is not below high, or one is not finite.
+        TypeError: it is something else.
+
+    Example:
+        >>> checked_window((0, 4095))
+        (0.0, 4095.0)
+    """
+    if window is None or isinstance(window, Percentiles):
+        return window
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
+        raise TypeError(f"Expected `window` to be two numbers or percentiles, got {window!r}.")
+    low, high = float(window[0]), float(window[1])
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"Expected `window` to be two finite numbers, low below high, got {low:g} and {high:g}.")
+    return low, high
