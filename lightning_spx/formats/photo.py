@@ -20,6 +20,8 @@ def read_photo(
     if frame:
         raise ValueError(f"Expected {path} to have frame {frame}, got 1 frame.")
     if window is None:
-        return np.ascontiguousarray(pixels)
+        whole: NDArray[np.uint8] = np.ascontiguousarray(pixels)
+        return whole
     low, high = window
-    return np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1).astype(np.float32)
+    share: NDArray[np.float32] = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1).astype(np.float32)
+    return share

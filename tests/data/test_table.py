@@ -1,6 +1,5 @@
 import copy
 import pickle
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -243,7 +242,7 @@ def test_names_of_files_are_understood(table: Path, style: str, monkeypatch: pyt
 
 
 def test_root_is_another_folder(table: Path, tmp_path: Path) -> None:
-    moved = shutil.move(table, tmp_path / "elsewhere.csv")
+    moved = table.rename(tmp_path / "elsewhere.csv")
     with pytest.raises(FileNotFoundError, match=r"30 of 30 do not exist, .* in line 2 .* There is no folder .*`root`"):
         table_data(moved).setup("fit")
     data = table_data(moved, root=table.parent)

@@ -20,8 +20,11 @@ def place(row: int) -> str:
     return f"row {row}"
 
 
-def changed(table: Path, **columns: object) -> Path:
-    pd.read_csv(table, dtype=str, keep_default_na=False).assign(**columns).to_csv(table, index=False)
+def changed(table: Path, **columns: "str | list[str] | pd.Series[str]") -> Path:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    for name, cells in columns.items():
+        rows[name] = cells
+    rows.to_csv(table, index=False)
     return table
 
 
