@@ -14,7 +14,7 @@ NUM_ROWS = 30
 
 
 def make_table(folder: Path, num_rows: int = NUM_ROWS) -> pd.DataFrame:
-    """Write `images/00000.png` to `masks/00029.png`; row i has the picture of seed i, and as mask a part left of the middle."""
+    """Write images and masks; row i has the picture of seed i, and as mask a part left of the middle."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     mask = np.zeros((SIDE, SIDE), np.uint8)
