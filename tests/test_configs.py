@@ -69,6 +69,19 @@ def make_folders(root: Path, num_classes: int) -> None:
                 Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
+def make_cells(root: Path) -> Path:
+    """Write a table of a few images as that of `elpv-dataset`: no header, and columns apart by spaces."""
+    generator = np.random.default_rng(0)
+    (root / "images").mkdir()
+    lines = []
+    for number in range(100):
+        name = f"images/cell{number:04d}.png"
+        Image.fromarray(generator.integers(0, 256, (32, 32), dtype=np.uint8)).save(root / name)
+        lines.append(f"{name}  {('0.0', '0.3333333333333333', '1.0')[number % 3]:20}{('mono', 'poly')[number % 2]}\n")
+    (root / "labels.csv").write_text("".join(lines))
+    return root / "labels.csv"
+
+
 def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The words that put data of this test in the place of a configuration's."""
     words = ["--data.num_workers=0", "--data.batch_size=16"]
@@ -87,6 +100,8 @@ def smaller_data(config: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> l
             names = [f"{number:03d}.{name}" for number, name in enumerate(named, start=1)]
             make_birds(root, present=tuple(range(1, len(names) + 1)), names=names)
             words += ["--data.image_size=32"]
+        case "TableDataModule":
+            return [*words, f"--data.table={make_cells(root)}"]
         case "UnpairedDataModule":
             make_domains(root, size=32, counts={"trainA": 40, "trainB": 40, "testA": 20, "testB": 20})
             words += ["--data.image_size=32"]
@@ -200,7 +215,7 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     if config.stem == "vit_cifar10_small":
         # maps of tokens need a transformer; its own keyword arguments are those of the builder
         network = ["--model.network.depth=2", "--model.network.embed_dim=16", "--model.network.num_heads=2"]
-    if config.stem == "rivals_cells":
+    if config.stem in ("rivals_cells", "table_cells"):
         # the network keeps its keyword argument for one channel
         network = ["--model.network.num_classes=10"]
     if content(config)["data"]["init_args"].get("num_parts", 0) > MOST_PARTS:

@@ -11,6 +11,7 @@ from lightning_spx.data.split_file import load_splits, save_splits
 from lightning_spx.data.split_plan import Split, labels_hash, make_split
 from lightning_spx.data.splits import disjoint_parts, folds, grouped_draw, stratified_draw
 from lightning_spx.data.synthetic import SyntheticBirdsDataModule
+from lightning_spx.data.table import TableDataModule
 from lightning_spx.data.unpaired import UnpairedDataModule
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RemovedPixels",
     "Split",
     "SyntheticBirdsDataModule",
+    "TableDataModule",
     "UnpairedDataModule",
     "disjoint_parts",
     "folds",

@@ -1,0 +1,405 @@
+import copy
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from lightning_spx.data import ImageDataModule, TableDataModule, table_images
+from lightning_spx.data.table_images import TableImages
+from lightning_spx.formats import Percentiles
+from tests.data.picture import picture
+from tests.data.table_folder import NUM_ROWS, SIDE, make_table, write_table
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return write_table(tmp_path / "cells")
+
+
+def table_data(table: Path, **settings: object) -> TableDataModule:
+    arguments: dict[str, Any] = {"image_size": SIDE, "batch_size": 4, "val_fraction": 0.0, **settings}
+    return TableDataModule(table, **arguments)
+
+
+def listed(images: TableImages) -> list[str]:
+    return images.rows.paths.tolist()
+
+
+def of_table(data: TableDataModule) -> tuple[TableImages, TableImages]:
+    pool, test = data.pool(), data.test()
+    assert isinstance(pool, TableImages)
+    assert isinstance(test, TableImages)
+    return pool, test
+
+
+def numbers(data: TableDataModule) -> tuple[list[int], list[int]]:
+    """The numbers of the rows in the pool and the test."""
+    pool, test = ([int(Path(name).stem) for name in listed(images)] for images in of_table(data))
+    return pool, test
+
+
+def save(table: Path, rows: pd.DataFrame) -> Path:
+    rows.to_csv(table, index=False)
+    return table
+
+
+def test_pixels_and_labels_are_those_of_the_rows(table: Path) -> None:
+    data = table_data(table, split="set")
+    assert (data.name, data.class_names, data.findings, data.num_classes) == ("cells", ["NA", "crack"], [], 2)
+    assert numbers(data) == (list(range(18)), list(range(24, 30)))
+    assert data.test().labels.tolist() == [1, 0, 1, 0, 1, 0]
+    for position, sample in enumerate(data.test()[index] for index in range(6)):
+        expected = torch.from_numpy(picture(24 + position)).permute(2, 0, 1).float() / 255
+        torch.testing.assert_close(sample["image"], expected, rtol=0, atol=0)
+        assert sample["index"] == position
+        assert "mask" not in sample
+
+
+@pytest.mark.parametrize("kind", ["tsv", "parquet"])
+def test_other_formats_give_the_same(table: Path, kind: str) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    other = table.with_suffix(f".{kind}")
+    rows.to_parquet(other) if kind == "parquet" else rows.to_csv(other, sep="\t", index=False)
+    one, two = table_data(table, group="session"), table_data(other, group="session")
+    assert one.fingerprint() == two.fingerprint()
+    assert numbers(one) == numbers(two)
+
+
+def test_the_drawn_test_is_the_same_for_all_seeds_and_stratified(table: Path) -> None:
+    one, two = table_data(table, seed=0), table_data(table, seed=7)
+    assert numbers(one) == numbers(two)
+    assert np.bincount(one.test().labels).tolist() == [3, 3]
+    pool, test = numbers(one)
+    assert sorted(pool + test) == list(range(NUM_ROWS))
+    assert len(table_data(table, test_fraction=0.5).test()) == 15
+
+
+def test_a_drawn_test_parts_no_group(table: Path) -> None:
+    data = table_data(table, group="session")
+    pool, test = of_table(data)
+    assert pool.groups is not None
+    assert test.groups is not None
+    assert len(test) > 0
+    assert not set(pool.groups) & set(test.groups)
+    assert sorted({*pool.groups, *test.groups}) == [f"{number:03d}" for number in range(10)]
+    # the row's own group
+    assert [f"{int(Path(name).stem) // 3:03d}" for name in listed(pool)] == pool.groups.tolist()
+
+
+def test_validation_rows_validate_every_model_and_train_none(table: Path) -> None:
+    data = table_data(table, split="set", val_fraction=0.3)
+    for plan, num_parts in (("disjoint", 2), ("seeds", 2), ("folds", 3)):
+        for part in range(num_parts):
+            own = table_data(table, split="set", val_fraction=0.3, plan=plan, num_parts=num_parts, part=part)
+            assert len(own.pool()) == 18
+            held_out = own.held_out() if plan == "folds" else np.empty(0)
+            assert own.validation_indices().tolist() == held_out.tolist()
+            assert own.train_indices().size + held_out.size == (9 if plan == "disjoint" else 18)
+            batches = list(own.val_dataloader())
+            assert torch.cat([batch["label"] for batch in batches]).tolist() == [1, 0, 1, 0, 1, 0]
+            expected = torch.from_numpy(picture(18)).permute(2, 0, 1).float() / 255
+            assert torch.equal(batches[0]["image"][0], expected)
+    # other images have no validation rows of their own
+    other = data.with_images(data.pool(), data.test(), seed=0)
+    assert other.validation() is None
+    assert other.validation_indices().size == round(0.3 * 18)
+    assert data.validation() is not None
+
+
+def test_without_test_rows_those_of_validation_are_the_test(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    save(table, rows[rows["set"] != "test"])
+    data = table_data(table, split="set")
+    with pytest.warns(UserWarning, match="validation rows of .* are the test, because its column 'set' names no test"):
+        assert numbers(data) == (list(range(18)), list(range(18, 24)))
+    assert data.validation() is None
+    save(table, rows[rows["set"] == "train"])
+    with pytest.raises(ValueError, match=r"test rows in .*cells\.csv, got none"):
+        table_data(table, split="set").setup("fit")
+
+
+def test_a_group_in_two_sets_is_refused(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[25, "session"] = "000"
+    with pytest.raises(
+        ValueError, match=r"got 1 in two, the first '000': training in line 2 of .*, test in line 27 of"
+    ):
+        table_data(save(table, rows), split="set", group="session").setup("fit")
+    rows.loc[3:5, "session"] = ""
+    with pytest.raises(ValueError, match=r"a group in every row, got 3 of 30 without, the first in line 5 of"):
+        table_data(save(table, rows), group="session").setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "settings", "said"),
+    [
+        (
+            "set",
+            4,
+            "training set",
+            {"split": "set"},
+            r"got 'training set' in line 6 .*'test', 'train', 'training set', 'v",
+        ),
+        ("set", 4, "", {"split": "set"}, "got '' in line 6"),
+        ("label", 4, "", {}, "a label in every row, got 1 of 30 without, the first in line 6 of"),
+        ("path", 4, "", {}, "a file's name in every row, got an empty cell in line 6 of"),
+        ("path", 4, "../x.png", {}, r"to name files in .*cells/, got \.\./x\.png in line 6 .* set `root` to a folder"),
+        ("path", 4, "/etc/hosts", {}, "got /etc/hosts in line 6 .* such as /etc"),
+        ("path", 4, "C:\\data\\x.png", {}, r"got C:\\data\\x\.png in line 6 .* set `root`"),
+        ("path", 4, "https://x.org/x.png", {}, "got https://x.org/x.png in line 6 .*: download them first"),
+        ("label", 27, "only here", {"split": "set"}, "training rows of every class, got none of 'only here'"),
+        ("path", 9, "images/00003.png", {"split": "set"}, r"one meaning of every image, got .*'note' in line 5"),
+    ],
+)
+def test_cells_without_meaning_are_refused(
+    table: Path, column: str, row: int, value: str, settings: dict[str, Any], said: str
+) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[row, column] = value
+    if column == "path" and row == 9:
+        # same label and set, but another session
+        settings, said = (
+            {**settings, "group": "session"},
+            r"one meaning .*'001' in the column 'session' in line 5 .*'003'",
+        )
+    with pytest.raises(ValueError, match=said) as refused:
+        table_data(save(table, rows), **settings).setup("fit")
+    assert "\n" not in str(refused.value)
+
+
+def test_repeated_rows_are_counted_and_left_out(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    again = rows.iloc[[3, 5]].assign(path=["./images//00003.png", "images\\00005.png"], note="another")
+    save(table, pd.concat([rows, again]))
+    with pytest.warns(UserWarning, match="Left out 2 of 32 rows that repeat others, the first in line 32 of"):
+        assert numbers(table_data(table, split="set"))[0] == list(range(18))
+    save(table, pd.concat([rows, again.assign(label="NA", path=["images/00003.png", "images/00006.png"])]))
+    with pytest.raises(
+        ValueError, match=r"got images/00006\.png with 'crack' in the column 'label' in line 8 .*'NA' in"
+    ):
+        table_data(table, split="set").setup("fit")
+
+
+def test_unlabelled_rows_can_be_skipped(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows.loc[[3, 5], "label"] = " "
+    save(table, rows)
+    with pytest.warns(UserWarning, match="Left out 2 of 30 rows without a label, the first in line 5 of"):
+        assert numbers(table_data(table, split="set", unlabelled="skip"))[0] == [0, 1, 2, 4, *range(6, 18)]
+
+
+def test_findings_have_columns(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    rows["Edema"] = ["1.0", "0.0", "", "-1.0", "1"] * 6
+    rows["Mass"] = ["0", "1"] * 15
+    save(table, rows)
+    data = table_data(table, split="set", label=["Mass", "Edema"], uncertain="present")
+    assert data.findings == data.class_names == ["Mass", "Edema"]
+    nan = float("nan")
+    np.testing.assert_array_equal(data.pool().labels[:5], [[0, 1], [1, 0], [0, nan], [1, 1], [0, 1]])
+    assert data.split().train_indices(0).size == 9
+    with pytest.raises(ValueError, match=r"'Edema' .* got '-1.0' in line 5 of .* set `uncertain`"):
+        table_data(table, split="set", label=["Mass", "Edema"]).setup("fit")
+    rows["joined"] = ["A|B", "B", "No Finding"] * 10
+    joined = table_data(save(table, rows), split="set", label="joined", separator="|")
+    assert joined.findings == ["A", "B"]
+    assert joined.test().labels.tolist() == [[1, 1], [0, 1], [0, 0]] * 2
+    assert [line.split()[0::3] for line in joined.summary.splitlines()[2:]] == [["A", "2"], ["B", "4"]]
+
+
+def test_the_summary_counts_images_groups_and_classes(table: Path) -> None:
+    counted = table_data(table, split="set", group="session").summary.splitlines()
+    assert [line.split() for line in counted] == [
+        ["training", "test", "validation"],
+        ["images", "18", "6", "6"],
+        ["groups", "6", "2", "2"],
+        ["NA", "9", "3", "3"],
+        ["crack", "9", "3", "3"],
+    ]
+
+
+@pytest.mark.parametrize("style", ["windows", "absolute", "home", "dots", "suffix"])
+def test_names_of_files_are_understood(table: Path, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(table.parent.parent))
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    expected = table_data(table).fingerprint()
+    changed = {
+        "windows": rows["path"].str.replace("/", "\\"),
+        "absolute": f"{table.parent}/" + rows["path"],
+        "home": "~/cells/" + rows["path"],
+        "dots": "./masks/../" + rows["path"],
+        "suffix": rows["path"].str.removesuffix(".png"),
+    }
+    data = table_data(save(table, rows.assign(path=changed[style])), suffix=".png" if style == "suffix" else "")
+    assert data.fingerprint() == expected
+    assert len(data.pool()) == 24
+
+
+def test_root_is_another_folder(table: Path, tmp_path: Path) -> None:
+    moved = table.rename(tmp_path / "elsewhere.csv")
+    with pytest.raises(FileNotFoundError, match=r"30 of 30 do not exist, .* in line 2 .* There is no folder .*`root`"):
+        table_data(moved).setup("fit")
+    data = table_data(moved, root=table.parent)
+    assert len(data.pool()) == 24
+    assert data.name == "elsewhere"
+
+
+def test_missing_images_are_counted_before_any_is_read(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = numbers(table_data(table))
+    for number in (2, 7):
+        (table.parent / "images" / f"{number:05d}.png").unlink()
+    with pytest.warns(UserWarning, match=r"absent: 2 of 30 do not exist, the first .*00002\.png in line 4 of"):
+        left = numbers(table_data(table))
+    # those that are there stay where they were
+    assert left == tuple([number for number in each if number not in (2, 7)] for each in whole)
+    monkeypatch.setattr(table_images, "read_photo", lambda *_: pytest.fail("an image was read"))
+    with pytest.raises(FileNotFoundError, match=r"all images that .*cells\.csv names, 2 of 30 do not exist"):
+        table_data(table, strict=True).setup("fit")
+
+
+def test_names_without_their_ending_are_explained(table: Path) -> None:
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    with pytest.raises(FileNotFoundError, match=r"There is 00000\.png: set `suffix` to '\.png'"):
+        table_data(save(table, rows.assign(path=rows["path"].str.removesuffix(".png")))).setup("fit")
+    with pytest.raises(FileNotFoundError, match=r"There is 00000\.png\.$"):
+        table_data(save(table, rows.assign(path=rows["path"].str.replace("png", "PNG")))).setup("fit")
+
+
+def test_unreadable_images_are_left_out_or_refused(table: Path) -> None:
+    (table.parent / "images" / "00004.png").write_bytes(b"no image")
+    data = table_data(table, split="set", group="session")
+    with pytest.warns(UserWarning, match=r"Left out 1 of 18 images that cannot be read\. .*00004\.png"):
+        data.pool()
+    assert numbers(data)[0] == [0, 1, 2, 3, *range(5, 18)]
+    pool, _ = of_table(data)
+    assert pool.groups is not None
+    assert len(pool.groups) == 17
+    torch.testing.assert_close(pool[4]["image"], torch.from_numpy(picture(5)).permute(2, 0, 1).float() / 255)
+    with pytest.raises(ValueError, match=r"00004\.png to be a readable image"):
+        table_data(table, split="set", strict=True).setup("fit")
+    for number in range(24, 30, 2):
+        (table.parent / "images" / f"{number:05d}.png").write_bytes(b"no image")
+    damaged = pytest.warns(UserWarning, match="Left out 1 of 18|Left out 3 of 6")
+    with damaged, pytest.raises(ValueError, match="a readable test image of 'crack', got none"):
+        table_data(table, split="set").setup("fit")
+
+
+def test_images_on_disk_equal_those_in_memory(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (table.parent / "images" / "00004.png").write_bytes(b"no image")
+
+    def samples(data: TableDataModule) -> list[dict[str, torch.Tensor]]:
+        with pytest.warns(UserWarning, match="Left out 1 of 18"):
+            pool, _ = of_table(data)
+        assert (pool.kept is None) == (table_images.IN_MEMORY_BYTES < 2**30)
+        return [pool[index] for index in range(len(pool))]
+
+    in_memory = samples(table_data(table, split="set", mask="mask"))
+    for limit in (0, 5 * 4 * SIDE**2):
+        # the second is reached while images are read
+        monkeypatch.setattr(table_images, "IN_MEMORY_BYTES", limit)
+        for one, two in zip(in_memory, samples(table_data(table, split="set", mask="mask")), strict=True):
+            assert one.keys() == two.keys()
+            assert all(torch.equal(one[name], two[name]) for name in one)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(table_images, "IN_MEMORY_BYTES", 0)
+        unverified = table_data(table, split="set", verify=False).pool()
+    assert len(unverified) == 18
+    with pytest.raises(ValueError, match=r"00004\.png to be a readable image"):
+        unverified[4]
+
+
+def test_a_window_and_one_channel_are_passed_on(table: Path) -> None:
+    data = table_data(table, split="set", channels=1, window=(50, 200))
+    gray = np.asarray(Image.open(table.parent / "images" / "00000.png").convert("L"), np.float32)
+    expected = torch.from_numpy(np.clip((gray - 50) / 150, 0, 1))[None]
+    torch.testing.assert_close(data.pool()[0]["image"], expected)
+    other = table_data(table, split="set", channels=1, window=(50, 100))
+    assert data.fingerprint() != other.fingerprint() != table_data(table, split="set").fingerprint()
+    with pytest.raises(ValueError, match="low below high"):
+        table_data(table, window=(5, 5))
+
+
+def test_percentiles_of_the_training_images_are_measured_once_without_the_test(table: Path) -> None:
+    for number in range(24, 30):
+        Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8)).save(table.parent / "images" / f"{number:05d}.png")
+    data = table_data(table, split="set", channels=1, window=Percentiles(0, 50, "training"))
+    gray = [np.asarray(Image.open(table.parent / "images" / f"{number:05d}.png").convert("L")) for number in range(18)]
+    expected = (float(np.min(gray)), float(np.median(gray)))
+    assert data.use_part(1).window_in_use() == pytest.approx(expected)
+    assert data.window_in_use() == pytest.approx(expected)
+    assert len(data._windows) == 1
+    with pytest.raises(ValueError, match="`window` with `frame`, got over training"):
+        table_data(table, frame="page", window=Percentiles(over="training"))
+
+
+def test_settings_that_contradict_are_refused(table: Path) -> None:
+    for settings, said in (
+        ({"label": []}, "`label` to name columns, each once"),
+        ({"label": ["a", "a"]}, "`label` to name columns, each once"),
+        ({"box": ["x", "y"]}, "`box` to name four columns or one"),
+        ({"separator": ""}, "`separator` to be what joins names"),
+        ({"delimiter": "\r\n"}, "`delimiter` to be one character"),
+        ({"test_fraction": 1.0}, r"`test_fraction` to be in \(0, 1\)"),
+        ({"label": ["a"], "threshold": 0.5}, "`threshold` only with one column"),
+        ({"label": ["a"], "separator": "|"}, "`separator` only with one column"),
+        ({"uncertain": "zeros"}, "`uncertain` to be 'refuse' or 'absent' or 'present' or 'unsaid', got 'zeros'"),
+        ({"unmentioned": "present"}, "`unmentioned` to be"),
+        ({"unlabelled": "drop"}, "`unlabelled` to be"),
+        ({"channels": 0}, "`channels` to be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            table_data(table, **settings)
+
+
+def test_the_fingerprint_follows_what_is_used(table: Path) -> None:
+    used = {"split": "set", "group": "session", "mask": "mask"}
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    before = table_data(table, **used).fingerprint()
+    assert table_data(table, **used, image_size=32).fingerprint() == before
+    assert table_data(save(table, rows.assign(note="other")), **used).fingerprint() == before
+    seen = {before}
+    for column, value in (("label", "crack"), ("session", "000a"), ("set", "val"), ("mask", "masks/00001.png")):
+        changed = rows.copy()
+        # the session as a whole, so that it stays in one set
+        changed.loc[15 : 17 if column in ("session", "set") else 15, column] = value
+        seen.add(table_data(save(table, changed), **used).fingerprint())
+    save(table, rows)
+    Image.fromarray(picture(5, (18, 18, 3))).save(table.parent / "images" / "00000.png")
+    seen.add(table_data(table, **used).fingerprint())
+    assert len(seen) == 6
+
+
+def test_copies_for_other_parts_read_the_table_once(table: Path) -> None:
+    data = table_data(table, split="set")
+    other = data.use_part(1)
+    assert other.rows is data.rows
+    assert other.pool() is data.pool()
+    assert not set(data.train_indices()) & set(other.train_indices())
+    table.unlink()
+    assert copy.copy(data).class_names == ["NA", "crack"]
+
+
+def test_images_travel_to_other_processes(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_images, "IN_MEMORY_BYTES", 0)
+    pool, _ = of_table(table_data(table, split="set", mask="mask"))
+    again = pickle.loads(pickle.dumps(pool))
+    assert torch.equal(again[3]["image"], pool[3]["image"])
+
+
+def test_it_is_a_module_like_others(tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    rows = make_table(folder, 8)
+    rows.to_csv(folder / "few.csv", index=False)
+    data = table_data(folder / "few.csv", mask="mask", test_fraction=0.25)
+    assert isinstance(data, ImageDataModule)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert batch["image"].shape[1:] == (3, SIDE, SIDE)
+    assert batch["mask"].dtype == torch.bool
