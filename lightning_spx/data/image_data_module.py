@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Subset
 
 from lightning_spx.data.given_splits import read_split
+from lightning_spx.data.label_kinds import check_findings
 from lightning_spx.data.labelled_images import LabelledImages, Sample
 from lightning_spx.data.leaks import alike_images, check_common_groups, check_near_duplicates
 from lightning_spx.data.split_plan import Split, make_split
@@ -285,14 +286,7 @@ class ImageDataModule(LightningDataModule, ABC):
         return self._images[which]
 
     def _checked(self, images: LabelledImages) -> LabelledImages:
-        names, found = self.findings, images.labels.shape[1:]
-        if found != ((len(names),) if names else ()):
-            wanted = f"(n, {len(names)}), a column for each of `findings`" if names else "(n,) without `findings`"
-            raise ValueError(
-                f"Expected labels of {type(self).__name__} to be of shape {wanted}, got {images.labels.shape}."
-            )
-        if len(set(names)) < len(names):
-            raise ValueError(f"Expected `findings` of {type(self).__name__} to have different names, got {names}.")
+        check_findings(images.labels, self.findings, type(self).__name__)
         return images
 
     def _evaluation_loader(self, images: LabelledImages, indices: Indices) -> DataLoader[Sample]:

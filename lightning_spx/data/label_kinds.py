@@ -1,5 +1,7 @@
 """The two kinds of labels: one class for each image, or several findings that are present or absent."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -39,3 +41,24 @@ def checked_labels(labels: ArrayLike) -> Labels:
             f"{values[image, finding]:g} for finding {finding} of image {image}."
         )
     return values.astype(np.float32)
+
+
+def check_findings(labels: Labels, findings: Sequence[str], owner: str) -> None:
+    """Refuse labels that do not fit the names of the findings.
+
+    Args:
+        labels: `(n,)`, or `(n, K)` of K findings.
+        findings: names of the findings; none if the labels are classes.
+        owner: name of the class that has both, for errors.
+
+    Raises:
+        ValueError: if the numbers of findings differ, or two have one name.
+
+    Example:
+        >>> check_findings(np.zeros((5, 2), np.float32), ["edema", "mass"], "Chests")
+    """
+    if labels.shape[1:] != ((len(findings),) if findings else ()):
+        wanted = f"(n, {len(findings)}), a column for each of `findings`" if findings else "(n,) without `findings`"
+        raise ValueError(f"Expected labels of {owner} to be of shape {wanted}, got {labels.shape}.")
+    if len(set(findings)) < len(findings):
+        raise ValueError(f"Expected `findings` of {owner} to have different names, got {list(findings)}.")

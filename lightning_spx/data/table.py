@@ -58,7 +58,9 @@ class TableDataModule(ImageDataModule):
         window: numbers that become black and white, low and high, or percentiles; None takes the range of the file.
         channels: number of channels of the images: 3 reads photos in RGB, 1 in gray.
         mask_labels: names or numbers of the objects in mask files that count; None for all.
-        strict: fail on images that are missing or cannot be read; otherwise skip them with one warning.
+        splits: the parts, made elsewhere, see `read_split`; None draws them.
+        strict: fail on images that are missing or cannot be read, and on images that show the same in two parts;
+            otherwise skip the former with one warning, and warn of the latter.
         verify: read all images of a large set at the start.
         image_size: side of the images in pixels.
         batch_size: number of images in a batch.
@@ -104,6 +106,7 @@ class TableDataModule(ImageDataModule):
         window: Window | Percentiles | None = None,
         channels: int = 3,
         mask_labels: list[str] | None = None,
+        splits: Path | None = None,
         strict: bool = False,
         verify: bool = True,
         image_size: int = 224,
@@ -153,6 +156,8 @@ class TableDataModule(ImageDataModule):
         self.channels = channels
         self.mask_labels = mask_labels
         self.verify = verify
+        self.strict = strict
+        self.splits = None if splits is None else Path(splits)
         self.name = file.stem
         # whether the rows of val are the validation; not those of other images, such as ones with removed pixels
         self.has_own_validation = True
@@ -197,10 +202,12 @@ class TableDataModule(ImageDataModule):
         return pd.DataFrame(columns, index=index).to_string()
 
     def setup(self, stage: str) -> None:
-        """Find missing and unreadable files before the first batch."""
+        """Find missing and unreadable files, and the same images in two places, before the first batch."""
         self.pool()
         self.test()
         self.validation()
+        if stage == "fit":
+            self.check_duplicates()
 
     def load_pool(self) -> LabelledImages:
         """Return the training images that can be read."""

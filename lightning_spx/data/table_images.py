@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from lightning_spx.data.held_pixels import IN_MEMORY_BYTES
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.object_masks import read_object_mask
@@ -22,7 +23,6 @@ from lightning_spx.data.table_rows import TableRows
 from lightning_spx.formats.photo import read_photo
 from lightning_spx.formats.window import Percentiles, Window
 
-IN_MEMORY_BYTES = 2**30
 LONG_READ = 10_000
 
 
@@ -65,6 +65,8 @@ class TableImages(LabelledImages):
         self.shown = shown
         self.kept = kept
         self.groups = rows.groups
+        self.paths: list[Path] = [rows.root / name for name in rows.paths]
+        self.in_memory = kept is not None
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return image and mask at a position.
@@ -75,13 +77,9 @@ class TableImages(LabelledImages):
         pixels, mask = self.fit(index, self.pixels(index)) if self.kept is None else self.kept[index]
         return in_unit_range(pixels), mask
 
-    def path(self, index: int) -> Path:
-        """Return the file of the image at a position."""
-        return self.rows.root / self.rows.paths[index]
-
     def pixels(self, index: int) -> NDArray[np.uint8 | np.float32]:
         """Read an image in its original size, (H, W, C)."""
-        return read_photo(self.path(index), self.shown.channels, self.shown.window, self._frame(index))
+        return read_photo(self.paths[index], self.shown.channels, self.shown.window, self._frame(index))
 
     def fit(self, index: int, pixels: NDArray[np.uint8 | np.float32]) -> Fitted:
         """Resize and crop an image and its mask."""
@@ -138,7 +136,7 @@ def load_images(rows: TableRows, shown: Shown, *, kind: str, strict: bool, verif
             continue
         good.append(index)
         if result.mask is not None:
-            survey.add(str(images.path(index)), result.mask)
+            survey.add(str(images.paths[index]), result.mask)
         if in_memory:
             kept.append(result)
             num_bytes += result.pixels.nbytes + (0 if result.mask is None else result.mask.nbytes)

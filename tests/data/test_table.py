@@ -293,17 +293,17 @@ def test_unreadable_images_are_left_out_or_refused(table: Path) -> None:
 def test_images_on_disk_equal_those_in_memory(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (table.parent / "images" / "00004.png").write_bytes(b"no image")
 
-    def samples(data: TableDataModule) -> list[dict[str, torch.Tensor]]:
+    def samples(data: TableDataModule, in_memory: bool) -> list[dict[str, torch.Tensor]]:
         with pytest.warns(UserWarning, match="Left out 1 of 18"):
             pool, _ = of_table(data)
-        assert (pool.kept is None) == (table_images.IN_MEMORY_BYTES < 2**30)
+        assert pool.in_memory == in_memory
         return [pool[index] for index in range(len(pool))]
 
-    in_memory = samples(table_data(table, split="set", mask="mask"))
+    kept = samples(table_data(table, split="set", mask="mask"), in_memory=True)
     for limit in (0, 5 * 4 * SIDE**2):
         # the second is reached while images are read
         monkeypatch.setattr(table_images, "IN_MEMORY_BYTES", limit)
-        for one, two in zip(in_memory, samples(table_data(table, split="set", mask="mask")), strict=True):
+        for one, two in zip(kept, samples(table_data(table, split="set", mask="mask"), in_memory=False), strict=True):
             assert one.keys() == two.keys()
             assert all(torch.equal(one[name], two[name]) for name in one)
     with warnings.catch_warnings():
@@ -317,8 +317,9 @@ def test_images_on_disk_equal_those_in_memory(table: Path, monkeypatch: pytest.M
 
 def test_a_window_and_one_channel_are_passed_on(table: Path) -> None:
     data = table_data(table, split="set", channels=1, window=(50, 200))
-    gray = np.asarray(Image.open(table.parent / "images" / "00000.png").convert("L"), np.float32)
-    expected = torch.from_numpy(np.clip((gray - 50) / 150, 0, 1))[None]
+    # the numbers of the file become black and white, and then its colors become gray (ITU-R 601)
+    colors = np.asarray(Image.open(table.parent / "images" / "00000.png"), np.float32)
+    expected = torch.from_numpy(np.clip((colors - 50) / 150, 0, 1) @ np.array([0.299, 0.587, 0.114], np.float32))[None]
     torch.testing.assert_close(data.pool()[0]["image"], expected)
     other = table_data(table, split="set", channels=1, window=(50, 100))
     assert data.fingerprint() != other.fingerprint() != table_data(table, split="set").fingerprint()
@@ -330,8 +331,8 @@ def test_percentiles_of_the_training_images_are_measured_once_without_the_test(t
     for number in range(24, 30):
         Image.fromarray(np.full((SIDE, SIDE), 255, np.uint8)).save(table.parent / "images" / f"{number:05d}.png")
     data = table_data(table, split="set", channels=1, window=Percentiles(0, 50, "training"))
-    gray = [np.asarray(Image.open(table.parent / "images" / f"{number:05d}.png").convert("L")) for number in range(18)]
-    expected = (float(np.min(gray)), float(np.median(gray)))
+    numbers = [np.asarray(Image.open(table.parent / "images" / f"{number:05d}.png")) for number in range(18)]
+    expected = (float(np.min(numbers)), float(np.median(numbers)))
     assert data.use_part(1).window_in_use() == pytest.approx(expected)
     assert data.window_in_use() == pytest.approx(expected)
     assert len(data._windows) == 1
