@@ -100,8 +100,8 @@ class Looks:
         details = details - details @ components @ components.T
         both = torch.stack([torch.from_numpy(self.gray[positions]).float().flatten(1), details], 1)
         both = both - both.mean(2, keepdim=True)
-        lengths: Tensor = both.norm(dim=2, keepdim=True)
-        return both / lengths.clamp_min(1e-6)
+        unit: Tensor = both / both.norm(dim=2, keepdim=True).clamp_min(1e-6)
+        return unit
 
 
 def looks(images: LabelledImages) -> Looks:
