@@ -1,7 +1,10 @@
-"""Made patients with one to nine images each, whose own marks give the disease away: what splits by image hide.
+"""Made patients with one to nine images each, in which nothing but the patient tells the answer.
 
-PYTHONPATH=docs spx stability --config configs/stability/synthetic.yaml --data leak.PatientsDataModule \
-    --data.together true --model.network.num_classes 2 --output runs/together
+TOGETHER is true, or false for what a split by image does:
+
+PYTHONPATH=docs spx stability --data leak.PatientsDataModule --data.together TOGETHER --model ImageClassifier \
+    --model.network SmallResNet --model.network.num_classes 2 --model.optimizer torch.optim.AdamW \
+    --model.optimizer.lr 0.003 --trainer.max_epochs 14 --methods "[Gradient,IntegratedGradients]" --num_images 200
 """
 
 import hashlib
@@ -19,15 +22,15 @@ MARK = 10
 
 
 class PatientsDataModule(ImageDataModule):
-    """Gray images of patients, each with a mark that only this patient has, and a faint sign of the disease.
+    """Gray images of patients, each with a mark that only this patient has, and of the disease a sign or none.
 
-    The sign, a bright bar in the center, is in all images of the ill. The mark is a texture of 10 x 10 px at a place of
-    its own, the same in all images of a patient. Who has seen the patient in training knows the answer from the mark.
+    The mark is a texture of 10 x 10 px at a place of its own, the same in all images of a patient. Who has seen the
+    patient in training knows the answer from the mark. The sign is a bright bar in the center of all images of the ill.
 
     Args:
         together: keep the images of a patient in one part, and test on other patients; otherwise each image goes
             anywhere.
-        sign: how much brighter the bar is, in [0, 1].
+        sign: how much brighter the bar is, in [0, 1]; 0 for images that say nothing of the disease.
         image_size: side of the images in pixels, 32.
         batch_size: number of images in a batch.
         num_workers: number of processes that load images.
@@ -43,7 +46,7 @@ class PatientsDataModule(ImageDataModule):
     def __init__(
         self,
         together: bool = True,
-        sign: float = 0.1,
+        sign: float = 0.0,
         image_size: int = SIDE,
         batch_size: int = 64,
         num_workers: int = 0,
