@@ -11,7 +11,7 @@ import lightning_spx
 
 DOCS = Path(__file__).parents[1] / "docs"
 # what users import; the rooms beside them hold the command line, and what a run leaves on disk
-ROOMS = ("superpixels", "attribution", "metrics", "data", "models", "reporting", "evaluation", "guard")
+ROOMS = ("superpixels", "attribution", "metrics", "data", "formats", "models", "reporting", "evaluation", "guard")
 PUBLIC = [
     (f"lightning_spx.{room}", name)
     for room in ROOMS

@@ -78,6 +78,11 @@ class Regions:
         regions: the instances, in the order of the file, what lies on top last.
         names: all labels that the file defines, whether this photo has them or not; None where a file defines none.
         left_out: how many annotations of each kind have no area, such as lines and points.
+
+    Example:
+        >>> regions = Regions((2, 2), [Region.of_mask("jay", np.eye(2, dtype=bool), 1)])
+        >>> [(each.label, each.mask.sum().item()) for each in regions]
+        [('jay', 2)]
     """
 
     size: Size
