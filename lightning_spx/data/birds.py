@@ -19,6 +19,7 @@ from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.path_groups import checked_expression, groups_of_paths
 from lightning_spx.data.resize import in_unit_range
 from lightning_spx.data.splits import Plan
+from lightning_spx.formats.stored_image import UnstatedRangeError
 
 LONG_READ = 1000
 
@@ -193,6 +194,8 @@ class BirdsDataModule(ImageDataModule):
         for index in track(range(len(photos)), "Reading birds", disable=len(photos) < LONG_READ, transient=True):
             try:
                 original = images.pixels(index)
+            except UnstatedRangeError:
+                raise
             except ValueError as error:
                 if self.strict:
                     raise

@@ -17,6 +17,7 @@ from lightning_spx.data.resize import in_unit_range, resize_and_crop
 from lightning_spx.data.splits import Indices
 from lightning_spx.formats import Percentiles, Window
 from lightning_spx.formats.photo import read_photo
+from lightning_spx.formats.stored_image import UnstatedRangeError
 
 LONG_READ = 10_000
 
@@ -161,6 +162,8 @@ def _read_each(
         try:
             image = read_image(path, image_size, channels, window)
             return (in_unit_range(image) if image.is_floating_point() else image).permute(1, 2, 0).numpy()
+        except UnstatedRangeError:
+            raise
         except ValueError as error:
             return error
 

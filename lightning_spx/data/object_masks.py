@@ -1,9 +1,11 @@
 """Reads the mask of one photo's object from the file of any tool: a picture, a map of ids, or regions with labels."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tifffile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,6 +16,23 @@ from lightning_spx.formats.once import warn_once
 from lightning_spx.formats.regions import Regions, is_annotation, read_regions, union
 
 SHOWN = 10
+
+
+def has_frames(path: Path) -> bool:
+    """Return whether a mask's file may hold one mask for each frame of an image: NIfTI, and TIFF of several pages.
+
+    Example:
+        >>> has_frames(Path("brain.nii.gz")), has_frames(Path("jay.png"))
+        (True, False)
+    """
+    name = path.name.lower()
+    if not name.endswith(TIFFS) or not path.is_file():
+        return name.endswith(SCANS)
+    try:
+        with tifffile.TiffFile(path) as file:
+            return len(file.pages) > 1
+    except (OSError, ValueError, tifffile.TiffFileError):
+        return False
 
 
 def read_object_mask(
@@ -85,10 +104,9 @@ def _of_regions(path: Path, regions: Regions, labels: Sequence[str] | None) -> N
 
 
 def _of_ids(path: Path, ids: NDArray[np.integer], labels: Sequence[str]) -> NDArray[np.bool_]:
-    try:
-        numbers = [int(label) for label in labels]
-    except ValueError as error:
-        raise ValueError(f"Expected `labels` to be numbers for the map of ids {path}, got {list(labels)}.") from error
+    if not all(re.fullmatch(r"-?[0-9]+", str(label)) for label in labels):
+        raise ValueError(f"Expected `labels` to be numbers for the map of ids {path}, got {list(labels)}.")
+    numbers = [int(label) for label in labels]
     # numbers of the same type, because NumPy compares unsigned ids with other integers as floats
     least, most = np.iinfo(ids.dtype).min, np.iinfo(ids.dtype).max
     return np.isin(ids, np.array([number for number in numbers if least <= number <= most], ids.dtype))

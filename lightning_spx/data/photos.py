@@ -13,6 +13,7 @@ from lightning_spx.data.folder_images import read_image
 from lightning_spx.data.found_images import contents, is_image, others_in, stem_of, warn_of_others
 from lightning_spx.data.resize import in_unit_range
 from lightning_spx.formats import Percentiles, Window
+from lightning_spx.formats.stored_image import UnstatedRangeError
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ def read_images(
         try:
             images.append(in_unit_range(read_image(path, image_size, channels, window)))
             kept.append(path)
+        except UnstatedRangeError:
+            raise
         except ValueError as error:
             if strict:
                 raise

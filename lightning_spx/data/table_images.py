@@ -16,11 +16,12 @@ from torch import Tensor
 from lightning_spx.data.held_pixels import IN_MEMORY_BYTES
 from lightning_spx.data.labelled_images import LabelledImages
 from lightning_spx.data.mask_survey import MaskSurvey
-from lightning_spx.data.object_masks import read_object_mask
+from lightning_spx.data.object_masks import has_frames, read_object_mask
 from lightning_spx.data.resize import in_unit_range, resize_and_crop
 from lightning_spx.data.table_boxes import box_object
 from lightning_spx.data.table_rows import TableRows
 from lightning_spx.formats.photo import read_photo
+from lightning_spx.formats.stored_image import UnstatedRangeError
 from lightning_spx.formats.window import Percentiles, Window
 
 LONG_READ = 10_000
@@ -93,7 +94,9 @@ class TableImages(LabelledImages):
         name = self.rows.paths[index]
         if self.rows.masks is not None and self.rows.masks[index]:
             file = self.rows.root / self.rows.masks[index]
-            return read_object_mask(file, size, name, self._frame(index), self.shown.mask_labels)
+            # a picture or a file of regions is the mask of all frames, or of the one in its row
+            frame = self._frame(index) if has_frames(file) else None
+            return read_object_mask(file, size, name, frame, self.shown.mask_labels)
         if self.rows.boxes is not None and not np.isnan(self.rows.boxes[index, 0]):
             return box_object(self.rows.boxes[index], size, name)
         return None
@@ -180,6 +183,8 @@ def _fit_each(images: TableImages, *, in_threads: bool) -> Iterator[Fitted | Val
     def fit(index: int) -> Fitted | ValueError:
         try:
             pixels = images.pixels(index)
+        except UnstatedRangeError:
+            raise
         except ValueError as error:
             return error
         # not skipped like a damaged image: a mask that does not fit is a mistake of the data set

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lightning_spx.formats.annotation_fields import field, whole
-from lightning_spx.formats.image_names import find_name
+from lightning_spx.formats.image_names import ImageNames
 from lightning_spx.formats.mask_size import check_mask_size
 from lightning_spx.formats.region import Region, Regions, Size
 from lightning_spx.formats.run_lengths import mask_of_runs, unpacked_counts
@@ -28,6 +29,11 @@ class CocoFile:
     images: dict[str, tuple[int, Size]]
     annotations: dict[int, bytes]
     categories: dict[int, str]
+
+    @cached_property
+    def names(self) -> ImageNames:
+        """Return the names of the photos."""
+        return ImageNames(self.images)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "CocoFile":
@@ -69,7 +75,7 @@ class CocoFile:
         Raises:
             ValueError: the file does not name it, gives another size, or has a bounding box only.
         """
-        number, found = self.images[find_name(image, self.images)]
+        number, found = self.images[self.names.find(image)]
         check_mask_size(found, size)
         annotations = json.loads(self.annotations.get(number, b"[]"))
         regions = [self._region(each, found, instance) for instance, each in enumerate(annotations, start=1)]

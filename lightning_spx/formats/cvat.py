@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from lightning_spx.formats.annotation_fields import MAX_BYTES
-from lightning_spx.formats.image_names import find_name
+from lightning_spx.formats.image_names import ImageNames
 from lightning_spx.formats.mask_size import check_mask_size
 from lightning_spx.formats.region import Region, Regions, Size, grouped
 from lightning_spx.formats.run_lengths import mask_of_runs
@@ -35,6 +36,11 @@ class CvatFile:
 
     images: dict[str, tuple[Size, bytes]]
     labels: tuple[str, ...]
+
+    @cached_property
+    def names(self) -> ImageNames:
+        """Return the names of the photos."""
+        return ImageNames(self.images)
 
     @classmethod
     def read(cls, path: Path) -> "CvatFile":
@@ -74,7 +80,7 @@ class CvatFile:
         Raises:
             ValueError: the file does not name it, gives another size, or a shape is not what its element says.
         """
-        found, stored = self.images[find_name(image, self.images)]
+        found, stored = self.images[self.names.find(image)]
         check_mask_size(found, size)
         shapes: list[tuple[float, Region, object | None]] = []
         left_out: Counter[str] = Counter()

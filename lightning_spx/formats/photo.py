@@ -21,7 +21,7 @@ from lightning_spx.formats.image_file import (
 )
 from lightning_spx.formats.nifti import is_nifti, read_nifti
 from lightning_spx.formats.plane_size import check_size
-from lightning_spx.formats.stored_image import StoredImage
+from lightning_spx.formats.stored_image import StoredImage, UnstatedRangeError
 from lightning_spx.formats.window import Percentiles, Window, checked_window
 
 PHOTO_CHANNELS = (1, 3)
@@ -43,7 +43,7 @@ def read_photo(
     8-bit BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP have the numbers that viewers show. TIFF, PNG, PNM,
     JPEG 2000, NumPy, DICOM and NIfTI files of more bits keep all of their levels. Without a window, numbers are
     brightness in the range that the file states: that of an unsigned type, the number of bits if it is stated, or
-    floats inside [0, 1]. 16-bit numbers that use at most a quarter of their range are refused, as are signed ones and
+    floats inside [0, 1]. 16-bit numbers that lie nearly all in a quarter of their range are refused, as are signed ones and
     other floats. Color profiles and gamma are ignored. A file is refused before it is decoded if it has more than
     20,000 px a side or 178,956,970 px in all, or an aspect ratio above 100.
 
@@ -59,7 +59,8 @@ def read_photo(
         (H, W, C), uint8 if the file has 8 bits and there is no window, else float32 in [0, 1].
 
     Raises:
-        ValueError: the file does not exist, cannot be read, is too large, has several frames, or needs a window.
+        UnstatedRangeError: the file needs a window.
+        ValueError: the file does not exist, cannot be read, is too large, or has several frames.
         TypeError: the window is none, or its percentiles are those of the training images, which one file cannot know.
 
     Example:
@@ -102,7 +103,8 @@ def _refused(path: Path, channels: int, error: BaseException) -> ValueError:
         # readers of scanners' files name them already
         return error
     kind = "" if channels in PHOTO_CHANNELS else f" of {channels} bands"
-    return ValueError(f"Expected {path} to be a readable image{kind}: {reason_of(error)}")
+    refusal = UnstatedRangeError if isinstance(error, UnstatedRangeError) else ValueError
+    return refusal(f"Expected {path} to be a readable image{kind}: {reason_of(error)}")
 
 
 def _stored(path: Path, channels: int, frame: int | None, as_stored: bool) -> StoredImage:

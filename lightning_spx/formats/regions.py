@@ -1,11 +1,13 @@
 """Reads the regions of one photo from files of annotation tools, and joins them to one mask or one map of ids."""
 
 import struct
+import unicodedata
 import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 from xml.etree import ElementTree
 
@@ -32,6 +34,8 @@ UNREADABLE = (
 # files for many photos are parsed once, for training and test and one more
 KEPT_FILES = 3
 _FILES: OrderedDict[tuple[str, int, int], CocoFile | CvatFile] = OrderedDict()
+# images are read in threads, and a large file is to be parsed by one of them
+_LOCK = Lock()
 SHOWN = 10
 
 
@@ -84,24 +88,31 @@ def is_annotation(beginning: bytes) -> bool:
 
 
 def _read(path: Path, image: str | None, size: Size | None) -> Regions:
-    state = path.stat()
-    key = str(path.resolve()), state.st_mtime_ns, state.st_size
-    if key not in _FILES:
-        content = _parsed(path)
-        if not isinstance(content, CocoFile | CvatFile):
-            if isinstance(content, dict) and "shapes" in content:
-                return labelme_regions(content, image, size)
-            return sam_regions(content, image, size)
-        _FILES[key] = content
-        while len(_FILES) > KEPT_FILES:
-            _FILES.popitem(last=False)
-    file = _FILES[key]
-    _FILES.move_to_end(key)
+    with _LOCK:
+        file = _opened(path)
+    if not isinstance(file, CocoFile | CvatFile):
+        if isinstance(file, dict) and "shapes" in file:
+            return labelme_regions(file, image, size)
+        return sam_regions(file, image, size)
     if image is None:
         if len(file.images) != 1:
             raise ValueError(f"it is for {len(file.images)} photos, and it is not said which one.")
         image = next(iter(file.images))
     return file.regions(image, size)
+
+
+def _opened(path: Path) -> CocoFile | CvatFile | dict[str, Any] | list[Any]:
+    state = path.stat()
+    key = str(path.resolve()), state.st_mtime_ns, state.st_size
+    if key not in _FILES:
+        content = _parsed(path)
+        if not isinstance(content, CocoFile | CvatFile):
+            return content
+        _FILES[key] = content
+        while len(_FILES) > KEPT_FILES:
+            _FILES.popitem(last=False)
+    _FILES.move_to_end(key)
+    return _FILES[key]
 
 
 def _parsed(path: Path) -> CocoFile | CvatFile | dict[str, Any] | list[Any]:
@@ -135,17 +146,24 @@ def union(regions: Regions, labels: Sequence[str] | None = None) -> Flags:
         >>> union(Regions((1, 2), [jay], names=("jay", "robin")), ["robin"])
         array([[False, False]])
     """
+    wanted = None if labels is None else {_composed(label) for label in labels}
     if labels is not None and regions.names is not None:
-        unknown = [label for label in labels if label not in regions.names]
+        known_names = {_composed(name) for name in regions.names}
+        unknown = [label for label in labels if _composed(label) not in known_names]
         if unknown:
             more = f" and {len(regions.names) - SHOWN} more" if len(regions.names) > SHOWN else ""
             known = ", ".join(regions.names[:SHOWN])
             raise ValueError(f"Expected `labels` to be among {known}{more}, got {', '.join(unknown)}.")
     mask = np.zeros(regions.size, np.bool_)
     for region in regions:
-        if labels is None or region.label in labels:
+        if wanted is None or _composed(region.label) in wanted:
             mask[region.place] |= region.inside
     return mask
+
+
+def _composed(label: str) -> str:
+    # two spellings of one letter look alike, and tools differ in which they write
+    return unicodedata.normalize("NFC", label)
 
 
 def label_map(regions: Regions, overlap: Overlap = "smallest") -> NDArray[np.int64]:

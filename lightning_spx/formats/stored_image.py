@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 
 # numbers of 16 bits
 MANY = 2**16 - 1
+# so many pixels of an image of fewer bits may be higher: hot pixels, and markers burned in
+ODD_SHARE = 0.01
+
+
+class UnstatedRangeError(ValueError):
+    """A good file does not say what is black and white: the user has to, so it is never left out as a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,9 @@ class StoredImage:
             window: the numbers that become 0 and 1, low and high, others are clipped; an inverted scale stays inverted.
 
         Raises:
-            ValueError: there is no window, and the file states no range; or it is that of 16 bits or more, of which the
-                image uses at most a quarter.
+            UnstatedRangeError: there is no window, and the file states no range; or it is that of 16 bits or more, of
+                which nearly all lie in a quarter.
+            ValueError: a number is infinite.
         """
         if window is None and self.shown is not None:
             return self.shown
@@ -54,25 +61,32 @@ class StoredImage:
             self._check_range()
         inverted = self.black is not None and self.white is not None and self.black > self.white
         low, high = window if window is not None else sorted((self.black or 0.0, self.white or 0.0))
-        # float64, because float32 has no room for 32-bit numbers minus their offset
-        share = np.clip((self.values.astype(np.float64) - low) / (high - low), 0, 1)
-        return np.nan_to_num(1 - share if inverted else share).astype(np.float32)
+        # float64, because float32 has no room for 32-bit numbers minus their offset; in place, because photos are large
+        share = self.values.astype(np.float64)
+        if self.values.dtype.kind == "f" and np.isinf(share).any():
+            raise ValueError("it holds infinite numbers.")
+        share -= low
+        share /= high - low
+        np.clip(share, 0, 1, out=share)
+        if inverted:
+            np.subtract(1, share, out=share)
+        return np.nan_to_num(share, copy=False).astype(np.float32)
 
     def _check_range(self) -> None:
         known = self.values[~np.isnan(self.values)] if self.values.dtype.kind == "f" else self.values
         lowest, highest = (known.min(), known.max()) if known.size else (0, 0)
         said = f"{lowest:.6g} to {highest:.6g}"
         if self.black is None or self.white is None:
-            raise ValueError(f"it states no range for its numbers, {said}: give `window`.")
+            raise UnstatedRangeError(f"it states no range for its numbers, {said}: give `window`.")
         if self.barely_used:
-            raise ValueError(
-                f"it holds numbers from {said}, at most a quarter of the range of their type, as unscaled ones of "
+            raise UnstatedRangeError(
+                f"it holds numbers from {said}, nearly all in a quarter of the range of their type, as unscaled ones of "
                 "fewer bits do: give `window`."
             )
 
 
 def is_barely_used(values: NDArray[Any], lowest: float, highest: float) -> bool:
-    """Return whether integers use at most a quarter of the range of their type, 16 bits or more, and not zero alone.
+    """Return whether 99 of 100 integers lie in a quarter of the range of their type, 16 bits or more, and are not zero.
 
     Unscaled numbers of fewer bits look like that and would be far too dark. They cannot be told from a photo taken at
     night.
@@ -88,7 +102,10 @@ def is_barely_used(values: NDArray[Any], lowest: float, highest: float) -> bool:
     """
     if highest - lowest < MANY or not values.size:
         return False
+    quarter = (highest - lowest + 1) / 4
     least, most = int(values.min()), int(values.max())
     # the black of unsigned numbers is zero, and that of others unknown
-    begin = least if lowest < 0 else 0
-    return (least, most) != (0, 0) and most - begin <= (highest - lowest + 1) / 4
+    if lowest < 0:
+        least, most = (int(np.percentile(values, each)) for each in (100 * ODD_SHARE, 100 * (1 - ODD_SHARE)))
+        return (least, most) != (0, 0) and most - least <= quarter
+    return most > 0 and bool(np.count_nonzero(values > quarter) <= ODD_SHARE * values.size)

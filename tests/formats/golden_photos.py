@@ -154,9 +154,9 @@ GOLDEN: dict[str, Golden] = {**BY_TIFFFILE, **BY_OPENCV, **BY_PILLOW, **BY_NUMPY
 
 # what has no plain brightness, and a part of the reason
 REFUSED: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
-    "12 of 16 bits": (tiff(GRAY_12), {}, "from 0 to 4095, at most a quarter"),
-    "12 of 32 bits": (tiff(GRAY_12.astype(np.uint32)), {}, "from 0 to 4095, at most a quarter"),
-    "12 of 16 bits in an array": (array(GRAY_12), {}, "from 0 to 4095, at most a quarter"),
+    "12 of 16 bits": (tiff(GRAY_12), {}, "from 0 to 4095, nearly all in a quarter"),
+    "12 of 32 bits": (tiff(GRAY_12.astype(np.uint32)), {}, "from 0 to 4095, nearly all in a quarter"),
+    "12 of 16 bits in an array": (array(GRAY_12), {}, "from 0 to 4095, nearly all in a quarter"),
     "signed numbers": (tiff(SIGNED), {}, "no range for its numbers, -1024 to 3071: give `window`"),
     "signed numbers, white is zero": (tiff(SIGNED, photometric="miniswhite"), {"window": (0, 1)}, "scale is inverted"),
     "floats": (tiff(WAVE), {}, "no range for its numbers, -100 to 400"),

@@ -170,7 +170,7 @@ def test_black_colors_of_16_bits_are_read_and_numbers_that_only_look_black_are_n
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         if lowest:
-            with pytest.raises(ValueError, match=r"it holds numbers from [01] to 1, at most a quarter"):
+            with pytest.raises(ValueError, match=r"it holds numbers from [01] to 1, nearly all in a quarter"):
                 read_photo(tmp_path / name)
         else:
             assert not read_photo(tmp_path / name).any()

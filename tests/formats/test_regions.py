@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lightning_spx.formats.image_names import find_name
+from lightning_spx.formats.image_names import ImageNames
 from lightning_spx.formats.once import warn_once
 from lightning_spx.formats.regions import Overlap, Region, Regions, is_annotation, label_map, read_regions, union
 from tests.formats.made_masks import SIZE, Flags, blocks, coco_file, compressed, cvat_file
@@ -76,7 +76,7 @@ def test_an_unknown_rule_and_unknown_labels_are_refused() -> None:
     ],
 )
 def test_photos_are_found_by_the_ends_of_their_paths(image: str, names: list[str], found: str) -> None:
-    assert find_name(image, names) == found
+    assert ImageNames(names).find(image) == found
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,16 @@ def test_photos_are_found_by_the_ends_of_their_paths(image: str, names: list[str
 )
 def test_other_photos_are_not(image: str, names: list[str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        find_name(image, names)
+        ImageNames(names).find(image)
+
+
+def test_a_name_without_a_folder_is_only_one_of_the_photos_that_it_may_be() -> None:
+    names = ImageNames(["jay.jpg", "a/owl.jpg", "b/owl.jpg"])
+    assert [names.find(image) for image in ("train/jay.jpg", "/data/train/jay.jpg", "a/owl.jpg", "b/owl.jpg")] == [
+        *("jay.jpg", "jay.jpg", "a/owl.jpg", "b/owl.jpg")
+    ]
+    with pytest.raises(ValueError, match=r"its jay\.jpg was taken for train/jay\.jpg, and cannot be test/jay\.jpg"):
+        names.find("test/jay.jpg")
 
 
 def test_files_of_nothing_known_are_refused(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def segment_photos(
     run = open_run_folder(Path(out) if out else default_folder("segment", photos.names[0], settings), settings)
     if maps is not None:
         root = run.path / "maps"
-        store_maps(photos, maps, root, channels)
+        store_maps(photos, maps, root, channels, window)
         segmenters = unique_names([*superpixels, Precomputed(root)])
     labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
     rows: list[dict[str, object]] = []

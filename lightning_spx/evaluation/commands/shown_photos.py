@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_spx.data import Background, read_mask, replace_background
 from lightning_spx.data.folder_images import read_pixels
-from lightning_spx.data.found_images import EXTENSIONS
+from lightning_spx.data.found_images import EXTENSIONS, stem_of
 from lightning_spx.data.mask_survey import MaskSurvey
 from lightning_spx.data.photos import InputImages, find_images, read_images
 from lightning_spx.data.resize import resize_and_crop
@@ -83,14 +83,14 @@ def _mask_file(photo: Path, masks: Path) -> Path:
     """Find the mask of a photo: a PNG file if there is one, else an image of that name in another format."""
     for folder in (masks / photo.parent.name, masks):
         endings = [".png", *sorted(EXTENSIONS - {".png"})]
-        named = [folder / f"{photo.stem}{each}" for ending in endings for each in (ending, ending.upper())]
+        named = [folder / f"{stem_of(photo)}{each}" for ending in endings for each in (ending, ending.upper())]
         # masks may lie beside the photos; the photo itself is no mask
         found = [path for path in named if path.is_file() and not path.samefile(photo)]
         if len(found) > 1 and found[0].suffix != ".png":
             raise ValueError(f"Expected one mask of {photo}, got {' and '.join(map(str, found))}.")
         if found:
             return found[0]
-    return masks / f"{photo.stem}.png"
+    return masks / f"{stem_of(photo)}.png"
 
 
 @torch.no_grad()

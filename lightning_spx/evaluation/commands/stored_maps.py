@@ -7,15 +7,23 @@ import torch
 from torch import Tensor
 
 from lightning_spx.data.folder_images import read_pixels
+from lightning_spx.data.found_images import stem_of
 from lightning_spx.data.photos import InputImages
 from lightning_spx.data.resize import resize_labels
+from lightning_spx.formats import Percentiles, Window
 from lightning_spx.formats.label_map import read_label_map
 from lightning_spx.formats.regions import Regions, label_map, read_regions
 from lightning_spx.superpixels import Precomputed
 from lightning_spx.superpixels.precomputed import SUFFIXES
 
 
-def store_maps(photos: InputImages, maps: str | Path, root: str | Path, channels: int = 3) -> Tensor:
+def store_maps(
+    photos: InputImages,
+    maps: str | Path,
+    root: str | Path,
+    channels: int = 3,
+    window: Window | Percentiles | None = None,
+) -> Tensor:
     """Store the label map of each photo under its key, resized and cropped as the photo was.
 
     Regions (SAM, labelme, COCO, CVAT) become a map with the smaller ones on top, and what none of them covers is one
@@ -27,23 +35,27 @@ def store_maps(photos: InputImages, maps: str | Path, root: str | Path, channels
             that `Precomputed` reads, of the photo's original size; or one file of COCO or CVAT for all of them.
         root: folder of a `Precomputed`.
         channels: number of channels of the photos.
+        window: the numbers of their files that are black and white, as they were read.
 
     Returns:
         (N, S, S) int64, the maps with their own ids.
 
     Raises:
         FileNotFoundError: a photo has no map.
-        ValueError: a photo has several maps, or one that cannot be read or is of another size.
+        ValueError: a photo has several maps, that of another photo, or one that cannot be read or is of another size.
     """
     place = Path(maps)
     if not place.exists():
         raise FileNotFoundError(f"Expected `maps` to be a folder or a file, found nothing at {place}.")
     stored: list[Tensor] = []
     rest = pixels = 0
+    photo_of: dict[Path, Path] = {}
     for path in photos.paths:
-        _, height, width = read_pixels(path, channels).shape
+        _, height, width = read_pixels(path, channels, window).shape
         size = int(height), int(width)
         file = place if place.is_file() else _map_file(path, place)
+        if not place.is_file() and photo_of.setdefault(file, path) != path:
+            raise ValueError(f"Expected a map for each photo, got {file} for {photo_of[file]} and {path}.")
         regions = _regions(file, path, size, is_for_all=place.is_file())
         labels = torch.from_numpy(
             (read_label_map(file, size) if regions is None else label_map(regions)).astype("int64")
@@ -71,11 +83,13 @@ def _regions(file: Path, photo: Path, size: tuple[int, int], is_for_all: bool) -
 
 def _map_file(photo: Path, maps: Path) -> Path:
     for folder in (maps / photo.parent.name, maps):
-        found = [folder / f"{photo.stem}{suffix}" for suffix in (*SUFFIXES, ".xml")]
+        found = [folder / f"{stem_of(photo)}{suffix}" for suffix in (*SUFFIXES, ".xml")]
         # maps may lie beside the photos; the photo itself is no map
         found = [path for path in found if path.is_file() and not path.samefile(photo)]
         if len(found) > 1:
             raise ValueError(f"Expected one map of {photo}, got {' and '.join(map(str, found))}.")
         if found:
             return found[0]
-    raise FileNotFoundError(f"Expected the map of {photo} at {maps / photo.stem}{{{','.join(SUFFIXES)}}}, found none.")
+    raise FileNotFoundError(
+        f"Expected the map of {photo} at {maps / stem_of(photo)}{{{','.join(SUFFIXES)}}}, found none."
+    )
