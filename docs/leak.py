@@ -3,9 +3,11 @@
 TOGETHER is true, or false for what a split by image does:
 
 PYTHONPATH=docs spx stability --data leak.PatientsDataModule --data.together TOGETHER --model ImageClassifier \
-    --model.network SmallResNet --model.network.num_classes 2 --model.mean "[0.5,0.5,0.5]" --model.std "[0.25,0.25,0.25]" \
+    --model.network SmallResNet --model.network.num_classes 2 \
+    --model.mean "[0.5,0.5,0.5]" --model.std "[0.25,0.25,0.25]" \
     --model.optimizer torch.optim.AdamW --model.optimizer.lr 0.006 --model.optimizer.weight_decay 0.001 \
-    --trainer.max_epochs 10 --methods "[Gradient,IntegratedGradients]" --num_images 200
+    --trainer.max_epochs 10 --methods "[Gradient,IntegratedGradients]" --methods.num_steps=10 --num_images 200 \
+    --data.batch_size 128 --data.val_fraction 0 --data.augment false
 """
 
 import hashlib

@@ -6,6 +6,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import ArrayLike
 
 from lightning_spx.data.group_kinds import groups_hash
@@ -180,8 +181,9 @@ def read_split(path: Path, plan: Plan, num_parts: int, seed: int, pool: Labelled
 
     Args:
         path: a `splits.json` of this package, of which the split of `seed` or else the only one counts; index arrays as
-            for `read_parts`; or a folder with one text file for each part, in the order of their names. These name each
-            image by the end of its path, such as `train/owl/1.jpg` or `owl/1.jpg`.
+            for `read_parts`, of the rows of a table, counted from 0 below its header, or else of the training images;
+            or a folder with one text file for each part, in the order of their names. These name each image by the end
+            of its path, such as `train/owl/1.jpg` or `owl/1.jpg`.
         plan: the plan of the split.
         num_parts: the number of parts.
         seed: seed of the split in a `splits.json`.
@@ -217,13 +219,33 @@ def read_split(path: Path, plan: Plan, num_parts: int, seed: int, pool: Labelled
             raise ValueError(f"Expected {path} to hold a split of seed {seed}, got those of {seeds}.")
         split = found[0]
     else:
-        split = given_parts(read_parts(path, len(pool)), pool.labels, plan, pool.groups)
+        split = given_parts(_pool_parts(path, pool), pool.labels, plan, pool.groups)
     if (split.plan, split.num_parts) != (plan, num_parts):
         raise ValueError(
             f"Expected `plan` and `num_parts` of {path}, {split.plan!r} and {split.num_parts}, got {plan!r} and "
             f"{num_parts}."
         )
+    left = len(pool) - sum(part.size for part in split.parts)
+    if left and plan == "disjoint":
+        rank_zero_warn(f"{left} of {len(pool)} training images are in no part of {path}.")
     return split
+
+
+def _pool_parts(path: Path, pool: LabelledImages) -> list[Indices]:
+    """Return the parts in a file of index arrays, which are rows of the table where the images are listed in one."""
+    if pool.numbers is None:
+        return read_parts(path, len(pool))
+    place = np.full(pool.num_listed, -1)
+    place[pool.numbers] = np.arange(len(pool))
+    parts = read_parts(path, pool.num_listed)
+    for number, part in enumerate(parts):
+        lost = part[place[part] < 0]
+        if lost.size:
+            raise ValueError(
+                f"Expected the parts in {path} to hold rows of training images, got {lost.size} others in part "
+                f"{number}, the first row {lost[0]}, counted from 0 below the header."
+            )
+    return [np.sort(place[part]) for part in parts]
 
 
 def _is_ours(path: Path) -> bool:

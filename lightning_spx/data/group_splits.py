@@ -199,24 +199,30 @@ class _Dealing:
         """Bring limited parts as near to their size as the groups that are in no part allow."""
         if not self.num_limited:
             return
+        before = -1
+        # an exchange leaves a small group free, which may fit into an earlier part
+        while before != (before := int(self.room[: self.num_limited].sum())):
+            for part in range(self.num_limited):
+                self._fill_part(part, order)
+
+    def _fill_part(self, part: int, order: Integers) -> None:
         sizes = self.table.sizes
-        for part in range(self.num_limited):
-            while self.room[part]:
-                free = order[self.part_of[order] >= self.num_limited]
-                fitting = free[sizes[free] <= self.room[part]]
-                if fitting.size:
-                    self._put(int(fitting[sizes[fitting].argmax()]), part)
-                    continue
-                own = order[self.part_of[order] == part]
-                # the exchange that leaves the least room: a group of another size for one of this part's
-                kinds, others = np.unique(sizes[own]), np.unique(sizes[free])
-                more = others[None, :] - kinds[:, None]
-                more = np.where((more > 0) & (more <= self.room[part]), more, 0)
-                if not more.any():
-                    break
-                small, large = np.unravel_index(int(more.argmax()), more.shape)
-                self._put(int(own[sizes[own] == kinds[small]][0]), self.num_limited)
-                self._put(int(free[sizes[free] == others[large]][0]), part)
+        while self.room[part]:
+            free = order[self.part_of[order] >= self.num_limited]
+            fitting = free[sizes[free] <= self.room[part]]
+            if fitting.size:
+                self._put(int(fitting[sizes[fitting].argmax()]), part)
+                continue
+            own = order[self.part_of[order] == part]
+            # the exchange that leaves the least room: a group of another size for one of this part's
+            kinds, others = np.unique(sizes[own]), np.unique(sizes[free])
+            more = others[None, :] - kinds[:, None]
+            more = np.where((more > 0) & (more <= self.room[part]), more, 0)
+            if not more.any():
+                break
+            small, large = np.unravel_index(int(more.argmax()), more.shape)
+            self._put(int(own[sizes[own] == kinds[small]][0]), self.num_limited)
+            self._put(int(free[sizes[free] == others[large]][0]), part)
 
     def _put(self, group: int, part: int) -> None:
         own = slice(self.table.start[group], self.table.start[group + 1])

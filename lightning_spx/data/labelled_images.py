@@ -43,6 +43,9 @@ class LabelledImages(Dataset[Sample], ABC):
     groups: NDArray[np.str_] | None = None
     # file of each image, where it has one
     paths: list[Path] | None = None
+    # number of each image in a list of the user's, from 0, and how many that list has, where there is one
+    numbers: NDArray[np.int64] | None = None
+    num_listed: int = 0
     # whether the images can be read again without a file
     in_memory: bool = False
 

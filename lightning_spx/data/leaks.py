@@ -93,11 +93,35 @@ def check_near_duplicates(
     pairs = pairs[part_of[pairs[:, 0]] >= 0]
     if len(pairs):
         said.append(_in_words(pairs, pool, test, "in training and test"))
-    if not said:
-        return
-    found = "; ".join(said)
+    if said:
+        _say("; ".join(said), strict)
+
+
+def check_alike(pairs: Integers, left: LabelledImages, right: LabelledImages, where: str, strict: bool) -> None:
+    """Warn of pairs of images that show the same in two sets, or refuse them.
+
+    Args:
+        pairs: (n, 2) positions in the two sets.
+        left: images of the first set.
+        right: images of the second set.
+        where: the two sets, in words.
+        strict: refuse such pairs.
+
+    Raises:
+        ValueError: if there are pairs and `strict` is set.
+
+    Example:
+        >>> from lightning_spx.data.labelled_images import ArrayImages
+        >>> images = ArrayImages(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]))
+        >>> check_alike(np.empty((0, 2), np.int64), images, images, "in training and validation", strict=True)
+    """
+    if len(pairs):
+        _say(_in_words(pairs, left, right, where), strict)
+
+
+def _say(found: str, strict: bool) -> None:
     if strict:
-        raise ValueError(f"Expected images that differ in parts, training and test, got {found}.")
+        raise ValueError(f"Expected images that differ in parts, training, validation and test, got {found}.")
     rank_zero_warn(f"Images that show the same: {found}. Give them a common group, or remove one of each pair.")
 
 

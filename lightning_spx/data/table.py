@@ -1,6 +1,7 @@
 """Images that a table lists: CSV, TSV or Parquet, one row an image."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from lightning_spx.data.image_data_module import ImageDataModule
 from lightning_spx.data.labelled_images import LabelledImages, Sample
+from lightning_spx.data.leaks import alike_images, check_alike
 from lightning_spx.data.splits import Indices, Plan
 from lightning_spx.data.table_images import Shown, load_images
 from lightning_spx.data.table_labels import Uncertain, Unmentioned
@@ -129,10 +131,10 @@ class TableDataModule(ImageDataModule):
             raise ValueError(
                 "Expected numbers or percentiles over the file as `window` with `frame`, got over training."
             )
-        file = Path(table).expanduser().absolute()
+        file = _normal(Path(table))
         self.settings = TableSettings(
             table=file,
-            root=file.parent if root is None else Path(root).expanduser().absolute(),
+            root=file.parent if root is None else _normal(Path(root)),
             path=path,
             label=label,
             group=group,
@@ -208,6 +210,7 @@ class TableDataModule(ImageDataModule):
         self.validation()
         if stage == "fit":
             self.check_duplicates()
+            self._check_validation()
 
     def load_pool(self) -> LabelledImages:
         """Return the training images that can be read."""
@@ -224,6 +227,11 @@ class TableDataModule(ImageDataModule):
         if "validation" not in self._images:
             self._images["validation"] = self._checked(self._load(VALIDATION))
         return self._images["validation"]
+
+    def _check_validation(self) -> None:
+        images, pool = self.validation(), self.pool()
+        if images is not None and (self.strict or (pool.in_memory and images.in_memory)):
+            check_alike(alike_images(pool, images)[1], pool, images, "in training and validation", self.strict)
 
     def validation_indices(self) -> Indices:
         """Return the sorted pool indices for validation; none under plans without folds if the table lists images."""
@@ -266,3 +274,7 @@ class TableDataModule(ImageDataModule):
             strict=self.settings.strict,
             verify=self.verify,
         )
+
+
+def _normal(path: Path) -> Path:
+    return Path(os.path.normpath(path.expanduser().absolute()))

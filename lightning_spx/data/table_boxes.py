@@ -38,9 +38,10 @@ def read_boxes(columns: "Sequence[pd.Series[str]]", place: Callable[[int], str])
         if not any(texts):
             continue
         try:
-            boxes[row] = [float(text) for text in texts]
+            numbers = [float(text) for text in texts]
         except ValueError:
-            boxes[row] = np.nan
+            numbers = []
+        boxes[row] = numbers if len(numbers) == 4 else np.nan
         if not (np.isfinite(boxes[row]).all() and boxes[row, 2:].min() >= 1):
             raise ValueError(
                 f"Expected a `box` to be left, top, width and height in pixels, got {', '.join(texts)} in {place(row)}."

@@ -144,6 +144,9 @@ def _records(path: Path, delimiter: str, *, strict: bool) -> Iterator[tuple[int,
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=strict)
         try:
             for row in reader:
+                # Excel's own line that names the delimiter
+                if reader.line_num == 1 and "".join(row).strip('"').startswith("sep=") and len(row) <= 2:
+                    continue
                 # spreadsheets write rows of empty cells
                 if any(row) and any(map(str.strip, row)):
                     yield reader.line_num, row

@@ -68,6 +68,7 @@ class TableImages(LabelledImages):
         self.groups = rows.groups
         self.paths: list[Path] = [rows.root / name for name in rows.paths]
         self.in_memory = kept is not None
+        self.numbers, self.num_listed = rows.numbers, rows.num_listed
 
     def read(self, index: int) -> tuple[Tensor, Tensor | None]:
         """Return image and mask at a position.
@@ -148,19 +149,21 @@ def load_images(rows: TableRows, shown: Shown, *, kind: str, strict: bool, verif
     survey.warn()
     if refused:
         warnings.warn(f"Left out {len(refused)} of {len(rows)} images that cannot be read. {refused[0]}", stacklevel=2)
-        rows = _readable(rows, np.array(good, np.int64), kind)
+        rows = _readable(rows, np.array(good, np.int64), kind, refused[0])
     return TableImages(rows, shown, kept if in_memory else None)
 
 
-def _readable(rows: TableRows, good: NDArray[np.int64], kind: str) -> TableRows:
+def _readable(rows: TableRows, good: NDArray[np.int64], kind: str, refused: ValueError) -> TableRows:
     """Return the rows whose images can be read, of which there must be some of every class."""
     found = rows.take(good)
     if rows.labels.labels.ndim == 1:
         lost = set(rows.labels.labels.tolist()) - set(found.labels.labels.tolist())
         if lost:
-            raise ValueError(f"Expected a readable {kind} image of {rows.labels.names[min(lost)]!r}, got none.")
+            raise ValueError(
+                f"Expected a readable {kind} image of {rows.labels.names[min(lost)]!r}, got none. {refused}"
+            )
     elif not good.size:
-        raise ValueError(f"Expected a readable {kind} image, got none.")
+        raise ValueError(f"Expected a readable {kind} image, got none. {refused}")
     return found
 
 

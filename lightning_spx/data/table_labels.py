@@ -9,17 +9,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lightning_spx.data.label_kinds import Labels
+from lightning_spx.data.table_spelling import NOTHING, WHOLE, check_spellings, spelling
 
 # what -1 becomes: U-Zeros, U-Ones and U-Ignore in CheXpert (Irvin et al. 2019, "Uncertainty Approaches")
 Uncertain = Literal["refuse", "absent", "present", "unsaid"]
 Unmentioned = Literal["unsaid", "absent"]
 Place = Callable[[int], str]
-WHOLE = re.compile(r"-?\d+(\.0*)?")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 PRESENT = frozenset({"1", "true", "yes"})
 ABSENT = frozenset({"0", "false", "no"})
 # what programs write for a number that they do not have; among names they may be names, as NA is Namibia
-NO_NUMBERS = frozenset({"nan", "na", "n/a", "none", "null", "inf", "-inf", "?"})
+NO_NUMBERS = frozenset({*NOTHING, "inf", "-inf"})
 
 
 class TableLabels(NamedTuple):
@@ -73,13 +73,11 @@ def read_classes(cells: "pd.Series[str]", place: Place, threshold: float | None 
         )
     if len(numbers) == len(texts):
         written = [text.partition(".")[0] for text in texts]
-        names = sorted(set(written), key=int)
-        keys = [str(int(name)) for name in names]
+        names = sorted(set(written), key=lambda name: (int(name), name))
     else:
         written = texts
         names = sorted(set(written))
-        keys = [name.casefold() for name in names]
-    _check_names(names, keys)
+    check_spellings(names, "label")
     if len(names) < 2:
         raise ValueError(f"Expected at least two classes, got only {names[0]!r}.")
     order = {name: number for number, name in enumerate(names)}
@@ -167,7 +165,7 @@ def read_joined_findings(cells: "pd.Series[str]", place: Place, separator: str, 
     codes, found = pd.factorize(cells)
     named = [{name.strip() for name in str(text).split(separator)} for text in found]
     for number, each in enumerate(named):
-        if "" in each or (no_finding in each and len(each) > 1):
+        if "" in each or (no_finding in each and len(each) > 1) or any(name.casefold() in NOTHING for name in each):
             raise ValueError(
                 f"Expected findings joined by {separator!r}, or {no_finding!r} alone, got {found[number]!r} in "
                 f"{place(int(np.argmax(codes == number)))}."
@@ -175,17 +173,8 @@ def read_joined_findings(cells: "pd.Series[str]", place: Place, separator: str, 
     names = sorted(set[str]().union(*named) - {no_finding or ""})
     if not names:
         raise ValueError(f"Expected at least one finding, got only {no_finding!r}.")
-    _check_names(names, [name.casefold() for name in names])
-    if no_finding is not None and no_finding.casefold() in {name.casefold() for name in names}:
+    check_spellings(names, "label")
+    if no_finding is not None and spelling(no_finding) in {spelling(name) for name in names}:
         raise ValueError(f"Expected `no_finding` as the table writes it, got {no_finding!r}, which differs in case.")
     labels = np.array([[float(name in each) for name in names] for each in named], np.float32)
     return TableLabels(names, labels[codes])
-
-
-def _check_names(names: Sequence[str], keys: Sequence[str]) -> None:
-    """Refuse names that are written differently and mean the same."""
-    first: dict[str, str] = {}
-    for name, key in zip(names, keys, strict=True):
-        if key in first:
-            raise ValueError(f"Expected every label to be written in one way, got {first[key]!r} and {name!r}.")
-        first[key] = name

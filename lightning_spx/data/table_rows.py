@@ -14,10 +14,11 @@ from lightning_spx.data.splits import Indices
 from lightning_spx.data.table_boxes import read_boxes
 from lightning_spx.data.table_file import TEXT, Table, read_table
 from lightning_spx.data.table_labels import TableLabels, read_classes, read_findings, read_joined_findings
-from lightning_spx.data.table_paths import file_sizes, inside_root, similar_file
+from lightning_spx.data.table_paths import file_samples, file_sizes, inside_root, similar_file
 from lightning_spx.data.table_repeats import labelled_rows, rows_of_images
 from lightning_spx.data.table_sets import TEST, VALIDATION, Sets, check_groups, check_trained, draw_test, read_sets
 from lightning_spx.data.table_settings import TableSettings
+from lightning_spx.data.table_spelling import NOTHING, check_spellings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class TableRows:
         masks: the mask's file relative to `root`, empty for none; None without such a column.
         boxes: (n, 4) left, top, width and height, NaN for none; None without such a column.
         sizes: (n, 2) bytes of the image's and of the mask's file, 0 without a mask.
+        numbers: number of each row in the table, from 0 for the first below the header.
+        num_listed: number of rows in the table.
+
+    Rows are in the order of their files, whatever their order in the table, so that a table that was sorted anew gives
+    the same test and parts.
     """
 
     root: Path
@@ -45,6 +51,8 @@ class TableRows:
     masks: "pd.Series[str] | None"
     boxes: NDArray[np.float64] | None
     sizes: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    num_listed: int
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -62,10 +70,12 @@ class TableRows:
             None if self.masks is None else self.masks.iloc[rows].reset_index(drop=True),
             None if self.boxes is None else self.boxes[rows],
             self.sizes[rows],
+            self.numbers[rows],
+            self.num_listed,
         )
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 of what the rows say and of the sizes of their files; other columns do not matter."""
+        """Return a SHA-256 of what the rows say and of sizes and samples of their files, whatever other columns say."""
         digest = hashlib.sha256(repr(self.labels.names).encode())
         for texts in (self.paths, self.masks, self.groups):
             # lengths, so that no two lists of texts are the same bytes
@@ -77,6 +87,8 @@ class TableRows:
         boxes = np.empty(0) if self.boxes is None else np.nan_to_num(self.boxes, nan=-1.0)
         for numbers in (labels, self.sets, frames, boxes, self.sizes):
             digest.update(f"{numbers.shape}".encode() + np.ascontiguousarray(numbers, "<f8").tobytes())
+        # files without compression keep their size when other pixels are written to them
+        digest.update(b"".join(file_samples(self.root, self.paths.drop_duplicates().tolist())))
         return digest.hexdigest()
 
 
@@ -88,8 +100,12 @@ def read_rows(settings: TableSettings) -> TableRows:
         ValueError: a cell has no meaning, an image is listed with two meanings, or a set or class has no image.
     """
     table = read_table(settings.table, settings.wanted(), settings.columns, settings.delimiter)
+    lines = table.numbers
     table = labelled_rows(table, settings)
     paths, frames = _images(table, settings)
+    order = np.lexsort((np.zeros(len(paths)) if frames is None else frames, paths.to_numpy(np.str_)))
+    table, paths = table.take(order), paths.iloc[order].reset_index(drop=True)
+    frames = None if frames is None else frames[order]
     keys = paths if frames is None else paths + " frame " + pd.Series(frames.astype(str), dtype=TEXT)
     kept = rows_of_images(table, keys, own=[*settings.wanted()["path"], *settings.wanted().get("frame", [])])
     if len(kept) < len(keys):
@@ -97,6 +113,9 @@ def read_rows(settings: TableSettings) -> TableRows:
         frames = None if frames is None else frames[kept]
     labels = _labels(table, settings)
     groups = None if settings.group is None else _groups(table, settings.group)
+    if groups is None and frames is not None:
+        # slices of one volume are images of one patient
+        groups = np.array(paths.tolist(), np.str_)
     if settings.split is None:
         sets = draw_test(labels.labels, settings.test_fraction, groups)
     else:
@@ -111,7 +130,17 @@ def read_rows(settings: TableSettings) -> TableRows:
     if settings.box is not None:
         boxes = read_boxes([table.cells[name] for name in settings.wanted()["box"]], table.place)
     rows = TableRows(
-        settings.root, paths, labels, sets, groups, frames, masks, boxes, np.zeros((len(paths), 2), np.int64)
+        settings.root,
+        paths,
+        labels,
+        sets,
+        groups,
+        frames,
+        masks,
+        boxes,
+        sizes=np.zeros((len(paths), 2), np.int64),
+        numbers=np.searchsorted(lines, table.numbers).astype(np.int64),
+        num_listed=len(lines),
     )
     rows = _present(rows, table, settings)
     check_trained(rows.labels, rows.sets)
@@ -154,12 +183,15 @@ def _labels(table: Table, settings: TableSettings) -> TableLabels:
 
 
 def _groups(table: Table, name: str) -> NDArray[np.str_]:
-    empty = (table.cells[name] == "").to_numpy(bool)
+    codes, found = pd.factorize(table.cells[name])
+    empty = np.array([text == "" or text.casefold() in NOTHING for text in map(str, found)])[codes]
     if empty.any():
+        row = int(empty.argmax())
         raise ValueError(
             f"Expected a group in every row, got {empty.sum()} of {len(empty)} without, the first in "
-            f"{table.place(int(empty.argmax()))}: an image of its own needs a name of its own."
+            f"{table.place(row)} ({str(table.cells[name].iloc[row])!r}): an image of its own needs a name of its own."
         )
+    check_spellings(map(str, found), "group")
     return np.array(table.cells[name].tolist(), np.str_)
 
 

@@ -43,8 +43,8 @@ def read_photo(
     8-bit BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF and WebP have the numbers that viewers show. TIFF, PNG, PNM,
     JPEG 2000, NumPy, DICOM and NIfTI files of more bits keep all of their levels. Without a window, numbers are
     brightness in the range that the file states: that of an unsigned type, the number of bits if it is stated, or
-    floats inside [0, 1]. 16-bit numbers that lie nearly all in a quarter of their range are refused, as are signed ones and
-    other floats. Color profiles and gamma are ignored. A file is refused before it is decoded if it has more than
+    floats inside [0, 1]. 16-bit numbers that lie nearly all in a quarter of their range are refused, as are signed ones
+    and other floats. Color profiles and gamma are ignored. A file is refused before it is decoded if it has more than
     20,000 px a side or 178,956,970 px in all, or an aspect ratio above 100.
 
     Args:

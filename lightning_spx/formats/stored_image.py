@@ -80,8 +80,8 @@ class StoredImage:
             raise UnstatedRangeError(f"it states no range for its numbers, {said}: give `window`.")
         if self.barely_used:
             raise UnstatedRangeError(
-                f"it holds numbers from {said}, nearly all in a quarter of the range of their type, as unscaled ones of "
-                "fewer bits do: give `window`."
+                f"it holds numbers from {said}, nearly all in a quarter of the range of their type, as unscaled ones "
+                "of fewer bits do: give `window`."
             )
 
 

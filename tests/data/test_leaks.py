@@ -130,7 +130,7 @@ def test_images_that_show_the_same_are_named_before_training_or_refused(tmp_path
         data.use_part(1).setup("fit")
     assert re.search(message, str(said[0].message))
     assert len(said) == 1
-    with pytest.raises(ValueError, match="Expected images that differ in parts, training and test, got 1 pair"):
+    with pytest.raises(ValueError, match="that differ in parts, training, validation and test, got 1 pair"):
         module(tmp_path, groups=None, strict=True).setup("fit")
     # where all models train on the same images, only the test counts
     with pytest.warns(UserWarning, match="the same: 2 pairs in training and test"):

@@ -129,10 +129,11 @@ def test_readers_are_told_frame_name_and_objects(table: Path, monkeypatch: pytes
     )
     assert len(data.pool()) == 18
     assert asked[2:6] == [
+        # in the order of files and frames; a picture is the mask of its row, without a frame
+        ("00000.png", 3, (0.0, 9.0), 0),
+        ("00000.png", (8, 12), "images/00000.png", None, ["crack"]),
         ("00000.png", 3, (0.0, 9.0), 1),
-        ("00001.png", (8, 12), "images/00000.png", 1, ["crack"]),
-        ("00000.png", 3, (0.0, 9.0), None),
-        ("00002.png", (8, 12), "images/00000.png", None, ["crack"]),
+        ("00001.png", (8, 12), "images/00000.png", None, ["crack"]),
     ]
 
 

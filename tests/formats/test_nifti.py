@@ -138,11 +138,14 @@ def test_colors(tmp_path: Path, names: str) -> None:
         read_nifti_labels(tmp_path / "a.nii")
 
 
-def test_nan_is_black(tmp_path: Path) -> None:
-    data = np.array([[[np.nan], [2]], [[4], [np.inf]]], np.float32)
+def test_nan_is_black_and_infinity_refused(tmp_path: Path) -> None:
+    data = np.array([[[np.nan], [2]], [[4], [9]]], np.float32)
     image = read_nifti(save(tmp_path / "a.nii", data, cal_min=0, cal_max=4))
     assert image.in_range(None).ravel().tolist() == [1, 0.5, 1, 0]
     assert np.isnan(image.values).sum() == 1
+    data[1, 1] = np.inf
+    with pytest.raises(ValueError, match="infinite"):
+        read_nifti(save(tmp_path / "b.nii", data, cal_min=0, cal_max=4)).in_range(None)
 
 
 def test_names_do_not_matter(tmp_path: Path) -> None:
