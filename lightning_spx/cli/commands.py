@@ -27,7 +27,7 @@ from lightning_spx.cli.defaults import (
 )
 from lightning_spx.cli.factories import factory, factory_of_architecture
 from lightning_spx.cli.report_command import report_parser, run_report_settings
-from lightning_spx.cli.run_defaults import defaults_of_run, listed_anew
+from lightning_spx.cli.run_defaults import defaults_of_others, defaults_of_run
 from lightning_spx.cli.short_help import help_asked_for
 from lightning_spx.cli.suggestions import with_suggestion
 from lightning_spx.cli.trainer_cli import TrainerCLI
@@ -108,8 +108,8 @@ def run_command(words: list[str]) -> None:
     natural = natural_words(words)[1:]
     if words[0] == "ensemble":
         parser.set_defaults(defaults_of_run(natural))
-    # the parser would give a class of the user's list the settings of the default at the same place
-    parser.set_defaults({name: [] for name in listed_anew(natural) if name in parser.get_defaults()})
+    # the parser would give a class of the user the settings of the default at the same place
+    parser.set_defaults(defaults_of_others(natural, parser.get_defaults().as_dict()))
     try:
         settings = parser.parse_args(natural)
     except ArgumentError as error:

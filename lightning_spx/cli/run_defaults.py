@@ -42,14 +42,53 @@ def defaults_of_run(words: Sequence[str]) -> dict[str, Any]:
     return {name: config[name] for name in names if config.get(name) is not None}
 
 
-def listed_anew(words: Sequence[str]) -> list[str]:
-    """Return the lists of classes that words replace, themselves or in a configuration file; not those they add to.
+def defaults_of_others(words: Sequence[str], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults that change because words choose another class, whose settings are its own.
+
+    The parser would give it those of the default at the same place, as far as it has arguments of these names: a
+    learning rate of SGD, an image size of other data, or the number of samples of the method that was there. A list
+    that words replace has no default; one that they add to keeps it.
+
+    Args:
+        words: of a command line.
+        defaults: the settings without any words.
 
     Example:
-        >>> listed_anew(["--methods=[GradCAM]", "--superpixels+=Grid", "--seed=1"])
-        ['methods']
+        >>> sgd = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}}
+        >>> model = {"class_path": "ImageClassifier", "init_args": {"optimizer": sgd, "warmup_fraction": 0.5}}
+        >>> defaults_of_others(["--model.optimizer=AdamW"], {"model": model, "seed": 0})
+        {'model': {'class_path': 'ImageClassifier', 'init_args': {'warmup_fraction': 0.5}}}
+        >>> defaults_of_others(["--model=Other"], {"model": model}), defaults_of_others([], {"model": model})
+        ({'model': None}, {})
+        >>> defaults_of_others(["--methods=[GradCAM]", "--superpixels+=Grid"], {"methods": [], "superpixels": []})
+        {'methods': []}
     """
-    return [name for name, _ in _named(words) if name in CLASSES]
+    chosen: dict[str, str] = {}
+    for name, value in _named(words):
+        chosen.update(_classes(name.replace(".init_args", ""), value))
+    lists: dict[str, Any] = {name: [] for name, _ in _named(words) if name in CLASSES and name in defaults}
+    changed = {name: _kept(name, value, chosen) for name, value in defaults.items() if name in PARTS}
+    return {**lists, **{name: value for name, value in changed.items() if value != defaults[name]}}
+
+
+def _classes(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the classes that a setting names, itself and in its arguments."""
+    if isinstance(value, str):
+        yield name.removesuffix(".class_path"), value
+    elif isinstance(value, Mapping):
+        for key, own in value.items():
+            yield from _classes(name if key in ("class_path", "init_args") else f"{name}.{key}", own)
+
+
+def _kept(name: str, value: object, chosen: Mapping[str, str]) -> object:
+    """Return a default without the classes in whose place others are chosen."""
+    if not isinstance(value, Mapping) or "class_path" not in value:
+        return value
+    if name in chosen and chosen[name].rpartition(".")[2] != str(value["class_path"]).rpartition(".")[2]:
+        return None
+    kept = {key: _kept(f"{name}.{key}", own, chosen) for key, own in (value.get("init_args") or {}).items()}
+    before = value.get("init_args") or {}
+    return {**value, "init_args": {key: own for key, own in kept.items() if own is not None or before[key] is None}}
 
 
 def _given(words: Sequence[str]) -> Iterator[tuple[str, object]]:
