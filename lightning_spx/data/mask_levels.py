@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from lightning_spx.data.mask_areas import NEAR, has_numbers
-from lightning_spx.formats.image_file import decode
+from lightning_spx.formats.image_file import UNREADABLE, decode, reason_of
+from lightning_spx.formats.tiff import BEGINNINGS
+from lightning_spx.formats.tiff_pages import WHITE_IS_ZERO, check_bands, check_planes, images_of
 
 Levels = NDArray[np.uint8]
 HALF = 128
@@ -27,7 +30,8 @@ def mask_levels(path: Path) -> Levels:
 
     Raises:
         ValueError: the file cannot be read, or holds something else: only values below 128, like numbers of classes or
-            annotators; numbers of classes beside 255; several colors; gray and opacity that differ.
+            annotators; numbers of classes beside 255; several colors; gray and opacity that differ; a TIFF of several
+            pages, or one whose scale is inverted.
 
     Example:
         >>> import tempfile
@@ -38,7 +42,7 @@ def mask_levels(path: Path) -> Levels:
         ...     mask_levels(path)
         array([[255, 255]], dtype=uint8)
     """
-    pixels = decode(path, "RGBA")
+    pixels = decode(path, "RGBA", _page(path))
     levels = _of_colors(path, pixels[..., :3])
     opacity = pixels[..., 3]
     if opacity.min() < 255:
@@ -65,6 +69,31 @@ def mask_levels(path: Path) -> Levels:
             f"Expected the mask {path} to be 255 on the object and 0 elsewhere, got areas of {some}: {ADVICE}"
         )
     return levels
+
+
+def _page(path: Path) -> int | None:
+    """Return the number of the only page of a TIFF that is no thumbnail; None for other files."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        if not file.read(4).startswith(BEGINNINGS):
+            return None
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            pages = images_of(tiff)
+            check_planes(tiff, pages[0], len(pages))
+            check_bands(pages[0])
+            count, page, is_inverted = len(pages), pages[0].index, pages[0].photometric == WHITE_IS_ZERO
+    except UNREADABLE as error:
+        raise ValueError(f"Expected the mask {path} to be a readable image: {reason_of(error)}") from error
+    if count > 1:
+        raise ValueError(f"Expected the mask {path} to have one page, got {count}: save the one that counts.")
+    if is_inverted:
+        raise ValueError(
+            f"Expected the mask {path} to be 255 on the object, but its scale is inverted (WhiteIsZero), and programs "
+            "differ in whether they turn it round: save it with BlackIsZero."
+        )
+    return int(page)
 
 
 def _of_colors(path: Path, colors: Levels) -> Levels:

@@ -59,7 +59,7 @@ def read_header(path: Path) -> Header:
     return Header(beginning[24], beginning[25], significant)
 
 
-def read_deep_png(path: Path) -> StoredImage:
+def read_deep_png(path: Path, as_stored: bool = False) -> StoredImage:
     """Return the image of a PNG file of 16 bits, without its opacity, upright.
 
     If the file says how many bits are significant, numbers are shifted back to these, as the specification says (PNG
@@ -67,6 +67,7 @@ def read_deep_png(path: Path) -> StoredImage:
 
     Args:
         path: a PNG file of 16 bits.
+        as_stored: return the numbers of the file, to which a window refers, and do not shift them.
 
     Raises:
         ValueError: it is too large; whatever Pillow raises on damaged files.
@@ -91,7 +92,10 @@ def read_deep_png(path: Path) -> StoredImage:
         # Pillow keeps the upper eight bits, and the lower ones if it is told another order of bytes
         upper, lower = _picture(path)[..., :3], _picture(path, lower=True)[..., :3]
         colors = upper.astype(np.uint16) << 8 | lower
-    values, bits = _significant(colors.astype(np.uint16, copy=False), header.significant)
+    stored = colors.astype(np.uint16, copy=False)
+    values, bits = _significant(stored, header.significant)
+    if as_stored and values is not stored:
+        values, bits = stored, None
     return in_stated_range(upright(values, orientation), bits)
 
 

@@ -21,8 +21,8 @@ UNREADABLE = (
 )
 
 
-def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.uint8]:
-    """Return the first frame of an image file with 8 bits, rotated as its EXIF data says.
+def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB", frame: int | None = None) -> NDArray[np.uint8]:
+    """Return a frame of an image file with 8 bits, rotated as its EXIF data says.
 
     Masks are read so; `read_photo` keeps all levels. Of 12 or 16 bits the upper eight are kept; 16-bit images that use
     at most a quarter of their range are refused. Color profiles and gamma are ignored, and Pillow converts other color
@@ -32,6 +32,7 @@ def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.
     Args:
         path: an image file: BMP, GIF, JPEG, PNG, PNM, TIFF or WebP, whatever its name ends with.
         mode: RGB ignores transparency; RGBA adds the opacity; L is the gray of RGB.
+        frame: number of a frame or page, counted from 0; None is the first.
 
     Returns:
         `(H, W, 3)`, `(H, W, 4)` with opacity, or `(H, W, 1)` in gray.
@@ -49,7 +50,7 @@ def decode(path: Path, mode: Literal["L", "RGB", "RGBA"] = "RGB") -> NDArray[np.
         array([[  0, 128]], dtype=uint8)
     """
     try:
-        colors = brightness(path, "RGBA" if mode == "RGBA" else "RGB")
+        colors = brightness(path, "RGBA" if mode == "RGBA" else "RGB", frame)
         return np.array(colors.convert("L"))[..., None] if mode == "L" else np.array(colors)
     except UNREADABLE as error:
         raise ValueError(f"Expected {path} to be a readable image: {reason_of(error)}") from error

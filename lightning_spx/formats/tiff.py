@@ -2,6 +2,7 @@
 
 import logging
 import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from lightning_spx.formats.eight_bits import numbers_of
 from lightning_spx.formats.image_file import FORMATS, UNREADABLE, brightness, check_frame
@@ -18,6 +20,8 @@ from lightning_spx.formats.plane_size import MAX_PIXELS, check_size
 from lightning_spx.formats.stated_range import in_stated_range
 from lightning_spx.formats.stored_image import StoredImage
 from lightning_spx.formats.tiff_by_pillow import read_by_pillow
+from lightning_spx.formats.tiff_nodata import in_known_range, is_nodata
+from lightning_spx.formats.tiff_pages import REDUCED_OR_MASK, check_bands, check_channels, check_planes, images_of
 from lightning_spx.formats.unfolding import check_unfolding
 
 BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -25,7 +29,6 @@ PHOTO_CHANNELS = (1, 3)
 # the kinds of colors whose numbers are brightness
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE = 0, 1, 2, 3
 MULTIPLIED = 1
-REDUCED_OR_MASK = 5
 MOST_BYTES = 8 * MAX_PIXELS
 # its complaints are part of our errors; without a handler Python prints them, too
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -36,7 +39,8 @@ def read_tiff(path: Path, channels: int = 3, frame: int | None = None, as_stored
 
     Of a photo, opacity is left out, and a palette becomes colors. With other than one or three channels, bands are
     those of one page, or one page each. MaxSampleValue states the range only if it is 2**n - 1, because TIFF 6.0 calls
-    it a statistic. What tifffile cannot unpack without the package imagecodecs, such as LZW, is decoded by Pillow.
+    it a statistic. Numbers of more than 8 bits that the tag GDAL_NODATA marks as none become NaN. What tifffile cannot
+    unpack without the package imagecodecs, such as LZW, is decoded by Pillow.
 
     Args:
         path: a TIFF file.
@@ -58,19 +62,27 @@ def read_tiff(path: Path, channels: int = 3, frame: int | None = None, as_stored
         ([0, 4095], 65535.0)
     """
     as_shown = not as_stored and channels in PHOTO_CHANNELS
-    if as_shown and frame is None and _is_plain(path, 0):
-        # even where tifffile could not read its header
-        return in_stated_range(np.array(brightness(path)))
-    with tifffile.TiffFile(path) as file:
-        every = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in file.pages]
-        pages = [page for page in every if not int(page.subfiletype) & REDUCED_OR_MASK]
-        if not pages:
-            raise ValueError("it is a TIFF without an image.")
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(tifffile.TiffFile(path))
+            pages = images_of(file)
+        except UNREADABLE:
+            if as_shown and frame is None and _is_full_and_plain(path):
+                # even where tifffile could not read its header
+                return in_stated_range(np.array(brightness(path)))
+            raise
         if channels not in PHOTO_CHANNELS and frame is None and len(pages) == channels:
             return _pages_as_bands(path, pages)
+        first_is_plain = frame is None and _is_plain(path, pages[0].index)
+        if first_is_plain and channels in PHOTO_CHANNELS:
+            check_channels(file, pages)
+        if first_is_plain and as_shown:
+            check_bands(pages[0])
+            check_planes(file, pages[0], len(pages))
+            return in_stated_range(np.array(brightness(path, frame=pages[0].index)))
         if frame is not None:
             check_frame(frame, len(pages))
-        elif len(pages) > 1 and not _is_plain(path, 0):
+        elif len(pages) > 1 and not first_is_plain:
             raise ValueError(f"it has {len(pages)} pages: save the one that counts, or give `frame`.")
         page = pages[frame or 0]
         _check_is_one_image(file, page, len(pages))
@@ -80,10 +92,20 @@ def read_tiff(path: Path, channels: int = 3, frame: int | None = None, as_stored
         # inks and the colors of JPEG have no numbers of brightness before they are converted
         as_shown = as_shown or page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE)
         if channels in PHOTO_CHANNELS and as_shown and _is_plain(path, page.index):
+            check_bands(page)
             return in_stated_range(np.array(brightness(path, frame=page.index)))
         if page.photometric == PALETTE and as_stored:
             raise ValueError("it has a palette, whose numbers have no order: remove `window`.")
         return _of_page(path, page, channels)
+
+
+def _is_full_and_plain(path: Path) -> bool:
+    """Return whether the first page of a file is one of 8 bits and no thumbnail, as Pillow reads its header."""
+    if not _is_plain(path, 0):
+        return False
+    with Image.open(path, formats=FORMATS) as image:
+        kind = getattr(image, "tag_v2", {}).get(Tag.NewSubfileType, 0)
+        return isinstance(kind, int) and not kind & REDUCED_OR_MASK
 
 
 def _is_plain(path: Path, index: int) -> bool:
@@ -98,11 +120,7 @@ def _is_plain(path: Path, index: int) -> bool:
 
 def _check_is_one_image(file: tifffile.TiffFile, page: tifffile.TiffPage, num_pages: int) -> None:
     check_size(page.imagewidth, page.imagelength)
-    in_one = page.imagedepth
-    if file.is_imagej and num_pages == 1:
-        in_one = max(in_one, int((file.imagej_metadata or {}).get("images", 1)))
-    if in_one > 1:
-        raise ValueError(f"it holds a volume of {in_one} slices under one header: save the one that counts.")
+    check_planes(file, page, num_pages)
     if math.prod(page.shape) * (page.bitspersample + 7) // 8 > MOST_BYTES:
         raise ValueError(f"it holds {page.samplesperpixel} numbers a pixel, more than {MOST_BYTES} bytes in all.")
     sizes = [(at, length) for at, length in zip(page.dataoffsets, page.databytecounts, strict=False)]
@@ -119,16 +137,25 @@ def _pages_as_bands(path: Path, pages: list[tifffile.TiffPage]) -> StoredImage:
             _check_is_one_image(file, page, len(pages))
     if len({(page.shape, page.dtype, page.photometric, page.tags.valueof("Orientation", 1)) for page in pages}) > 1:
         raise ValueError("its pages differ in size, orientation or numbers, so they are no bands of one image.")
-    bands = [_of_page(path, page, 1) for page in pages]
-    first = bands[0]
-    values = np.concatenate([band.values for band in bands], axis=2)
-    return in_stated_range(
-        values, _bits(pages[0], values), first.black is not None and first.black > (first.white or 0)
-    )
+    bands = [_numbers(path, page, 1) for page in pages]
+    nodata = np.concatenate([is_nodata(page, band) for page, band in zip(pages, bands, strict=True)], axis=2)
+    return _with_range(pages[0], np.concatenate(bands, axis=2), nodata)
 
 
 def _of_page(path: Path, page: tifffile.TiffPage, channels: int) -> StoredImage:
     """Return a page's colors or bands."""
+    stored = _numbers(path, page, channels)
+    if page.photometric == PALETTE:
+        return in_stated_range(stored)
+    return _with_range(page, stored, is_nodata(page, stored))
+
+
+def _with_range(page: tifffile.TiffPage, stored: NDArray[Any], nodata: NDArray[np.bool_]) -> StoredImage:
+    return in_known_range(stored, nodata, _bits(page, stored[~nodata]), page.photometric == WHITE_IS_ZERO)
+
+
+def _numbers(path: Path, page: tifffile.TiffPage, channels: int) -> NDArray[Any]:
+    """Return the numbers of a page's colors or bands, (H, W, C), those of a palette looked up."""
     kind = int(page.photometric)
     if kind not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE):
         raise ValueError(f"its colors are of the kind {tifffile.PHOTOMETRIC(kind).name}: save it as RGB or gray.")
@@ -139,12 +166,12 @@ def _of_page(path: Path, page: tifffile.TiffPage, channels: int) -> StoredImage:
         table = np.asarray(page.colormap)
         if int(stored.max()) >= table.shape[1]:
             raise ValueError(f"its palette has {table.shape[1]} colors, and a pixel has the number {stored.max()}.")
-        return in_stated_range(np.moveaxis(table[:, stored[..., 0]], 0, 2))
+        return np.moveaxis(table[:, stored[..., 0]], 0, 2)
     if channels in PHOTO_CHANNELS:
-        stored = _without_opacity(stored, page, channels)
-    elif stored.shape[2] != channels:
+        return _without_opacity(stored, page, channels)
+    if stored.shape[2] != channels:
         raise ValueError(other_shape(page.shape, channels))
-    return in_stated_range(stored, _bits(page, stored), kind == WHITE_IS_ZERO)
+    return stored
 
 
 def _decoded(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
@@ -192,6 +219,6 @@ def _bits(page: tifffile.TiffPage, values: NDArray[Any]) -> int | None:
     highest = page.tags.valueof("MaxSampleValue", None)
     numbers = {int(each) for each in np.ravel(highest)} if highest is not None else set()
     for bits in range(full // 2 + 1, full):
-        if numbers == {2**bits - 1} and values.max() < 2**bits:
+        if numbers == {2**bits - 1} and values.size and values.max() < 2**bits:
             return bits
     return None

@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image
 
 from lightning_spx.formats.label_map import read_label_map
+from tests.formats.packed_tiff import packed_tiff
 from tests.inputs.outcomes import refused
 
 SIZE = (32, 48)
@@ -108,3 +109,25 @@ def test_a_blurring_compression_and_no_tiff_are_refused(tmp_path: Path) -> None:
     refused(lambda: read_label_map(path, SIZE), str(path))
     path.write_bytes(b"no TIFF")
     refused(lambda: read_label_map(path, SIZE), str(path), "not a TIFF")
+
+
+@pytest.mark.parametrize("lzw", [False, True])
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("photometric", [1, 3])
+def test_ids_of_few_bits_are_not_stretched(bits: int, lzw: bool, photometric: int, tmp_path: Path) -> None:
+    ids = (np.add.outer(np.arange(32), np.arange(45)) % 2**bits).astype(np.uint8)
+    (tmp_path / "map.tif").write_bytes(packed_tiff(ids, bits, lzw, photometric))
+    assert np.array_equal(read_label_map(tmp_path / "map.tif", (32, 45)), ids)
+
+
+@pytest.mark.parametrize("lzw", [False, True])
+def test_ids_of_few_bits_are_refused_where_pillow_would_turn_them_round(lzw: bool, tmp_path: Path) -> None:
+    path = tmp_path / "map.tif"
+    path.write_bytes(packed_tiff((IDS % 16).astype(np.uint8), 4, lzw, photometric=0))
+    refused(lambda: read_label_map(path, SIZE), str(path), "imagecodecs")
+
+
+def test_several_maps_under_one_header_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "map.tif"
+    tifffile.imwrite(path, np.stack([IDS, IDS + 1]).astype(np.uint16), photometric="minisblack", truncate=True)
+    refused(lambda: read_label_map(path, SIZE), str(path), "a volume of 2 slices under one header")
