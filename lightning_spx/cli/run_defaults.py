@@ -64,8 +64,13 @@ def defaults_of_others(words: Sequence[str], defaults: Mapping[str, Any]) -> dic
         {'methods': []}
     """
     chosen: dict[str, str] = {}
+    settings: list[str] = []
     for name, value in _named(words):
-        chosen.update(_classes(name.replace(".init_args", ""), value))
+        for path, own in _classes(name.replace(".init_args", ""), value):
+            # settings that come before the class belong to the default, which has to be there for them
+            if not any(each.startswith(f"{path}.") for each in settings):
+                chosen[path] = own
+            settings.append(path)
     lists: dict[str, Any] = {name: [] for name, _ in _named(words) if name in CLASSES and name in defaults}
     changed = {name: _kept(name, value, chosen) for name, value in defaults.items() if name in PARTS}
     return {**lists, **{name: value for name, value in changed.items() if value != defaults[name]}}

@@ -137,7 +137,7 @@ def _by_format(path: Path, beginning: bytes, channels: int, frame: int | None, a
         return jpeg2000.read_jpeg2000(path)
     if beginning.startswith(deep_png.BEGINNING) and deep_png.read_header(path).bits == 16:
         _check_only(frame)
-        return deep_png.read_deep_png(path)
+        return deep_png.read_deep_png(path, as_stored)
     if beginning.startswith(pnm.BEGINNINGS) and (as_stored or pnm.highest_of(path) > 255):
         _check_only(frame)
         return pnm.read_pnm(path)
