@@ -1,6 +1,7 @@
 """Images with labels and without augmentation, for training, test and explanation."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ class LabelledImages(Dataset[Sample], ABC):
     # name of each image's group, such as its patient, `(n,)`; None if no images belong together
     groups: NDArray[np.str_] | None = None
     # file of each image, where it has one
-    paths: list[Path] | None = None
+    paths: Sequence[Path] | None = None
     # number of each image in a list of the user's, from 0, and how many that list has, where there is one
     numbers: NDArray[np.int64] | None = None
     num_listed: int = 0

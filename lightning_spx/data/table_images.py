@@ -1,11 +1,11 @@
 """Images of a table's rows, with the masks or boxes of their objects, from memory or from their files."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -51,6 +51,27 @@ class Fitted(NamedTuple):
     mask: Tensor | None
 
 
+class _Paths(Sequence[Path]):
+    """The files of rows, made when they are asked for, because a hundred thousand paths take much memory."""
+
+    def __init__(self, rows: TableRows) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Path: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Path]: ...
+
+    def __getitem__(self, place: int | slice) -> Path | list[Path]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        return self.rows.root / self.rows.paths.iloc[place]
+
+
 class TableImages(LabelledImages):
     """Images and masks without augmentation, resized and cropped alike.
 
@@ -66,7 +87,7 @@ class TableImages(LabelledImages):
         self.shown = shown
         self.kept = kept
         self.groups = rows.groups
-        self.paths: list[Path] = [rows.root / name for name in rows.paths]
+        self.paths: Sequence[Path] = _Paths(rows)
         self.in_memory = kept is not None
         self.numbers, self.num_listed = rows.numbers, rows.num_listed
 
