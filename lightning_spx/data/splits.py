@@ -177,7 +177,8 @@ def grouped_draw(
     sizes = np.bincount(together)
     if sizes.size == 1:
         raise ValueError(
-            f"Expected two groups or more to draw {num_images} of {len(values)} images without dividing a group, got 1."
+            f"Expected two groups or more to draw {num_images} of {len(values)} images, for validation or test, "
+            "without dividing a group, got 1: draw none, or name smaller groups."
         )
     if at_most and sizes.min() > num_images:
         raise ValueError(

@@ -124,6 +124,8 @@ def _read_text(
         # a space may follow the last cell of a row whose cells are aligned by spaces
         rows = [row[:-1] if own == " " and row[-1] == "" else row for _, row in block]
         for (line, _), row in zip(block, rows, strict=True):
+            if names is not None and not lines and [cell.strip() for cell in row] == header:
+                raise ValueError(f"Expected `columns` only without a header, but line {line} of {path} repeats them.")
             if len(row) != len(header):
                 raise ValueError(
                     f"Expected {len(header)} cells in line {line} of {path}, as many as "

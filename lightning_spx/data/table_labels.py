@@ -1,6 +1,7 @@
 """Turns the cells of a table into labels: classes, or findings with a policy for what is uncertain."""
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,8 @@ Place = Callable[[int], str]
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 PRESENT = frozenset({"1", "true", "yes"})
 ABSENT = frozenset({"0", "false", "no"})
+# what joins several names in a cell
+JOINING = "|;,"
 # what programs write for a number that they do not have; among names they may be names, as NA is Namibia
 NO_NUMBERS = frozenset({*NOTHING, "inf", "-inf"})
 
@@ -80,8 +83,17 @@ def read_classes(cells: "pd.Series[str]", place: Place, threshold: float | None 
     check_spellings(names, "label")
     if len(names) < 2:
         raise ValueError(f"Expected at least two classes, got only {names[0]!r}.")
+    joined = next((name for name in names if any(mark in name for mark in JOINING) and _parts(name) & {*names}), None)
+    if joined is not None:
+        warnings.warn(
+            f"{joined!r} is a class beside a part of it: set `separator` if cells name several.", stacklevel=2
+        )
     order = {name: number for number, name in enumerate(names)}
     return TableLabels(names, np.array([order[text] for text in written], np.int64)[codes])
+
+
+def _parts(name: str) -> set[str]:
+    return {part.strip() for mark in JOINING if mark in name for part in name.split(mark)}
 
 
 def _over_threshold(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -62,9 +63,12 @@ def training_window(paths: Sequence[Path], percentiles: Percentiles, channels: i
     if not found:
         raise refused[0]
     try:
-        return percentiles.of(np.concatenate(found))
+        low, high = percentiles.of(np.concatenate(found))
     except ValueError as error:
         raise ValueError(f"Expected `window` to be measured in {len(found)} training images: {error}") from error
+    # who explains other files with the model needs the same numbers
+    rank_zero_info(f"The window of the training images is [{low:.6g}, {high:.6g}].")
+    return low, high
 
 
 def _spread(numbers: NDArray[Any], most: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from lightning_spx.data import TableDataModule
+from lightning_spx.data.table_labels import read_classes
 from lightning_spx.data.table_spelling import check_spellings
 from tests.data.table_folder import write_table
 
@@ -96,3 +97,21 @@ def test_slices_of_one_file_stay_together(table: Path) -> None:
     rows = TableDataModule(slices, frame="slice").rows
     assert rows.groups is not None
     assert rows.groups.tolist() == rows.paths.tolist()
+
+
+def test_several_findings_in_a_class_are_noticed() -> None:
+    cells = pd.Series(["Mass|Edema", "Edema", "No Finding"])
+    with pytest.warns(UserWarning, match=r"'Mass\|Edema' is a class beside a part of it: set `separator`"):
+        assert len(read_classes(cells, str).names) == 3
+
+
+def test_a_header_beside_columns_is_refused(table: Path) -> None:
+    names = table.read_text().splitlines()[0].split(",")
+    with pytest.raises(ValueError, match=r"line 1 of .* repeats them"):
+        table_data(table, columns=names).pool()
+
+
+def test_the_line_of_excel_that_names_the_delimiter_is_none_of_the_table(table: Path) -> None:
+    before = table_data(table, split="set").fingerprint()
+    table.write_text("sep=;\n" + table.read_text().replace(", ", " ").replace(",", ";").replace('"', ""))
+    assert table_data(table, split="set").fingerprint() == before
