@@ -122,7 +122,7 @@ def check_alike(pairs: Integers, left: LabelledImages, right: LabelledImages, wh
 def _say(found: str, strict: bool) -> None:
     if strict:
         raise ValueError(f"Expected images that differ in parts, training, validation and test, got {found}.")
-    rank_zero_warn(f"Images that show the same: {found}. Give them a common group, or remove one of each pair.")
+    rank_zero_warn(f"Images that look the same: {found}. Give them a common group, or remove one of each pair.")
 
 
 def _in_words(pairs: Integers, left: LabelledImages, right: LabelledImages, where: str) -> str:

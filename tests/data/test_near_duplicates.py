@@ -1,4 +1,4 @@
-"""Images that show the same."""
+"""Images that look the same."""
 
 import io
 
