@@ -78,14 +78,14 @@ def lut(first: int, entries: list[int], bits: int, signed: bool = False) -> Data
     return made
 
 
-def jpeg(pixels: NDArray[np.uint8], **settings: Any) -> bytes:  # noqa: ANN401
+def jpeg(pixels: NDArray[np.uint8], **settings: bool) -> bytes:
     """Return a JPEG of the best quality by Pillow."""
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", quality=100, subsampling=0, **settings)
     return stream.getvalue()
 
 
-def jpeg_2000(pixels: NDArray[Any], **settings: Any) -> bytes:  # noqa: ANN401
+def jpeg_2000(pixels: NDArray[Any], **settings: bool | int | str) -> bytes:
     """Return a lossless JPEG 2000 codestream by Pillow."""
     stream = BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG2000", irreversible=False, no_jp2=True, **settings)

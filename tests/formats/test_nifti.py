@@ -1,6 +1,7 @@
 """NIfTI slices have the orientation, the values and the range that the file states."""
 
 import gzip
+from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ CODES = [
 TILT = np.array([[0.98, -0.17, 0.1], [0.17, 0.98, 0.05], [-0.1, -0.05, 0.99]])
 
 
-def save(path: Path, data: NDArray[Any], affine: NDArray[Any] | None = None, **header: Any) -> Path:  # noqa: ANN401
+def save(path: Path, data: NDArray[Any], affine: NDArray[Any] | None = None, **header: object) -> Path:
     nibabel.save(nibabel.Nifti1Image(data, np.eye(4) if affine is None else affine, dtype=data.dtype), path)
     if header:
         # in the file itself, because nibabel puts a header right when it saves
@@ -73,7 +74,9 @@ def test_an_oblique_volume_goes_along_its_nearest_axes(tmp_path: Path) -> None:
         ((3, 4, 1, 1, 1), lambda v: v[::-1, ::-1, 0, 0, 0].T),
     ],
 )
-def test_one_slice_needs_no_number(tmp_path: Path, shape: tuple[int, ...], expected: Any) -> None:  # noqa: ANN401
+def test_one_slice_needs_no_number(
+    tmp_path: Path, shape: tuple[int, ...], expected: Callable[[NDArray[Any]], NDArray[Any]]
+) -> None:
     data = np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
     path = save(tmp_path / "a.nii.gz", data)
     np.testing.assert_array_equal(read_nifti(path).values[..., 0], expected(data))

@@ -6,6 +6,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lightning_spx.formats.nifti import read_nifti_labels
 
@@ -40,7 +41,7 @@ def test_floats_under_an_integer_header_are_rounded(tmp_path: Path, largest: int
     np.testing.assert_array_equal(read_nifti_labels(tmp_path / "a.nii"), labels[::-1, ::-1, 0].T)
 
 
-def of_raw(path: Path, stored: Any, slope: float, inter: float = 0) -> Path:  # noqa: ANN401
+def of_raw(path: Path, stored: NDArray[Any], slope: float, inter: float = 0) -> Path:
     nibabel.save(nibabel.Nifti1Image(stored, np.eye(4), dtype=stored.dtype), path)
     content = bytearray(path.read_bytes())
     content[112:120] = np.array([slope, inter], "<f4").tobytes()
@@ -68,7 +69,7 @@ def test_whole_scales_are_exact(tmp_path: Path) -> None:
         (np.array([0, 2**63], np.uint64), 1, "its largest label is 9223372036854775808"),
     ],
 )
-def test_what_is_not_whole_is_refused(tmp_path: Path, stored: Any, slope: float, reason: str) -> None:  # noqa: ANN401
+def test_what_is_not_whole_is_refused(tmp_path: Path, stored: NDArray[Any], slope: float, reason: str) -> None:
     path = of_raw(tmp_path / "odd.nii", stored.reshape(-1, 1, 1), slope)
     with pytest.raises(ValueError, match=rf"odd\.nii to be a readable NIfTI file: .*{reason}"):
         read_nifti_labels(path)

@@ -3,6 +3,7 @@
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_overlaps_are_refused_with_the_two_and_their_pixels() -> None:
 
 
 def test_an_unknown_rule_and_unknown_labels_are_refused() -> None:
-    refused(lambda: label_map(regions_of(blocks()), "largest"), "`overlap`", "'largest'")  # type: ignore[arg-type]
+    unknown: Any = "largest"
+    refused(lambda: label_map(regions_of(blocks()), unknown), "`overlap`", "'largest'")
     regions = Regions(SIZE, [], tuple(f"class {number}" for number in range(80)))
     refused(lambda: union(regions, ["class 3", "dog"]), "class 0, class 1", "and 70 more", "got dog")
 
