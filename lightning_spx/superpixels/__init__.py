@@ -6,7 +6,11 @@ from lightning_spx.superpixels.controls import borrow, grid_like, voronoi_like
 from lightning_spx.superpixels.exchange import as_segments, feature_mask
 from lightning_spx.superpixels.explained_variation import explained_variation
 from lightning_spx.superpixels.global_regularity import global_regularity
+from lightning_spx.superpixels.guided_filter import GuidedFilter, guided_pool
+from lightning_spx.superpixels.image_filter import ImageFilter
 from lightning_spx.superpixels.image_key import image_key
+from lightning_spx.superpixels.image_pooling import ImagePooling
+from lightning_spx.superpixels.joint_bilateral import JointBilateral, bilateral_pool
 from lightning_spx.superpixels.loading import WithSegments
 from lightning_spx.superpixels.pooling import segment_pool
 from lightning_spx.superpixels.precomputed import Precomputed
@@ -25,6 +29,10 @@ __all__ = [
     "Cached",
     "Felzenszwalb",
     "Grid",
+    "GuidedFilter",
+    "ImageFilter",
+    "ImagePooling",
+    "JointBilateral",
     "Precomputed",
     "Quickshift",
     "ScikitSlic",
@@ -35,6 +43,7 @@ __all__ = [
     "WithSegments",
     "achievable_accuracy",
     "as_segments",
+    "bilateral_pool",
     "blur_like",
     "borrow",
     "boundary_recall",
@@ -45,6 +54,7 @@ __all__ = [
     "feature_mask",
     "global_regularity",
     "grid_like",
+    "guided_pool",
     "image_key",
     "num_segments",
     "segment_pool",

@@ -47,7 +47,7 @@ def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -
 
     Args:
         attribution: `(M, N, C, H, W)` floating point, M maps of each image.
-        num_segments: `(N,)` int64, the number of segments of each image.
+        num_segments: `(N,)`, the number of segments of each image, or the effective one of another pooling.
         absolute: Whether absolute values are blurred.
 
     Returns:
@@ -58,10 +58,7 @@ def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -
         tensor([0.0019, 0.9963, 0.0019])
     """
     height, width = attribution.shape[-2:]
-    # Images with the same number of segments share their matrices
-    numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
-    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(attribution.device)
-    rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
+    rows, columns = _matrices(attribution, num_segments)
     compiled = None if needs_tensor_operations(attribution) else _compiled()
     if compiled is not None:
         return compiled(attribution, rows, columns, absolute)
@@ -73,6 +70,34 @@ def blurred(attribution: Tensor, num_segments: Tensor, absolute: bool = False) -
     lines = lines.reshape(images, models * channels * width, height).bmm(rows.mT)
     result = lines.view(images, models, channels, width, height).mT.float()
     return result.movedim(1, 0).contiguous()
+
+
+def blurred_variance(variance: Tensor, num_segments: Tensor) -> Tensor:
+    """Return the variance of blurred noise, which has the squares of the blur's weights; nothing is checked.
+
+    Args:
+        variance: `(N, C, H, W)` floating point, of independent values.
+        num_segments: `(N,)`, as for `blurred`.
+
+    Returns:
+        `(N, C, H, W)` float32.
+
+    Example:
+        >>> blurred_variance(torch.ones(1, 1, 1, 3), torch.tensor([3])).flatten()
+        tensor([0.9926, 0.9926, 0.9926])
+    """
+    rows, columns = (matrices.square()[:, None] for matrices in _matrices(variance, num_segments))
+    return (rows @ variance.double() @ columns.mT).float()
+
+
+def _matrices(values: Tensor, num_segments: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the matrices `(N, H, H)` and `(N, W, W)` that blur each image's columns and rows."""
+    height, width = values.shape[-2:]
+    # Images with the same number of segments share their matrices
+    numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
+    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(values.device)
+    rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
+    return rows, columns
 
 
 @cache

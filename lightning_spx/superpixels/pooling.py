@@ -76,6 +76,26 @@ def segment_means(attribution: Tensor, segments: Tensor, absolute: bool = False)
     return (sums / segment_sizes(segments, most).clamp(min=1)[:, None]).float()
 
 
+def segment_variance(variance: Tensor, segments: Tensor) -> Tensor:
+    """Return the variance of means over segments of independent values: their mean variance over their number.
+
+    Args:
+        variance: `(N, C, H, W)` floating point, not negative.
+        segments: `(N, H, W)` int64, ids `0..S-1` without gaps in each image.
+
+    Returns:
+        `(N, C, H, W)` float32, constant on each segment.
+
+    Example:
+        >>> segment_variance(torch.tensor([[[[1.0, 3.0, 5.0]]]]), torch.tensor([[[0, 0, 1]]]))
+        tensor([[[[1., 1., 5.]]]])
+    """
+    most = _most(segments)
+    ids = segments.flatten(1)
+    sizes = segment_sizes(segments, most).gather(1, ids).view(len(ids), 1, *segments.shape[1:])
+    return (segment_pool(variance, segments) / sizes).float()
+
+
 def segment_sizes(segments: Tensor, num_segments: int) -> Tensor:
     """Return the number of pixels of each segment; nothing is checked.
 

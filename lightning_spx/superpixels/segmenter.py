@@ -1,11 +1,13 @@
 """Defines what a segmenter is, and checks its input and output."""
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from lightning_spx.superpixels.image_pooling import ImagePooling
 
 # Resizing filters overshoot by rounding errors; a normalized image exceeds [0, 1] by far more
 RANGE_TOLERANCE = 1e-3
@@ -15,7 +17,7 @@ LARGEST_NORMALIZED = 8
 ADVICE = "as_segments(segments) renumbers the integers of another tool"
 
 
-class Segmenter(ABC):
+class Segmenter(ImagePooling):
     """Maps images to super-pixels, deterministically and independently for each image.
 
     Settings are arguments of the constructor. A subclass makes two promises: an image gets the same segments in every
@@ -51,6 +53,28 @@ class Segmenter(ABC):
         Returns:
             `(N, H, W)` int64 on the images' device, ids `0..S-1` without gaps in each image.
         """
+
+    def pool(self, attribution: Tensor, images: Tensor) -> Tensor:
+        """Return means over the segments, as `segment_pool` does.
+
+        Args:
+            attribution: `(N, C, H, W)` floating point.
+            images: `(N, G, H, W)` in [0, 1].
+        """
+        from lightning_spx.superpixels.pooling import segment_pool  # pooling checks segments by this module
+
+        return segment_pool(attribution, self(images))
+
+    def pooled_variance(self, variance: Tensor, images: Tensor) -> Tensor:
+        """Return the variance of means over the segments: the mean variance over the number of pixels.
+
+        Args:
+            variance: `(N, C, H, W)` floating point, not negative.
+            images: `(N, G, H, W)` in [0, 1].
+        """
+        from lightning_spx.superpixels.pooling import segment_variance
+
+        return segment_variance(variance, self(images))
 
 
 def check_images(images: Tensor, channels: int | None = 3) -> None:

@@ -12,7 +12,7 @@ from math import comb
 
 import torch
 
-from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts

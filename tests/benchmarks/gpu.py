@@ -20,7 +20,7 @@ from lightning_spx.evaluation.benchmark.cases import s_method
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, measure
 from lightning_spx.evaluation.benchmark.peers import SCIKIT_IMAGE, TORCHMETRICS, peer_of, scikit_slic
 from lightning_spx.evaluation.benchmark.processor import Processor
-from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts

@@ -12,7 +12,8 @@ import torch
 from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.benchmark.cases import Bench, s_map
 from lightning_spx.evaluation.benchmark.measure import OWN, Measurement, seconds
-from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts

@@ -9,7 +9,9 @@ from torch import Tensor
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.findings import Items, Targets, list_items
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel_pooling, segment_images
+from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings, pixel_pooling
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.models.image_model import Head
 from lightning_spx.superpixels import Segmenter

@@ -15,8 +15,9 @@ from lightning_spx.evaluation.callbacks.named_batch import name_images
 from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.findings import Items, list_items
+from lightning_spx.evaluation.maps.guides import segment_images
 from lightning_spx.evaluation.maps.model_maps import finite_logits
-from lightning_spx.evaluation.maps.poolings import Pooling, segment_images
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.readings import predicted
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.reporting.rows import PIXEL

@@ -20,7 +20,8 @@ from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, Pho
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.colors import shown as color_images
-from lightning_spx.evaluation.maps.poolings import Pooling, segment_images
+from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization, said_in_words
 from lightning_spx.evaluation.training.named_networks import (

@@ -17,7 +17,8 @@ from lightning_spx.evaluation.ensemble.assignments import Assignment
 from lightning_spx.evaluation.ensemble.group_maps import compare_groups, rows_of
 from lightning_spx.evaluation.maps.attributions import explain, predict
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
-from lightning_spx.evaluation.maps.poolings import make_poolings, segment_images
+from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.models.image_model import ImageModel

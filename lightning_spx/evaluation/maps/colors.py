@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_spx.models.builder import import_path
 from lightning_spx.reporting.panels import as_photos
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 ToRgb = Sequence[int] | Callable[[Tensor], Tensor]
 
@@ -80,13 +80,13 @@ def shown(images: Tensor, to_rgb: ToRgb | None = None) -> Tensor:
     return as_photos(images) if to_rgb is None else as_rgb(images, to_rgb)
 
 
-def segmented_as(segmenter: Segmenter, images: Tensor, to_rgb: ToRgb | None = None) -> Tensor:
+def segmented_as(segmenter: ImagePooling, images: Tensor, to_rgb: ToRgb | None = None) -> Tensor:
     """Return images as a segmenter takes them: themselves if it takes that number of channels, and otherwise in RGB.
 
     A segmenter of three channels gets what `to_rgb` makes of images, even of those with three.
 
     Args:
-        segmenter: says the number of channels that it takes.
+        segmenter: or filter, which says the number of channels that it takes.
         images: (N, C, H, W) in [0, 1].
         to_rgb: as for `as_rgb`.
 
@@ -104,11 +104,11 @@ def segmented_as(segmenter: Segmenter, images: Tensor, to_rgb: ToRgb | None = No
     return as_rgb(images, to_rgb) if segmenter.channels == 3 else images
 
 
-def check_channels(segmenters: Mapping[str, Segmenter], channels: int, to_rgb: ToRgb | None = None) -> None:
+def check_channels(segmenters: Mapping[str, ImagePooling], channels: int, to_rgb: ToRgb | None = None) -> None:
     """Refuse images whose number of channels a segmenter does not take, before anything is computed.
 
     Args:
-        segmenters: by name.
+        segmenters: and filters, by name.
         channels: number of channels of the images.
         to_rgb: as for `as_rgb`; a callable is not called.
 

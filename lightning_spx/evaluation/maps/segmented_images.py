@@ -1,5 +1,6 @@
 """Holds images that any segmenter segments once: those of a study, and those that its methods have of their own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.colors import ToRgb
-from lightning_spx.evaluation.maps.poolings import segment_images
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.evaluation.maps.guides import Guidance, guide_images, segment_images
+from lightning_spx.superpixels import ImagePooling, Segmenter
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,11 @@ class SegmentedImages:
         )
         self._known.append((segmenter, found[name]))
         return found[name]
+
+    def guides(self, superpixels: Mapping[str, ImagePooling]) -> dict[str, Guidance]:
+        """Return what decides the weights of segmenters and filters, by their names."""
+        filters = {name: each for name, each in superpixels.items() if not isinstance(each, Segmenter)}
+        found = guide_images(filters, self.images, self.batch_size, self.device, to_rgb=self.to_rgb)
+        return {
+            name: self.by(each) if isinstance(each, Segmenter) else found[name] for name, each in superpixels.items()
+        }

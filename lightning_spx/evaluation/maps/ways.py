@@ -18,7 +18,7 @@ from lightning_spx.attribution.xrai_regions import regions_of
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.reporting.rows import BORROWED, EITHER, GRID, OWN, VORONOI, control_name
-from lightning_spx.superpixels import Segmenter, borrow, grid_like, voronoi_like
+from lightning_spx.superpixels import ImagePooling, borrow, grid_like, voronoi_like
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
 
 def _ranked(method: XRAI, name: str, segments: Tensor) -> Pooling:
     regions = tuple(regions_of(each, method.dilation) for each in segments)
-    return Pooling(name, "ranked", segments[:, 0], regions, method.rank)
+    return Pooling(name, "ranked", segments[:, 0], regions=regions, rank=method.rank)
 
 
 def refuse_own_segments(methods: Iterable[Attribution], place: str) -> None:
@@ -115,11 +115,11 @@ def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:
     return ranked.view(*maps.shape[:2], *ranked.shape[1:])
 
 
-def all_segmenters(segmenters: Mapping[str, Segmenter], methods: Iterable[Attribution]) -> dict[str, Segmenter]:
-    """Return a study's segmenters and those that its methods have of their own, by names for errors.
+def all_poolings(superpixels: Mapping[str, ImagePooling], methods: Iterable[Attribution]) -> dict[str, ImagePooling]:
+    """Return a study's segmenters and filters, and those that its methods have of their own, by names for errors.
 
     Example:
-        >>> list(all_segmenters({}, [XRAI()]))[0]
+        >>> list(all_poolings({}, [XRAI()]))[0]
         'Felzenszwalb of XRAI'
     """
     own = {
@@ -128,7 +128,7 @@ def all_segmenters(segmenters: Mapping[str, Segmenter], methods: Iterable[Attrib
         if isinstance(method, BySegments)
         for segmenter in method.segmenters
     }
-    return {**segmenters, **own}
+    return {**superpixels, **own}
 
 
 def has_one_order(method: Attribution) -> bool:

@@ -18,7 +18,8 @@ from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import ToRgb, segmented_as
-from lightning_spx.evaluation.maps.poolings import Pooling, orders_of, pixel_pooling, with_controls
+from lightning_spx.evaluation.maps.pooling_lists import orders_of, pixel_pooling, with_controls
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.models.image_model import ImageModel

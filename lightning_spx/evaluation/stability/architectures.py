@@ -11,7 +11,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import sample_images
-from lightning_spx.evaluation.maps.ways import all_segmenters
+from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.stability.rounds import Round
 from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.start import StudyStart
@@ -80,7 +80,7 @@ def architectures(
     of_photos = channels or default_channels(models.values())
     sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True, channels=of_photos)
     first = sampled.read([0])[0]
-    check_channels(all_segmenters(settings.segmenters, settings.methods.values()), first.shape[1], settings.to_rgb)
+    check_channels(all_poolings(settings.superpixels, settings.methods.values()), first.shape[1], settings.to_rgb)
     for network in models.values():
         check_channels_fit(network, first)
         check_gradient(network.normalize, first)

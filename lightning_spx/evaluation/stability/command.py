@@ -28,7 +28,7 @@ from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.launch import OF_STARTS, Launch, Launcher
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 
 def stability(
@@ -36,7 +36,7 @@ def stability(
     model: ModelFactory,
     trainer: TrainerFactory,
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     magnitudes: list[Magnitude],
     distances: list[Distance],
     plans: list[StudyPlan] | None = None,
@@ -83,7 +83,7 @@ def stability(
             any network or function that returns one.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
-        superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
+        superpixels: segmenters and filters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         distances: distances between maps that MeGe and ReCo use.
         plans: what differs between the models that are compared, in the place of the plan of `data`, each with rows of
@@ -180,8 +180,8 @@ def stability(
         ['results.csv']
     """
     arguments = {name: value for name, value in locals().items() if name in stability.__annotations__}
-    named_methods, named_segmenters = unique_names(methods), unique_names(superpixels)
-    if not named_methods or not named_segmenters or not magnitudes:
+    named_methods, named_superpixels = unique_names(methods), unique_names(superpixels)
+    if not named_methods or not named_superpixels or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
     at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "repeats": (repeats, 1)}
     for name, (value, least) in {**at_least, "sanity_stages": (sanity_stages, 0)}.items():
@@ -200,7 +200,7 @@ def stability(
     launch.prepare(lead)
     settings = StudySettings(
         methods=with_training_images(named_methods, None if images else data),
-        segmenters=named_segmenters,
+        superpixels=named_superpixels,
         magnitudes=magnitudes,
         distances=distances,
         shared_noise=noise == "shared",

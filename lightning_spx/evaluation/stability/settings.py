@@ -10,7 +10,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.colors import ToRgb
 from lightning_spx.metrics import Distance
 from lightning_spx.metrics.ssim import PairPreset
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class StudySettings:
 
     Args:
         methods: attribution methods by their names in tables.
-        segmenters: segmenters by their names in tables.
+        superpixels: segmenters and filters by their names in tables.
         magnitudes: orders of pooling and taking magnitudes.
         distances: distances that MeGe and ReCo use.
         shared_noise: whether all models draw the same noise.
@@ -34,7 +34,7 @@ class StudySettings:
     """
 
     methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    superpixels: Mapping[str, ImagePooling]
     magnitudes: Sequence[Magnitude]
     distances: Sequence[Distance]
     shared_noise: bool

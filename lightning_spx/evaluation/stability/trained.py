@@ -11,7 +11,7 @@ from lightning_spx.data import BirdsDataModule
 from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.findings import check_items
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
-from lightning_spx.evaluation.maps.ways import all_segmenters
+from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
 from lightning_spx.evaluation.stability.rounds import Round
 from lightning_spx.evaluation.stability.settings import StudySettings
@@ -152,7 +152,7 @@ def _try_models(
 ) -> bool:
     """Refuse models that cannot serve before any of them is trained; return whether they have one output each."""
     check_channels(
-        all_segmenters(settings.segmenters, settings.methods.values()), sampled.read([0])[0].shape[1], settings.to_rgb
+        all_poolings(settings.superpixels, settings.methods.values()), sampled.read([0])[0].shape[1], settings.to_rgb
     )
     given = [model.checkpoint for model in models if model.checkpoint is not None]
     makers = {model.architecture: recipe.of(model) for model in models}.values()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
-from lightning_spx.evaluation.maps.poolings import Pooling, in_orders
+from lightning_spx.evaluation.maps.pooling_lists import in_orders
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.statistics.floors import permute_segments, with_nulls
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.metrics import Distance, pair_sets

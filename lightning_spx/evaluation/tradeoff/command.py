@@ -13,7 +13,7 @@ from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.sampled_images import sample_images
-from lightning_spx.evaluation.maps.ways import all_segmenters
+from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
@@ -51,7 +51,7 @@ from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.processes import is_writer, start_processes
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import important_settings, plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling, Segmenter
 
 RGB = 3  # channels of BSDS500
 MEANINGLESS = "is not above chance: numbers of fidelity are meaningless there"
@@ -62,7 +62,7 @@ def tradeoff(
     model: ModelFactory,
     trainer: TrainerFactory,
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     magnitudes: list[Magnitude],
     sizes: list[int] | None = None,
     images: list[str] | None = None,
@@ -101,7 +101,7 @@ def tradeoff(
         model: makes an untrained model that maps images in [0, 1] to logits.
         trainer: makes the Trainer of one model.
         methods: attribution methods.
-        superpixels: segmenters.
+        superpixels: segmenters and filters.
         magnitudes: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         sizes: numbers of segments; a segmenter that has such a setting is used once with each.
         images: photos instead of `data`: files, folders and patterns such as 'birds/*.jpg'.
@@ -145,8 +145,10 @@ def tradeoff(
         ValueError: a setting is out of its range, or differs from the run in the folder.
         FileNotFoundError: a file does not exist.
     """
-    named_methods, segmenters = unique_names(methods), unique_names(sized(superpixels, sizes))
-    if not named_methods or not segmenters or not magnitudes:
+    named_methods, poolings = unique_names(methods), unique_names(sized(superpixels, sizes))
+    # only segments have borders
+    segmenters = {name: each for name, each in poolings.items() if isinstance(each, Segmenter)}
+    if not named_methods or not poolings or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
     at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "num_steps": (num_steps, 1)}
     for name, (value, least) in at_least.items():
@@ -185,7 +187,7 @@ def tradeoff(
     # refuse what cannot serve before the study begins
     tried = list(models.values()) or [reading.of(recipe.untrained())]
     known = sample_images(data, images, image_size, num_images, seed, channels=channels or default_channels(tried))
-    check_channels(all_segmenters(segmenters, methods), known.read([0])[0].shape[1], colors)
+    check_channels(all_poolings(poolings, methods), known.read([0])[0].shape[1], colors)
     for each in tried:
         try_classifier(each, known, "fidelity")
     lead = trainer()  # trains nothing: it knows the device and the loggers
@@ -222,7 +224,7 @@ def tradeoff(
         preds=preds,
         explained=preds if known.label is None or target == "prediction" else known.label.expand_as(preds),
         methods=named_methods,
-        segmenters=segmenters,
+        superpixels=poolings,
         magnitudes=magnitudes,
         settings=FidelitySettings(num_steps, substrates or ["black", "blur"], removed, batch_size, seed),
         device=device,

@@ -6,13 +6,13 @@ from dataclasses import Field, fields, is_dataclass, replace
 from torch import Tensor
 
 from lightning_spx.evaluation.training.accuracy import could_be_guessed
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 # settings of segmenters that decide how many segments there are
 SIZE_SETTINGS = ("n_segments", "markers")
 
 
-def sized(segmenters: Sequence[Segmenter], sizes: Sequence[int] | None) -> list[Segmenter]:
+def sized(segmenters: Sequence[ImagePooling], sizes: Sequence[int] | None) -> list[ImagePooling]:
     """Return each segmenter once for every size; a segmenter without a setting for its size stays as it is.
 
     Example:
@@ -20,20 +20,20 @@ def sized(segmenters: Sequence[Segmenter], sizes: Sequence[int] | None) -> list[
         >>> [getattr(each, "n_segments", None) for each in sized([Grid(), Felzenszwalb()], [16, 64])]
         [16, 64, None]
     """
-    found: list[Segmenter] = []
+    found: list[ImagePooling] = []
     for segmenter in segmenters:
         name = _size_setting(segmenter)
         found += [_resized(segmenter, name, size) for size in sizes] if sizes and name else [segmenter]
     return found
 
 
-def _size_setting(segmenter: Segmenter) -> str:
+def _size_setting(segmenter: ImagePooling) -> str:
     # a user's own segmenter need not be a dataclass
     settings: tuple[Field[object], ...] = fields(segmenter) if is_dataclass(segmenter) else ()
     return next((field.name for field in settings if field.name in SIZE_SETTINGS), "")
 
 
-def _resized(segmenter: Segmenter, name: str, size: int) -> Segmenter:
+def _resized(segmenter: ImagePooling, name: str, size: int) -> ImagePooling:
     return replace(segmenter, **{name: size}) if is_dataclass(segmenter) else segmenter
 
 

@@ -16,7 +16,9 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
-from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling, in_orders, make_poolings
+from lightning_spx.evaluation.maps.guides import segments_among
+from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings
+from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
@@ -34,7 +36,7 @@ from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, own_share
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 # columns that each file of fidelity values must have
 FIDELITY_COLUMNS = (
@@ -79,7 +81,7 @@ class TradeoffStudy:
     preds: Tensor
     explained: Tensor
     methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    superpixels: Mapping[str, ImagePooling]
     magnitudes: Sequence[Magnitude]
     settings: FidelitySettings
     device: torch.device
@@ -111,8 +113,9 @@ class TradeoffStudy:
             source=known.source,
             to_rgb=self.to_rgb,
         )
-        segments = {name: segmented.by(segmenter) for name, segmenter in self.segmenters.items()}
-        poolings = make_poolings(segments, known.index, permutation, self.seed)
+        guides = segmented.guides(self.superpixels)
+        segments = segments_among(guides)
+        poolings = make_poolings(guides, known.index, permutation, self.seed)
         self.record.lap("segment")
         if not self._partition_file().is_file():
             self._write(self._partition_file(), measure_partitions(poolings, known.images, known.index))

@@ -9,7 +9,8 @@ from torch import Tensor
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.ensemble.assignments import Assignment, assign
 from lightning_spx.evaluation.ensemble.group_maps import NO_MODEL, compare_groups, normalized, rows_of
-from lightning_spx.evaluation.maps.poolings import Pooling, pixel_pooling
+from lightning_spx.evaluation.maps.pooling_lists import pixel_pooling
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.floors import permute_pixels
 from lightning_spx.superpixels import Grid, segment_pool

@@ -23,7 +23,7 @@ from lightning_spx.evaluation.ensemble.summary import (
     worths_of,
 )
 from lightning_spx.evaluation.ensemble.worth import worth_of
-from lightning_spx.evaluation.maps.poolings import pixel_pooling
+from lightning_spx.evaluation.maps.pooling_lists import pixel_pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.floors import Draws

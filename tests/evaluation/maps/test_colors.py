@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.colors import ToRgb, as_rgb, check_channels, segmented_as, shown
-from lightning_spx.evaluation.maps.poolings import segment_images
+from lightning_spx.evaluation.maps.guides import segment_images
 from lightning_spx.superpixels import Cached, Felzenszwalb, Grid, Segmenter, Slic, Watershed
 
 CPU = torch.device("cpu")

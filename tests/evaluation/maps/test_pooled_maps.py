@@ -7,7 +7,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import magnitude, saliency_map
 from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.superpixels import Grid, Slic, blur_like, segment_pool
 from lightning_spx.superpixels import blur as blurs
 from lightning_spx.superpixels import pooling as pools

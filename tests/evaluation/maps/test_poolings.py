@@ -4,14 +4,9 @@ from pathlib import Path
 
 import torch
 
-from lightning_spx.evaluation.maps.poolings import (
-    Pooling,
-    in_orders,
-    make_poolings,
-    pixel_pooling,
-    segment_images,
-    with_controls,
-)
+from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings, pixel_pooling, with_controls
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.reporting.rows import is_control_of
 from lightning_spx.superpixels import Cached, Grid, Slic, Voronoi, num_segments, segment_pool

@@ -16,7 +16,8 @@ from lightning_spx.attribution import (
     KernelShap,
     SegmentAttribution,
 )
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.maps.ways import as_given, has_one_order, num_maps, ways_of

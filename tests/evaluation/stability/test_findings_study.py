@@ -95,7 +95,7 @@ def made(
     record = RunRecord.open(run, {"seed": SEED, "fingerprint": images.fingerprint})
     settings = StudySettings(
         methods=methods,
-        segmenters={"Grid": Grid(16)},
+        superpixels={"Grid": Grid(16)},
         magnitudes=["after"],
         distances=["l2"],
         shared_noise=False,

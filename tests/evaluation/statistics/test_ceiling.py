@@ -13,7 +13,7 @@ from torch import Tensor
 from lightning_spx.attribution import Attribution, Gradient, SmoothGrad, saliency_map
 from lightning_spx.attribution.method import Model
 from lightning_spx.attribution.reseed import is_random
-from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts

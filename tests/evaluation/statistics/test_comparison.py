@@ -12,7 +12,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics import comparison
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.maps.findings import Targets, list_items
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings, pixel_pooling
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings, pixel_pooling
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.floors import permute_pixels

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_spx.attribution import saliency_map
-from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts

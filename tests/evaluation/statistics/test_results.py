@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lightning_spx.evaluation.maps.poolings import make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare

@@ -10,7 +10,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from lightning_spx.evaluation.maps.poolings import Pooling, make_poolings
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
