@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.bilateral_grid import grid_sums
+from lightning_spx.superpixels.bilateral_grid import fits, grid_sums
 from lightning_spx.superpixels.image_filter import ImageFilter
 from lightning_spx.superpixels.setting import check_positive
 
@@ -67,11 +67,12 @@ def _spatial(sigma: float | None, images: Tensor) -> float:
 def _sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
     """Return the weighted sums (N, C, H, W) float64, with weights of one at the pixel itself."""
     small = max(images.shape[-2:]) <= EXACT_SIDE
-    if small or images.shape[1] > GRID_CHANNELS:
+    images = images.detach().double().clamp(0, 1)
+    if small or images.shape[1] > GRID_CHANNELS or not fits(images, sigma_color, sigma_spatial):
         return torch.cat(
             [_exact(v[None], i[None], sigma_color, sigma_spatial) for v, i in zip(values, images, strict=True)]
         )
-    return grid_sums(values.double(), images.double(), sigma_color, sigma_spatial)
+    return grid_sums(values.double(), images, sigma_color, sigma_spatial)
 
 
 def _exact(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
