@@ -9,6 +9,7 @@ from lightning_spx.attribution.finite import NonFiniteError, require_finite
 from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.targets import Target
 from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels.only_segments import refuse_filters
 
 
 class BySegments(Attribution):
@@ -53,13 +54,18 @@ class BySegments(Attribution):
         """
 
     def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
-        """Segment the images, which must be in [0, 1], and explain the raw logit of `target` over the segments."""
+        """Segment the images, which must be in [0, 1], and explain the raw logit of `target` over the segments.
+
+        Raises:
+            TypeError: A filter stands in the place of a segmenter, and as in `Attribution.attribute`.
+        """
         images, _ = checked(inputs, target)
         try:
             require_finite(images, "image")
         except NonFiniteError as error:
             # a segmenter would refuse them too, and name no image
             raise NonFiniteError(type(self).__name__, error.what, error.images) from None
+        refuse_filters(self.segmenters, type(self).__name__)
         maps = [_segments_by(segmenter, images) for segmenter in self.segmenters]
         if not maps:
             raise ValueError(f"Expected {type(self).__name__} to have at least one segmenter, got none.")

@@ -20,6 +20,7 @@ from lightning_spx.attribution.perturbation import Perturbation, number_of
 from lightning_spx.attribution.shapley_values import KernelShap
 from lightning_spx.attribution.targets import Target
 from lightning_spx.superpixels import Segmenter, Slic
+from lightning_spx.superpixels.only_segments import refuse_filters
 from lightning_spx.superpixels.segmenter import check_segments
 
 
@@ -59,6 +60,7 @@ class SegmentAttribution(BySegments):
         """Check the settings."""
         if not isinstance(self.method, Perturbation):
             raise TypeError(f"Expected `method` to be a Perturbation, such as KernelShap(), got {self.method!r}.")
+        refuse_filters(self.superpixels, "SegmentAttribution")
         if not isinstance(self.superpixels, Segmenter):
             raise TypeError(f"Expected `superpixels` to be a Segmenter, such as Slic(), got {self.superpixels!r}.")
         self.method.require_packages()

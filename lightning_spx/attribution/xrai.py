@@ -15,6 +15,7 @@ from lightning_spx.attribution.method import Attribution, Model, checked
 from lightning_spx.attribution.path import IntegratedGradients
 from lightning_spx.attribution.targets import Target
 from lightning_spx.attribution.xrai_regions import MIN_NEW_PIXELS, Regions, region_map, regions_of
+from lightning_spx.superpixels.only_segments import refuse_filters
 from lightning_spx.superpixels.scikit import Felzenszwalb
 from lightning_spx.superpixels.segmenter import Segmenter, check_segments
 
@@ -90,6 +91,7 @@ class XRAI(BySegments):
         if self.base is None:
             object.__setattr__(self, "base", black_and_white())
         given: object = self.superpixels
+        refuse_filters(given, "XRAI")
         if not isinstance(given, tuple | list) or not all(isinstance(each, Segmenter) for each in given):
             raise TypeError(f"Expected `superpixels` to be a tuple of segmenters, such as (Slic(),), got {given!r}.")
         if not given:

@@ -26,9 +26,9 @@ class PhotoMaps:
         photo: (H, W, 3) in [0, 1].
         label: name of the explained class.
         probability: of that class.
-        segments: (H, W) ids from 0 of each segmenter, by name.
+        segments: (H, W) ids from 0 of each segmenter, by name; filters have none.
         pixel: (H, W) saliency in [0, 1] of each method, by name.
-        pooled: the same, pooled by each segmenter: `pooled[method][segmenter]`.
+        pooled: the same, pooled by each segmenter and filter: `pooled[method][name]`.
 
     Example:
         >>> image, one = np.zeros((8, 8, 3), np.float32), np.ones((8, 8), np.float32)
@@ -54,7 +54,7 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
     """Draw a photo with all its maps, a row for each method.
 
     The columns are the photo, the pixel map, and for each segmenter the photo with borders, the S- map and bars of the
-    strongest segments, whose numbers stand in the photo.
+    strongest segments, whose numbers stand in the photo; for each filter its S- map.
 
     Args:
         maps: of the photo.
@@ -67,20 +67,24 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         >>> len(photo_figure(maps).axes)  # five cells and the color bar
         6
     """
-    grid = CellGrid(
-        [True] * len(maps.pixel), 2 + 3 * len(maps.segments), f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
-    )
+    title = f"{maps.name}: {maps.caption}. {said}".removesuffix(". ")
+    names = list(next(iter(maps.pooled.values()), {}))
+    widths = [3 if name in maps.segments else 1 for name in names]
+    grid = CellGrid([True] * len(maps.pixel), 2 + sum(widths), title)
     for row, (method, pixel) in enumerate(maps.pixel.items()):
         # headings of columns stand only above the first row; maps have their method's name in every row
         first = row == 0
         _photo(grid.cell(row, 0), maps.photo, "photo" if first else "")
         _map(grid.cell(row, 1), pixel, method)
-        for number, (segmenter, ids) in enumerate(maps.segments.items()):
-            pooled = maps.pooled[method][segmenter]
+        for number, name in enumerate(names):
+            pooled, column = maps.pooled[method][name], 2 + sum(widths[:number])
+            if name not in maps.segments:
+                _map(grid.cell(row, column), pooled, f"S-{method}\n{name}")
+                continue
+            ids = maps.segments[name]
             strongest = strongest_segments(ids, pooled)
-            column = 2 + 3 * number
             bordered = grid.cell(row, column)
-            _photo(bordered, draw_borders(maps.photo, ids), f"{segmenter}, {ids.max() + 1}" if first else "")
+            _photo(bordered, draw_borders(maps.photo, ids), f"{name}, {ids.max() + 1}" if first else "")
             for segment, _ in strongest:
                 _number(bordered, ids, segment)
             _map(grid.cell(row, column + 1), pooled, f"S-{method}")
@@ -110,16 +114,17 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
     if not columns or not all(columns.values()):
         raise ValueError("Expected at least one photo and one column, got none.")
     photos = next(iter(columns.values()))
-    segmenters = list(photos[0].segments)
-    lines = 1 + len(segmenters)
+    names = list(next(iter(photos[0].pooled.values()), {}))
+    lines = 1 + len(names)
     headed = [line == 0 for _ in photos for line in range(lines)]
     grid = CellGrid(headed, 1 + len(columns), title)
     for number, first in enumerate(photos):
         _photo(grid.cell(lines * number, 0), first.photo, first.caption)
-        for line, segmenter in enumerate(segmenters, start=1):
-            ids = first.segments[segmenter]
-            _photo(grid.cell(lines * number + line, 0), draw_borders(first.photo, ids), "")
-            grid.side(lines * number + line, f"S-, {segmenter}")
+        for line, name in enumerate(names, start=1):
+            ids = first.segments.get(name)
+            if ids is not None:
+                _photo(grid.cell(lines * number + line, 0), draw_borders(first.photo, ids), "")
+            grid.side(lines * number + line, f"S-, {name}")
         grid.side(lines * number, "pixel")
         for column, (heading, maps) in enumerate(columns.items(), start=1):
             one, method = maps[number], methods[heading]
@@ -128,8 +133,8 @@ def maps_grid(columns: Mapping[str, Sequence[PhotoMaps]], methods: Mapping[str, 
             if one.caption != first.caption:
                 caption = f"{caption}\n{one.caption}".strip()
             _map(grid.cell(lines * number, column), one.pixel[method], caption)
-            for line, segmenter in enumerate(segmenters, start=1):
-                _map(grid.cell(lines * number + line, column), one.pooled[method][segmenter], "")
+            for line, name in enumerate(names, start=1):
+                _map(grid.cell(lines * number + line, column), one.pooled[method][name], "")
     return grid.finish()
 
 

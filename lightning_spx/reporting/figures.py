@@ -27,6 +27,7 @@ FLOOR_EDGE = [withStroke(linewidth=3.2, foreground="white")]
 # of the names of methods, and of the smaller text below them, in an inch
 LETTERS, LETTERS_BELOW = 10, 12
 LONGEST_NAME = 28  # letters of a method or segmenter
+CELL_NAME = 22  # of one above a cell of a panel
 BEST_CONTROL: dict[str, Any] = {"marker": "D", "linestyle": "", "color": "white", "markeredgecolor": "black", "ms": 4.5}
 
 
@@ -167,13 +168,13 @@ def map_panel(
     model_names: Sequence[str],
     title: str,
 ) -> Figure:
-    """Draw images with their segments and the maps of every model, first by pixel, then by each segmenter.
+    r"""Draw images with their segments and the maps of every model, first by pixel, then by each segmenter and filter.
 
     Args:
         images: (n, C, H, W) in [0, 1], shown as `as_photos` says.
-        segments: (n, H, W) of each segmenter, by name.
+        segments: (n, H, W) of each segmenter, by name; filters have none, and their maps have their names.
         pixel_maps: (M, n, H, W) saliency maps in [0, 1].
-        pooled_maps: the same, pooled, of each segmenter.
+        pooled_maps: the same, pooled, of each segmenter and filter.
         model_names: of the M models.
         title: of the figure.
 
@@ -181,8 +182,8 @@ def map_panel(
         >>> import torch
         >>> maps = torch.rand(2, 3, 8, 8)
         >>> figure = map_panel(torch.rand(3, 3, 8, 8), {}, maps, {"Slic": maps}, ["model 0", "model 1"], "Gradient")
-        >>> [text.get_text() for text in figure.axes[0].texts]
-        ['image', 'model 0', 'model 1', 'S-, model 0', 'S-, model 1']
+        >>> [text.get_text() for text in figure.axes[0].texts][3:]
+        ['S-, model 0\\nSlic', 'S-, model 1\\nSlic']
     """
     kinds = {PIXEL: pixel_maps, **pooled_maps}
     outline: Callable[..., np.ndarray] = mark_boundaries
@@ -199,7 +200,10 @@ def map_panel(
                 large = segments[name][line].cpu().numpy().repeat(4, 0).repeat(4, 1)
                 pictures.append((outline(photo.repeat(4, 0).repeat(4, 1), large, color=(1, 0.85, 0)), name))
             prefix = "" if name == PIXEL else "S-, "
-            pictures += [(_array(one[line]), f"{prefix}{model}") for one, model in zip(maps, model_names, strict=True)]
+            # no picture of borders beside the maps names a filter
+            ending = "" if name == PIXEL or name in segments else f"\n{shortened(name, CELL_NAME)}"
+            named = zip(maps, model_names, strict=True)
+            pictures += [(_array(one[line]), f"{prefix}{model}{ending}") for one, model in named]
         for column, (picture, heading) in enumerate(pictures):
             _show(axes, picture, line, column, heading if line == 0 else "")
     axes.set(xlim=(-0.05, columns - 0.05), ylim=(len(images) - 0.05, -0.05))

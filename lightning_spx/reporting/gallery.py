@@ -25,7 +25,7 @@ class MethodMaps:
 
     Args:
         pixel: (M, n, H, W) saliency in [0, 1] of M models for n photos.
-        pooled: (M, n, H, W), constant on segments, by (segmenter, magnitude order).
+        pooled: (M, n, H, W), by (segmenter or filter, magnitude order); a segmenter's are constant on its segments.
         given: what gives the maps of `pixel` their values, as in the column `superpixels`.
 
     Example:
@@ -45,11 +45,11 @@ class Gallery:
 
     Args:
         photos: (n, H, W, 3) in [0, 1].
-        segments: (n, H, W) ids from 0 of each segmenter, by name.
+        segments: (n, H, W) ids from 0 of each segmenter, by name; filters have none.
         maps: of each method, by name.
         models: names of the M models.
-        agreement: (n,) SSIM between the models' maps of each photo, by method, and by (segmenter, magnitude order) or
-            (`pixel`, `either`), or what else gives the method's maps their values. Photos whose maps agree least come
+        agreement: (n,) SSIM between the models' maps of each photo, by method, and by (segmenter or filter, magnitude
+            order) or (`pixel`, `either`), or what else gives the method's maps their values. Photos whose maps agree least come
             first.
 
     Example:
@@ -72,7 +72,7 @@ class Gallery:
 
 
 def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
-    """Encode a gallery as plain values: pictures as PNG files in text, and a number for each segment.
+    """Encode a gallery as plain values: pictures as PNG files in text, and a number for each segment if there are any.
 
     Args:
         gallery: photos, segments and maps.
@@ -80,8 +80,8 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
 
     Returns:
         `photos`, `models`, `segments[segmenter][photo]` (PNG, id = red + 256 green), `pixel[method][model][photo]`
-        (PNG, saliency times 255), `pooled[method][segmenter][order][model][photo]` (a list, the saliency of each
-        segment), `given[method]` (what the maps of `pixel` are called), `agreement[method][segmenter, or what is
+        (PNG, saliency times 255), `pooled[method][superpixels][order][model][photo]` (a list, the saliency of each
+        segment; of a filter a PNG file as in `pixel`), `given[method]` (what the maps of `pixel` are called), `agreement[method][superpixels, or what is
         given][order][photo]`, `numbers` of the photos in the study, and
         `left_out`, the number of photos that did not fit. Photos are in the order of the first method's pixel maps, the
         ones that agree least first.
@@ -100,14 +100,16 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
         if size > budget:
             break
         shown.append(photo)
-    pooled: dict[str, dict[str, dict[str, list[list[list[float]]]]]] = {}
+    pooled: dict[str, dict[str, dict[str, object]]] = {}
     for method, maps in gallery.maps.items():
-        for (segmenter, order), values in maps.pooled.items():
-            lists = [
-                [_segment_values(gallery.segments[segmenter][photo], model[photo]) for photo in shown]
-                for model in values
-            ]
-            pooled.setdefault(method, {}).setdefault(segmenter, {})[order] = lists
+        for (name, order), values in maps.pooled.items():
+            ids = gallery.segments.get(name)
+            lists = (
+                [[_png(_bytes(model[photo])) for photo in shown] for model in values]
+                if ids is None
+                else [[_segment_values(ids[photo], model[photo]) for photo in shown] for model in values]
+            )
+            pooled.setdefault(method, {}).setdefault(name, {})[order] = lists
     return {
         "photos": [photo_uri(gallery.photos[photo]) for photo in shown],
         "numbers": [photo + 1 for photo in shown],
@@ -170,9 +172,12 @@ def _photo_size(gallery: Gallery, photo: int) -> int:
     size += sum(len(_png(_ids(ids[photo]))) for ids in gallery.segments.values())
     for maps in gallery.maps.values():
         size += sum(len(_png(_bytes(model[photo]))) for model in maps.pixel)
-        for segmenter, _ in maps.pooled:
-            # "0.1234, " for each segment
-            size += 8 * len(maps.pixel) * int(gallery.segments[segmenter][photo].max() + 1)
+        for (name, _), values in maps.pooled.items():
+            if name in gallery.segments:
+                # "0.1234, " for each segment
+                size += 8 * len(maps.pixel) * int(gallery.segments[name][photo].max() + 1)
+            else:
+                size += sum(len(_png(_bytes(model[photo]))) for model in values)
     return size
 
 

@@ -14,6 +14,7 @@ from lightning_spx.superpixels.cache_entry import SUFFIX, entry, image_checksums
 from lightning_spx.superpixels.cache_space import space_of
 from lightning_spx.superpixels.image_forms import of_any_form
 from lightning_spx.superpixels.image_key import as_segmented, image_key, write_whole
+from lightning_spx.superpixels.only_segments import refuse_filters
 from lightning_spx.superpixels.segmenter import Segmenter, check_images, check_segments
 from lightning_spx.superpixels.setting import check_at_least
 
@@ -36,7 +37,7 @@ class Cached(Segmenter):
             A file takes one or two bytes per pixel.
 
     Raises:
-        TypeError: If `segmenter` is not a dataclass.
+        TypeError: If `segmenter` is a filter or not a dataclass.
         ValueError: If `max_bytes` is below 1.
 
     Example:
@@ -56,6 +57,7 @@ class Cached(Segmenter):
     def __post_init__(self) -> None:
         """Check the settings."""
         check_at_least("max_bytes", self.max_bytes, minimum=1)
+        refuse_filters(self.segmenter, "Cached")
         if not is_dataclass(type(self.segmenter)):
             raise TypeError(f"Expected `segmenter` to be a dataclass, got {type(self.segmenter).__name__}.")
         # it takes what its segmenter takes; as a frozen dataclass sets a value of its own

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from lightning_spx.superpixels.cache import Cached
 from lightning_spx.superpixels.image_forms import as_batch
+from lightning_spx.superpixels.only_segments import refuse_filters
 from lightning_spx.superpixels.segmenter import Segmenter
 
 
@@ -32,7 +33,7 @@ class WithSegments(Dataset[dict[str, Tensor]]):
             them by their pixels.
 
     Raises:
-        TypeError: If `data` is given for a segmenter that is not `Cached`.
+        TypeError: If `segmenter` is a filter, or `data` is given for a segmenter that is not `Cached`.
 
     Example:
         >>> from torch.utils.data import DataLoader
@@ -44,6 +45,7 @@ class WithSegments(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(self, dataset: ImageItems, segmenter: Segmenter, data: str | None = None) -> None:
+        refuse_filters(segmenter, "WithSegments")
         if data is not None and not isinstance(segmenter, Cached):
             raise TypeError(f"Expected `segmenter` to be Cached where `data` is given, got {segmenter!r}.")
         self.dataset = dataset

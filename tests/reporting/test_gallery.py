@@ -29,6 +29,21 @@ def test_the_pictures_hold_ids_and_maps() -> None:
     assert np.allclose(values[shown.segments["Slic"][1]], shown.maps["IG"].pooled["Slic", "after"][0, 1], atol=5e-5)
 
 
+def test_maps_of_filters_are_pictures_because_they_have_no_segments() -> None:
+    shown = gallery(size=40)
+    smooth = np.random.default_rng(0).random(shown.maps["IG"].pixel.shape, np.float32)
+    pooled = {("JointBilateral", "after"): smooth, **shown.maps["IG"].pooled}
+    shown = replace(shown, maps={"IG": replace(shown.maps["IG"], pooled=pooled)})
+    encoded = json.loads(json.dumps(encode_gallery(shown)))
+    assert list(encoded["pooled"]["IG"]) == ["JointBilateral", "Slic"]
+    assert "JointBilateral" not in encoded["segments"]
+    for model, photos in enumerate(encoded["pooled"]["IG"]["JointBilateral"]["after"]):
+        for photo, address in enumerate(photos):
+            assert np.array_equal(png(address), (smooth[model, photo] * 255).round())
+    # and they count for the size of the page
+    assert encode_gallery(shown, len(json.dumps(encode_gallery(gallery(size=40)))))["left_out"] == 1
+
+
 @pytest.mark.parametrize("budget", [0, 20_000, 10**9])
 def test_photos_that_do_not_fit_are_left_out_and_counted(budget: int) -> None:
     shown = gallery(size=64, photos=3)

@@ -36,6 +36,24 @@ def test_examples_of_any_channels_come_back_and_are_drawn(channels: int, tmp_pat
     assert map_grid({"image": images, "Slic": outlined, "maps": maps[0]}).shape[2] == 3
 
 
+def test_maps_of_filters_come_back_and_files_of_earlier_versions_have_none(tmp_path: Path) -> None:
+    images, attributions = np.zeros((2, 3, 8, 6), np.float32), np.zeros((3, 2, 3, 8, 6), np.float32)
+    maps = np.random.default_rng(0).random((3, 2, 8, 6), np.float32)
+    ids = {"Precomputed(root=a/b)": np.zeros((2, 8, 6), np.int64)}
+    Examples(images, ids, attributions, {"before": {"Mine(root=a/b)": maps}}).save(tmp_path / "a.npz")
+    found = Examples.load(tmp_path / "a.npz")
+    assert np.array_equal(found.filtered["before"]["Mine(root=a/b)"], maps)
+    assert list(found.segments) == ["Precomputed(root=a/b)"]
+    # as earlier versions wrote them
+    np.savez_compressed(
+        tmp_path / "b.npz", images=images, attributions=attributions, **{"segments/Slic": ids.popitem()[1]}
+    )
+    assert Examples.load(tmp_path / "b.npz").filtered == {}
+    Examples(images, {}, attributions, {"after": {"Mine": maps[:2]}}).save(tmp_path / "c.npz")
+    with pytest.raises(ValueError, match=r"c\.npz, got arrays that do not belong together"):
+        Examples.load(tmp_path / "c.npz")
+
+
 def test_examples_may_keep_the_colors_of_images_beside_the_maps_of_their_bands(tmp_path: Path) -> None:
     saved = Examples(np.zeros((2, 3, 8, 6), np.float32), {}, np.zeros((3, 2, 10, 8, 6), np.float32))
     saved.save(tmp_path / "a.npz")

@@ -120,7 +120,7 @@ def logged_names(settings: Settings, masks: bool, findings: Sequence[str] = ()) 
         ['val/saliency_ssim/Gradient/value', 'val/saliency_ssim/Gradient/floor']
     """
     stage = settings.stage("val")
-    rows = [row_key(method, name) for method in settings.methods for name in (PIXEL, *settings.segmenters)]
+    rows = [row_key(method, name) for method in settings.methods for name in (PIXEL, *settings.superpixels)]
     endings = [""] if settings.checkpoints or settings.with_previous else []
     endings += [f"/{PREVIOUS}"] * bool(settings.checkpoints and settings.with_previous)
     last = ["", *(f"/{key}" for key in finding_keys(findings).values())]

@@ -9,12 +9,12 @@ from torch import Tensor
 from lightning_spx.evaluation.callbacks.chosen_images import ChosenImages
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.findings import Items, Targets, list_items
-from lightning_spx.evaluation.maps.guides import segment_images
-from lightning_spx.evaluation.maps.pooling_lists import make_poolings, pixel_pooling
+from lightning_spx.evaluation.maps.guides import Guidance, guide_images, segments_among
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings, pixel_pooling, pooling_of
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.models.image_model import Head
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ExplainedImages:
         images: (N, C, H, W) in [0, 1].
         label: (N,) int64, or (N, K) float32 for K findings.
         mask: (N, H, W) bool, or None.
-        segments: (N, H, W) int64 of each segmenter, by name; not empty.
+        guides: segments (N, H, W) int64 of each segmenter, and the guide of each filter, by name; not empty.
         photos: (N, 3, H, W) in [0, 1], the images as people see them.
         seed: of floors and controls.
         head: what the model's outputs mean.
@@ -36,7 +36,7 @@ class ExplainedImages:
     images: Tensor
     label: Tensor
     mask: Tensor | None
-    segments: Mapping[str, Tensor]
+    guides: Mapping[str, Guidance]
     photos: Tensor
     seed: int
     head: Head = "single_label"
@@ -48,7 +48,7 @@ class ExplainedImages:
         cls,
         chosen: ChosenImages,
         images: Tensor,
-        segmenters: Mapping[str, Segmenter],
+        superpixels: Mapping[str, ImagePooling],
         batch_size: int,
         seed: int,
         to_rgb: ToRgb | None = None,
@@ -59,17 +59,22 @@ class ExplainedImages:
         Args:
             chosen: the images with their labels and masks.
             images: (N, C, H, W) in [0, 1], the chosen ones restored.
-            segmenters: by name; not empty.
-            batch_size: images at a time.
+            superpixels: segmenters and filters by name; not empty.
+            batch_size: images segmented, and filtered, at a time.
             seed: of floors and controls.
-            to_rgb: the colors of the images, for pictures and for segmenters that need RGB.
+            to_rgb: the colors of the images, for pictures and for segmenters and filters that need RGB.
             head: what the model's outputs mean.
 
         Raises:
-            ValueError: a segmenter does not take that number of channels, or `to_rgb` gives no colors.
+            ValueError: a segmenter or a filter does not take that number of channels, or `to_rgb` gives no colors.
         """
-        segments = segment_images(segmenters, images, batch_size, images.device, to_rgb=to_rgb)
-        return cls(images, chosen.label, chosen.mask, segments, shown(images, to_rgb), seed, head)
+        guides = guide_images(superpixels, images, batch_size, images.device, to_rgb=to_rgb)
+        return cls(images, chosen.label, chosen.mask, guides, shown(images, to_rgb), seed, head)
+
+    @property
+    def segments(self) -> dict[str, Tensor]:
+        """Return the segments (N, H, W) of each segmenter, by name; filters have none."""
+        return segments_among(self.guides)
 
     def with_findings(self, findings: Sequence[str], targets: Targets) -> "ExplainedImages":
         """Return the images as those of a model of several findings."""
@@ -91,13 +96,12 @@ class ExplainedImages:
         return len(set(self.items(torch.zeros_like(self.label, dtype=torch.long)).image.tolist()))
 
     def poolings(self, controls: bool) -> list[Pooling]:
-        """List the ways of pooling: by pixel and by every segmenter, and with `controls` the controls of each."""
+        """List the ways of pooling: by pixel, by every segmenter and filter, and with `controls` those of each."""
         if controls:
             index = torch.arange(len(self.images))
-            return make_poolings(self.segments, index, derangement(len(self.images), self.seed), self.seed)
-        first = next(iter(self.segments.values()))
-        own = [Pooling(name, "segments", segments) for name, segments in self.segments.items()]
-        return [pixel_pooling(first), *own]
+            return make_poolings(self.guides, index, derangement(len(self.images), self.seed), self.seed)
+        own = [pooling_of(name, guidance) for name, guidance in self.guides.items()]
+        return [pixel_pooling(own[0].segments), *own]
 
     def captions(self) -> list[str]:
         """Say in a few words what each image has: its class, or its findings."""

@@ -108,7 +108,7 @@ class EvaluationPipeline:
         """Segment the chosen images, restored to [0, 1], and note which findings are explained on them."""
         settings = self.settings
         explained = ExplainedImages.segment(
-            chosen, images, settings.segmenters, settings.batch_size, settings.seed, settings.to_rgb, settings.head
+            chosen, images, settings.superpixels, settings.batch_size, settings.seed, settings.to_rgb, settings.head
         )
         if not self.findings:
             return explained

@@ -1,9 +1,10 @@
 """Explains predicted classes; the maps go into the predictions and into files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from lightning import LightningModule
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,8 +16,9 @@ from lightning_spx.evaluation.callbacks.named_batch import name_images
 from lightning_spx.evaluation.callbacks.restored_images import restore
 from lightning_spx.evaluation.callbacks.settings import Settings
 from lightning_spx.evaluation.maps.findings import Items, list_items
-from lightning_spx.evaluation.maps.guides import segment_images
+from lightning_spx.evaluation.maps.guides import guide_images, segments_among
 from lightning_spx.evaluation.maps.model_maps import finite_logits
+from lightning_spx.evaluation.maps.pooling_lists import pooling_of
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.readings import predicted
 from lightning_spx.models.image_model import ImageModel
@@ -63,8 +65,9 @@ class PredictedMaps:
         settings = self.settings
         named = name_images(batch, settings.batch_to_images)
         images = restore(named.images, settings.preprocess_layer())
-        segments = segment_images(settings.segmenters, images, len(images), images.device, to_rgb=settings.to_rgb)
-        segments = {key: value.to(images.device) for key, value in segments.items()}
+        guides = guide_images(settings.superpixels, images, settings.batch_size, images.device, to_rgb=settings.to_rgb)
+        poolings = [pooling_of(key, guidance) for key, guidance in guides.items()]
+        segments = segments_among(guides)
         model = settings.model(module, image_name=named.image_name)
         logits = finite_logits(model, images)
         entries: dict[str, Tensor] = {}
@@ -72,10 +75,11 @@ class PredictedMaps:
             items = self._items(logits)
             entries |= {"image": items.image, "finding": items.finding}
             here, target = items.image.to(images.device), items.finding.to(images.device)
-            images, segments = images[here], {key: value[here] for key, value in segments.items()}
-            maps = self._maps(model, images, target, segments)
+            maps = self._maps(model, images, target, poolings, here)
+            segments = {key: value[items.image] for key, value in segments.items()}
         else:
-            maps = self._maps(model, images, None if logits.ndim == 1 else logits.argmax(1), segments)
+            every = torch.arange(len(images), device=images.device)
+            maps = self._maps(model, images, None if logits.ndim == 1 else logits.argmax(1), poolings, every)
         if isinstance(outputs, dict):
             outputs[settings.word("saliency")] = maps | entries
         if self.folder is not None:
@@ -101,14 +105,26 @@ class PredictedMaps:
         return list_items(preds.float(), preds[None], findings, targets)
 
     def _maps(
-        self, model: ImageModel, images: Tensor, target: Tensor | None, segments: Mapping[str, Tensor]
+        self, model: ImageModel, images: Tensor, target: Tensor | None, poolings: Sequence[Pooling], here: Tensor
     ) -> dict[str, Tensor]:
+        """Explain some of the images, and pool the maps.
+
+        Args:
+            model: to explain.
+            images: (N, C, H, W) of the batch.
+            target: (n,) what is explained.
+            poolings: of these images.
+            here: (n,) which images are explained; one may be there several times, for several findings.
+        """
+        explained = images[here]
         maps: dict[str, Tensor] = {}
         for key, method in self.settings.methods.items():
             # methods expect images
-            attribution = method.attribute(model, images, target) if len(images) else images
+            attribution = method.attribute(model, explained, target) if len(explained) else explained
             maps[row_name(key, PIXEL)] = saliency_map(attribution)
-            for superpixels, cells in segments.items():
-                pooled = Pooling(superpixels, "segments", cells).pool(attribution, self.settings.magnitude)
-                maps[row_name(key, superpixels)] = saliency_map(pooled)
+            for pooling in poolings:
+                pooled = attribution
+                if len(explained):
+                    pooled = pooling.pool(attribution, self.settings.magnitude, here.cpu())
+                maps[row_name(key, pooling.name)] = saliency_map(pooled)
         return maps

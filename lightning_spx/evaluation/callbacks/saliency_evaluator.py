@@ -32,7 +32,7 @@ from lightning_spx.metrics import Distance
 from lightning_spx.models.image_model import Head
 from lightning_spx.models.preprocess import Preprocess
 from lightning_spx.reporting.display_names import unique_names
-from lightning_spx.superpixels import Segmenter, Slic
+from lightning_spx.superpixels import ImagePooling, Slic
 
 
 class SaliencyEvaluator(Callback):
@@ -56,7 +56,7 @@ class SaliencyEvaluator(Callback):
 
     Args:
         methods: attribution methods at every evaluation; None is `[Gradient()]`.
-        superpixels: segmenters, each of which adds an S- method; None is `[Slic()]`.
+        superpixels: segmenters and filters, each of which adds an S- method; None is `[Slic()]`.
         references: checkpoints of other models of the same architecture, and `previous` for the state at the last
             evaluation; None is `["previous"]`.
         every_n_epochs: number of epochs between evaluations.
@@ -81,7 +81,7 @@ class SaliencyEvaluator(Callback):
         seed: seeds floors, controls and bootstrap.
         out: folder of the results; None is `saliency` or `saliency-<name>` in the folder of the Trainer's first logger.
         name: tells several evaluators of a Trainer apart: a word that keys, folder and predictions have.
-        to_rgb: colors of images with other than 1 or 3 channels, for pictures and segmenters that need RGB: three band
+        to_rgb: colors of images with other than 1 or 3 channels, for pictures and what pools in RGB: three band
             numbers, or a callable.
         targets: findings to explain of `multi_label`: those that an image has (`present`), those that the model
             predicts, of which two models are compared on those that both predict, or these on every image.
@@ -101,7 +101,7 @@ class SaliencyEvaluator(Callback):
     def __init__(
         self,
         methods: list[Attribution] | None = None,
-        superpixels: list[Segmenter] | None = None,
+        superpixels: list[ImagePooling] | None = None,
         references: Sequence[str | Path] | None = None,
         every_n_epochs: int = 1,
         num_images: int = 64,
@@ -134,7 +134,7 @@ class SaliencyEvaluator(Callback):
         self.settings = Settings(
             methods=dict(list(named.items())[:regular]),
             final_methods=named,
-            segmenters=unique_names(superpixels or [Slic()]),
+            superpixels=unique_names(superpixels or [Slic()]),
             checkpoints=name_references(chosen),
             with_previous=PREVIOUS in chosen,
             num_images=num_images,

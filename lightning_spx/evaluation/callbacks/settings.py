@@ -1,4 +1,4 @@
-"""The settings of the callback, with names for methods, segmenters and references."""
+"""The settings of the callback, with names for methods, super-pixels and references."""
 
 import re
 from collections import Counter
@@ -16,6 +16,7 @@ from lightning_spx.evaluation.callbacks.agreement import PREVIOUS
 from lightning_spx.evaluation.callbacks.finding_names import FindingTargets, finding_keys, name_targets
 from lightning_spx.evaluation.callbacks.named_batch import BatchToImages
 from lightning_spx.evaluation.maps.colors import ToRgb
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.evaluation.training.training_images import with_training_images
@@ -26,7 +27,7 @@ from lightning_spx.models.model_input import ANY_KEYWORD, input_keyword
 from lightning_spx.models.preprocess import Preprocess, chosen_preprocess
 from lightning_spx.reporting.rows import ALL_PAIRS
 from lightning_spx.reporting.safe_keys import safe_key
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 AGREEMENT = ("saliency_ssim", "topk_overlap", "mege")
 # a name becomes a part of keys and of paths, where `v1` stands for a later run
@@ -40,7 +41,7 @@ class Settings:
     Args:
         methods: methods of every evaluation, by their names in tables.
         final_methods: methods of the end of fit and of test, by their names.
-        segmenters: by their names.
+        superpixels: segmenters and filters by their names.
         checkpoints: files of the references, by their names.
         with_previous: whether the model is compared with its previous state.
         num_images: number of images to choose.
@@ -58,18 +59,19 @@ class Settings:
         num_resamples: number of bootstrap resamples at the end.
         seed: seeds floors, controls and bootstrap.
         name: of the evaluator among others of a Trainer; empty without one.
-        to_rgb: colors of the images, for pictures and for segmenters that need RGB.
+        to_rgb: colors of the images, for pictures and for segmenters and filters that need RGB.
         targets: which findings are explained if the head has several.
         findings: names of the findings; None if the DataModule says them, or nothing does.
         without_references: these settings before their methods got images of a DataModule; None if they have got none.
 
     Raises:
+        TypeError: what pools is neither a segmenter nor a filter.
         ValueError: a setting is out of its range, or two do not fit each other.
     """
 
     methods: Mapping[str, Attribution]
     final_methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    superpixels: Mapping[str, ImagePooling]
     checkpoints: Mapping[str, Path]
     with_previous: bool
     num_images: int
@@ -117,7 +119,8 @@ class Settings:
                 f"Expected `target` {self.target} with `head` single_label, got {self.head}: set `targets` to say "
                 "which findings are explained."
             )
-        for name in ("final_methods", "segmenters"):
+        check_poolings(self.superpixels)
+        for name in ("final_methods", "superpixels"):
             self._check_keys(name)
         if self.findings is not None:
             finding_keys(self.findings)
@@ -184,7 +187,7 @@ class Settings:
         return {
             "methods": [repr(method) for method in self.methods.values()],
             "final_methods": [repr(method) for name, method in self.final_methods.items() if name not in self.methods],
-            "superpixels": [repr(segmenter) for segmenter in self.segmenters.values()],
+            "superpixels": [repr(each) for each in self.superpixels.values()],
             "references": [*(str(path) for path in self.checkpoints.values()), *[PREVIOUS] * self.with_previous],
             "num_images": self.num_images,
             # plain numbers, because NumPy's own cannot be written to YAML

@@ -20,8 +20,8 @@ from lightning_spx.evaluation.commands.photo_answers import ExplainedPhotos, Pho
 from lightning_spx.evaluation.commands.shown_photos import with_background, with_translations
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
 from lightning_spx.evaluation.maps.colors import shown as color_images
-from lightning_spx.evaluation.maps.guides import segment_images
-from lightning_spx.evaluation.maps.poolings import Pooling
+from lightning_spx.evaluation.maps.guides import Guidance, check_poolings, guide_images, segments_among
+from lightning_spx.evaluation.maps.pooling_lists import pooling_of
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization, said_in_words
 from lightning_spx.evaluation.training.named_networks import (
@@ -42,7 +42,7 @@ from lightning_spx.runs.files import file_name, write_atomic
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.processes import say
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 Layout = Literal["photos", "methods", "models"]
 Format = Literal["png", "pdf", "svg"]
@@ -52,7 +52,7 @@ PHOTOS_ON_A_PAGE = 5
 def explain_images(
     images: list[str],
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     model: ModelFactory | None = None,
     checkpoints: list[str] | None = None,
     weights: str | None = None,
@@ -87,7 +87,7 @@ def explain_images(
     Args:
         images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
         methods: attribution methods.
-        superpixels: segmenters; each gives pooled (S-) maps.
+        superpixels: segmenters and filters; each gives pooled (S-) maps.
         model: makes the untrained model of the checkpoints, or with `weights` the model itself: a LightningModule, a
             network such as torchvision.models.resnet50, or a function that returns one, such as timm.create_model.
             Checkpoints of this package do not need it.
@@ -134,16 +134,17 @@ def explain_images(
 
     Returns:
         The folder, with pictures and one `.npz` file for each photo and model: `image`, `target`, `probability`,
-        `segments/<segmenter>`, `attribution/<method>` (signed), `pixel/<method>` and `pooled/<method>/<segmenter>`
+        `segments/<segmenter>`, `attribution/<method>` (signed), `pixel/<method>` and `pooled/<method>/<superpixels>`
         (saliency in [0, 1]).
 
     Raises:
         FileNotFoundError: a file does not exist.
         ValueError: a setting is out of its range, or a model's output is not finite.
     """
-    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
-    if not named_methods or not segmenters:
+    named_methods, poolings = unique_names(methods), unique_names(superpixels)
+    if not named_methods or not poolings:
         raise ValueError("Expected `methods` and `superpixels` to name at least one each, got none.")
+    check_poolings(poolings)
     if batch_size < 1:
         raise ValueError(f"Expected `batch_size` to be at least 1, got {batch_size}.")
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
@@ -172,7 +173,7 @@ def explain_images(
             raise ValueError("Expected `part` with `region` and `translated_from`, got none.")
         models = name_models(checkpoints or [], model, reading, networks or [], weights)
         count = channels or next((each.channels for each in models.values() if each.channels), 3)
-        check_channels(segmenters, count, colors)
+        check_channels(poolings, count, colors)
         photos = read_images(find_images(images, count), image_size, strict, count, window)
         shown = with_background(photos, masks, background, paint_outside, window)
     for name, asked in models.items():
@@ -187,7 +188,7 @@ def explain_images(
     for start in track(range(0, len(photos.images), step), "explain", transient=True):
         here = slice(start, start + step)
         pixels = photos.images[here]
-        segments = segment_images(segmenters, pixels, batch_size, pixels.device, to_rgb=colors)
+        guides = guide_images(poolings, pixels, batch_size, pixels.device, to_rgb=colors)
         found: dict[str, list[PhotoMaps]] = {}
         for answer in answers:
             explained = answer.explain(here, named_methods, target, names)
@@ -195,7 +196,7 @@ def explain_images(
             said_classes = [names[each] if names else f"class {each}" for each in explained.target.tolist()]
             labels = shown.origin[here] or said_classes
             found[answer.name] = _photo_maps(
-                explained, photos.names[here], color_images(pixels, colors), segments, magnitude, labels, painted
+                explained, photos.names[here], color_images(pixels, colors), guides, magnitude, labels, painted
             )
             for position, each in enumerate(found[answer.name]):
                 stem = file_name(each.name if len(models) == 1 else f"{each.name}_{answer.name}")
@@ -215,14 +216,15 @@ def _photo_maps(
     explained: ExplainedPhotos,
     names: Sequence[str],
     photos: Tensor,
-    segments: Mapping[str, Tensor],
+    guides: Mapping[str, Guidance],
     magnitude: Magnitude,
     labels: Sequence[str],
     painted: NDArray[np.bool_] | None,
 ) -> list[PhotoMaps]:
     # what is painted black is black in every map
     seen = np.ones(len(labels), bool)[:, None, None] if painted is None else painted
-    poolings = [Pooling(name, "segments", ids) for name, ids in segments.items()]
+    segments = segments_among(guides)
+    poolings = [pooling_of(name, guidance) for name, guidance in guides.items()]
     pixel = {method: saliency_map(value).numpy() * seen for method, value in explained.attributions.items()}
     pooled = {
         method: {each.name: saliency_map(each.pool(value, magnitude)).numpy() * seen for each in poolings}

@@ -194,7 +194,7 @@ def _method_maps(examples: Examples, magnitudes: Sequence[str], given: str) -> M
     maps = {order: example_saliency(examples, order) for order in orders or ORDERS[:1]}
     first = next(iter(maps.values()))
     pooled: dict[tuple[str, str], NDArray[np.float32]] = {
-        (name, order if orders else EITHER): maps[order][name] for name in examples.segments for order in maps
+        (name, order if orders else EITHER): maps[order][name] for name in first if name != PIXEL for order in maps
     }
     return MethodMaps(first[PIXEL], pooled, given)
 

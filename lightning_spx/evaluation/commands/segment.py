@@ -14,6 +14,7 @@ from rich.progress import track
 from lightning_spx.data.photos import find_images, read_images
 from lightning_spx.evaluation.commands.stored_maps import store_maps
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors, segmented_as, shown
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.publish import PAPER_DPI, save_figure
 from lightning_spx.formats import Percentiles, Window
 from lightning_spx.reporting import partitions_figure
@@ -21,14 +22,22 @@ from lightning_spx.reporting.display_names import unique_names
 from lightning_spx.runs.files import write_arrays, write_table
 from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Precomputed, Segmenter, explained_variation, global_regularity, num_segments
+from lightning_spx.superpixels import (
+    ImagePooling,
+    Precomputed,
+    Segmenter,
+    explained_variation,
+    global_regularity,
+    num_segments,
+)
+from lightning_spx.superpixels.only_segments import refuse_filters
 
 PHOTOS_ON_A_PAGE = 6
 
 
 def segment_photos(
     images: list[str],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     image_size: int = 224,
     channels: int = 3,
     to_rgb: list[int] | str | None = None,
@@ -43,7 +52,7 @@ def segment_photos(
 
     Args:
         images: files, folders (only the images directly in them) and patterns such as 'birds/*.jpg'.
-        superpixels: segmenters.
+        superpixels: segmenters; filters have no segments to draw, and are refused.
         image_size: resize photos by their shorter side to this many pixels and crop the central square.
         channels: channels of the images: 3 for color photos, 1 for gray ones, other numbers for .npy and TIFF files.
         to_rgb: for images of other than one or three channels, the numbers of three bands, counted from 0, that
@@ -66,9 +75,12 @@ def segment_photos(
 
     Raises:
         FileNotFoundError: a file does not exist.
+        TypeError: one of `superpixels` is a filter.
         ValueError: a setting is out of its range.
     """
-    segmenters = unique_names(superpixels)
+    check_poolings(dict(enumerate(superpixels)))
+    refuse_filters(superpixels, "`spx segment`")
+    segmenters = unique_names([each for each in superpixels if isinstance(each, Segmenter)])
     if not segmenters or repeats < 1:
         raise ValueError(f"Expected `superpixels` to name at least one and `repeats` to be at least 1, got {repeats}.")
     colors = chosen_colors(to_rgb)
@@ -88,7 +100,7 @@ def segment_photos(
     if maps is not None:
         root = run.path / "maps"
         store_maps(photos, maps, root, channels, window)
-        segmenters = unique_names([*superpixels, Precomputed(root)])
+        segmenters = unique_names([*segmenters.values(), Precomputed(root)])
     labels: dict[str, list[np.ndarray]] = {name: [] for name in segmenters}
     rows: list[dict[str, object]] = []
     for position in track(range(len(photos.images)), "segment", transient=True):

@@ -14,6 +14,7 @@ from lightning_spx.evaluation.ensemble.output import report_ensemble
 from lightning_spx.evaluation.ensemble.study import EnsembleStudy
 from lightning_spx.evaluation.ensemble.summary import summarize_ensemble
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.maps.ways import refuse_own_segments
@@ -33,7 +34,7 @@ from lightning_spx.runs.folder import default_folder, open_run_folder
 from lightning_spx.runs.processes import collect, is_writer, num_processes, process_number, start_processes
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import important_settings, plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 
 def ensemble(
@@ -41,7 +42,7 @@ def ensemble(
     model: ModelFactory,
     trainer: TrainerFactory,
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     magnitudes: list[Magnitude],
     run: str | None = None,
     checkpoints: list[str] | None = None,
@@ -73,7 +74,7 @@ def ensemble(
         model: makes the untrained model of the checkpoints.
         trainer: makes the Trainer, which trains nothing here: it knows the device and the loggers.
         methods: attribution methods.
-        superpixels: segmenters; each adds rows of pooled (S-) maps and of their controls.
+        superpixels: segmenters and filters; each adds rows of pooled (S-) maps and of their controls.
         magnitudes: when magnitudes are taken: `after` pools and averages signed values, `before` takes magnitudes
             first.
         run: folder of a run of `spx stability`, whose models are averaged: of several plans those of the parts, or else
@@ -110,9 +111,10 @@ def ensemble(
         ValueError: a setting is out of its range, or differs from the run in the folder.
         FileNotFoundError: a file does not exist.
     """
-    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    named_methods, poolings = unique_names(methods), unique_names(superpixels)
     refuse_own_segments(methods, "`spx ensemble`")
-    if not named_methods or not segmenters or not magnitudes:
+    check_poolings(poolings)
+    if not named_methods or not poolings or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
     at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "num_assignments": (num_assignments, 1)}
     for name, (value, least) in at_least.items():
@@ -134,7 +136,7 @@ def ensemble(
             f"Expected images of {drawn.name} with one class each, because one map of each image is averaged, got the "
             f"findings {', '.join(drawn.findings)}: `spx stability` measures findings."
         )
-    check_channels(segmenters, drawn.read([0])[0].shape[1], colors)
+    check_channels(poolings, drawn.read([0])[0].shape[1], colors)
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     models = {name: load_model(file, reading, model) for name, file in files.items()}
     # refuse what cannot serve before the study begins
@@ -168,7 +170,7 @@ def ensemble(
         shards=shards,
         models=models,
         methods=with_training_images(named_methods, data),
-        segmenters=segmenters,
+        superpixels=poolings,
         magnitudes=magnitudes,
         assignments={size: assign(len(models), size, num_assignments, seed) for size in group_sizes(len(models))},
         target="output" if binary else target,

@@ -17,8 +17,10 @@ from lightning_spx.evaluation.ensemble.assignments import Assignment
 from lightning_spx.evaluation.ensemble.group_maps import compare_groups, rows_of
 from lightning_spx.evaluation.maps.attributions import explain, predict
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
-from lightning_spx.evaluation.maps.guides import segment_images
-from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.guides import guide_images
+from lightning_spx.evaluation.maps.kept_examples import keep_examples
+from lightning_spx.evaluation.maps.pooling_lists import control_kinds, make_poolings
+from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.shards import Shard
 from lightning_spx.models.image_model import ImageModel
@@ -28,7 +30,7 @@ from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, num_processes, process_number, wait_for_all
 from lightning_spx.runs.record import RunRecord
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 # columns that each file of values must have
 COLUMNS = (
@@ -49,7 +51,7 @@ class EnsembleStudy:
         shards: the shards of these images.
         models: models in evaluation mode on the device, by name.
         methods: attribution methods by their names in tables.
-        segmenters: segmenters by their names in tables.
+        superpixels: segmenters and filters by their names in tables.
         magnitudes: orders of pooling and taking magnitudes.
         assignments: of models to two groups, by the size of the groups.
         target: explain the label, each model's prediction, or the one output that each model has.
@@ -66,7 +68,7 @@ class EnsembleStudy:
     shards: Sequence[Shard]
     models: Mapping[str, ImageModel]
     methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    superpixels: Mapping[str, ImagePooling]
     magnitudes: Sequence[Magnitude]
     assignments: Mapping[int, list[Assignment]]
     target: Literal["label", "prediction", "output"]
@@ -108,7 +110,7 @@ class EnsembleStudy:
 
     def _steps(self, method: str) -> int:
         """Return the number of steps on each image: an explanation by every model, and all rows."""
-        rows = 1 + 5 * len(self.segmenters)
+        rows = 1 + sum(1 + len(control_kinds(each)) for each in self.superpixels.values())
         return len(self.models) + rows * (1 if self.methods[method].non_negative else len(self.magnitudes))
 
     def _measure_shard(self, shard: Shard, methods: Sequence[str], advance: Callable[[int], object]) -> None:
@@ -117,10 +119,10 @@ class EnsembleStudy:
         images, _ = self.drawn.read(shard.positions.tolist())
         numbers = index.tolist()
         preds = [predict(each, images, self.batch_size, self.device, numbers=numbers) for each in self.models.values()]
-        segments = segment_images(
-            self.segmenters, images, self.batch_size, self.device, self.drawn.source, index, self.to_rgb
+        guides = guide_images(
+            self.superpixels, images, self.batch_size, self.device, self.drawn.source, index, self.to_rgb
         )
-        poolings = make_poolings(segments, index, shard.permutation, self.seed)
+        poolings = make_poolings(guides, index, shard.permutation, self.seed)
         self.record.count("predict and segment")
         for name in methods:
             method = self.methods[name]
@@ -134,7 +136,7 @@ class EnsembleStudy:
             rows = rows_of(poolings, self.magnitudes, method.non_negative)
             values = compare_groups(attributions, rows, index, shard.permutation, self.assignments, self.seed, advance)
             if shard.number == 0:
-                self._keep_examples(name, images, segments, attributions)
+                self._keep_examples(name, images, attributions, poolings)
             write_rows(self._file(shard, name), values.assign(method=name), self.name, self.record.environment)
             self.record.lap(f"compare {name}")
 
@@ -152,11 +154,10 @@ class EnsembleStudy:
         target = None if self.target == "output" else of_class
         return explain(model, method, images, target, batch_size=self.batch_size, device=self.device, advance=advance)
 
-    def _keep_examples(self, method: str, images: Tensor, segments: Mapping[str, Tensor], attributions: Tensor) -> None:
+    def _keep_examples(self, method: str, images: Tensor, attributions: Tensor, poolings: Sequence[Pooling]) -> None:
         chosen = spread_positions(len(images))
-        own = {name: ids[chosen].numpy() for name, ids in segments.items()}
-        pictures = shown(images[chosen], self.to_rgb).numpy()
-        Examples(pictures, own, attributions[:, chosen].numpy()).save(Examples.path(self.run.path, method))
+        kept = keep_examples(shown(images[chosen], self.to_rgb), attributions[:, chosen], poolings, chosen)
+        kept.save(Examples.path(self.run.path, method))
 
     def _file(self, shard: Shard, method: str) -> Path:
         return self.run.path / "per_image" / f"shard{shard.number:04d}_{file_name(method)}.parquet"

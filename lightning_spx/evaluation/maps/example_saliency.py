@@ -15,10 +15,10 @@ CLIP = 0.99
 
 
 def example_saliency(examples: Examples, order: str = AFTER) -> dict[str, Array]:
-    """Return the saliency maps of a study's examples, by pixel and pooled by each segmenter.
+    """Return the saliency maps of a study's examples, by pixel, and pooled by each segmenter and each filter.
 
     Args:
-        examples: n images with their segments and the attributions of M models.
+        examples: n images with their segments, the attributions of M models, and what filters made of these.
         order: whether magnitudes are taken `before` pooling or `after` it.
 
     Returns:
@@ -32,7 +32,8 @@ def example_saliency(examples: Examples, order: str = AFTER) -> dict[str, Array]
     """
     values = np.abs(examples.attributions) if order == BEFORE else examples.attributions
     pooled = {name: _pooled(values, segments) for name, segments in examples.segments.items()}
-    return {name: _saliency(each) for name, each in {PIXEL: examples.attributions, **pooled}.items()}
+    maps = {name: _saliency(each) for name, each in {PIXEL: examples.attributions, **pooled}.items()}
+    return {**maps, **examples.filtered.get(order, {})}
 
 
 def _pooled(values: Array, segments: NDArray[np.int64]) -> Array:

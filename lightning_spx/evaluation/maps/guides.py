@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,22 +21,53 @@ class Guide:
     Args:
         smoothing: the filter.
         images: (N, G, H, W) in [0, 1], as the filter takes them.
-        batch_size: number of images filtered at a time.
+        batch_size: number of images filtered at a time, whatever the number of maps.
+        lent_by: the guide of which these images are some, and which ones; None for images of their own.
     """
 
     smoothing: ImagePooling
     images: Tensor
     batch_size: int = 64
+    lent_by: tuple[Guide, Tensor] | None = None
 
     @cached_property
     def effective_segments(self) -> Tensor:
         """Return how many segments would smooth each image as much, (N,) float64."""
+        if self.lent_by is not None:
+            # an image smooths as much wherever it is lent
+            lender, images = self.lent_by
+            return lender.effective_segments[images]
         found = [self.smoothing.effective_segments(some) for some in torch.split(self.images, self.batch_size)]
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
 
     def borrowed(self, lenders: Tensor) -> Guide:
         """Return the guide in which image n is guided by image `lenders[n]`."""
-        return replace(self, images=self.images[lenders])
+        return replace(self, images=self.images[lenders], lent_by=(self, lenders))
+
+    def pool(self, maps: Tensor, images: slice | Tensor) -> Tensor:
+        """Filter maps of n of the images, a few images at a time.
+
+        Args:
+            maps: (n, K, H, W), on any device, where they stay.
+            images: which of the images these are; as positions (n,), an image may be there several times.
+
+        Returns:
+            (n, K, H, W) float32.
+        """
+        return self._filtered(self.smoothing.pool, maps, images)
+
+    def pooled_variance(self, variance: Tensor, images: slice | Tensor) -> Tensor:
+        """Return the variance of filtered noise on n of the images, with arguments as for `pool`."""
+        return self._filtered(self.smoothing.pooled_variance, variance, images)
+
+    def _filtered(self, function: Callable[[Tensor, Tensor], Tensor], values: Tensor, images: slice | Tensor) -> Tensor:
+        if not len(values):
+            return values.float()
+        # positions first, because a slice of the images is no copy, and all of them may be on another device
+        chosen = torch.arange(len(self.images))[images].split(self.batch_size)
+        parts = values.split(self.batch_size)
+        found = [function(part, self.images[here].to(part.device)) for part, here in zip(parts, chosen, strict=True)]
+        return torch.cat(found)
 
 
 # of N images: segments (N, H, W) int64, or what guides a filter
@@ -45,6 +77,28 @@ Guidance = Tensor | Guide
 def segments_among(guides: Mapping[str, Guidance]) -> dict[str, Tensor]:
     """Select the segments, which pictures can show."""
     return {name: each for name, each in guides.items() if isinstance(each, Tensor)}
+
+
+def check_poolings(superpixels: Mapping[Any, object]) -> None:
+    """Refuse what is neither a segmenter nor a filter.
+
+    Raises:
+        TypeError: a class does not derive from `ImagePooling`.
+
+    Example:
+        >>> from lightning_spx.superpixels import GuidedFilter, Slic
+        >>> check_poolings({"Slic": Slic(), "GuidedFilter": GuidedFilter()})
+        >>> check_poolings({"function": torch.neg})
+        Traceback (most recent call last):
+        ...
+        TypeError: Expected `superpixels` to be segmenters or filters, got builtin_function_or_method: derive ...
+    """
+    for each in superpixels.values():
+        if not isinstance(each, ImagePooling):
+            is_class = isinstance(each, type)
+            name = f"the class {each.__name__}" if isinstance(each, type) else type(each).__name__
+            advice = "make an object of it" if is_class else "derive a class from `Segmenter`, or from `ImageFilter`"
+            raise TypeError(f"Expected `superpixels` to be segmenters or filters, got {name}: {advice}.")
 
 
 def segment_images(
@@ -113,8 +167,10 @@ def guide_images(
         Segments (N, H, W), or guides of N images, by name, on the CPU.
 
     Raises:
+        TypeError: one of them is neither a segmenter nor a filter.
         ValueError: one of them does not take that number of channels, or `to_rgb` gives no colors.
     """
+    check_poolings(superpixels)
     segmenters = {name: each for name, each in superpixels.items() if isinstance(each, Segmenter)}
     check_channels(superpixels, images.shape[1], to_rgb)
     segments = segment_images(segmenters, images, batch_size, device, source, index, to_rgb)

@@ -11,8 +11,8 @@ from torch import Tensor
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.guides import Guidance, Guide
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.reporting.rows import BLUR, BORROWED, EITHER, GRID, PIXEL, VORONOI, control_name
-from lightning_spx.superpixels import borrow, grid_like, voronoi_like
+from lightning_spx.reporting.rows import BLUR, BORROWED, CONTROL_KINDS, EITHER, GRID, PIXEL, VORONOI, control_name
+from lightning_spx.superpixels import ImagePooling, Segmenter, borrow, grid_like, voronoi_like
 
 # in pixels; a narrower blur leaves a map as it is
 LEAST_SIGMA = 0.5
@@ -37,6 +37,18 @@ def pooling_of(name: str, guidance: Guidance) -> Pooling:
     if isinstance(guidance, Guide):
         return Pooling(name, "filter", guidance.images[:, 0], guide=guidance)
     return Pooling(name, "segments", guidance)
+
+
+def control_kinds(pooling: ImagePooling) -> Sequence[str]:
+    """Return the kinds of controls that a pooling has, in the order of `with_controls`.
+
+    Example:
+        >>> from lightning_spx.superpixels import GuidedFilter, Slic
+        >>> control_kinds(Slic()), control_kinds(GuidedFilter())
+        (('grid', 'voronoi', 'borrowed', 'blur'), ('borrowed', 'blur'))
+    """
+    # a grid and cells need a number of segments
+    return CONTROL_KINDS if isinstance(pooling, Segmenter) else (BORROWED, BLUR)
 
 
 def with_controls(name: str, own: Guidance, borrowed: Guidance, index: Tensor, seed: int) -> list[Pooling]:

@@ -76,10 +76,9 @@ class Pooling:
             chosen = torch.arange(len(self.segments))[images].tolist()
             return self.rank(attributions, [self.regions[image] for image in chosen]).flatten(2)[:, :, None]
         if self.guide is not None:
-            guide = self.guide.images[images].to(attributions.device)
             # maps of several models of an image are channels, because the weights are the same for all
             maps = (attributions.abs() if absolute else attributions).movedim(0, 1)
-            pooled = self.guide.smoothing.pool(maps.flatten(1, 2), guide).view(maps.shape)
+            pooled = self.guide.pool(maps.flatten(1, 2), images).view(maps.shape)
             return pooled.movedim(1, 0).flatten(3)
         if self.kind == "blur":
             return blurred(attributions, self.num_segments()[images], absolute).flatten(3)
@@ -116,7 +115,7 @@ class Pooling:
             self.num_segments()
             return segment_variance(variance, self.segments[images].to(variance.device))
         if self.guide is not None:
-            return self.guide.smoothing.pooled_variance(variance, self.guide.images[images].to(variance.device))
+            return self.guide.pooled_variance(variance, images)
         if self.kind == "blur":
             return blurred_variance(variance, self.num_segments()[images])
         return variance

@@ -19,6 +19,7 @@ from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.reporting.rows import BORROWED, EITHER, GRID, OWN, VORONOI, control_name
 from lightning_spx.superpixels import ImagePooling, borrow, grid_like, voronoi_like
+from lightning_spx.superpixels.only_segments import refuse_filters
 
 
 @dataclass(frozen=True)
@@ -118,14 +119,19 @@ def as_given(maps: Tensor, first: Pooling, images: Tensor) -> Tensor:
 def all_poolings(superpixels: Mapping[str, ImagePooling], methods: Iterable[Attribution]) -> dict[str, ImagePooling]:
     """Return a study's segmenters and filters, and those that its methods have of their own, by names for errors.
 
+    Raises:
+        TypeError: a method by segments has a filter.
+
     Example:
         >>> list(all_poolings({}, [XRAI()]))[0]
         'Felzenszwalb of XRAI'
     """
+    by_segments = [method for method in methods if isinstance(method, BySegments)]
+    for method in by_segments:
+        refuse_filters(method.segmenters, type(method).__name__)
     own = {
         f"{type(segmenter).__name__} of {type(method).__name__}": segmenter
-        for method in methods
-        if isinstance(method, BySegments)
+        for method in by_segments
         for segmenter in method.segmenters
     }
     return {**superpixels, **own}

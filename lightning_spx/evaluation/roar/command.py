@@ -12,6 +12,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.publish import show
@@ -40,7 +41,7 @@ from lightning_spx.runs.launch import share_of
 from lightning_spx.runs.processes import is_writer, start_processes, wait_for_all
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 COLLECT = "collect"
 NAMED = 5
@@ -51,7 +52,7 @@ def roar(
     model: ModelFactory,
     trainer: TrainerFactory,
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     magnitude: Magnitude = "after",
     percentages: list[float] | None = None,
     removal: Literal["roar", "kar"] = "roar",
@@ -84,7 +85,7 @@ def roar(
         model: makes an untrained model that maps images in [0, 1] to logits.
         trainer: makes the Trainer of one training run.
         methods: attribution methods.
-        superpixels: segmenters; each gives a pooled (S-) map with its controls.
+        superpixels: segmenters and filters; each gives a pooled (S-) map with its controls.
         magnitude: when magnitudes are taken: `after` pools the signed values first, `before` takes magnitudes first.
         percentages: percentages of the pixels to remove; by default 10, 30, 50, 70 and 90.
         removal: `roar` removes the most salient pixels; `kar` keeps them and removes as many of the least salient.
@@ -118,8 +119,9 @@ def roar(
         ValueError: a setting is out of its range, differs from the run in the folder, or units are missing.
         FileNotFoundError: the checkpoint does not exist.
     """
-    named_methods, segmenters = unique_names(methods), unique_names(superpixels)
+    named_methods, poolings = unique_names(methods), unique_names(superpixels)
     refuse_own_segments(methods, "`spx roar`")
+    check_poolings(poolings)
     shares = percentages or [10, 30, 50, 70, 90]
     for percentage in shares:
         if not 0 < percentage < 100:
@@ -129,7 +131,7 @@ def roar(
     for name, value in (("num_seeds", num_seeds), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"Expected `{name}` to be at least 1, got {value}.")
-    orders = list_orders(named_methods, segmenters, magnitude)
+    orders = list_orders(named_methods, poolings, magnitude)
     retrainings = list_retrainings(orders, shares, num_seeds)
     chosen = retrainings if unit is None else [] if unit == COLLECT else share_of(retrainings, unit, COLLECT)
     if config is None:
@@ -140,7 +142,7 @@ def roar(
     # refuse what cannot serve before anything is trained
     colors = chosen_colors(to_rgb)
     sampled = draw_images(data, 1, seed)
-    check_channels(segmenters, sampled.images.shape[1], colors)
+    check_channels(poolings, sampled.images.shape[1], colors)
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     of_retrained = replace(reading, mean=None, std=None, preprocess=None)  # they see images in [0, 1]
     recipe = TrainingRecipe(data, model, trainer, seed, reading)
@@ -172,7 +174,7 @@ def roar(
         record.lap("train")
         network = recipe.load(file).to(device)
         referenced = with_training_images(named_methods, data)
-        settings = RankingSettings(referenced, segmenters, batch_size, seed, colors)
+        settings = RankingSettings(referenced, poolings, batch_size, seed, colors)
         with run.claim("ranks", wait=True):
             rank_images(run, data, images, network, orders, settings)
             color = mean_color(run, data, pool)

@@ -17,19 +17,20 @@ from torch.nn.functional import conv2d, pad
 from lightning_spx.attribution import Attribution, magnitude
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.colors import ToRgb, segmented_as
-from lightning_spx.evaluation.maps.pooling_lists import orders_of, pixel_pooling, with_controls
+from lightning_spx.evaluation.maps.colors import ToRgb
+from lightning_spx.evaluation.maps.guides import guide_images
+from lightning_spx.evaluation.maps.pooling_lists import control_kinds, orders_of, pixel_pooling, with_controls
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.metrics import removal_ranks
 from lightning_spx.models.image_model import ImageModel
-from lightning_spx.reporting.rows import CONTROL_KINDS, EITHER, PIXEL, control_name
+from lightning_spx.reporting.rows import EITHER, PIXEL, control_name
 from lightning_spx.runs.files import file_name, named_when_full, write_atomic
 from lightning_spx.runs.folder import RunFolder
 from lightning_spx.runs.processes import is_writer, wait_for_all
 from lightning_spx.runs.reading import read_array
 from lightning_spx.runs.record import ADVICE
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 RANDOM, SOBEL = "random", "sobel"
 
@@ -59,13 +60,13 @@ class Order:
 
 
 def list_orders(
-    methods: Mapping[str, Attribution], segmenters: Mapping[str, Segmenter], order: Magnitude
+    methods: Mapping[str, Attribution], superpixels: Mapping[str, ImagePooling], order: Magnitude
 ) -> list[Order]:
     """List the baselines, then for each method the pixel map, each S- map and its controls."""
     orders = [Order(RANDOM, PIXEL, EITHER), Order(SOBEL, PIXEL, EITHER)]
     names = [PIXEL]
-    for segmenter in segmenters:
-        names += [segmenter, *(control_name(kind, segmenter) for kind in CONTROL_KINDS)]
+    for name, pooling in superpixels.items():
+        names += [name, *(control_name(kind, name) for kind in control_kinds(pooling))]
     for method, settings in methods.items():
         for name in names:
             orders += [Order(method, name, own) for own in orders_of(name, [order], settings.non_negative)]
@@ -103,14 +104,14 @@ class RankingSettings:
 
     Args:
         methods: attribution methods by their names in tables.
-        segmenters: segmenters by their names in tables.
+        superpixels: segmenters and filters by their names in tables.
         batch_size: number of images ranked at a time.
         seed: seeds the random order, ties and controls.
         to_rgb: what segmenters of RGB get; None takes RGB and gray as they are.
     """
 
     methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    superpixels: Mapping[str, ImagePooling]
     batch_size: int
     seed: int
     to_rgb: ToRgb | None = None
@@ -207,16 +208,17 @@ def _poolings(
     permutation: NDArray[np.int64],
     settings: RankingSettings,
 ) -> dict[str, Pooling]:
-    """Return the poolings of a batch by name; borrowed segments come from images that may be outside of it."""
+    """Return the poolings of a batch by name; images that lend segments or guide filters may be outside of it."""
     poolings = [pixel_pooling(photos[:, 0])]
-    if settings.segmenters:
+    if settings.superpixels:
         lenders, _ = images.read(data, permutation[rows])
         index = torch.from_numpy(rows)
-        for name, segmenter in settings.segmenters.items():
-            own, borrowed = (
-                segmenter(segmented_as(segmenter, each, settings.to_rgb)).cpu() for each in (photos, lenders)
-            )
-            poolings += with_controls(name, own, borrowed, index, settings.seed)
+        own, borrowed = (
+            guide_images(settings.superpixels, each, len(each), each.device, to_rgb=settings.to_rgb)
+            for each in (photos, lenders)
+        )
+        for name in settings.superpixels:
+            poolings += with_controls(name, own[name], borrowed[name], index, settings.seed)
     return {pooling.name: pooling for pooling in poolings}
 
 

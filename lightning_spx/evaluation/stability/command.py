@@ -8,6 +8,7 @@ from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule, UnpairedDataModule
 from lightning_spx.evaluation.maps.colors import chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.stability.architectures import architectures as named_architectures
 from lightning_spx.evaluation.stability.settings import StudySettings
@@ -183,6 +184,7 @@ def stability(
     named_methods, named_superpixels = unique_names(methods), unique_names(superpixels)
     if not named_methods or not named_superpixels or not magnitudes:
         raise ValueError("Expected `methods`, `superpixels` and `magnitudes` to name at least one each, got none.")
+    check_poolings(named_superpixels)
     at_least = {"num_images": (num_images, 2), "batch_size": (batch_size, 1), "repeats": (repeats, 1)}
     for name, (value, least) in {**at_least, "sanity_stages": (sanity_stages, 0)}.items():
         if value < least:

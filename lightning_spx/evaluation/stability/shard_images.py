@@ -1,17 +1,15 @@
 """Holds the images of a shard, with all that does not depend on the models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.findings import Items
+from lightning_spx.evaluation.maps.kept_examples import keep_examples
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
-from lightning_spx.evaluation.maps.ways import as_given
-from lightning_spx.reporting.rows import OWN
 from lightning_spx.runs.example_maps import Examples, spread_positions
 
 
@@ -22,14 +20,12 @@ class ShardImages:
     Args:
         images: (n, C, H, W) in [0, 1].
         mask: (n, H, W) bool, the masks of the images' objects, or None.
-        segments: each segmenter's segments (n, H, W), by its name.
         poolings: the ways in which maps of these images are pooled.
         segmented: segments the images by other segmenters.
     """
 
     images: Tensor
     mask: Tensor | None
-    segments: Mapping[str, Tensor]
     poolings: Sequence[Pooling]
     segmented: SegmentedImages
 
@@ -46,7 +42,4 @@ class ShardImages:
         """
         chosen = spread_positions(attributions.shape[1])
         images = chosen if items is None else items.image[chosen].tolist()
-        pictures, maps = shown(self.images[images], to_rgb).numpy(), attributions[:, chosen]
-        of_study = {} if poolings[0].name == OWN else self.segments
-        segments = {name: segments[images].numpy() for name, segments in of_study.items()}
-        return Examples(pictures, segments, as_given(maps, poolings[0], torch.tensor(images)).numpy())
+        return keep_examples(shown(self.images[images], to_rgb), attributions[:, chosen], poolings, images)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from lightning_spx.attribution.reseed import is_random
 from lightning_spx.evaluation.maps.attributions import predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
-from lightning_spx.evaluation.maps.guides import segments_among
 from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
@@ -243,9 +242,8 @@ class Study:
                 to_rgb=settings.to_rgb,
             )
             guides = segmented.guides(settings.superpixels)
-            segments = segments_among(guides)
             poolings = make_poolings(guides, index, shard.permutation, settings.seed)
-            self._latest[shard.number] = ShardImages(images, mask, segments, poolings, segmented)
+            self._latest[shard.number] = ShardImages(images, mask, poolings, segmented)
             self.record.count("segment")
         return self._latest[shard.number]
 

@@ -1,5 +1,6 @@
 """The study behind `spx tradeoff`: how stable and how faithful is each pooling, and which one is best?"""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.publish import show
@@ -146,6 +148,7 @@ def tradeoff(
         FileNotFoundError: a file does not exist.
     """
     named_methods, poolings = unique_names(methods), unique_names(sized(superpixels, sizes))
+    check_poolings(poolings)
     # only segments have borders
     segmenters = {name: each for name, each in poolings.items() if isinstance(each, Segmenter)}
     if not named_methods or not poolings or not magnitudes:
@@ -167,7 +170,11 @@ def tradeoff(
         raise ValueError(f"Expected `substrates` to have 'blur' for `against` {against}, got {substrates}.")
     check_only_for_photos(channels, images)
     colors = chosen_colors(to_rgb)
+    if sizes and not segmenters:
+        warnings.warn(f"`sizes` {sizes} change nothing: {', '.join(poolings)} has no number of segments.", stacklevel=2)
     if bsds500:
+        if not segmenters:
+            raise ValueError(f"Expected `superpixels` to have segments for `bsds500`, got only {', '.join(poolings)}.")
         bsds500_folder(Path(bsds500))
         check_channels(segmenters, RGB)
     if config is None:

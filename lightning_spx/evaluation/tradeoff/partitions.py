@@ -21,7 +21,7 @@ def measure_partitions(poolings: Sequence[Pooling], images: Tensor, index: Tenso
     """Measure the segments of every pooling over segments, controls included, on every image.
 
     Args:
-        poolings: of the study; those by pixel and by blur have no segments.
+        poolings: of the study; those by pixel, by filter and by blur have no segments.
         images: (N, C, H, W) in [0, 1], on the CPU like the segments.
         index: (N,) the images' numbers.
 
@@ -41,7 +41,8 @@ def measure_partitions(poolings: Sequence[Pooling], images: Tensor, index: Tenso
             rows.append(
                 pd.DataFrame({"superpixels": pooling.name, "index": index.numpy(), "num_segments": counts, **columns})
             )
-    return pd.concat(rows, ignore_index=True)
+    # filters have no segments
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*COLUMNS])
 
 
 def with_partitions(results: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

@@ -16,20 +16,20 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
-from lightning_spx.evaluation.maps.guides import segments_among
+from lightning_spx.evaluation.maps.kept_examples import keep_examples
 from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings
 from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import derangement
-from lightning_spx.evaluation.maps.ways import Way, as_given, has_one_order, ways_of
+from lightning_spx.evaluation.maps.ways import Way, has_one_order, ways_of
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
 from lightning_spx.evaluation.tradeoff.partitions import COLUMNS, measure_partitions
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
-from lightning_spx.reporting.rows import OWN, PASSES
+from lightning_spx.reporting.rows import PASSES
 from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.files import file_name
@@ -114,7 +114,6 @@ class TradeoffStudy:
             to_rgb=self.to_rgb,
         )
         guides = segmented.guides(self.superpixels)
-        segments = segments_among(guides)
         poolings = make_poolings(guides, known.index, permutation, self.seed)
         self.record.lap("segment")
         if not self._partition_file().is_file():
@@ -139,7 +138,7 @@ class TradeoffStudy:
                     )
                     for (maps, passes), others, way in zip(explained, mismatched, ways, strict=True)
                 ]
-                self._keep_examples(name, segments, attributions[0], ways[0].poolings[0])
+                self._keep_examples(name, attributions[0], ways[0].poolings)
                 values = pd.concat(compared, ignore_index=True)
                 self._write(self._stability_file(name), values.assign(method=name, repeat=0))
                 self.record.lap(f"compare {name}")
@@ -217,13 +216,12 @@ class TradeoffStudy:
     def _partition_file(self) -> Path:
         return self.run.path / "per_image" / "partitions.parquet"
 
-    def _keep_examples(self, method: str, segments: Mapping[str, Tensor], attributions: Tensor, first: Pooling) -> None:
+    def _keep_examples(self, method: str, attributions: Tensor, poolings: Sequence[Pooling]) -> None:
         if is_writer():
             chosen = spread_positions(len(self.known.images))
-            own = {} if first.name == OWN else {name: ids[chosen].numpy() for name, ids in segments.items()}
-            pictures = shown(self.known.images[chosen], self.to_rgb).numpy()
-            maps = as_given(attributions[:, chosen], first, torch.tensor(chosen))
-            Examples(pictures, own, maps.numpy()).save(Examples.path(self.run.path, method))
+            pictures = shown(self.known.images[chosen], self.to_rgb)
+            kept = keep_examples(pictures, attributions[:, chosen], poolings, chosen)
+            kept.save(Examples.path(self.run.path, method))
 
     def _write(self, path: Path, values: pd.DataFrame) -> None:
         if is_writer():

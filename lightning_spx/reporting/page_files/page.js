@@ -122,12 +122,13 @@ function agreementOf(position) {
 /* What a model's map is at each pixel: a function from a place to its segment (or null) and its value. */
 async function readMap(model) {
   const [method, partition, order] = ["method", "partition", "order"].map((id) => byId(id).value);
-  if (partition === gallery.given[method]) {
-    const map = await pixelsOf(gallery.pixel[method][model][photo]);
+  const kind = partition === gallery.given[method] ? gallery.pixel[method] : gallery.pooled[method][partition][order];
+  const values = kind[model][photo];
+  if (!(partition in gallery.segments) || partition === gallery.given[method]) {
+    const map = await pixelsOf(values); // a filter has no segments
     return { ids: null, at: (place) => ({ segment: null, value: map.data[4 * place] / 255 }) };
   }
   const ids = await pixelsOf(gallery.segments[partition][photo]);
-  const values = gallery.pooled[method][partition][order][model][photo];
   return { ids, at: (place) => ({ segment: segmentOf(ids, place), value: values[segmentOf(ids, place)] }) };
 }
 
