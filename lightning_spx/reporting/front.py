@@ -22,16 +22,18 @@ from lightning_spx.reporting.rows import (
     PIXEL,
     has_gain,
     is_as_given,
-    is_control,
+    is_candidate,
+    is_reference,
     label_of,
     of_condition,
     prefix_of,
-    without_controls,
+    with_references,
 )
 
 CONTROL_COLOUR = "#b9c0c7"
 LEGEND_ENTRY = 2.8  # inches
 MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
+REFERENCE_MARKERS = ("+", "1", "2", "3", "4")
 # heading of the column of stability in Table 2
 STABILITY_HEADING = "excess SSIM"
 
@@ -57,7 +59,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
     width = 4.6 * columns + 1.4
     figure = Figure(figsize=(width, 4.1 * rows + 1.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    own = [name for name in front["superpixels"].unique() if name != PIXEL and not is_control(name)]
+    own = [name for name in front["superpixels"].unique() if name != PIXEL and is_candidate(name)]
     for axes, method in zip(panels, methods, strict=False):
         _panel(axes, front[front["method"] == method], own)
         axes.set_title(method, fontsize=10)
@@ -103,6 +105,10 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 count = f"{points['mean_segments'].iloc[0]:.0f}"
                 place = (points["excess"].iloc[0], points["fidelity"].iloc[0])
                 axes.annotate(count, place, textcoords="offset points", xytext=(5, 4), fontsize=6.5, color=color)
+    references = rows[rows["superpixels"].map(is_reference)]
+    for (_, point), marker in zip(references.iterrows(), REFERENCE_MARKERS, strict=False):
+        label = label_of(str(point["superpixels"]))
+        axes.plot(point["excess"], point["fidelity"], marker, color="black", ms=7, label=label, clip_on=False)
     front = rows[rows["on_front"]].sort_values("excess")
     axes.plot(front["excess"], front["fidelity"], color="black", lw=0.9, ls=":", label="front (filled)", zorder=1)
     axes.spines[["top", "right"]].set_visible(False)
@@ -141,16 +147,16 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
         >>> tradeoff_cells(results, front)["method"].tolist()
         ['• Gradient']
     """
-    own = without_controls(of_condition(results[results["pair"] == ALL_PAIRS]))
+    own = with_references(of_condition(results[results["pair"] == ALL_PAIRS]))
     lines, costs = [], has_cost(own)
-    for _, place in without_controls(front).iterrows():
+    for _, place in with_references(front).iterrows():
         same = own[
             (own["method"] == place["method"])
             & (own["superpixels"] == place["superpixels"])
             & (own["magnitude"] == place["magnitude"])
         ]
         dot = "\N{BULLET} " if place["on_front"] else ""
-        pixel = place["superpixels"] == PIXEL
+        pixel = place["superpixels"] == PIXEL or is_reference(str(place["superpixels"]))
         segments = "" if pixel else f", {place['mean_segments']:.0f}"
         line = {
             "method": f"{dot}{prefix_of(place['superpixels'])}{place['method']}",

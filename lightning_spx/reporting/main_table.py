@@ -22,8 +22,10 @@ from lightning_spx.reporting.rows import (
     PIXEL,
     control_kind,
     is_as_given,
+    is_reference,
+    label_of,
     select_rows,
-    without_controls,
+    with_references,
 )
 from lightning_spx.reporting.tables import NO_GAIN, verdict
 
@@ -69,7 +71,7 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
         >>> main_table(pd.DataFrame([row]), "saliency_ssim", "", answer=None, width=80).row_count
         1
     """
-    blocks = {plan: without_controls(select_rows(own, metric, setting)) for plan, own in by_plan(results)}
+    blocks = {plan: with_references(select_rows(own, metric, setting)) for plan, own in by_plan(results)}
     rows = pd.concat(blocks.values())
     ceilings = has_ceiling(rows)
     lines = {plan: [_line(row, metric, answer, ceilings) for _, row in own.iterrows()] for plan, own in blocks.items()}
@@ -130,14 +132,15 @@ def _block(lines: list[dict[str, str]], columns: list[str], metric: str, widths:
 
 def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) -> dict[str, str]:
     pixel, as_given = row["superpixels"] == PIXEL, is_as_given(str(row["superpixels"]))
-    segments = "" if pixel or pd.isna(row["mean_segments"]) else f", {row['mean_segments']:.0f}"
+    reference = is_reference(str(row["superpixels"]))
+    segments = "" if pixel or reference or pd.isna(row["mean_segments"]) else f", {row['mean_segments']:.0f}"
     order = "" if row["magnitude"] == EITHER else f", {row['magnitude']}"
     has_gain = not pixel and not pd.isna(row["gain"])
     said = verdict(row)
     if answer is not None:
         said = answer.said(metric, str(row["method"]), said, plan_of(row))
     return {
-        "map": f"{row['method']}{segments}" if as_given else f"  S- {row['superpixels']}{segments}{order}",
+        "map": _map(row, segments, order),
         "value": number_text(row["value"]),
         "interval": _limits(row, "value", "ci"),
         "floor": number_text(row["floor"]),
@@ -150,6 +153,13 @@ def _line(row: pd.Series, metric: str, answer: Answer | None, ceilings: bool) ->
         "best control": control_kind(str(row["best_control"])) if has_gain else "",
         "verdict": "" if said == NO_GAIN else said,
     }
+
+
+def _map(row: pd.Series, segments: str, order: str) -> str:
+    superpixels = str(row["superpixels"])
+    if is_reference(superpixels):
+        return f"  {label_of(superpixels)}"
+    return f"{row['method']}{segments}" if is_as_given(superpixels) else f"  S- {superpixels}{segments}{order}"
 
 
 def _limits(row: pd.Series, name: str, of: str) -> str:

@@ -18,6 +18,7 @@ TITLES = {
     "mask_auc": "AUC of the map as a detector of the mask",
     "mask_auprc": "AUPRC of the map as a detector of the mask, average precision",
     "correlation": "Correlation of maps between models",
+    "residual_correlation": "Correlation of maps between models without what the image explains",
     "sanity_ssim": "Sanity check: SSIM of maps with those of the same network with layers randomized (chance is good)",
 }
 LABELS = {
@@ -36,6 +37,7 @@ LABELS = {
     "mask_auc": "AUC of the mask",
     "mask_auprc": "AUPRC of the mask",
     "correlation": "correlation",
+    "residual_correlation": "correlation without the image's part",
     "sanity_ssim": "SSIM with the randomized network",
 }
 SETTINGS = {

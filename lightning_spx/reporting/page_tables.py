@@ -13,6 +13,7 @@ from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, 
 from lightning_spx.reporting.cost import COST_NOTE, cost_text, cost_value, has_cost
 from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
+from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
 from lightning_spx.reporting.plans import by_plan, plan_of, with_plan
@@ -93,6 +94,7 @@ def page_tables(results: pd.DataFrame, answer: Answer) -> tuple[list[PageTable],
         if tables:
             longest = max(tables, key=lambda number: len(tables[number].rows))
             main.append(tables.pop(MAIN if MAIN in tables else longest))
+        others += text_tables(left_cells(own), left_title(plan), LEFT_NOTE)
         others += tables.values()
         for metric, setting in numbers_shown(own):
             cells, title = condition_cells(own, metric, setting), condition_title(metric, setting)

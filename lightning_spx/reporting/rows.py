@@ -39,6 +39,9 @@ VALUES = [
     *("best_control", "gain", "gain_low", "gain_high", "mean_segments"),
     *LATER,
 ]
+# in the column `metric`: of two maps, and of what is left of them once the image's part is taken out
+CORRELATION: Final = "correlation"
+RESIDUAL: Final = "residual_correlation"
 # in the column `pair`
 ALL_PAIRS = "all"
 # in the column `superpixels`, beside segmenters and their controls: a map by pixel, and that of a method that explains
@@ -46,6 +49,8 @@ ALL_PAIRS = "all"
 PIXEL = "pixel"
 OWN = "own segments"
 CONTROL = "control:"
+# a map that no model has made, in the place of every model's map
+REFERENCE = "reference:"
 # ways of smoothing that know nothing of the image's content
 GRID, VORONOI, BORROWED, BLUR = CONTROL_KINDS = ("grid", "voronoi", "borrowed", "blur")
 # in the column `magnitude`: signed values are pooled first, or magnitudes are, or both give the same number
@@ -192,13 +197,58 @@ def survives(row: pd.Series) -> bool:
 
 
 def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave the controls out, which have rows of their own.
+    """Leave the rows out that others are measured against: the controls, and the references that no model has made.
 
     Example:
-        >>> without_controls(pd.DataFrame({"superpixels": ["pixel", "Slic", "control:grid(Slic)"]})).index.tolist()
+        >>> names = ["pixel", "Slic", "control:grid(Slic)", "reference:edges"]
+        >>> without_controls(pd.DataFrame({"superpixels": names})).index.tolist()
         [0, 1]
     """
-    return rows[~rows["superpixels"].str.startswith(CONTROL)]
+    return rows[~rows["superpixels"].str.startswith((CONTROL, REFERENCE))]
+
+
+def with_references(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave the controls out, but not the references; these come last among the rows of their method.
+
+    Example:
+        >>> names = ["reference:edges", "pixel", "control:grid(Slic)"]
+        >>> with_references(pd.DataFrame({"superpixels": names, "method": "Gradient"})).index.tolist()
+        [1, 0]
+    """
+    shown = rows[~rows["superpixels"].str.startswith(CONTROL)]
+    methods = list(shown["method"].unique())
+    last = [(methods.index(row.method), is_reference(row.superpixels)) for row in shown.itertuples()]
+    return shown.iloc[sorted(range(len(last)), key=last.__getitem__)]
+
+
+def reference_name(kind: str) -> str:
+    """Name a map that no model has made in the column `superpixels`.
+
+    Example:
+        >>> reference_name("edges")
+        'reference:edges'
+    """
+    return f"{REFERENCE}{kind}"
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a map that no model has made.
+
+    Example:
+        >>> is_reference("reference:edges"), is_reference("pixel")
+        (True, False)
+    """
+    return name.startswith(REFERENCE)
+
+
+def is_candidate(name: str) -> bool:
+    """Whether a name in the column `superpixels` is that of a map that a study may recommend: no control, no reference.
+
+    Example:
+        >>> is_candidate("pixel"), is_candidate("control:grid(Slic)"), is_candidate("reference:edges")
+        (True, False, False)
+    """
+    return not name.startswith((CONTROL, REFERENCE))
 
 
 def control_name(kind: str, superpixels: str) -> str:
@@ -242,16 +292,18 @@ def prefix_of(superpixels: str) -> str:
         >>> prefix_of("pixel"), prefix_of("own segments"), prefix_of("Slic")
         ('', '', 'S-')
     """
-    return "" if is_as_given(superpixels) else "S-"
+    return "" if is_as_given(superpixels) or is_reference(superpixels) else "S-"
 
 
 def label_of(superpixels: str) -> str:
     """Name a kind of map beside the method's name, as legends do.
 
     Example:
-        >>> label_of("pixel"), label_of("own segments"), label_of("Slic")
-        ('pixel', 'own segments', 'S-, Slic')
+        >>> label_of("pixel"), label_of("own segments"), label_of("Slic"), label_of("reference:edges")
+        ('pixel', 'own segments', 'S-, Slic', 'reference: edges')
     """
+    if is_reference(superpixels):
+        return superpixels.replace(":", ": ")
     return superpixels if is_as_given(superpixels) else f"S-, {superpixels}"
 
 
@@ -259,9 +311,11 @@ def said_of(superpixels: str) -> str:
     """Say in a sentence what gives the values of a kind of map.
 
     Example:
-        >>> said_of("pixel"), said_of("own segments"), said_of("Slic")
-        ('by pixel', 'by own segments', 'with Slic')
+        >>> said_of("pixel"), said_of("own segments"), said_of("Slic"), said_of("reference:edges")
+        ('by pixel', 'by own segments', 'with Slic', 'without a model, edges')
     """
+    if is_reference(superpixels):
+        return f"without a model, {superpixels.removeprefix(REFERENCE)}"
     return f"by {superpixels}" if is_as_given(superpixels) else f"with {superpixels}"
 
 

@@ -25,10 +25,11 @@ from lightning_spx.reporting.rows import (
     PIXEL,
     control_kind,
     has_gain,
+    is_reference,
     prefix_of,
     select_rows,
     survives,
-    without_controls,
+    with_references,
 )
 
 NO_GAIN = "no gain over smoothing"
@@ -65,7 +66,7 @@ def stability_table(
         >>> stability_table(pd.DataFrame([row]), "saliency_ssim", "").row_count
         1
     """
-    own = without_controls(select_rows(results, metric, setting))
+    own = with_references(select_rows(results, metric, setting))
     first, ceilings = own.iloc[0], has_ceiling(own)
     table = _empty_table(
         with_plan(number_title(metric, setting), plan),
@@ -137,7 +138,9 @@ def method_name(row: pd.Series) -> str:
 
 
 def verdict(row: pd.Series) -> str:
-    """Say whether an S- row beats all of its controls, or a map survives randomisation; pixel rows have no verdict.
+    """Say whether an S- row beats all of its controls, or a map survives randomisation.
+
+    Pixel rows, and references that no model has made, have no verdict.
 
     A row that cannot have a verdict, such as one of blank maps, gets the reason instead.
 
@@ -151,7 +154,7 @@ def verdict(row: pd.Series) -> str:
         return why
     if row["metric"] == "sanity_ssim":
         return SURVIVES if survives(row) else ""
-    if row["superpixels"] == PIXEL:
+    if row["superpixels"] == PIXEL or is_reference(str(row["superpixels"])):
         return ""
     if pd.isna(row["gain_low"]) and pd.isna(row.get("gain", 0.0)):
         return NO_GAIN_KNOWN
@@ -169,7 +172,7 @@ def _row(row: pd.Series, ceilings: bool, costs: bool) -> list[str]:
         excess_text(row),
         *([number_text(row["ceiling"]), excess_text(row, "normalised")] if ceilings else []),
     ]
-    if row["superpixels"] == PIXEL or row["metric"] == "sanity_ssim":
+    if row["superpixels"] == PIXEL or is_reference(str(row["superpixels"])) or row["metric"] == "sanity_ssim":
         return [*common, "", verdict(row)]
     common[1] += f", {row['mean_segments']:.0f}"
     if pd.isna(row["gain"]):

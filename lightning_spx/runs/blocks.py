@@ -215,6 +215,23 @@ def read_first(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pd.Dat
             raise _damaged(path, error) from error
 
 
+def in_all(paths: Sequence[Path], columns: Sequence[str]) -> set[tuple[str, ...]]:
+    """Return the words that some columns have together in every block: earlier versions wrote fewer.
+
+    Raises:
+        ValueError: a file is damaged; the error names it.
+    """
+    found: list[set[tuple[str, ...]]] = []
+    for path in paths:
+        try:
+            with pq.ParquetFile(path, read_dictionary=list(columns), page_checksum_verification=True) as file:
+                rows = _read(file, range(file.num_row_groups), columns)
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(path, error) from error
+        found.append(set(rows.drop_duplicates().astype(str).itertuples(index=False, name=None)))
+    return set.intersection(*found) if found else set()
+
+
 def _read(file: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read groups of rows; what a file keeps as a dictionary becomes categories."""
     table = file.read_row_groups(list(groups), None if columns is None else list(columns), use_threads=False)

@@ -10,8 +10,20 @@ from torch import Tensor
 
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.guides import Guidance, Guide
+from lightning_spx.evaluation.maps.model_free import centre, edges
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.reporting.rows import BLUR, BORROWED, CONTROL_KINDS, EITHER, GRID, PIXEL, VORONOI, control_name
+from lightning_spx.reporting.rows import (
+    BLUR,
+    BORROWED,
+    CONTROL_KINDS,
+    EITHER,
+    GRID,
+    PIXEL,
+    VORONOI,
+    control_name,
+    is_reference,
+    reference_name,
+)
 from lightning_spx.superpixels import ImagePooling, Segmenter, borrow, grid_like, voronoi_like
 
 # in pixels; a narrower blur leaves a map as it is
@@ -94,6 +106,17 @@ def make_poolings(
     return poolings
 
 
+def reference_poolings(images: Tensor) -> list[Pooling]:
+    """List the rows of maps that no model has made: the images' edges and their centre, which both models share.
+
+    Args:
+        images: (N, C, H, W).
+    """
+    like = images[:, 0]
+    maps = {"edges": edges(images), "centre": centre(*like.shape[1:]).to(like).expand_as(like)}
+    return [Pooling(reference_name(name), "reference", like, reference=each) for name, each in maps.items()]
+
+
 def blurs_of_all_widths(like: Tensor) -> list[Pooling]:
     """List Gaussian blurs whose standard deviations halve from half the shorter side to half a pixel.
 
@@ -112,7 +135,7 @@ def blurs_of_all_widths(like: Tensor) -> list[Pooling]:
 def orders_of(superpixels: str, magnitudes: Sequence[Magnitude], non_negative: bool) -> Sequence[str]:
     """Return the orders that get rows of their own; if both give the same map, `either` stands for both.
 
-    Both give the same map without pooling, and for a method without signs.
+    Both give the same map without pooling, for a method without signs, and for a reference.
 
     Args:
         superpixels: name of the pooling.
@@ -123,7 +146,7 @@ def orders_of(superpixels: str, magnitudes: Sequence[Magnitude], non_negative: b
         >>> orders_of("Slic", ["after", "before"], False), orders_of("pixel", ["after", "before"], False)
         (['after', 'before'], ('either',))
     """
-    return (EITHER,) if non_negative or superpixels == PIXEL else magnitudes
+    return (EITHER,) if non_negative or superpixels == PIXEL or is_reference(superpixels) else magnitudes
 
 
 def in_orders(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_spx.attribution.xrai_regions import Regions
 from lightning_spx.evaluation.maps.guides import Guide
-from lightning_spx.reporting.rows import BEFORE, PIXEL
+from lightning_spx.reporting.rows import AFTER, BEFORE, PIXEL
 from lightning_spx.superpixels import num_segments
 from lightning_spx.superpixels.blur import blurred, blurred_variance
 from lightning_spx.superpixels.pooling import segment_means, segment_sizes, segment_variance
@@ -29,23 +29,25 @@ class Pooling:
         kind: `segments` takes means over the segments, `filter` those of a filter, `blur` a Gaussian blur as wide as
             these are, `none` does nothing.
             `own` is of maps that have one value for each segment already, and permutes these in its null; `ranked`
-            ranks regions.
+            ranks regions; `reference` puts a map that no model has made in the place of every map.
         segments: (N, H, W); any tensor of that size where there are none.
         like: the pooling whose width a blur has; None takes that of the segments.
         effective: (N,) how many segments would smooth as much, of a blur of a width of its own.
         guide: of a filter.
         regions: of each image, for `ranked`.
         rank: ranks (M, n, C, H, W) by the regions of n images, (M, n, H, W) and not negative, for `ranked`.
+        reference: (N, H, W), not negative, for `reference`.
     """
 
     name: str
-    kind: Literal["none", "segments", "filter", "blur", "own", "ranked"]
+    kind: Literal["none", "segments", "filter", "blur", "own", "ranked", "reference"]
     segments: Tensor
     like: Pooling | None = None
     effective: Tensor | None = None
     guide: Guide | None = None
     regions: Sequence[Regions] = ()
     rank: Callable[[Tensor, Sequence[Regions]], Tensor] | None = None
+    reference: Tensor | None = None
 
     @property
     def is_by_segments(self) -> bool:
@@ -66,9 +68,12 @@ class Pooling:
             images: as in `pool`.
 
         Returns:
-            (M, n, C, S) for a pooling over segments, 0 for ids that an image does not have; else (M, n, C, H * W).
+            (M, n, C, S) for a pooling over segments, 0 for ids that an image does not have; else (M, n, C, H * W), with
+            one channel if regions are ranked, or for a reference.
         """
         absolute = order == BEFORE
+        if self.reference is not None:
+            return self.reference[images].to(attributions).flatten(1)[:, None].expand(len(attributions), -1, -1, -1)
         if self.is_by_segments:
             self.num_segments()  # which checks the segments, once: loops would write beyond their memory
             return segment_means(attributions, self.segments[images].to(attributions.device), absolute)
@@ -93,7 +98,7 @@ class Pooling:
             images: which of the study's images these are; as positions (n,), an image may be there several times.
 
         Returns:
-            Pooled values (M * n, C, H, W), with one channel if regions are ranked; magnitudes have yet to be taken.
+            Pooled values (M * n, C, H, W), with one channel as `values` says; magnitudes have yet to be taken.
         """
         segments = self.segments[images].to(attribution.device)
         values = self.values(attribution.view(-1, len(segments), *attribution.shape[1:]), order, images)
@@ -120,6 +125,21 @@ class Pooling:
             return blurred_variance(variance, self.num_segments()[images])
         return variance
 
+    def noise(self, variance: Tensor, images: slice | Tensor = EVERY_IMAGE) -> Tensor:
+        """Return what `variance` does with one value for each segment, or for each pixel, as `values` has them.
+
+        Args:
+            variance: as in `variance`.
+            images: as in `pool`.
+
+        Returns:
+            (n, C, S) for a pooling over segments, 0 for ids that an image does not have; else (n, C, H * W).
+        """
+        if not self.is_by_segments:
+            return self.variance(variance, images).flatten(2)
+        means = self.values(variance[None], AFTER, images)[0]
+        return means / self.sizes[images][:, None, : means.shape[-1]].clamp(min=1).to(means)
+
     def num_segments(self) -> Tensor:
         """Count the segments of each image, (N,), or its regions; without pooling, count its pixels.
 
@@ -129,7 +149,7 @@ class Pooling:
 
     @cached_property
     def _num_segments(self) -> Tensor:
-        if self.kind == "none" and self.name == PIXEL:
+        if self.kind == "reference" or (self.kind == "none" and self.name == PIXEL):
             return torch.full((len(self.segments),), self.segments[:1].numel())
         if self.kind == "ranked":
             return torch.tensor([len(each.membership) for each in self.regions])

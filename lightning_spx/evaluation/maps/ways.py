@@ -6,7 +6,7 @@ explained once, and each ranking is a pooling.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -42,7 +42,8 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
 
     Args:
         method: the method.
-        poolings: those of the study, which see methods without segments of their own.
+        poolings: those of the study, which see methods without segments of their own; its references stand beside the
+            map of every method.
         images: the images to explain.
 
     Raises:
@@ -64,12 +65,14 @@ def ways_of(method: Attribution, poolings: Sequence[Pooling], images: SegmentedI
         control_name(BORROWED, OWN): [borrow(each, lenders) for each in own],
     }
     stacked = {name: torch.stack(each, dim=1) for name, each in segments.items()}
+    references = [pooling for pooling in poolings if pooling.kind == "reference"]
     if isinstance(method, XRAI):
         ranked = [_ranked(method, name, each) for name, each in stacked.items()]
-        return [Way(method.ranked_method, ranked)]
+        return [Way(method.ranked_method, [*ranked, *references])]
     # maps of a user's own method may vary inside of segments, or follow several segmentations
     kind: Literal["own", "none"] = "own" if isinstance(method, SegmentAttribution) else "none"
-    return [Way(method, [Pooling(name, kind, each[:, 0])], each) for name, each in stacked.items()]
+    ways = [Way(method, [Pooling(name, kind, each[:, 0])], each) for name, each in stacked.items()]
+    return [replace(ways[0], poolings=[*ways[0].poolings, *references]), *ways[1:]]
 
 
 def _ranked(method: XRAI, name: str, segments: Tensor) -> Pooling:

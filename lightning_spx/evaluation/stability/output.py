@@ -31,6 +31,7 @@ from lightning_spx.reporting.components import COMPONENT_NOTE, component_cells, 
 from lightning_spx.reporting.conditions import CONDITION_NOTE, condition_cells, condition_title
 from lightning_spx.reporting.distributions import distribution_figure
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_cells, finding_title
+from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
 from lightning_spx.reporting.main_table import main_table
 from lightning_spx.reporting.pairs import has_pairs, model_names
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
@@ -107,6 +108,7 @@ def _more_tables(results: pd.DataFrame, names: Sequence[str], answer: Answer) ->
                 more += _text(finding_cells(own, metric, setting), title, FINDING_NOTE)
             title = with_plan(condition_title(metric, setting), plan)
             more += _text(condition_cells(own, metric, setting), title, CONDITION_NOTE)
+        more += _text(left_cells(own), left_title(plan), LEFT_NOTE)
         more += _text(component_cells(own, SSIM, ""), component_title(SSIM, "", plan), COMPONENT_NOTE)
         if has_pairs(own, SSIM):
             title = with_plan("SSIM of saliency maps, pair by pair", plan)

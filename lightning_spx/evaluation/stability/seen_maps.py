@@ -15,6 +15,7 @@ from lightning_spx.evaluation.stability.explaining import Explaining
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
 from lightning_spx.evaluation.statistics.localization import localization_values
+from lightning_spx.evaluation.statistics.residuals import References
 from lightning_spx.evaluation.statistics.sanity import sanity_values
 from lightning_spx.metrics import Distance
 from lightning_spx.reporting.rows import PASSES
@@ -94,13 +95,17 @@ class SeenMaps:
 
 
 def compared(
-    seen: Sequence[SeenMaps], known: ImageFacts, settings: ComparisonSettings, distances: Sequence[Distance]
+    seen: Sequence[SeenMaps],
+    known: ImageFacts,
+    settings: ComparisonSettings,
+    distances: Sequence[Distance],
+    references: References,
 ) -> pd.DataFrame:
     """Compare the models' maps, as `compare` does, in all ways; each row says what its map costs."""
     frames = [
-        compare(each.maps, each.way.poolings, known, settings, distances, each.again, each.mismatched).assign(
-            **dict(zip(PASSES, each.passes, strict=True))
-        )
+        compare(
+            each.maps, each.way.poolings, known, settings, distances, each.again, each.mismatched, references
+        ).assign(**dict(zip(PASSES, each.passes, strict=True)))
         for each in seen
     ]
     return pd.concat(frames, ignore_index=True)

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from lightning_spx.attribution.reseed import is_random
 from lightning_spx.evaluation.maps.attributions import predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
-from lightning_spx.evaluation.maps.pooling_lists import make_poolings
+from lightning_spx.evaluation.maps.model_free import baseline_of
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings, reference_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
 from lightning_spx.evaluation.maps.shards import Shard
@@ -37,6 +38,7 @@ from lightning_spx.evaluation.stability.settings import StudySettings
 from lightning_spx.evaluation.stability.shard_images import ShardImages
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
+from lightning_spx.evaluation.statistics.residuals import References
 from lightning_spx.evaluation.training.study_models import StudyModel
 from lightning_spx.runs.blocks import Block
 from lightning_spx.runs.example_maps import Examples
@@ -209,7 +211,8 @@ class Study:
             ssim_presets=settings.ssim_presets,
             is_random=is_random(settings.methods[block.method]),
         )
-        values = compared(seen, known, comparison, settings.distances)
+        references = References.of(here.images, baseline_of(settings.methods[block.method]))
+        values = compared(seen, known, comparison, settings.distances, references)
         # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:
             sanity = checked_for_sanity(seen, numbered, known, comparison, settings.sanity_stages)
@@ -243,6 +246,7 @@ class Study:
             )
             guides = segmented.guides(settings.superpixels)
             poolings = make_poolings(guides, index, shard.permutation, settings.seed)
+            poolings += reference_poolings(images)
             self._latest[shard.number] = ShardImages(images, mask, poolings, segmented)
             self.record.count("segment")
         return self._latest[shard.number]

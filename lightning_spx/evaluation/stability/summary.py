@@ -18,7 +18,7 @@ from lightning_spx.evaluation.statistics.sanity import without_gain
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.plans import of_plan
 from lightning_spx.reporting.rows import finding_of, without_controls
-from lightning_spx.runs.blocks import Block, Kind, read_first, read_number, read_rows
+from lightning_spx.runs.blocks import Block, Kind, in_all, read_first, read_number, read_rows
 from lightning_spx.runs.files import write_atomic
 from lightning_spx.runs.folder import ANSWER_FILE, RESULTS_FILE
 from lightning_spx.runs.reading import read_json
@@ -120,19 +120,23 @@ def _summarized(study: Study, kind: Kind, blocks: Sequence[Block]) -> Iterator[d
     repeats = np.unique([block.repeat for block in blocks])
     for method in study.settings.methods:
         paths = [block.path(study.run, kind) for block in blocks if block.method == method]
-        # every shard has all pairs and metrics
+        # every shard has all pairs
         first = next(read_rows(paths[:1]))
         pairs = sorted(first["pair"].unique())
         # the blocks of a study with one plan do not name it
         one_architecture = study.round_of(blocks[0]).plan != OF_ARCHITECTURES
         layout = Layout(repeats, pairs, index, one_architecture=one_architecture)
-        numbers = list(first[["metric", "setting"]].drop_duplicates().itertuples(index=False))
+        # blocks of an earlier version may lack numbers and rows, which then are not of all images
+        names = in_all(paths, ["metric", "setting"])
+        numbers = [each for each in first[["metric", "setting"]].drop_duplicates().itertuples(index=False, name=None)]
+        numbers = [number for number in numbers if number in names]
+        superpixels = {name for (name,) in in_all(paths, ["superpixels"])}
         if study.drawn.findings:
             # every number is of the same items
             layout = layout.with_items(read_number(paths, *numbers[0]))
         for metric, setting in numbers:
             yield from summarize_metric(
-                read_number(paths, metric, setting),
+                (rows[rows["superpixels"].isin(superpixels)] for rows in read_number(paths, metric, setting)),
                 layout,
                 method,
                 metric,

@@ -16,6 +16,7 @@ from lightning_spx.evaluation.statistics.agreement import (
     corrected_agreements,
 )
 from lightning_spx.evaluation.statistics.halves import LEVEL, few_images
+from lightning_spx.evaluation.statistics.left import left_sentence
 from lightning_spx.evaluation.statistics.pair_order import group_warnings
 from lightning_spx.evaluation.statistics.remarks import condition_sentence, effort_sentence, missing_conditions
 from lightning_spx.evaluation.statistics.sanity import sanity_sentences
@@ -105,6 +106,7 @@ def study_answer(
         if known:
             best = best_agreement(known).method
             said += condition_sentence(plan.results, best, SSIM)
+            said += left_sentence(plan.results, best)
             said += effort_sentence(plan.results, best, SSIM, len(plan.names) * plan.num_repeats)
         sentences += [f"{names[name]}{text}" for text in said]
         half = max([half, *(each.num_images for each in of_plan)])

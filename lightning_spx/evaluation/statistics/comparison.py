@@ -13,14 +13,16 @@ from torch import Tensor
 
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
-from lightning_spx.evaluation.maps.pooling_lists import in_orders
+from lightning_spx.evaluation.maps.pooling_lists import in_orders, pixel_pooling
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.statistics.floors import permute_segments, with_nulls
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
+from lightning_spx.evaluation.statistics.residuals import References, correlations
 from lightning_spx.metrics import Distance, pair_sets
 from lightning_spx.metrics.distances import distances_of_pairs
 from lightning_spx.metrics.overlap import overlap_of_pairs
 from lightning_spx.metrics.ssim import PairPreset, ssim_of_pairs
+from lightning_spx.reporting.rows import CORRELATION, RESIDUAL
 from lightning_spx.runs.blocks import CEILING, VARIANTS
 
 TOP_K = 0.1
@@ -77,6 +79,7 @@ def compare(
     distances: Sequence[Distance],
     again: Tensor | None = None,
     mismatched: Tensor | None = None,
+    references: References | None = None,
 ) -> pd.DataFrame:
     """Compare every pair of models on every image, in every pooling, and compute the two nulls of each value.
 
@@ -89,6 +92,8 @@ def compare(
         again: (M, N, C, H, W) the attributions of the same models by the same method with other seeds.
         mismatched: (M, N, C, H, W) the attributions of the images that images are mismatched with, of a method that
             explains by segments: over the segments of these images. None for those among `attributions`.
+        references: what maps may show of the images without any model; with them there are rows of `correlation` and
+            `residual_correlation`, which is what is left of it once both maps were regressed on them.
 
     Returns:
         One row for each (pair, superpixels, magnitude, metric, setting, image): `value`, `permuted` and `mismatched`
@@ -110,7 +115,10 @@ def compare(
         row = compared.pooling.name, compared.order
         blank = (compared.maps.saliency[:num_models].amax(2) == 0).numpy(force=True)
         constant.setdefault(row, []).append(blank[first] | blank[second])
-        values.setdefault(row, []).append(_pair_values(compared.maps, num_models, distances, settings))
+        known = None
+        if references is not None:
+            known = references.of_maps(compared.pooling, compared.order, compared.images)
+        values.setdefault(row, []).append(_pair_values(compared.maps, num_models, distances, settings, known))
     sizes = {pooling.name: pooling.num_segments()[images.pooled_as(slice(None))].numpy() for pooling in poolings}
     of_pair = {"agree": agree.numpy(), "differ": differ.numpy(), "same": same.numpy()}
     frames = []
@@ -158,10 +166,7 @@ def each_pooling(
     chunk = max(1, CHUNK_ELEMENTS // attributions[:, 0].numel())
     for start in range(0, num_images, chunk):
         here = slice(start, min(start + chunk, num_images))
-        finding = None if images.items is None else images.items.finding
-        nulls = with_nulls(
-            attributions, here, images.index, images.permutation, settings.seed, settings.model_offset, finding
-        )
+        nulls = _with_nulls(attributions, here, images, settings)
         if mismatched is not None:
             nulls["mismatched"] = mismatched[:, here]
         if again is not None:
@@ -170,10 +175,26 @@ def each_pooling(
         # once, not in every pooling
         nulls = {name: each.contiguous() for name, each in nulls.items()}
         for pooling, order in in_orders(poolings, settings.magnitudes, settings.has_one_order):
-            seen = nulls
+            seen, seen_by = nulls, pooling
             if pooling.kind == "own":
                 seen = nulls | {"permuted": _permuted_over_segments(nulls["value"], pooling, images, here, settings)}
-            yield ComparedMaps(own, pooling, order, PooledMaps.of(seen.values(), pooling, order, own))
+            if pooling.reference is not None:
+                # every model gives the same map, and by any other seed, too
+                given = pooling.reference[images.pooled_as(slice(None))].to(attributions)
+                alike = given[None, :, None].expand(len(attributions), -1, -1, -1, -1)
+                seen = _with_nulls(alike, here, images, settings)
+                seen |= {CEILING: seen["value"]} if again is not None else {}
+                seen_by = pixel_pooling(pooling.segments)
+            yield ComparedMaps(own, pooling, order, PooledMaps.of(seen.values(), seen_by, order, own))
+
+
+def _with_nulls(
+    attributions: Tensor, here: slice, images: ImageFacts, settings: ComparisonSettings
+) -> dict[str, Tensor]:
+    finding = None if images.items is None else images.items.finding
+    return with_nulls(
+        attributions, here, images.index, images.permutation, settings.seed, settings.model_offset, finding
+    )
 
 
 def _permuted_over_segments(
@@ -188,7 +209,11 @@ def _permuted_over_segments(
 
 
 def _pair_values(
-    maps: PooledMaps, num_models: int, distances: Sequence[Distance], settings: ComparisonSettings
+    maps: PooledMaps,
+    num_models: int,
+    distances: Sequence[Distance],
+    settings: ComparisonSettings,
+    references: Tensor | None,
 ) -> dict[tuple[str, str], NDArray[np.float64]]:
     """Return values (4, pairs, n) of each metric and setting: as is, permuted, mismatched with another image, ceiling.
 
@@ -230,4 +255,7 @@ def _pair_values(
             kind = maps.magnitude if distance in MAGNITUDE_DISTANCES else maps.saliency
             values = distances_of_pairs(kind, sides, distance, maps.sizes)
         result["distance", f"distance={distance}"] = of_sides(values, perfect=0.0)
+    if references is not None:
+        found = correlations(maps, sides, references.to(maps.magnitude.device))
+        result |= {(name, ""): of_sides(each) for name, each in zip((CORRELATION, RESIDUAL), found, strict=True)}
     return result

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import PASSES
+from lightning_spx.reporting.rows import PASSES, is_reference
 
 KEYS = ["method", "superpixels"]
 # of the rows of `compare`, those that say it
@@ -31,5 +31,7 @@ def with_passes(results: pd.DataFrame, per_image: pd.DataFrame) -> pd.DataFrame:
         return results
     words = {name: per_image[name].astype(str) for name in KEYS}
     costs = per_image.assign(**words).groupby(KEYS)[known].mean().round(2)
+    # no model makes a reference
+    costs.loc[costs.index.get_level_values("superpixels").map(is_reference)] = 0.0
     order = [*results.columns, *(name for name in known if name not in results)]
     return results.drop(columns=[name for name in known if name in results]).join(costs, on=KEYS)[order]

@@ -26,9 +26,12 @@ from lightning_spx.reporting.rows import (
 )
 
 # the least value of a metric, where it is not 0
-LEAST_VALUES = {"saliency_ssim": -1.0, "sanity_ssim": -1.0}
+LEAST_VALUES = {"saliency_ssim": -1.0, "sanity_ssim": -1.0, "correlation": -1.0, "residual_correlation": -1.0}
 # metrics with rows for the images on which models agree about the answer
-CONDITIONED = ("saliency_ssim", "topk_overlap", "mass_accuracy", "pointing_game", "mask_auc", "mask_auprc")
+CONDITIONED = (
+    *("saliency_ssim", "topk_overlap", "correlation", "residual_correlation"),
+    *("mass_accuracy", "pointing_game", "mask_auc", "mask_auprc"),
+)
 # images that an interval needs: resampling a single image gives the same number every time
 LEAST_FOR_INTERVAL = 2
 

@@ -19,6 +19,7 @@ from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.publish import show
 from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
+from lightning_spx.evaluation.statistics.left import left_sentence
 from lightning_spx.evaluation.statistics.results import summarize
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
 from lightning_spx.evaluation.tradeoff.partitions import partition_table, with_partitions
@@ -261,7 +262,10 @@ def tradeoff(
         first = results.iloc[0]
         answer = Answer(
             title=f"{TITLE}: {first['models']} on {first['dataset']}",
-            sentences=sentences(recommended, against),
+            sentences=[
+                *sentences(recommended, against),
+                *(text for each in recommended for text in left_sentence(results, each.method, *each.row)),
+            ],
             models=[
                 f"{name}: accuracy {facts['test_accuracy']:.1%} on the explained images".replace("%", " %")
                 for name, facts in record.content["models"].items()

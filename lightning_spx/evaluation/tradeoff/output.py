@@ -15,6 +15,7 @@ from lightning_spx.reporting import front_figure, table_figure, text_table, trad
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
 from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
+from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
 from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
@@ -73,6 +74,9 @@ def report_tradeoff(
     }
     legend = f"{caption}\n{LEGEND}"
     more: list[Table | str] = [text_table(cells, TITLE, legend)]
+    left = left_cells(results)
+    if len(left):
+        more.append(text_table(left, left_title(), LEFT_NOTE))
     if partitions is not None:
         tables["partition_quality"] = partitions
         known = partition_cells(partitions)

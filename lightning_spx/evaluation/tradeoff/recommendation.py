@@ -22,7 +22,7 @@ from lightning_spx.evaluation.tradeoff.summary import (
     stability_draws,
 )
 from lightning_spx.reporting.reasons import NO_CHANCE
-from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind, is_control
+from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind, is_candidate
 
 PIXEL_ROW = (PIXEL, EITHER)
 # the only row of a method that explains by segments of its own, beside its controls
@@ -125,7 +125,7 @@ def recommend(
 
 def choose(points: dict[Row, Point]) -> Row:
     """Return the S- row on the front with the largest scaled sum of both numbers, or the pixel row if there is none."""
-    own = {row: point for row, point in points.items() if not is_control(row[0])}
+    own = {row: point for row, point in points.items() if is_candidate(row[0])}
     candidates = [row for row in own if row in on_front(own) and row != PIXEL_ROW]
     if not candidates:
         return PIXEL_ROW

@@ -17,7 +17,8 @@ from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
 from lightning_spx.evaluation.maps.kept_examples import keep_examples
-from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings
+from lightning_spx.evaluation.maps.model_free import baseline_of
+from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings, reference_poolings
 from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
@@ -25,12 +26,13 @@ from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.maps.ways import Way, has_one_order, ways_of
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
 from lightning_spx.evaluation.statistics.image_facts import ImageFacts
+from lightning_spx.evaluation.statistics.residuals import References
 from lightning_spx.evaluation.tradeoff.fidelity import fidelity_of
 from lightning_spx.evaluation.tradeoff.partitions import COLUMNS, measure_partitions
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.models.image_model import ImageModel
 from lightning_spx.reporting.rows import PASSES
-from lightning_spx.runs.blocks import check_rows, read_rows, write_rows
+from lightning_spx.runs.blocks import check_rows, in_all, read_rows, write_rows
 from lightning_spx.runs.example_maps import Examples, spread_positions
 from lightning_spx.runs.files import file_name
 from lightning_spx.runs.folder import RunFolder
@@ -115,6 +117,7 @@ class TradeoffStudy:
         )
         guides = segmented.guides(self.superpixels)
         poolings = make_poolings(guides, known.index, permutation, self.seed)
+        poolings += reference_poolings(known.images)
         self.record.lap("segment")
         if not self._partition_file().is_file():
             self._write(self._partition_file(), measure_partitions(poolings, known.images, known.index))
@@ -132,10 +135,11 @@ class TradeoffStudy:
                 # over the segments of the images that they are mismatched with
                 mismatched = [None if way.segments is None else self._attributions(name, way, other)[0] for way in ways]
                 settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
+                references = References.of(known.images, baseline_of(self.methods[name]))
                 compared = [
-                    compare(maps, way.poolings, images, settings, distances=[], mismatched=others).assign(
-                        **dict(zip(PASSES, passes, strict=True))
-                    )
+                    compare(
+                        maps, way.poolings, images, settings, distances=[], mismatched=others, references=references
+                    ).assign(**dict(zip(PASSES, passes, strict=True)))
                     for (maps, passes), others, way in zip(explained, mismatched, ways, strict=True)
                 ]
                 self._keep_examples(name, attributions[0], ways[0].poolings)
@@ -171,8 +175,13 @@ class TradeoffStudy:
 
     def fidelity_values(self) -> pd.DataFrame:
         """Read the rows of `fidelity_of` for all methods, with the columns `method`, `model` and `index`."""
-        paths = [path for name in self.methods for path in self._fidelity_files(name).values()]
-        return pd.concat(read_rows(paths, columns=FIDELITY_COLUMNS), ignore_index=True)
+        parts = []
+        for name in self.methods:
+            paths = list(self._fidelity_files(name).values())
+            # a file of an earlier version may lack rows, which then are not of all models
+            names = {superpixels for (superpixels,) in in_all(paths, ["superpixels"])}
+            parts += [rows[rows["superpixels"].isin(names)] for rows in read_rows(paths, columns=FIDELITY_COLUMNS)]
+        return pd.concat(parts, ignore_index=True)
 
     def partition_values(self) -> pd.DataFrame:
         """Read the rows of `measure_partitions`; none if an earlier version measured all methods."""

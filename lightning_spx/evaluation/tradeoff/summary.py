@@ -13,7 +13,7 @@ from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_control
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_candidate
 
 STABILITY = ("saliency_ssim", "")
 # metric and setting on the front's other axis, by the word that chooses them
@@ -166,7 +166,7 @@ def front_table(
     for method, of_method in of_axis.groupby("method", sort=False):
         same = stability[stability["method"] == method]
         points = points_of(stability_draws(same, weights), fidelity_draws(of_method, weights))
-        front = on_front({row: point for row, point in points.items() if not is_control(row[0])})
+        front = on_front({row: point for row, point in points.items() if is_candidate(row[0])})
         sizes = of_method.groupby(["superpixels", "magnitude"])["num_segments"].mean()
         for row, point in points.items():
             (x_low, x_high), (y_low, y_high) = interval(point.stability, spread), interval(point.fidelity, spread)
