@@ -21,12 +21,12 @@ def measure_partitions(poolings: Sequence[Pooling], images: Tensor, index: Tenso
     """Measure the segments of every pooling over segments, controls included, on every image.
 
     Args:
-        poolings: of the study; those by pixel and by blur have no segments.
+        poolings: of the study; those by pixel, by a filter and by blur have no segments.
         images: (N, C, H, W) in [0, 1], on the CPU like the segments.
         index: (N,) the images' numbers.
 
     Returns:
-        One row for each (superpixels, index), with the columns `COLUMNS`.
+        One row for each (superpixels, index), with the columns `COLUMNS`; none if all poolings are filters.
     """
     here = own_share(len(images))
     rows = []
@@ -41,7 +41,7 @@ def measure_partitions(poolings: Sequence[Pooling], images: Tensor, index: Tenso
             rows.append(
                 pd.DataFrame({"superpixels": pooling.name, "index": index.numpy(), "num_segments": counts, **columns})
             )
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=[*COLUMNS])
 
 
 def with_partitions(results: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def with_partitions(results: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame
 
     Args:
         results: rows of `results.csv`.
-        values: of `measure_partitions`; empty if the study was measured by an earlier version.
+        values: of `measure_partitions`; empty if no pooling has segments, or if an earlier version measured the study.
 
     Returns:
         The same rows in the same order, with two more columns; NaN for rows without segments.
