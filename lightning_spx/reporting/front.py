@@ -31,6 +31,8 @@ from lightning_spx.reporting.rows import (
 )
 
 CONTROL_COLOUR = "#b9c0c7"
+HULL_COLOUR = "#8a939c"
+LEAST_POINTS = 2  # of a line
 LEGEND_ENTRY = 2.8  # inches
 MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
 REFERENCE_MARKERS = ("+", "1", "2", "3", "4")
@@ -43,7 +45,7 @@ def front_figure(front: pd.DataFrame, fidelity_name: str, caption: str) -> Figur
 
     Args:
         front: rows with `method`, `superpixels`, `magnitude`, `mean_segments`, `on_front`, and `excess` and `fidelity`
-            with `_low` and `_high`; higher is better for both.
+            with `_low` and `_high`; higher is better for both. With `on_hull`, the rows for which it holds make a line.
         fidelity_name: label of the vertical axis.
         caption: text above the panels.
 
@@ -109,9 +111,20 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
     for (_, point), marker in zip(references.iterrows(), REFERENCE_MARKERS, strict=False):
         label = label_of(str(point["superpixels"]))
         axes.plot(point["excess"], point["fidelity"], marker, color="black", ms=7, label=label, clip_on=False)
+    _draw_hull(axes, rows)
     front = rows[rows["on_front"]].sort_values("excess")
     axes.plot(front["excess"], front["fidelity"], color="black", lw=0.9, ls=":", label="front (filled)", zorder=1)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_hull(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw the best of the pixel map, blurs of all widths and their mixtures; rows up and right of it beat them all."""
+    if "on_hull" not in rows or rows["on_hull"].sum() < LEAST_POINTS:
+        return
+    hull = rows[rows["on_hull"]].sort_values(["fidelity", "excess"], ascending=[False, True])
+    # a blur that is more faithful than it needs to be is at least as faithful
+    excess, fidelity = [*hull["excess"], hull["excess"].max()], [*hull["fidelity"], rows["fidelity"].min()]
+    axes.plot(excess, fidelity, color=HULL_COLOUR, lw=1.4, label="blurs of all widths, mixed", zorder=1)
 
 
 def _reach(points: pd.DataFrame, name: str) -> np.ndarray:

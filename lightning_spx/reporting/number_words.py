@@ -10,6 +10,7 @@ TITLES = {
     "deletion": "Deletion, area under the curve (low is good)",
     "insertion": "Insertion, area under the curve (high is good)",
     "road": "ROAD, probability after imputation (morf: low, lerf and combined: high is good)",
+    "matched_gain": "Gain in excess over blurs of all widths at matched fidelity",
     "fidelity_error": "Fidelity error, distance to the pixel map (low is good)",
     "roar_accuracy": "ROAR, accuracy after removal and retraining (low is good)",
     "kar_accuracy": "KAR, accuracy after keeping and retraining (high is good)",
@@ -29,6 +30,7 @@ LABELS = {
     "deletion": "deletion",
     "insertion": "insertion",
     "road": "ROAD",
+    "matched_gain": "gain at matched fidelity",
     "fidelity_error": "fidelity error",
     "roar_accuracy": "accuracy (ROAR)",
     "kar_accuracy": "accuracy (KAR)",
@@ -49,6 +51,7 @@ SETTINGS = {
     "order=morf": "most relevant pixels first (MoRF)",
     "order=lerf": "least relevant pixels first (LeRF)",
     "order=combined": "(LeRF - MoRF) / 2",
+    "order=same": "blurs of the same order",
 }
 
 

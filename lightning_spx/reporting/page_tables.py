@@ -14,6 +14,9 @@ from lightning_spx.reporting.cost import COST_NOTE, cost_text, cost_value, has_c
 from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.finding_tables import FINDING_NOTE, finding_rows, finding_title
 from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
+from lightning_spx.reporting.matched import MATCHED_GAIN, matched_cells
+from lightning_spx.reporting.matched import NOTE as MATCHED_NOTE
+from lightning_spx.reporting.matched import TITLE as MATCHED
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
 from lightning_spx.reporting.plans import by_plan, plan_of, with_plan
@@ -90,16 +93,18 @@ def page_tables(results: pd.DataFrame, answer: Answer) -> tuple[list[PageTable],
     main: list[PageTable] = []
     others: list[PageTable] = []
     for plan, own in by_plan(results):
-        tables = {number: number_table(own, *number, answer, plan) for number in numbers_shown(own)}
+        numbers = [number for number in numbers_shown(own) if number[0] != MATCHED_GAIN]
+        tables = {number: number_table(own, *number, answer, plan) for number in numbers}
         if tables:
             longest = max(tables, key=lambda number: len(tables[number].rows))
             main.append(tables.pop(MAIN if MAIN in tables else longest))
+        others += text_tables(matched_cells(own), MATCHED, MATCHED_NOTE)
         others += text_tables(left_cells(own), left_title(plan), LEFT_NOTE)
         others += tables.values()
-        for metric, setting in numbers_shown(own):
+        for metric, setting in numbers:
             cells, title = condition_cells(own, metric, setting), condition_title(metric, setting)
             others += text_tables(cells, with_plan(title, plan), CONDITION_NOTE)
-        if MAIN in numbers_shown(own):
+        if MAIN in numbers:
             others += text_tables(component_cells(own, *MAIN), component_title(*MAIN, plan), COMPONENT_NOTE)
     if len(main) > 1 and all(MAIN in numbers_shown(own) for _, own in by_plan(results)):
         main = [*text_tables(plan_cells(results, *MAIN), plan_title(*MAIN), plan_note(results)), *main]

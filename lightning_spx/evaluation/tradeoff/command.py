@@ -21,14 +21,16 @@ from lightning_spx.evaluation.statistics.costs import with_passes
 from lightning_spx.evaluation.statistics.halves import few_images
 from lightning_spx.evaluation.statistics.left import left_sentence
 from lightning_spx.evaluation.statistics.results import summarize
+from lightning_spx.evaluation.tradeoff.front import front_table, matched_rows
 from lightning_spx.evaluation.tradeoff.output import TITLE, report_tradeoff
 from lightning_spx.evaluation.tradeoff.partitions import partition_table, with_partitions
 from lightning_spx.evaluation.tradeoff.quality import bsds500_folder, partition_quality
-from lightning_spx.evaluation.tradeoff.recommendation import recommend, sentences
+from lightning_spx.evaluation.tradeoff.recommendation import recommend
+from lightning_spx.evaluation.tradeoff.recommendation_words import sentences
 from lightning_spx.evaluation.tradeoff.removals import FidelitySettings
 from lightning_spx.evaluation.tradeoff.sizes import at_chance, sized
 from lightning_spx.evaluation.tradeoff.study import TradeoffStudy
-from lightning_spx.evaluation.tradeoff.summary import fidelity_rows, front_table
+from lightning_spx.evaluation.tradeoff.summary import fidelity_rows
 from lightning_spx.evaluation.training.model_reading import ModelReading, described_normalization
 from lightning_spx.evaluation.training.named_networks import (
     SAME_PHOTOS,
@@ -246,17 +248,15 @@ def tradeoff(
         network = record.content["models"][next(iter(models))]["network"]
         described: dict[str, Any] = {"dataset": known.name, "models": f"{len(models)} x {network}"}
         described |= {"num_resamples": num_resamples, "seed": seed}
+        front = front_table(stability, fidelity, against, num_resamples, seed)
+        # fidelity is of these models, and one table has one kind of interval
+        ours = summarize(stability, **described, over_trainings=False)
+        gains = matched_rows(front, against, ours["dataset"].iloc[0], ours["models"].iloc[0])
         rows = pd.concat(
-            [
-                # fidelity is of these models, and one table has one kind of interval
-                summarize(stability, **described, over_trainings=False),
-                fidelity_rows(fidelity, **described),
-            ],
-            ignore_index=True,
+            [ours, fidelity_rows(fidelity, **described), *([gains] if len(gains) else [])], ignore_index=True
         )
         partitions = study.partition_values()
         results = with_partitions(with_passes(rows, stability), partitions)
-        front = front_table(stability, fidelity, against, num_resamples, seed)
         recommended = recommend(stability, fidelity, against, num_resamples, seed)
         half = recommended[0].num_images if recommended else 0
         first = results.iloc[0]

@@ -10,12 +10,13 @@ from rich.table import Table
 
 from lightning_spx.evaluation.publish import Findings, publish
 from lightning_spx.evaluation.tradeoff.partitions import partition_cells
-from lightning_spx.evaluation.tradeoff.summary import FIDELITY
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
 from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
 from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
+from lightning_spx.reporting.matched import FIDELITY, NOTE, matched_cells
+from lightning_spx.reporting.matched import TITLE as MATCHED
 from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
@@ -74,6 +75,9 @@ def report_tradeoff(
     }
     legend = f"{caption}\n{LEGEND}"
     more: list[Table | str] = [text_table(cells, TITLE, legend)]
+    matched = matched_cells(results)
+    if len(matched):
+        more.append(text_table(matched, MATCHED, NOTE))
     left = left_cells(results)
     if len(left):
         more.append(text_table(left, left_title(), LEFT_NOTE))

@@ -26,7 +26,7 @@ def measure_partitions(poolings: Sequence[Pooling], images: Tensor, index: Tenso
         index: (N,) the images' numbers.
 
     Returns:
-        One row for each (superpixels, index), with the columns `COLUMNS`.
+        One row for each (superpixels, index), with the columns `COLUMNS`; none if all poolings are filters.
     """
     here = own_share(len(images))
     rows = []
@@ -50,7 +50,7 @@ def with_partitions(results: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame
 
     Args:
         results: rows of `results.csv`.
-        values: of `measure_partitions`; empty if the study was measured by an earlier version.
+        values: of `measure_partitions`; empty if no pooling has segments, or if an earlier version measured the study.
 
     Returns:
         The same rows in the same order, with two more columns; NaN for rows without segments.

@@ -12,8 +12,8 @@ from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.halves import LEAST_IMAGES, LEVEL, holm
 from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.trainings import Spread, p_value
+from lightning_spx.evaluation.tradeoff.matched_gain import MatchedGain, matched_gains
 from lightning_spx.evaluation.tradeoff.summary import (
-    FIDELITY,
     Point,
     Row,
     fidelity_draws,
@@ -21,6 +21,7 @@ from lightning_spx.evaluation.tradeoff.summary import (
     points_of,
     stability_draws,
 )
+from lightning_spx.reporting.matched import FIDELITY
 from lightning_spx.reporting.reasons import NO_CHANCE
 from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind, is_candidate
 
@@ -36,12 +37,12 @@ class Comparison:
     Args:
         value: the row's number; higher is better.
         pixel: the pixel row's number.
-        gain: the row's gain over its best control.
+        gain: the row's gain over its best control, or over all blurs that are as faithful.
         low: lower limit of the gain's 95 % interval.
         high: upper limit of that interval.
         best_control: kind of the best control.
-        p_value: one-sided p-value of no gain over some control, corrected over all numbers that the recommendations
-            name.
+        p_value: one-sided p-value of no gain over some control, or over the blurs, corrected over all numbers that the
+            recommendations name.
     """
 
     value: float
@@ -54,7 +55,7 @@ class Comparison:
 
     @property
     def has_gain(self) -> bool:
-        """Return whether the row beats every control."""
+        """Return whether the row beats every control, or all blurs that are as faithful."""
         return self.p_value <= LEVEL
 
 
@@ -68,6 +69,9 @@ class Recommendation:
         stability: excess of the row's SSIM; None for the pixel row.
         fidelity: fidelity of the row by the chosen metric; None for the pixel row.
         num_images: number of images in the reporting half.
+        matched: excess of the row, with its gain over blurs of all widths at matched fidelity; None for the pixel row,
+            and for a method without such blurs.
+        beyond: whether no blur is as faithful as the row, so that this gain is a lower bound.
         why_none: why the method's maps allow no recommendation; else empty.
     """
 
@@ -76,7 +80,14 @@ class Recommendation:
     stability: Comparison | None
     fidelity: Comparison | None
     num_images: int
+    matched: Comparison | None = None
+    beyond: bool = False
     why_none: str = ""
+
+    @property
+    def numbers(self) -> list[Comparison]:
+        """Return all numbers that the recommendation names."""
+        return [each for each in (self.stability, self.fidelity, self.matched) if each is not None]
 
 
 def recommend(
@@ -95,7 +106,7 @@ def recommend(
         seed: seeds the halves and the bootstrap.
 
     Returns:
-        One recommendation for each method, with p-values that Holm's method corrects over both numbers of all methods;
+        One recommendation for each method, with p-values that Holm's method corrects over all numbers of all methods;
         none if there are fewer than 8 images.
     """
     metric, setting = FIDELITY[against]
@@ -118,8 +129,14 @@ def recommend(
         row = choose(first) if given == PIXEL_ROW else OWN_ROW
         weights = bootstrap_weights(num_images, num_resamples, seed)
         second = stability_draws(same[~halves[0]], weights), fidelity_draws(rows[~halves[1]], weights)
-        measured = [None, None] if row == PIXEL_ROW else [_compared(draws, row, num_images) for draws in second]
-        found.append(Recommendation(str(method), row, measured[0], measured[1], num_images))
+        if row == PIXEL_ROW:
+            found.append(Recommendation(str(method), row, None, None, num_images))
+            continue
+        both = [_compared(draws, row, num_images) for draws in second]
+        matched = matched_gains(points_of(*second), {row: Spread(num_images)}).get(row)
+        over_blurs = None if matched is None else _over_blurs(matched, both[0], num_images)
+        beyond = matched is not None and matched.beyond
+        found.append(Recommendation(str(method), row, both[0], both[1], num_images, over_blurs, beyond))
     return _corrected(found)
 
 
@@ -153,54 +170,30 @@ def _compared(draws: dict[Row, Draws], row: Row, num_images: int) -> Comparison:
     )
 
 
+def _over_blurs(matched: MatchedGain, stability: Comparison, num_images: int) -> Comparison:
+    return replace(
+        stability,
+        gain=matched.gain,
+        low=matched.low,
+        high=matched.high,
+        best_control="blurs",
+        p_value=p_value(matched.draws, Spread(num_images)),
+    )
+
+
 def _corrected(found: Sequence[Recommendation]) -> list[Recommendation]:
-    p_values = [each.p_value for item in found for each in (item.stability, item.fidelity) if each is not None]
-    corrected = iter(holm(p_values))
+    corrected = iter(holm([each.p_value for item in found for each in item.numbers]))
+
+    def with_p_value(number: Comparison | None) -> Comparison | None:
+        return None if number is None else replace(number, p_value=next(corrected))
+
+    # in the order of `numbers`
     return [
         replace(
             item,
-            stability=None if item.stability is None else replace(item.stability, p_value=next(corrected)),
-            fidelity=None if item.fidelity is None else replace(item.fidelity, p_value=next(corrected)),
+            stability=with_p_value(item.stability),
+            fidelity=with_p_value(item.fidelity),
+            matched=with_p_value(item.matched),
         )
         for item in found
     ]
-
-
-def sentences(found: Sequence[Recommendation], against: str) -> list[str]:
-    """Say the recommendations in plain words: one sentence for each method, and one on how they were made.
-
-    Example:
-        >>> number = Comparison(0.2, 0.1, 0.05, 0.01, 0.09, "blur", 0.02)
-        >>> one = Recommendation("Gradient", ("Slic", "after"), number, replace(number, p_value=0.5), 50)
-        >>> sentences([one], "road")[0].partition(": ")[2].partition(" (")[0]
-        'pool over Slic, order after, which beats smoothing in stability'
-    """
-    if not found:
-        return ["Too few images for a recommendation."]
-    said = [_sentence(item, against) for item in found]
-    return [
-        *said,
-        "Rows chosen on one half of the images (of the S- rows on the front the largest scaled sum of both numbers), "
-        f"numbers from the other {found[0].num_images}; 95 % intervals over images, for these models; beating "
-        "smoothing means beating every control, with Holm's correction over all numbers named here.",
-    ]
-
-
-def _sentence(item: Recommendation, against: str) -> str:
-    if item.why_none:
-        return f"{item.method}: no recommendation ({item.why_none}), as with blank maps."
-    if item.stability is None or item.fidelity is None:
-        return f"{item.method}: stay with the pixel map, no S- row is on the front between stability and {against}."
-    beaten = [name for name, each in (("stability", item.stability), (against, item.fidelity)) if each.has_gain]
-    verdict = f"which beats smoothing in {' and '.join(beaten)}" if beaten else "which does not beat smoothing"
-    # deletion's sign was flipped so that higher is better; flip it back to print it
-    sign = -1 if against == "deletion" else 1
-    by_pixel = item.row != OWN_ROW
-    numbers = [
-        f"{name} {flip * each.value:.3f}, {f'pixel {flip * each.pixel:.3f}, ' if by_pixel else ''}"
-        f"gain over {each.best_control} "
-        f"{each.gain:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"
-        for name, each, flip in (("excess SSIM", item.stability, 1), (against, item.fidelity, sign))
-    ]
-    said = f"pool over {item.row[0]}, order {item.row[1]}" if by_pixel else f"a map by {OWN}"
-    return f"{item.method}: {said}, {verdict} ({'; '.join(numbers)})."

@@ -18,7 +18,12 @@ from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
 from lightning_spx.evaluation.maps.kept_examples import keep_examples
 from lightning_spx.evaluation.maps.model_free import baseline_of
-from lightning_spx.evaluation.maps.pooling_lists import in_orders, make_poolings, reference_poolings
+from lightning_spx.evaluation.maps.pooling_lists import (
+    blurs_of_all_widths,
+    in_orders,
+    make_poolings,
+    reference_poolings,
+)
 from lightning_spx.evaluation.maps.poolings import EVERY_IMAGE, Pooling
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
@@ -117,7 +122,8 @@ class TradeoffStudy:
         )
         guides = segmented.guides(self.superpixels)
         poolings = make_poolings(guides, known.index, permutation, self.seed)
-        poolings += reference_poolings(known.images)
+        # methods with segments of their own have no pixel map to blur, and do not see these poolings
+        poolings += [*reference_poolings(known.images), *blurs_of_all_widths(known.images[:, 0])]
         self.record.lap("segment")
         if not self._partition_file().is_file():
             self._write(self._partition_file(), measure_partitions(poolings, known.images, known.index))

@@ -1,4 +1,4 @@
-"""Sums up per-image stability and fidelity in rows of results, and finds the front between the two."""
+"""Computes the draws of stability and fidelity of a method's rows, the rows of its fidelity, and its front."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,15 +13,9 @@ from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_candidate
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results
 
 STABILITY = ("saliency_ssim", "")
-# metric and setting on the front's other axis, by the word that chooses them
-FIDELITY = {
-    "road": ("road", "order=combined"),
-    "insertion": ("insertion", "substrate=blur"),
-    "deletion": ("deletion", "substrate=blur"),
-}
 Row = tuple[str, str]  # superpixels, magnitude
 
 
@@ -140,49 +134,3 @@ def on_front(points: Mapping[Row, Point]) -> set[Row]:
         for row, (x, y) in finite.items()
         if not any(u >= x and v >= y and (u > x or v > y) for u, v in finite.values())
     }
-
-
-def front_table(
-    stability: pd.DataFrame, fidelity: pd.DataFrame, against: str, num_resamples: int, seed: int
-) -> pd.DataFrame:
-    """Tabulate the stability and fidelity of every row of every method.
-
-    Args:
-        stability: rows of `compare` with the column `method`.
-        fidelity: rows of `fidelity_of` with the columns `method`, `model` and `index`.
-        against: the fidelity metric, a key of `FIDELITY`.
-        num_resamples: number of bootstrap resamples.
-        seed: seeds the bootstrap.
-
-    Returns:
-        One row for each method, super-pixels and order: excess and fidelity with intervals (higher is better), the mean
-        number of segments, and whether it is on the front of its method's rows without controls.
-    """
-    metric, setting = FIDELITY[against]
-    of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
-    num_images = fidelity["index"].nunique()
-    weights, spread = bootstrap_weights(num_images, num_resamples, seed), Spread(num_images)
-    rows: list[dict[str, object]] = []
-    for method, of_method in of_axis.groupby("method", sort=False):
-        same = stability[stability["method"] == method]
-        points = points_of(stability_draws(same, weights), fidelity_draws(of_method, weights))
-        front = on_front({row: point for row, point in points.items() if is_candidate(row[0])})
-        sizes = of_method.groupby(["superpixels", "magnitude"])["num_segments"].mean()
-        for row, point in points.items():
-            (x_low, x_high), (y_low, y_high) = interval(point.stability, spread), interval(point.fidelity, spread)
-            rows.append(
-                {
-                    "method": method,
-                    "superpixels": row[0],
-                    "magnitude": row[1],
-                    "mean_segments": float(sizes[row]),
-                    "excess": float(point.stability[0]),
-                    "excess_low": x_low,
-                    "excess_high": x_high,
-                    "fidelity": float(point.fidelity[0]),
-                    "fidelity_low": y_low,
-                    "fidelity_high": y_high,
-                    "on_front": row in front,
-                }
-            )
-    return pd.DataFrame(rows)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend, sentences
+from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend
+from lightning_spx.evaluation.tradeoff.recommendation_words import sentences
 from lightning_spx.evaluation.tradeoff.summary import Point, on_front
 
 
