@@ -1,7 +1,7 @@
 """Tabulates and draws what docs/soft.md says, from the runs of one or more data sets.
 
-A data set has one run, whose intervals are over images, or runs of several seeds, each with its own split, trainings and
-images: these are independent, so their numbers are averaged, with the t-interval of their mean.
+A data set has one run, whose intervals are over images, or runs of several seeds, each with its own split, trainings
+and images: these are independent, so their numbers are averaged, with the t-interval of their mean.
 
     python docs/soft.py docs/images/soft.png "CIFAR-10=RUN,RUN,RUN" "birds=RUN,RUN,RUN" "photos=RUN"
 """
@@ -112,7 +112,8 @@ def _row(table: pd.DataFrame, method: str, row: tuple[str, str], metric: tuple[s
 def table_of(data: DataSet) -> str:
     """Return a data set's table as Markdown."""
     lines = [
-        "| method | pooling | order | excess SSIM | gain over best control | ROAD | gain at equal ROAD | left | gain in left |",
+        "| method | pooling | order | excess SSIM | gain over best control | ROAD | gain at equal ROAD "
+        "| left | gain in left |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for method, short in METHODS.items():
@@ -158,7 +159,8 @@ def draw(sets: list[DataSet], path: Path) -> None:
                     )
             for name, style in zip(REFERENCES, ("-", "-."), strict=True):
                 x = data.number(method, (name, "either"), ROAD, "value")
-                axis.axvline(x.value, color="tab:green", linestyle=style, linewidth=1, label=f"ROAD of {name[10:]} alone")
+                label = f"ROAD of {name[10:]} alone"
+                axis.axvline(x.value, color="tab:green", linestyle=style, linewidth=1, label=label)
             axis.set_title(f"{data.name}, {short}")
             axis.set_xlabel("ROAD (faithful to the right)")
             axis.set_ylabel("excess SSIM between models")
