@@ -16,111 +16,121 @@ LANES = 4
 Numbers = NDArray[np.float64]
 
 
-def _taps(place: float, last: int) -> tuple[int, float, float, float]:
-    # the first of three nodes, and their shares by a quadratic spline; an axis without a size has one node
-    if last <= 0:
-        return 0, 1.0, 0.0, 0.0
-    first = min(max(int(place + 0.5), 1), last - 1) - 1
-    part = place - first - 1
-    return first, 0.5 * (0.5 - part) * (0.5 - part), 0.75 - part * part, 0.5 * (0.5 + part) * (0.5 + part)
+def _taps(place: float, size: int, shares: Numbers) -> int:
+    # return the first of three nodes, and write their shares by a quadratic spline; a single node has all
+    if size == 1:
+        shares[0] = 1.0
+        return 0
+    middle = min(max(int(place + 0.5), 1), size - 2)
+    part = place - middle
+    shares[0], shares[1], shares[2] = 0.5 * (0.5 - part) * (0.5 - part), 0.75 - part * part, 0.5 * (0.5 + part) * (0.5 + part)
+    return middle - 1
 
 
 taps = compiled(_taps)
 
 
+def _add_row(line: Numbers, lines: Numbers, shares: Numbers) -> None:
+    # spread a row of nodes (X * 4) over three, and empty it
+    for place in range(len(line)):
+        value = line[place]
+        lines[0, place] += shares[0] * value
+        lines[1, place] += shares[1] * value
+        lines[2, place] += shares[2] * value
+        line[place] = 0.0
+
+
+add_row = compiled(_add_row)
+
+
+def _read_row(line: Numbers, lines: Numbers, shares: Numbers) -> None:
+    for place in range(len(line)):
+        line[place] = shares[0] * lines[0, place] + shares[1] * lines[1, place] + shares[2] * lines[2, place]
+
+
+read_row = compiled(_read_row)
+
+
 def _spread(
     values: Numbers, at: Numbers, downs: Numbers, acrosses: Numbers, grid: Numbers, touched: NDArray[np.bool_]
 ) -> None:
-    # values (H, W, 4), at (3, H, W), downs (H,), acrosses (W,), grid (colors, colors, colors, Y, X * 4)
+    # values (H, W, 4), at (3, H, W), downs (H,), acrosses (W,), grid (cells of colors, Y, X * 4), touched (cells, ...)
     height, width, _ = values.shape
-    n, m, o, rows, wide = grid.shape
-    flat, size = grid.reshape(-1), rows * wide
-    three = np.empty(TAPS)
+    (n, m, o), (cells, rows, wide) = touched.shape, grid.shape
+    seen, flags = np.empty(cells, np.int64), np.full(cells, -1)
+    is_touched = touched.reshape(-1)
+    # a row of pixels is spread over colors and columns first, and from there over rows
+    line, shares = np.zeros((cells, wide)), np.empty((5, TAPS))
     for v in range(height):
-        y, p, q, r = taps(downs[v], rows - 1)
+        y, count = taps(downs[v], rows, shares[3]), 0
         for u in range(width):
-            x, k, l, t = taps(acrosses[u], wide // LANES - 1)
-            one, two, tri, four = values[v, u, 0], values[v, u, 1], values[v, u, 2], values[v, u, 3]
-            a0, a1, a2, a3 = k * one, k * two, k * tri, k * four
-            b0, b1, b2, b3 = l * one, l * two, l * tri, l * four
-            c0, c1, c2, c3 = t * one, t * two, t * tri, t * four
-            a, ai, aj, ak = taps(at[0, v, u], n - 1)
-            b, bi, bj, bk = taps(at[1, v, u], m - 1)
-            c, three[0], three[1], three[2] = taps(at[2, v, u], o - 1)
-            for i in range(TAPS):
-                first = ai if i == 0 else (aj if i == 1 else ak)
-                for j in range(TAPS):
-                    both = first * (bi if j == 0 else (bj if j == 1 else bk))
-                    for z in range(TAPS):
-                        share = both * three[z]
-                        if share == 0:
-                            continue
-                        cell = ((a + i) * m + b + j) * o + c + z
-                        touched[cell] = True
-                        begin = cell * size + y * wide + x * LANES
-                        for row in range(TAPS):
-                            w = share * (p if row == 0 else (q if row == 1 else r))
-                            line = flat[begin + row * wide : begin + row * wide + TAPS * LANES]
-                            line[0] += w * a0
-                            line[1] += w * a1
-                            line[2] += w * a2
-                            line[3] += w * a3
-                            line[4] += w * b0
-                            line[5] += w * b1
-                            line[6] += w * b2
-                            line[7] += w * b3
-                            line[8] += w * c0
-                            line[9] += w * c1
-                            line[10] += w * c2
-                            line[11] += w * c3
+            x = taps(acrosses[u], wide // LANES, shares[4]) * LANES
+            a, b, c = taps(at[0, v, u], n, shares[0]), taps(at[1, v, u], m, shares[1]), taps(at[2, v, u], o, shares[2])
+            v0, v1, v2, v3 = values[v, u, 0], values[v, u, 1], values[v, u, 2], values[v, u, 3]
+            s0, s1, s2 = shares[4, 0], shares[4, 1], shares[4, 2]
+            for i in range(min(n, TAPS)):
+                for j in range(min(m, TAPS)):
+                    both = shares[0, i] * shares[1, j]
+                    for k in range(min(o, TAPS)):
+                        cell = ((a + i) * m + b + j) * o + c + k
+                        if flags[cell] != v:
+                            flags[cell], seen[count] = v, cell
+                            count += 1
+                        share = both * shares[2, k]
+                        w0, w1, w2 = share * s0, share * s1, share * s2
+                        run = line[cell, x : x + TAPS * LANES]
+                        run[0] += w0 * v0
+                        run[1] += w0 * v1
+                        run[2] += w0 * v2
+                        run[3] += w0 * v3
+                        run[4] += w1 * v0
+                        run[5] += w1 * v1
+                        run[6] += w1 * v2
+                        run[7] += w1 * v3
+                        run[8] += w2 * v0
+                        run[9] += w2 * v1
+                        run[10] += w2 * v2
+                        run[11] += w2 * v3
+        for number in range(count):
+            cell = seen[number]
+            is_touched[cell] = True
+            add_row(line[cell], grid[cell, y : y + TAPS], shares[3])
 
 
 spread = compiled(_spread)
 
 
-def _read(at: Numbers, downs: Numbers, acrosses: Numbers, grid: Numbers, result: Numbers) -> None:
+def _read(
+    at: Numbers, downs: Numbers, acrosses: Numbers, grid: Numbers, touched: NDArray[np.bool_], result: Numbers
+) -> None:
     # result (H, W, 4); the others as in `_spread`
     height, width, _ = result.shape
-    n, m, o, rows, wide = grid.shape
-    flat, size = grid.reshape(-1), rows * wide
-    three = np.empty(TAPS)
+    (n, m, o), (cells, rows, wide) = touched.shape, grid.shape
+    flags = np.full(cells, -1)
+    line, shares = np.empty((cells, wide)), np.empty((5, TAPS))
     for v in range(height):
-        y, p, q, r = taps(downs[v], rows - 1)
+        y = taps(downs[v], rows, shares[3])
         for u in range(width):
-            x, k, l, t = taps(acrosses[u], wide // LANES - 1)
-            a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            a, ai, aj, ak = taps(at[0, v, u], n - 1)
-            b, bi, bj, bk = taps(at[1, v, u], m - 1)
-            c, three[0], three[1], three[2] = taps(at[2, v, u], o - 1)
-            for i in range(TAPS):
-                first = ai if i == 0 else (aj if i == 1 else ak)
-                for j in range(TAPS):
-                    both = first * (bi if j == 0 else (bj if j == 1 else bk))
-                    for z in range(TAPS):
-                        share = both * three[z]
-                        if share == 0:
-                            continue
-                        cell = ((a + i) * m + b + j) * o + c + z
-                        begin = cell * size + y * wide + x * LANES
-                        for row in range(TAPS):
-                            w = share * (p if row == 0 else (q if row == 1 else r))
-                            line = flat[begin + row * wide : begin + row * wide + TAPS * LANES]
-                            a0 += w * line[0]
-                            a1 += w * line[1]
-                            a2 += w * line[2]
-                            a3 += w * line[3]
-                            b0 += w * line[4]
-                            b1 += w * line[5]
-                            b2 += w * line[6]
-                            b3 += w * line[7]
-                            c0 += w * line[8]
-                            c1 += w * line[9]
-                            c2 += w * line[10]
-                            c3 += w * line[11]
-            result[v, u, 0] = k * a0 + l * b0 + t * c0
-            result[v, u, 1] = k * a1 + l * b1 + t * c1
-            result[v, u, 2] = k * a2 + l * b2 + t * c2
-            result[v, u, 3] = k * a3 + l * b3 + t * c3
+            x = taps(acrosses[u], wide // LANES, shares[4]) * LANES
+            a, b, c = taps(at[0, v, u], n, shares[0]), taps(at[1, v, u], m, shares[1]), taps(at[2, v, u], o, shares[2])
+            s0, s1, s2 = shares[4, 0], shares[4, 1], shares[4, 2]
+            r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
+            for i in range(min(n, TAPS)):
+                for j in range(min(m, TAPS)):
+                    both = shares[0, i] * shares[1, j]
+                    for k in range(min(o, TAPS)):
+                        cell = ((a + i) * m + b + j) * o + c + k
+                        if flags[cell] != v:
+                            flags[cell] = v
+                            read_row(line[cell], grid[cell, y : y + TAPS], shares[3])
+                        share = both * shares[2, k]
+                        w0, w1, w2 = share * s0, share * s1, share * s2
+                        run = line[cell, x : x + TAPS * LANES]
+                        r0 += w0 * run[0] + w1 * run[4] + w2 * run[8]
+                        r1 += w0 * run[1] + w1 * run[5] + w2 * run[9]
+                        r2 += w0 * run[2] + w1 * run[6] + w2 * run[10]
+                        r3 += w0 * run[3] + w1 * run[7] + w2 * run[11]
+            result[v, u, 0], result[v, u, 1], result[v, u, 2], result[v, u, 3] = r0, r1, r2, r3
 
 
 read = compiled(_read)
@@ -200,7 +210,6 @@ def sums_of_image(values: Tensor, axes: list[Axis]) -> Tensor:
     # channels that are missing take no part: one node, with a share of one
     missing = 3 - len(colors)
     at = np.zeros((3, height, width))
-    at[:missing] = -1
     for number, axis in enumerate(colors, start=missing):
         at[number] = axis.at[0].view(height, width).numpy()
     sizes = [1] * missing + [int(axis.sizes[0]) for axis in colors]
@@ -208,14 +217,12 @@ def sums_of_image(values: Tensor, axes: list[Axis]) -> Tensor:
     downs, acrosses = down.at[0].numpy(), across.at[0].numpy()
     result = np.empty((-(-channels // LANES) * LANES, height, width))
     padded = np.zeros((height, width, len(result)))
-    padded[..., :channels] = (
-        values[0].movedim(0, -1).numpy() if values.dtype != torch.bfloat16 else values[0].float().movedim(0, -1).numpy()
-    )
+    padded[..., :channels] = values[0].movedim(0, -1).numpy()
     places = rows * columns * LANES
     for start in range(0, channels, LANES):
         lanes = np.ascontiguousarray(padded[..., start : start + LANES])
         grid, touched = np.zeros((*sizes, rows, columns * LANES)), np.zeros(sizes, np.bool_)
-        spread(lanes, at, downs, acrosses, grid, touched.reshape(-1))
+        spread(lanes, at, downs, acrosses, grid.reshape(-1, rows, columns * LANES), touched)
         smooth_places(
             grid.reshape(-1, rows, columns * LANES),
             touched.reshape(-1),
@@ -237,6 +244,6 @@ def sums_of_image(values: Tensor, axes: list[Axis]) -> Tensor:
                 REACH,
                 np.ascontiguousarray(wanted).reshape(before, size, after),
             )
-        read(at, downs, acrosses, grid, lanes)
+        read(at, downs, acrosses, grid.reshape(-1, rows, columns * LANES), touched, lanes)
         result[start : start + LANES] = np.moveaxis(lanes, -1, 0)
     return torch.from_numpy(result[:channels])[None]

@@ -108,6 +108,7 @@ def grid_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
     """
     compiled = None if needs_tensor_operations(values, images) else _compiled()
     sums = _tensor_sums if compiled is None else compiled
+    values = values.double()
     # one image at a time stays in the cache of a CPU
     parts = range(len(images)) if images.device.type == "cpu" else range(0, len(images), 8)
     step = 1 if images.device.type == "cpu" else 8
