@@ -92,7 +92,7 @@ def test_no_key_of_a_study_is_a_folder_of_another(rows: list[dict[str, str]]) ->
 
 def test_names_that_become_one_key_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"Expected `segmenters` whose names are different keys, got .*a/b.* and .*a-b"
+        ValueError, match=r"Expected `superpixels` whose names are different keys, got .*a/b.* and .*a-b"
     ):
         SaliencyEvaluator(superpixels=[Precomputed("a/b"), Precomputed("a-b")])
     with pytest.raises(ValueError, match="Expected `findings` whose names are different keys, got 'a' and 'a:'"):

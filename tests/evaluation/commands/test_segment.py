@@ -52,6 +52,12 @@ def test_spx_segment_compares_all_algorithms(capsys: Captured, photos: list[str]
     assert "found a folder without images at ." in refusal(capsys, ["segment", "."])
 
 
+def test_a_filter_is_refused_because_it_has_no_segments(capsys: Captured, photos: list[str]) -> None:
+    line = refusal(capsys, ["segment", photos[0], "--superpixels=[Slic,JointBilateral]"])
+    assert "Expected a segmenter for `spx segment`, got JointBilateral, which is a filter: it has no segments." in line
+    assert not list(Path().glob("runs/*"))
+
+
 def test_files_of_ten_bands_are_segmented_by_all_of_them_or_by_their_colors(tmp_path: Path) -> None:
     files, bands = band_files(tmp_path / "bands", 3, channels=10), [7, 0, 3]
     kinds = [Slic(4), Watershed(markers=4)]
