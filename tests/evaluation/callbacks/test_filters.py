@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from lightning_spx.attribution import input_gradient, saliency_map
 from lightning_spx.attribution.saliency import Magnitude
@@ -63,11 +64,11 @@ def test_numbers_are_those_of_filtered_maps_and_controls_need_no_segments() -> N
     rows = compare_with(own, {"other": other}, METHODS, images, magnitude="after", distance="l2", controls=True)
     controls = {"control:borrowed(JointBilateral)", "control:blur(JointBilateral)"}
     assert {name for name in rows["superpixels"] if "JointBilateral" in name} == {"JointBilateral", *controls}
-    filtered = [
+    first, second = (
         saliency_map(JointBilateral().pool(each.attributions["Gradient"], images.images)) for each in (own, other)
-    ]
+    )
     value = agreement_scalars(rows)["saliency_ssim/S-Gradient/JointBilateral/value"]
-    assert value == pytest.approx(saliency_ssim(*filtered).mean().item(), abs=1e-5)
+    assert value == pytest.approx(saliency_ssim(first, second).mean().item(), abs=1e-5)
 
 
 def test_pictures_show_borders_of_segments_only() -> None:
@@ -88,7 +89,7 @@ def test_a_training_logs_draws_and_keeps_filters(tmp_path: Path) -> None:
     assert "grid" not in results
 
 
-def predictions(one: SaliencyEvaluator, module: Any, data: Any) -> list[dict[str, Any]]:
+def predictions(one: SaliencyEvaluator, module: LightningModule, data: DataLoader[Any]) -> list[dict[str, Any]]:
     batches = Trainer(**{**QUIET, "callbacks": [one]}).predict(module, data)
     return [batch for batch in batches or [] if isinstance(batch, dict)]
 
@@ -118,7 +119,7 @@ def test_predicted_findings_are_filtered_on_their_own_images_even_if_there_are_n
     with torch.no_grad():
         last = module.net[4]
         assert isinstance(last, torch.nn.Linear)
-        last.bias -= shift
+        last.bias.sub_(shift)
     one = finding_cases.plain(superpixels=[GuidedFilter(radius=2), Grid(9)])
     images, _ = finding_cases.pictures()
     start = 0
