@@ -95,6 +95,19 @@ def test_the_keyboard_reads_values_too(browser: "Chrome", tmp_path: Path) -> Non
     assert browser.find_element("id", "readout").text.startswith(f"one pixel: model 0 {round(value * 255) / 255:.2f}")
 
 
+def test_maps_of_a_filter_are_painted_and_read_pixel_by_pixel(browser: "Chrome", tmp_path: Path) -> None:
+    smooth = SHOWN.maps["IG"].pixel[:, ::-1].copy()
+    maps = replace(SHOWN.maps["IG"], pooled={**SHOWN.maps["IG"].pooled, ("JointBilateral", "after"): smooth})
+    path = tmp_path / "report.html"
+    path.write_text(render_page(page("birds", replace(SHOWN, maps={"IG": maps}))), encoding="utf-8")
+    browser.get(path.as_uri())
+    browser.find_element("css selector", "#maps canvas")
+    choose(browser, "partition", "JointBilateral")
+    browser.find_elements("css selector", "#maps canvas")[1].send_keys("\ue014")
+    value = smooth[0, 0, 8, 9]
+    assert browser.find_element("id", "readout").text.startswith(f"one pixel: model 0 {round(value * 255) / 255:.2f}")
+
+
 def test_switching_photo_model_and_partition_paints_the_map(browser: "Chrome", tmp_path: Path) -> None:
     load(browser, tmp_path)
 

@@ -17,12 +17,23 @@ PACKAGE = Path(__file__).parents[1]
 # the lists, with what `spx --help` says of them
 LISTS = {
     "methods": "Attribution methods, for --methods.",
-    "superpixels": "Super-pixel algorithms, for --superpixels.",
+    "superpixels": "Super-pixel algorithms and filters, for --superpixels.",
     "metrics": "Metrics of saliency maps, for Python.",
 }
 ROOMS = {"methods": "attribution", "superpixels": "superpixels", "metrics": "metrics"}
 # what is public and no item of a list: what the items derive from, results and helpers
-NO_ITEMS = frozenset({"Attribution", "Perturbation", "Segmenter", "ImageMean", "PathIntegral", "WithSegments"})
+NO_ITEMS = frozenset(
+    {
+        "Attribution",
+        "ImageFilter",
+        "ImageMean",
+        "ImagePooling",
+        "PathIntegral",
+        "Perturbation",
+        "Segmenter",
+        "WithSegments",
+    }
+)
 # a source is: authors, title, venue and year; equations and remarks follow
 YEAR = re.compile(r"(?P<venue>[^,\"]*\b(?:19|20)\d\d)\b")
 SHORTEST = 10

@@ -51,6 +51,7 @@ DATA = Setting("data", "the images, a data module, with settings such as --data.
 MODEL = Setting("model", "what is trained, or what the checkpoints are of: a class or function", "ImageClassifier")
 METHODS = "attribution methods; `spx methods` lists them"
 SEGMENTERS = "super-pixel algorithms; `spx superpixels` lists them"
+SUPERPIXELS = "super-pixel algorithms and filters; `spx superpixels` lists them"
 EPOCHS = Setting("trainer.max_epochs", "epochs of each training", "8")
 MEAN = Setting("mean", "channel means of a model's own normalization, with --std; by default what the model says")
 TABLES = Setting("tables", "print all tables, not only the one that fits on a screen", "false")
@@ -93,7 +94,7 @@ HELP: dict[str, Help] = {
             Setting("checkpoints", "load these weights instead of training, one file for each part of the data"),
             Setting("models", "compare these networks with their weights instead of training"),
             Setting("methods", METHODS, ALL_METHODS),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             Setting("num_images", "number of images to explain", "200"),
             Setting("repeats", "independent splits and seeds; intervals cover them", "1"),
             Setting("sanity_stages", "randomize each model in so many stages, and see whether its maps change", "0"),
@@ -116,7 +117,7 @@ HELP: dict[str, Help] = {
             Setting("model", "class or function of the model, for weights that do not come from this package"),
             Setting("weights", "weights of a single model"),
             Setting("methods", METHODS, ALL_METHODS),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             MEAN,
             Setting("target", "the class to explain, by index or name; by default each photo's prediction"),
             Setting("layout", "a picture for each photo, or grids of `methods` or `models`", "photos"),
@@ -140,7 +141,7 @@ HELP: dict[str, Help] = {
             Setting("checkpoints", "load these weights instead of training"),
             Setting("images", "photos instead of --data: files, folders and patterns"),
             Setting("methods", METHODS, "Gradient, IntegratedGradients"),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             Setting("sizes", "numbers of segments that each algorithm is used with", "16, 64"),
             Setting("against", "the metric of fidelity: road, insertion or deletion", "road"),
             Setting("num_images", "number of images to explain", "100"),
@@ -165,7 +166,7 @@ HELP: dict[str, Help] = {
             DATA,
             MODEL,
             Setting("methods", METHODS, ALL_METHODS),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             Setting("num_images", "number of images to explain", "200"),
             Setting("num_assignments", "ways to assign models to two groups, for each number of models", "50"),
             TABLES,
@@ -186,7 +187,7 @@ HELP: dict[str, Help] = {
             MODEL,
             Setting("checkpoint", "the network to explain; by default one is trained"),
             Setting("methods", METHODS, "Gradient"),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             Setting("percentages", "percentages of pixels to remove; by default 10, 30, 50, 70 and 90"),
             Setting("removal", "roar removes the most salient pixels, kar keeps them", "roar"),
             Setting("num_seeds", "networks trained for each order and percentage", "3"),
@@ -246,7 +247,7 @@ HELP: dict[str, Help] = {
             CONFIG,
             Setting("network.network", "the network to explain", "resnet50"),
             Setting("methods", METHODS, "Gradient, GradCAM, IntegratedGradients, SmoothGrad"),
-            Setting("superpixels", SEGMENTERS, "Slic"),
+            Setting("superpixels", SUPERPIXELS, "Slic"),
             Setting("sections", "parts of the table to measure", "segments, metrics, pooled, gradients"),
             PHOTO_SIZE,
             Setting("batch_sizes", "numbers of images at a time; by default 1 and 8"),

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from lightning_spx.reporting.cell_grid import COLOURS, FONT, CellGrid
+from lightning_spx.reporting.main_table import shortened
 
 BAR_COLOUR = "#2a6f97"
 NUM_BARS = 6
+LONGEST_NAME = 24  # letters of a filter above a cell
 BORDERED_SIZE = 512
 
 
@@ -79,7 +81,7 @@ def photo_figure(maps: PhotoMaps, said: str = "") -> Figure:
         for number, name in enumerate(names):
             pooled, column = maps.pooled[method][name], 2 + sum(widths[:number])
             if name not in maps.segments:
-                _map(grid.cell(row, column), pooled, f"S-{method}\n{name}")
+                _map(grid.cell(row, column), pooled, f"S-{method}\n{shortened(name, LONGEST_NAME)}")
                 continue
             ids = maps.segments[name]
             strongest = strongest_segments(ids, pooled)

@@ -49,8 +49,8 @@ class Gallery:
         maps: of each method, by name.
         models: names of the M models.
         agreement: (n,) SSIM between the models' maps of each photo, by method, and by (segmenter or filter, magnitude
-            order) or (`pixel`, `either`), or what else gives the method's maps their values. Photos whose maps agree least come
-            first.
+            order) or (`pixel`, `either`), or what else gives the method's maps their values. Photos whose maps agree
+            least come first.
 
     Example:
         >>> maps = {"Gradient": MethodMaps(np.ones((2, 1, 4, 4), np.float32), {})}
@@ -81,8 +81,8 @@ def encode_gallery(gallery: Gallery, budget: int = BUDGET) -> dict[str, object]:
     Returns:
         `photos`, `models`, `segments[segmenter][photo]` (PNG, id = red + 256 green), `pixel[method][model][photo]`
         (PNG, saliency times 255), `pooled[method][superpixels][order][model][photo]` (a list, the saliency of each
-        segment; of a filter a PNG file as in `pixel`), `given[method]` (what the maps of `pixel` are called), `agreement[method][superpixels, or what is
-        given][order][photo]`, `numbers` of the photos in the study, and
+        segment; of a filter a PNG file as in `pixel`), `given[method]` (what the maps of `pixel` are called),
+        `agreement[method][superpixels, or what is given][order][photo]`, `numbers` of the photos in the study, and
         `left_out`, the number of photos that did not fit. Photos are in the order of the first method's pixel maps, the
         ones that agree least first.
 

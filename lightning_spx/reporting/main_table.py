@@ -12,6 +12,7 @@ from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, has_ceiling
 from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.cost import cost_text
+from lightning_spx.reporting.filter_words import FILTER_NOTE, filters_among
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import by_plan, plan_of
 from lightning_spx.reporting.reasons import counted_images, covered, excess_text, number_text
@@ -101,7 +102,8 @@ def main_table(results: pd.DataFrame, metric: str, setting: str, answer: Answer 
             table.add_row(Text(f"{plan}: {blocks[plan]['models'].iloc[0]}", "bold"))
             table.add_row(block)
     table.title, table.title_justify = Text(number_title(metric, setting)), "left"
-    table.caption, table.caption_justify = Text("\n".join(_caption(blocks, every, columns, reasons))), "left"
+    said = [*_caption(blocks, every, columns, reasons), *([FILTER_NOTE] if filters_among(results) else [])]
+    table.caption, table.caption_justify = Text("\n".join(said)), "left"
     return table
 
 

@@ -10,6 +10,7 @@ from lightning_spx.reporting.answer import DIFFERS, DIFFERS_NOTE, Answer
 from lightning_spx.reporting.ceilings import CEILING_TERMS, ceiling_note, has_ceiling
 from lightning_spx.reporting.cost import COST_NOTE, cost_text, has_cost
 from lightning_spx.reporting.cost import HEADING as COST
+from lightning_spx.reporting.filter_words import FILTER_NOTE, filters_among
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import plan_of, with_plan
 from lightning_spx.reporting.reasons import (
@@ -73,7 +74,8 @@ def stability_table(
         f"{first['models']} on {first['dataset']}, {counted_images(first)}; "
         f"95 % intervals {covered(own)}. Excess: 0 is chance (the floor), 1 is perfect."
         f"{ceiling_note() if ceilings else ''}{COST_NOTE if has_cost(own) else ''}"
-        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}",
+        f"{CONTRACTION_NOTE if setting == 'distance=l2_raw' else ''}"
+        f"{f' {FILTER_NOTE.capitalize()}.' if filters_among(results) else ''}",
     )
     for heading in ("method", "super-pixels", "order"):
         table.add_column(heading, no_wrap=True)

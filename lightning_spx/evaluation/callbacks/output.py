@@ -88,7 +88,9 @@ class Output:
             log_picture(self.loggers, f"{self.settings.stage(stage)}/panels/{method}", picture, step)
 
     def segments(self, explained: ExplainedImages, stage: str, step: int) -> None:
-        """Log a few images with their segments, which stay the same in all evaluations."""
+        """Log a few images with their segments, which stay the same in all evaluations; nothing if all are filters."""
+        if not explained.segments:
+            return
         chosen = spread_positions(len(explained.images))
         segments = {name: segments[chosen] for name, segments in explained.segments.items()}
         every = explained.captions()

@@ -64,8 +64,8 @@ class Guide:
         if not len(values):
             return values.float()
         # positions first, because a slice of the images is no copy, and all of them may be on another device
-        chosen = torch.arange(len(self.images))[images].split(self.batch_size)
-        parts = values.split(self.batch_size)
+        chosen = torch.split(torch.arange(len(self.images))[images], self.batch_size)
+        parts = torch.split(values, self.batch_size)
         found = [function(part, self.images[here].to(part.device)) for part, here in zip(parts, chosen, strict=True)]
         return torch.cat(found)
 

@@ -16,7 +16,7 @@ from lightning_spx.evaluation.callbacks.output import NUMBERS
 from lightning_spx.reporting.rows import with_finding
 from lightning_spx.reporting.safe_keys import safe_key
 from lightning_spx.reporting.scalars import scalars_of
-from lightning_spx.superpixels import Grid, Precomputed, Segmenter
+from lightning_spx.superpixels import Grid, ImagePooling, Precomputed
 
 # names that are parts of keys themselves, and names with slashes
 FINDINGS = ["wing", "beak/bill", "beak", "value", "floor", "previous", "all", "gain", "a/value", "a", "50%", "肺炎"]
@@ -47,7 +47,7 @@ def test_the_old_names_clash() -> None:
 )
 def test_whatever_the_settings_no_key_of_the_callback_is_a_folder_of_another(
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     references: list[str],
     name: str,
     findings: list[str],
@@ -92,7 +92,7 @@ def test_no_key_of_a_study_is_a_folder_of_another(rows: list[dict[str, str]]) ->
 
 def test_names_that_become_one_key_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"Expected `segmenters` whose names are different keys, got .*a/b.* and .*a-b"
+        ValueError, match=r"Expected `superpixels` whose names are different keys, got .*a/b.* and .*a-b"
     ):
         SaliencyEvaluator(superpixels=[Precomputed("a/b"), Precomputed("a-b")])
     with pytest.raises(ValueError, match="Expected `findings` whose names are different keys, got 'a' and 'a:'"):

@@ -51,7 +51,7 @@ def test_settings_are_plain_values() -> None:
     settings = Settings(
         methods={"Gradient": named["Gradient"]},
         final_methods=named,
-        segmenters=unique_names([Slic(n_segments=50), Grid(16)]),
+        superpixels=unique_names([Slic(n_segments=50), Grid(16)]),
         checkpoints={"a": Path("runs/a.ckpt")},
         with_previous=True,
         num_images=64,

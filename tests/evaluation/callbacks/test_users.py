@@ -21,7 +21,7 @@ from transformers.utils.generic import ModelOutput
 from lightning_spx.attribution import input_gradient, saliency_map
 from lightning_spx.evaluation import SaliencyEvaluator
 from lightning_spx.metrics import saliency_ssim
-from lightning_spx.superpixels import Grid, Slic, Watershed
+from lightning_spx.superpixels import Grid, ImagePooling, Slic, Watershed
 from tests.evaluation.callbacks.evaluator_cases import QUIET
 
 SIZE = 32
@@ -209,7 +209,7 @@ def test_ten_bands_are_explained_and_shown(to_rgb: list[int] | None) -> None:
             )
 
     bands = images(channels=10)
-    segmenters = [Slic(9), Grid(9), *[Watershed()] * (to_rgb is not None)]
+    segmenters: list[ImagePooling] = [Slic(9), Grid(9), *[Watershed()] * (to_rgb is not None)]
     one = SaliencyEvaluator(to_rgb=to_rgb, superpixels=segmenters)
     trainer = fit(Bands(), one, DataLoader(Rows(image=bands, label=classes()), 4))
     assert "val/saliency_ssim/S-Gradient/Grid/value" in trainer.callback_metrics

@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient, InputXGradient, input_gradient, saliency_map
 from lightning_spx.cli import main
-from lightning_spx.evaluation.commands.explain import explain_images
+from lightning_spx.evaluation.commands.explain import Layout, explain_images
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.models import ImageClassifier, SmallResNet
 from lightning_spx.models.normalize import IMAGENET_MEAN, IMAGENET_STD
-from lightning_spx.superpixels import Grid, segment_pool
+from lightning_spx.superpixels import Grid, JointBilateral, segment_pool
 from tests.command_line import Captured, refusal
 from tests.data.test_photos import photo
 from tests.evaluation.training.test_named_networks import of_python
+from tests.filters import Fading
 from tests.pictures import drawn
 
 
@@ -57,6 +58,31 @@ def test_the_arrays_are_those_of_the_library(photos: list[str]) -> None:
             pooled = saliency_map(segment_pool(one, segments[number : number + 1]))[0]
             assert np.allclose(arrays[f"pooled/{name}/Grid"], pooled, atol=1e-4)
         assert Image.open(folder / f"{number}.png").size[0] > 500
+
+
+@pytest.mark.parametrize("layout", ["photos", "methods", "models"])
+def test_filters_give_pooled_maps_and_pictures_without_borders(photos: list[str], layout: Layout) -> None:
+    filters = [JointBilateral(), Fading(), Grid(9)]
+    with drawn():
+        folder = explain_images(
+            photos[:3],
+            [Gradient()],
+            filters,
+            model=network,
+            image_size=16,
+            batch_size=2,
+            magnitude="before",
+            layout=layout,
+        )
+    for number in range(3):
+        arrays = np.load(folder / f"{number}.npz", allow_pickle=False)
+        assert [name for name in arrays.files if name.startswith("segments/")] == ["segments/Grid"]
+        image = torch.from_numpy(arrays["image"])[None]
+        attribution = torch.from_numpy(arrays["attribution/Gradient"])[None].abs()
+        for smoothing in filters[:2]:
+            expected = saliency_map(smoothing.pool(attribution, image))[0]
+            assert np.allclose(arrays[f"pooled/Gradient/{type(smoothing).__name__}"], expected, atol=1e-4)
+    assert list(folder.glob("*.png"))
 
 
 def test_a_target_is_explained_for_every_photo(photos: list[str]) -> None:

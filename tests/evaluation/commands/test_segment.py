@@ -9,7 +9,7 @@ from PIL import Image
 
 from lightning_spx.cli import main
 from lightning_spx.evaluation.commands.segment import segment_photos
-from lightning_spx.superpixels import Grid, Slic, Watershed, num_segments
+from lightning_spx.superpixels import Grid, ImagePooling, Slic, Watershed, num_segments
 from tests.command_line import Captured, refusal
 from tests.made_images import MadeImages, band_files
 from tests.pictures import drawn
@@ -52,9 +52,15 @@ def test_spx_segment_compares_all_algorithms(capsys: Captured, photos: list[str]
     assert "found a folder without images at ." in refusal(capsys, ["segment", "."])
 
 
+def test_a_filter_is_refused_because_it_has_no_segments(capsys: Captured, photos: list[str]) -> None:
+    line = refusal(capsys, ["segment", photos[0], "--superpixels=[Slic,JointBilateral]"])
+    assert "Expected a segmenter for `spx segment`, got JointBilateral, which is a filter: it has no segments." in line
+    assert not list(Path().glob("runs/*"))
+
+
 def test_files_of_ten_bands_are_segmented_by_all_of_them_or_by_their_colors(tmp_path: Path) -> None:
     files, bands = band_files(tmp_path / "bands", 3, channels=10), [7, 0, 3]
-    kinds = [Slic(4), Watershed(markers=4)]
+    kinds: list[ImagePooling] = [Slic(4), Watershed(markers=4)]
     folder = segment_photos(files, kinds, image_size=16, channels=10, to_rgb=bands, repeats=1)
     images = torch.from_numpy(MadeImages(10, num_test=3).arrays("test")).permute(0, 3, 1, 2).float() / 255
     kept = np.load(folder / "segments.npz")

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from rich.progress import Progress
 from torch import Tensor
 
-from lightning_spx.attribution import Attribution, Gradient
+from lightning_spx.attribution import Attribution, Gradient, saliency_map
 from lightning_spx.attribution.method import Model
 from lightning_spx.cli import main
 from lightning_spx.data.splits import Plan
@@ -20,7 +21,8 @@ from lightning_spx.evaluation.commands.report import report
 from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.ensemble.members import member_files
 from lightning_spx.reporting.rows import KEYS, VALUES
-from lightning_spx.superpixels import Grid
+from lightning_spx.runs.example_maps import Examples
+from lightning_spx.superpixels import Grid, JointBilateral
 from tests.command_line import NETWORK, TRAINER, Captured, refusal
 from tests.pictures import drawn
 from tests.small_study import birds, classifier, quiet_trainer
@@ -111,6 +113,34 @@ def test_every_row_is_there(done: Path) -> None:
     ]
     single = curves[curves["m"] == 1]
     assert single["predicted"].tolist() == pytest.approx(single["excess"].tolist())
+
+
+def test_filters_have_two_controls_and_the_progress_counts_what_there_is(
+    members: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars: list[Progress] = []
+
+    def bar() -> Progress:
+        bars.append(Progress(disable=True))
+        return bars[-1]
+
+    monkeypatch.setattr(publishing, "show", lambda *_: None)
+    monkeypatch.setattr("lightning_spx.evaluation.ensemble.study._progress", bar)
+    filters = [JointBilateral(), Grid(9)]
+    with drawn():
+        folder = ensemble(
+            birds("all"), classifier, quiet_trainer, [Gradient()], filters, ["after", "before"], checkpoints=members[:4],
+            num_images=NUM_IMAGES, shard_size=3, num_assignments=3, num_resamples=30, batch_size=2, out=str(tmp_path),
+        )  # fmt: skip
+    (task,) = bars[0].tasks
+    assert task.completed == task.total == NUM_IMAGES * (4 + (1 + 3 + 5) * 2)
+    names = [name for name in pd.read_csv(folder / "results.csv")["superpixels"].unique() if "JointBilateral" in name]
+    assert names == ["JointBilateral", "control:borrowed(JointBilateral)", "control:blur(JointBilateral)"]
+    kept = Examples.load(Examples.path(folder, "Gradient"))
+    images, own = torch.from_numpy(kept.images), torch.from_numpy(kept.attributions)
+    for model, maps in enumerate(kept.filtered["after"]["JointBilateral"]):
+        expected = saliency_map(JointBilateral().pool(own[model], images))
+        torch.testing.assert_close(torch.from_numpy(maps), expected, rtol=0, atol=1e-5)
 
 
 def test_the_answer_names_averaging_pooling_and_the_control(done: Path) -> None:
