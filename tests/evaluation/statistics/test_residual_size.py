@@ -132,6 +132,38 @@ def test_models_that_share_only_the_image_have_nothing_left(kind: str, width: fl
     found = values_of(noise(images, width) * factor(kind, images), poolings(number), images)
     rates = {row: excesses(left)[1] for row, (_, left) in found.items()}
     assert max(rates.values()) <= 0.05, rates
-    # the fault: that they agree is claimed nearly always
-    claimed = {row: excesses(plain)[1] for row, (plain, _) in found.items()}
-    assert claimed["pixel", "either"] > 0.9, claimed
+    # the fault: that they agree is claimed nearly always; all images have the same centre, which the floor knows
+    claimed = {row: excesses(plain)[1] for row, (plain, _) in found.items() if kind != "centre"}
+    assert all(rate > 0.9 for (_, order), rate in claimed.items() if order != "after"), claimed
+
+
+@repetitions
+def test_a_guide_of_edge_energy_is_caught(number: int) -> None:
+    """Noise that knows nothing of the image gets the image's edges from the pooling."""
+    images = photos(number)
+    energy = edges(images)[:, None].expand(-1, 3, -1, -1)
+    ways = [
+        pooling_of("EdgeEnergy", Guide(EdgeEnergy(), images)),
+        pooling_of("Slic", Slic(n_segments=24)(energy / energy.amax((1, 2, 3), keepdim=True))),
+    ]
+    found = values_of(noise(images, 0.0), ways, images)
+    plain, left = found["EdgeEnergy", "after"]
+    assert excesses(plain)[1] > 0.9
+    rates = {row: excesses(left)[1] for row, (_, left) in found.items()}
+    assert max(rates.values()) <= 0.05, rates
+
+
+@pytest.mark.parametrize("strength", [0.6, 1.0, 2.0])
+@repetitions
+def test_a_signal_that_the_models_share_survives(strength: float, number: int) -> None:
+    images = photos(number)
+    white = noise(images, 0.0) * images
+    found = values_of(white + strength * blobs(images), poolings(number), images)
+    bare = values_of(noise(images, 0.0) + strength * blobs(images), poolings(number), images)
+    for row, (plain, left) in bare.items():
+        size, power = excesses(left)
+        assert power > 0.9, (row, power)
+        # the image has no part in these maps, so that all of their agreement is the signal's
+        assert size > excesses(plain)[0] / 2, (row, size)
+    for row, (_, left) in found.items():
+        assert excesses(left)[1] > 0.9, row
