@@ -13,6 +13,7 @@ from lightning_spx.reporting.cost import HEADING as COST
 from lightning_spx.reporting.cost import cost_text, has_cost
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.number_words import LABELS
+from lightning_spx.reporting.reasons import number_text
 from lightning_spx.reporting.rows import (
     AFTER,
     ALL_PAIRS,
@@ -184,7 +185,7 @@ def tradeoff_cells(results: pd.DataFrame, front: pd.DataFrame) -> pd.DataFrame:
                 continue
             name = STABILITY_HEADING if stable else fidelity_heading(str(row["metric"]), str(row["setting"]))
             number = row["excess"] if stable else row["value"]
-            line[name] = f"{number:.3f}{'*' if not pixel and has_gain(row) else ' '}"
+            line[name] = f"{number_text(number)}{'*' if not pixel and has_gain(row) else ' '}"
         lines.append(line)
     return pd.DataFrame(lines).fillna("")
 
