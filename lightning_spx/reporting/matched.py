@@ -50,6 +50,16 @@ def is_blur_of_a_width(name: str) -> bool:
     return name.startswith(ALL_WIDTHS)
 
 
+def width_of(name: str) -> float:
+    """Read the standard deviation in pixels from the name of one of the blurs of all widths.
+
+    Example:
+        >>> width_of("control:blur(sigma=0.875)")
+        0.875
+    """
+    return float(name.removeprefix(ALL_WIDTHS).removesuffix(")"))
+
+
 def matched_cells(results: pd.DataFrame) -> pd.DataFrame:
     """Return the cells of the table of gains at matched fidelity; there are none without such gains.
 
