@@ -50,6 +50,16 @@ def is_blur_of_a_width(name: str) -> bool:
     return name.startswith(ALL_WIDTHS)
 
 
+def width_of(name: str) -> float:
+    """Read the standard deviation in pixels from the name of one of the blurs of all widths.
+
+    Example:
+        >>> width_of("control:blur(sigma=0.875)")
+        0.875
+    """
+    return float(name.removeprefix(ALL_WIDTHS).removesuffix(")"))
+
+
 def matched_cells(results: pd.DataFrame) -> pd.DataFrame:
     """Return the cells of the table of gains at matched fidelity; there are none without such gains.
 
@@ -69,15 +79,17 @@ def matched_cells(results: pd.DataFrame) -> pd.DataFrame:
     of_all = of_condition(results[results["pair"] == ALL_PAIRS])
     of_all = of_all.assign(setting=of_all["setting"].astype(object).fillna(""))
     settings = of_all.loc[of_all["metric"] == MATCHED_GAIN, "setting"]
-    if settings.empty:
+    every = str(next(iter(settings), "")).partition(";")[0]
+    if every.partition("=")[2] not in FIDELITY:
         return pd.DataFrame()
-    every = str(settings.iloc[0]).partition(";")[0]
     metric, setting = FIDELITY[every.partition("=")[2]]
     gains, same = (_by_row(of_all, MATCHED_GAIN, each) for each in (every, f"{every};{SAME_ORDER}"))
     stable, faithful = _by_row(of_all, "saliency_ssim", ""), _by_row(of_all, metric, setting)
     most = _most_faithful(stable, faithful, -1 if metric == "deletion" else 1)
     lines = []
     for key in without_controls(gains.index.to_frame()).index:
+        if not all(key in table.index for table in (stable, faithful, same)):
+            continue
         row, fidelity = stable.loc[key], faithful.loc[key, "value"]
         beyond = (-fidelity if metric == "deletion" else fidelity) > most.get(key[0], math.nan)
         pooled = not is_as_given(key[1])

@@ -1,14 +1,16 @@
 """Tabulates stability and fidelity of every row of a trade-off, and its gain over blurs that are as faithful."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from lightning_spx.evaluation.statistics.bootstrap import bootstrap_weights
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
+from lightning_spx.evaluation.tradeoff.blur_front import upper_hulls
 from lightning_spx.evaluation.tradeoff.matched_gain import MatchedGain, matched_gains
 from lightning_spx.evaluation.tradeoff.summary import (
     STABILITY,
+    Point,
     Row,
     fidelity_draws,
     on_front,
@@ -18,8 +20,6 @@ from lightning_spx.evaluation.tradeoff.summary import (
 from lightning_spx.reporting.matched import FIDELITY, MATCHED_GAIN, SAME_ORDER, is_blur_of_a_width
 from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_candidate
 
-# gains by less are rounding
-ROUNDING = 1e-12
 ROW = ["superpixels", "magnitude"]
 
 
@@ -38,10 +38,10 @@ def front_table(
     Returns:
         One row for each method, super-pixels and order: excess and fidelity with intervals (higher is better), the mean
         number of segments, how many images have both numbers and how many do not, and whether it is on the front of its
-        method's rows without controls. `matched_gain` with its limits is the gain over all blurs and the pixel map at matched
-        fidelity, `beyond` whether no blur is as faithful, `matched_same` the same gain over blurs of the row's order
-        alone, and `on_hull` whether a blur or the pixel map is among those that a gain is over. Gains are NaN for
-        methods without blurs of all widths.
+        method's rows without controls. `matched_gain` with its limits is the gain over all blurs and the pixel map at
+        matched fidelity, `beyond` whether no blur is as faithful, `matched_same` the same gain over blurs of the row's
+        order alone, and `on_hull` whether a blur or the pixel map is a corner of the hull of those that were measured.
+        Gains are NaN for methods without blurs of all widths.
     """
     metric, setting = FIDELITY[against]
     of_axis = fidelity[(fidelity["metric"] == metric) & (fidelity["setting"] == setting)]
@@ -56,6 +56,7 @@ def front_table(
         counts = images_with_both(same, of_method)
         spreads = {row: Spread(counts.get(row, 0)) for row in points}
         over_all, over_same = (matched_gains(points, spreads, same_order) for same_order in (False, True))
+        hull = _on_hull(points)
         for row, point in points.items():
             (x_low, x_high), (y_low, y_high) = interval(point.stability, spread), interval(point.fidelity, spread)
             rows.append(
@@ -76,7 +77,7 @@ def front_table(
                     **_matched("matched_gain", "matched", over_all.get(row)),
                     "beyond": row in over_all and over_all[row].beyond,
                     **_matched("matched_same", "matched_same", over_same.get(row)),
-                    "on_hull": _is_on_hull(row, over_all.get(row)),
+                    "on_hull": row in hull,
                 }
             )
     return pd.DataFrame(rows)
@@ -132,5 +133,15 @@ def _matched(value: str, limits: str, gain: MatchedGain | None) -> dict[str, flo
     return dict(zip((value, f"{limits}_low", f"{limits}_high"), numbers, strict=True))
 
 
-def _is_on_hull(row: Row, gain: MatchedGain | None) -> bool:
-    return gain is not None and gain.gain >= -ROUNDING and (row[0] == PIXEL or is_blur_of_a_width(row[0]))
+def _on_hull(points: Mapping[Row, Point]) -> set[Row]:
+    """Return the corners of the hull of the pixel map and the blurs that were measured."""
+    blurs = {row: Point(point.stability[:1], point.fidelity[:1]) for row, point in points.items() if _is_smooth(row[0])}
+    if not any(is_blur_of_a_width(name) for name, _ in blurs):
+        return set()
+    (corners,) = upper_hulls(list(blurs.values()))
+    known = set(zip(*corners, strict=True))
+    return {row for row, point in blurs.items() if (float(point.fidelity[0]), float(point.stability[0])) in known}
+
+
+def _is_smooth(name: str) -> bool:
+    return name == PIXEL or is_blur_of_a_width(name)

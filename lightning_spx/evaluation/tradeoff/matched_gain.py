@@ -4,15 +4,16 @@ A blur of equal width is one point between stability and fidelity, and a pooling
 smooths more, or less. Blurs of all widths make a whole front, and a pooling that does more than smooth lies above it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from lightning_spx.evaluation.statistics.bootstrap import Array
 from lightning_spx.evaluation.statistics.trainings import Spread, interval
+from lightning_spx.evaluation.tradeoff.blur_front import best_excess, in_between, upper_hulls
 from lightning_spx.evaluation.tradeoff.summary import Point, Row
-from lightning_spx.reporting.matched import is_blur_of_a_width
+from lightning_spx.reporting.matched import is_blur_of_a_width, width_of
 from lightning_spx.reporting.rows import EITHER, PIXEL
 
 
@@ -39,50 +40,12 @@ class MatchedGain:
         return float(self.draws[0])
 
 
-def best_excess(fidelity: Array, blurs: Sequence[Point]) -> Array:
-    """Return the largest excess that blurs reach with at least some fidelity, resample by resample.
-
-    A mixture, which takes one of two blurs image by image at random, has the mean of their numbers and needs nothing
-    but the blurs. So this is the upper concave hull of the blurs' points; it does not increase with the fidelity, and
-    no more than two blurs need to be mixed (Caratheodory). As the largest of noisy numbers it is too high on average,
-    which makes claims of a gain conservative.
-
-    Args:
-        fidelity: (B,) the least fidelity; higher is better.
-        blurs: points of (B,) draws each; one with a missing number is left out where it is missing.
-
-    Returns:
-        (B,); where no blur is as faithful the excess of the most faithful one; NaN without any blur or fidelity.
-
-    Example:
-        >>> at = lambda excess, fidelity: Point(np.array([excess]), np.array([fidelity]))
-        >>> blurs = [at(0.25, 0.5), at(0.75, 0.25)]
-        >>> [best_excess(np.array([each]), blurs).tolist() for each in (0.125, 0.375, 0.5, 0.625)]
-        [[0.75], [0.5], [0.25], [0.25]]
-    """
-    if not blurs:
-        return np.full(fidelity.shape, np.nan)
-    stability = np.stack([blur.stability for blur in blurs])
-    faith = np.stack([blur.fidelity for blur in blurs])
-    known = np.isfinite(stability) & np.isfinite(faith)
-    # what is not known is left out by `known`, and must not make NaN of what is
-    stability, faith = np.where(known, stability, 0.0), np.where(known, faith, 0.0)
-    reaches, below = known & (faith >= fidelity), known & (faith < fidelity)
-    best = np.where(reaches, stability, -np.inf).max(0)
-    for excess, level, is_known in zip(stability, faith, known, strict=True):
-        mixed = below & is_known & (level > fidelity)
-        # of this blur, as large a share as makes the mean as faithful as it has to be
-        share = np.divide(fidelity - faith, level - faith, out=np.zeros_like(faith), where=mixed)
-        best = np.maximum(best, np.where(mixed, stability + share * (excess - stability), -np.inf).max(0))
-    most_faithful = known & (faith == np.where(known, faith, -np.inf).max(0))
-    best = np.where(reaches.any(0), best, np.where(most_faithful, stability, -np.inf).max(0))
-    return np.where(known.any(0) & np.isfinite(fidelity), best, np.nan)
-
-
 def matched_gains(
     points: Mapping[Row, Point], spreads: Mapping[Row, Spread], same_order: bool = False
 ) -> dict[Row, MatchedGain]:
-    """Compare every row of a method with the blurs of its pixel map and with that map, resample by resample.
+    """Compare rows of a method with the blurs of its pixel map and with that map, resample by resample.
+
+    Between the widths that were measured there are others, which `in_between` interpolates.
 
     Args:
         points: of all rows, in the same resamples.
@@ -95,16 +58,25 @@ def matched_gains(
     """
     if not any(is_blur_of_a_width(name) for name, _ in points):
         return {}
-    blurs = {row: point for row, point in points.items() if is_blur_of_a_width(row[0]) or row[0] == PIXEL}
+    against = {order: _blurs(points, order) for order in dict.fromkeys(order for _, order in points)}
+    every = {id(point): point for own in against.values() for point in own}
+    hulls = {order: upper_hulls(own) for order, own in against.items()}
+    of_all = upper_hulls(list(every.values()))
     found = {}
     for row, spread in spreads.items():
         point = points[row]
-        orders = {row[1], EITHER} if same_order and row[1] != EITHER else {order for _, order in blurs}
-        against = [blur for (_, order), blur in blurs.items() if order in orders]
-        draws = point.stability - best_excess(point.fidelity, against)
+        own = hulls[row[1]] if same_order and row[1] != EITHER else of_all
+        draws = point.stability - best_excess(point.fidelity, own)
         is_known = bool(np.isfinite(draws[0]))
         low, high = interval(draws, spread) if is_known else (float("nan"), float("nan"))
-        reached = [blur.fidelity[0] for blur in against if np.isfinite(blur.stability[0])]
-        beyond = is_known and not any(each >= point.fidelity[0] for each in reached)
-        found[row] = MatchedGain(draws, low, high, beyond)
+        # the hull ends at the most faithful blur
+        found[row] = MatchedGain(draws, low, high, beyond=is_known and bool(point.fidelity[0] > own[0][0][-1]))
     return found
+
+
+def _blurs(points: Mapping[Row, Point], order: str) -> list[Point]:
+    """List the pixel map, the blurs of an order, and those of widths in between."""
+    own = {
+        width_of(name): point for (name, each), point in points.items() if is_blur_of_a_width(name) and each == order
+    }
+    return [*(point for (name, _), point in points.items() if name == PIXEL), *own.values(), *in_between(own)]

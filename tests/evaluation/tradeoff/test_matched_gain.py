@@ -1,16 +1,19 @@
 """Gains at matched fidelity: over the best mixture of blurs, as slow searches and cases solved by hand have it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
 from lightning_spx.evaluation.statistics.bootstrap import Array, bootstrap_weights
 from lightning_spx.evaluation.statistics.trainings import Spread
-from lightning_spx.evaluation.tradeoff.matched_gain import MatchedGain, best_excess, matched_gains
+from lightning_spx.evaluation.tradeoff.blur_front import best_excess, in_between, upper_hulls
+from lightning_spx.evaluation.tradeoff.matched_gain import MatchedGain, matched_gains
 from lightning_spx.evaluation.tradeoff.summary import Point, Row
 
 NAN = float("nan")
-NUM_RESAMPLES = 200
+NUM_RESAMPLES, NUM_STUDIES = 200, 80
 # of blurs whose standard deviations halve: from a blank map to the pixel map, as stability and fidelity do in studies
 WIDTHS = [16.0, 8.0, 4.0, 2.0, 1.0, 0.5]
 
@@ -20,7 +23,7 @@ def at(excess: float, fidelity: float) -> Point:
 
 
 def best(fidelity: float, *blurs: Point) -> float:
-    return float(best_excess(np.array([fidelity]), blurs)[0])
+    return float(best_excess(np.array([fidelity]), upper_hulls(blurs))[0])
 
 
 def gains(points: dict[Row, Point], num_images: int = 50, same_order: bool = False) -> dict[Row, MatchedGain]:
@@ -47,15 +50,14 @@ def test_a_case_solved_by_hand() -> None:
     assert best(0.25, at(0.8, 0.0), at(0.1, 0.25), at(0.4, 0.5)) == pytest.approx(0.6)
 
 
-def slow_best(fidelity: float, blurs: Array, steps: int = 2000) -> float:
+def slow_best(fidelity: float, blurs: Array, steps: int = 500) -> float:
     """Search over all pairs and a fine grid of shares."""
     found = -np.inf
+    share = np.linspace(0, 1, steps + 1)[:, None]
     for first in blurs:
         for second in blurs:
-            for share in np.linspace(0, 1, steps + 1):
-                mixed = share * first + (1 - share) * second
-                if mixed[1] >= fidelity - 1e-12:
-                    found = max(found, mixed[0])
+            mixed = share * first + (1 - share) * second
+            found = max([found, *mixed[mixed[:, 1] >= fidelity - 1e-12, 0]])
     return float(found if np.isfinite(found) else blurs[blurs[:, 1] == blurs[:, 1].max(), 0].max())
 
 
@@ -67,7 +69,7 @@ def test_it_is_what_a_search_over_mixtures_finds() -> None:
             found = best(fidelity, *(at(*each) for each in blurs))
             slow = slow_best(fidelity, blurs)
             # the grid ends short of the best share
-            assert slow - 1e-9 <= found <= slow + 5e-3
+            assert slow - 1e-9 <= found <= slow + 2e-2
 
 
 def test_it_is_the_upper_hull_of_scipy_in_every_resample() -> None:
@@ -75,7 +77,7 @@ def test_it_is_the_upper_hull_of_scipy_in_every_resample() -> None:
     excess, fidelity = generator.normal(size=(2, 9, 40))
     points = [Point(*pair) for pair in zip(excess, fidelity, strict=True)]
     asked = generator.uniform(-1, 1, 40)
-    found = best_excess(asked, points)
+    found = best_excess(asked, upper_hulls(points))
     for draw in range(40):
         own = np.stack([fidelity[:, draw], excess[:, draw]], 1)
         # the quarter below and left of each point is no worse, so the hull falls from its highest point on
@@ -107,28 +109,43 @@ def test_a_blur_never_gains_over_the_blurs_and_those_on_the_hull_lose_nothing() 
     own = {row: gain for row, gain in found.items() if row[0] != "Slic"}
     assert all((gain.draws <= 1e-12).all() for gain in own.values())
     assert not any(gain.beyond for gain in own.values())
-    # the most stable one and the most faithful one are always on it
-    assert sum(gain.gain >= -1e-12 for gain in own.values()) >= 2
     assert any(gain.gain < -0.1 for gain in own.values())
+    # one by one on a concave front: none between them
+    few = {("pixel", "either"): at(0.1, 0.5), blur(4): at(0.6, 0.2), blur(4, "before"): at(0.4, 0.4)}
+    assert [gain.gain for gain in gains(few).values()] == [0, 0, 0]
 
 
-def test_another_blur_cannot_raise_a_gain_unless_the_row_was_beyond() -> None:
-    points = made(3)
-    dropped = blur(4.0, "before")
-    fewer = {row: point for row, point in points.items() if row != dropped}
-    more, less = gains(points)["Slic", "after"], gains(fewer)["Slic", "after"]
-    reached = np.max([point.fidelity for row, point in fewer.items() if row[0] != "Slic"], axis=0)
-    matched = points["Slic", "after"].fidelity <= reached
+def test_another_blur_cannot_lower_the_hull() -> None:
+    points = list(made(3).values())
+    asked = made(4)["Slic", "after"].fidelity
+    more, less = (best_excess(asked, upper_hulls(some)) for some in (points, points[:-3]))
+    matched = asked <= np.max([point.fidelity for point in points[:-3]], 0)
     assert matched.sum() > 100
-    assert (more.draws <= less.draws + 1e-12)[matched].all()
-    # with blurs of one order alone there are fewer
-    same = gains(points, same_order=True)["Slic", "after"]
-    reached = np.max(
-        [point.fidelity for (name, order), point in points.items() if order != "before" and name != "Slic"], 0
-    )
-    assert (gains(points)["Slic", "after"].draws <= same.draws + 1e-12)[
-        points["Slic", "after"].fidelity <= reached
-    ].all()
+    assert (more >= less - 1e-12)[matched].all()
+    assert (more > less + 1e-3)[matched].any()
+    # beyond all blurs the hull ends lower with a more faithful one: the gain was a lower bound
+    assert best(0.6, at(0.6, 0.2)) > best(0.6, at(0.6, 0.2), at(0.1, 0.5))
+
+
+def test_widths_in_between_are_those_of_a_polynomial() -> None:
+    generator = np.random.default_rng(0)
+    cubic, other = generator.normal(size=(2, 4))
+    place = np.log(WIDTHS)
+    # a parabola at the ends, a cubic inside
+    for degrees, inside in ((3, slice(None)), (4, slice(3, -3))):
+        blurs = {
+            width: at(float(np.polyval(cubic[-degrees:], each)), float(np.polyval(other[-degrees:], each)))
+            for width, each in zip(WIDTHS, place, strict=True)
+        }
+        expected = np.concatenate([start + np.array([0.25, 0.5, 0.75]) * np.log(2) for start in sorted(place)[:-1]])
+        found = in_between(blurs)
+        assert len(found) == len(expected)
+        for each, log_width in list(zip(found, expected, strict=True))[inside]:
+            assert each.stability[0] == pytest.approx(np.polyval(cubic[-degrees:], log_width))
+            assert each.fidelity[0] == pytest.approx(np.polyval(other[-degrees:], log_width))
+    # of one blur there is nothing in between, and a missing number is missing there too
+    assert in_between({1.0: at(0.5, 0.5)}) == []
+    assert np.isnan(in_between({1.0: at(0.5, 0.5), 2.0: at(NAN, 0.5)})[0].stability[0])
 
 
 def test_blurs_of_the_rows_own_order_and_both_for_a_row_of_either() -> None:
@@ -198,7 +215,7 @@ def test_without_blurs_of_all_widths_there_are_no_gains() -> None:
 def front_of_blurs(sigma: float) -> tuple[float, float]:
     """Stability and fidelity of a blur, as they are in studies: both of a shape that has no corner."""
     narrow = 1 / (1 + (sigma / 3) ** 1.5)
-    return 0.5 * (1 - narrow), 0.12 * narrow + 0.05 * np.exp(-((np.log(sigma / 1.5)) ** 2))
+    return 0.5 * (1 - narrow), 0.12 * narrow + 0.05 * np.exp(-(np.log(sigma / 1.5) ** 2) / 2)
 
 
 def low_limit(row_at: tuple[float, float], seed: int, num_images: int = 100) -> float:
@@ -217,13 +234,16 @@ def low_limit(row_at: tuple[float, float], seed: int, num_images: int = 100) -> 
 
 
 def test_blurs_of_widths_in_between_gain_in_at_most_a_twentieth_of_studies() -> None:
-    between = [float(np.sqrt(first * second)) for first, second in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)]
-    for sigma in between:
-        found = sum(low_limit(front_of_blurs(sigma), seed) > 0 for seed in range(300))
-        assert found <= 0.05 * 300, sigma
+    found = []
+    for first, second in pairwise(WIDTHS):
+        row_at = front_of_blurs(float(np.sqrt(first * second)))
+        found.append(sum(low_limit(row_at, seed) > 0 for seed in range(NUM_STUDIES)))
+    # of each width and of all; a twentieth of all is what may be, and one more in a hundred is chance
+    assert max(found) <= 0.08 * NUM_STUDIES, found
+    assert sum(found) <= 0.05 * NUM_STUDIES * len(found), found
 
 
 def test_a_planted_gain_is_found() -> None:
     stability, fidelity = front_of_blurs(4.0)
-    found = [low_limit((stability + 0.06, fidelity), seed) > 0 for seed in range(100)]
+    found = [low_limit((stability + 0.06, fidelity), seed) > 0 for seed in range(NUM_STUDIES)]
     assert np.mean(found) > 0.9

@@ -1,12 +1,14 @@
 """Partitions of a trade-off are measured without ground truth; studies of earlier versions go on without that."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -22,6 +24,9 @@ from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.models import SmallResNet
 from lightning_spx.superpixels import (
     Grid,
+    GuidedFilter,
+    ImagePooling,
+    JointBilateral,
     Segmenter,
     Slic,
     explained_variation,
@@ -56,9 +61,9 @@ class Study:
     folder: Path
     networks: list[NamedNetwork]
 
-    def run(self, tables: bool = False) -> pd.DataFrame:
+    def run(self, tables: bool = False, superpixels: Sequence[ImagePooling] = ()) -> pd.DataFrame:
         tradeoff(
-            birds(), classifier, quiet_trainer, [Gradient()], [Counted()], ["after"],
+            birds(), classifier, quiet_trainer, [Gradient()], [*superpixels] or [Counted()], ["after"],
             images=[str(self.folder / "photos")], image_size=SIZE, networks=self.networks, num_images=NUM_IMAGES,
             num_steps=2, substrates=["black"], fractions=[0.5], num_resamples=50, tables=tables,
             out=str(self.folder / "run"),
@@ -144,6 +149,47 @@ def test_damaged_and_foreign_numbers_are_refused_by_name(study: Study) -> None:
     with pytest.raises(ValueError, match=r"partitions\.parquet to be of the settings"):
         study.run()
     assert json.loads((study.folder / "run" / "run.json").read_text())["seconds"]["partitions"] > 0
+
+
+def test_a_study_of_filters_alone_has_no_partitions(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    filters = [JointBilateral(), GuidedFilter()]
+    results = study.run(tables=True, superpixels=filters)
+    assert "Partitions without ground truth" not in capsys.readouterr().out
+    assert not (study.folder / "run" / "partition_quality.csv").is_file()
+    assert set(PARTITION).isdisjoint(results)
+    assert {"JointBilateral", "control:borrowed(GuidedFilter)", "control:blur(JointBilateral)"} <= {
+        *results["superpixels"]
+    }
+    pd.testing.assert_frame_equal(study.run(superpixels=filters), results)
+    assert report(str(study.folder / "run")).is_file()
+
+
+def test_every_row_has_a_gain_at_matched_fidelity(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    results = study.run(tables=True)
+    assert "Gain at matched fidelity" in capsys.readouterr().out
+    assert "Gain at matched fidelity" in report(str(study.folder / "run")).read_text("utf-8")
+    front = pd.read_csv(study.folder / "run" / "front.csv")
+    gains = results[results["metric"] == "matched_gain"]
+    assert gains.groupby("setting").size().to_dict() == dict.fromkeys(
+        ["against=road", "against=road;order=same"], len(front)
+    )
+    blurs = front[front["superpixels"].str.startswith("control:blur(sigma=")]
+    # half of 24 pixels, and on to half a pixel
+    assert [name[19:-1] for name in blurs["superpixels"]] == ["12", "6", "3", "1.5", "0.75"]
+    assert (blurs["matched_gain"] <= 1e-12).all()
+    assert not front.loc[front["superpixels"].str.startswith("control"), "on_front"].any()
+
+
+def test_a_run_without_blurs_of_all_widths_still_goes_on_and_has_its_page(study: Study) -> None:
+    study.run()
+    for path in (study.folder / "run" / "per_image").glob("*_Gradient*.parquet"):
+        table = pq.read_table(path)
+        kept = [not name.startswith("control:blur(sigma=") for name in table["superpixels"].to_pylist()]
+        pq.write_table(table.filter(kept), path)
+    results = study.run(tables=True)
+    assert "matched_gain" not in set(results["metric"])
+    assert pd.read_csv(study.folder / "run" / "front.csv")["matched_gain"].isna().all()
+    assert "matched fidelity" not in report(str(study.folder / "run")).read_text("utf-8")
 
 
 def test_an_image_of_one_color_does_not_count() -> None:

@@ -1,12 +1,18 @@
 """The recommendation finds a gain that was planted, and none where there is none."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from lightning_spx.evaluation.tradeoff.front import front_table, matched_rows
 from lightning_spx.evaluation.tradeoff.recommendation import Recommendation, choose, recommend
 from lightning_spx.evaluation.tradeoff.recommendation_words import sentences
 from lightning_spx.evaluation.tradeoff.summary import Point, on_front
+
+BLURS = {"control:blur(sigma=4)": 0.4, "control:blur(sigma=2)": 0.35}
 
 
 def points(**numbers: tuple[float, float]) -> dict[tuple[str, str], Point]:
@@ -26,23 +32,75 @@ def test_front_and_choice() -> None:
     assert choose({**points(pixel=(0, 1), a=(0.9, 0.9)), **controls}) == ("a", "after")
 
 
-def synthetic(shift: float, num_images: int = 60) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per-image values in which the segmenter X beats its controls by `shift` in both numbers."""
+def synthetic(
+    shift: float, num_images: int = 60, blurs: Mapping[str, float] = MappingProxyType(BLURS)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Per-image values in which the segmenter X beats its controls by `shift` in both numbers.
+
+    Blurs of all widths have the levels that are given in stability, and that of the controls in fidelity.
+    """
     generator = np.random.default_rng(0)
     stability, fidelity = [], []
-    names = ["pixel", "X", *(f"control:{name}(X)" for name in ("grid", "voronoi", "borrowed", "blur"))]
+    names = ["pixel", "X", *(f"control:{name}(X)" for name in ("grid", "voronoi", "borrowed", "blur")), *blurs]
     for name in names:
         order = "either" if name == "pixel" else "after"
         level = {"pixel": 0.2, "X": 0.4 + shift}.get(name, 0.4)
+        stable = blurs.get(name, level)
         shared: dict[str, object] = {"superpixels": name, "magnitude": order, "method": "Gradient"}
         shared |= {"index": range(num_images), "num_segments": 9}
         noise = generator.normal(0, 0.02, (2, num_images))
         nulls = {"permuted": 0.1, "mismatched": 0.1, "agree": True, "differ": False}
-        compared = pd.DataFrame({**shared, **nulls, "value": level + noise[0]})
+        compared = pd.DataFrame({**shared, **nulls, "value": stable + noise[0]})
         stability.append(compared.assign(metric="saliency_ssim", setting="", pair="0-1", repeat=0))
         removed = pd.DataFrame({**shared, "value": level + noise[1]})
         fidelity.append(removed.assign(metric="road", setting="order=combined", model="a"))
     return pd.concat(stability), pd.concat(fidelity)
+
+
+def test_smoothing_is_beaten_only_with_every_blur_at_equal_fidelity() -> None:
+    # another blur is far more stable than the controls, and as faithful as they are
+    (found,) = recommend(*synthetic(0.0, blurs={"control:blur(sigma=4)": 0.6}), against="road", num_resamples=500)
+    assert found.matched is not None
+    assert found.matched.gain == pytest.approx(-0.2 / 0.9, abs=0.02)
+    stable = synthetic(0.1, blurs={"control:blur(sigma=4)": 0.6})
+    lower = stable[1].assign(value=stable[1]["value"] - 0.1 * (stable[1]["superpixels"] == "X"))
+    (found,) = recommend(stable[0], lower, against="road", num_resamples=500)
+    assert found.stability is not None
+    assert found.stability.has_gain
+    said = sentences([found], "road")[0]
+    assert "which beats every control in stability, but not the blurs of equal fidelity" in said
+    assert "and over every blur at equal fidelity: -0." in said
+    # an earlier version measured no such blurs
+    (found,) = recommend(*synthetic(0.1, blurs={}), against="road", num_resamples=500)
+    assert found.matched is None
+    said = sentences([found], "road")[0]
+    assert "which beats every control in stability and road (" in said
+    assert "equal fidelity" not in said
+
+
+def test_holm_corrects_over_the_blurs_too() -> None:
+    (found,) = recommend(*synthetic(0.002), against="road", num_resamples=500)
+    (alone,) = recommend(*synthetic(0.002, blurs={}), against="road", num_resamples=500)
+    assert len(found.numbers) == 3
+    assert len(alone.numbers) == 2
+    assert alone.stability is not None
+    assert found.stability is not None
+    assert found.stability.p_value >= alone.stability.p_value
+
+
+def test_maps_without_a_model_are_never_recommended_and_push_nothing_off_the_front() -> None:
+    reference = {("reference:edges", "either"): Point(np.array([5.0]), np.array([5.0]))}
+    assert choose({**points(pixel=(0, 1), a=(0.9, 0.9)), **reference}) == ("a", "after")
+    stability, fidelity = synthetic(0.1)
+    added = []
+    for table in (stability, fidelity):
+        better = table[table["superpixels"] == "X"].assign(superpixels="reference:edges", magnitude="either")
+        added.append(pd.concat([table, better.assign(value=better["value"] + 0.2)]))
+    (found,) = recommend(added[0], added[1], against="road", num_resamples=100)
+    assert found.row == ("X", "after")
+    front = front_table(added[0], added[1], "road", 50, seed=0).set_index("superpixels")
+    assert front.loc["X", "on_front"]
+    assert not front.loc["reference:edges", "on_front"]
 
 
 def test_a_planted_gain_is_found_and_none_is_not() -> None:
@@ -60,3 +118,44 @@ def test_a_planted_gain_is_found_and_none_is_not() -> None:
     assert recommend(*synthetic(0.1, 6), against="road") == []
     stay = Recommendation("Gradient", ("pixel", "either"), None, None, 30)
     assert "stay with the pixel map" in sentences([stay], "road")[0]
+
+
+def test_gains_at_matched_fidelity_are_rows_of_results_and_columns_of_the_front() -> None:
+    stability, fidelity = synthetic(0.1)
+    front = front_table(stability, fidelity, "road", 200, seed=0)
+    row = front.set_index("superpixels").loc["X"]
+    assert row["matched_gain"] == pytest.approx(0.1 / 0.9, abs=0.02)
+    assert row["matched_low"] < row["matched_gain"] < row["matched_high"]
+    # more faithful than all blurs, by as much
+    assert row["beyond"]
+    assert row["on_front"]
+    rows = matched_rows(front, "road", "birds", "2 nets").set_index(["setting", "superpixels"])
+    assert len(rows) == 2 * len(front)
+    for setting in ("against=road", "against=road;order=same"):
+        found = rows.loc[(setting, "X")]
+        assert (
+            found[["value", "ci_low", "ci_high"]].tolist()
+            == row[["matched_gain", "matched_low", "matched_high"]].tolist()
+        )
+        assert found[["num_images", "num_dropped"]].tolist() == [60, 0]
+        assert np.isnan(found["floor"])
+    assert rows.loc[("against=road", "control:blur(sigma=4)"), "value"] == 0
+    # without these blurs, as in studies of earlier versions
+    stability, fidelity = synthetic(0.1, blurs={})
+    front = front_table(stability, fidelity, "road", 50, seed=0)
+    assert front[["matched_gain", "matched_low", "matched_same"]].isna().all(axis=None)
+    assert not front[["beyond", "on_hull"]].any(axis=None)
+    assert matched_rows(front, "road", "birds", "2 nets").empty
+
+
+def test_an_image_without_a_number_counts_for_no_gain() -> None:
+    stability, fidelity = synthetic(0.1)
+    of_row = stability["superpixels"] == "X"
+    stability["value"] = stability["value"].mask(of_row & (stability["index"] < 3))
+    fidelity["value"] = fidelity["value"].mask((fidelity["superpixels"] == "X") & (fidelity["index"] == 9))
+    front = front_table(stability, fidelity, "road", 50, seed=0).set_index("superpixels")
+    assert front.loc["X", ["num_images", "num_dropped"]].tolist() == [56, 4]
+    stability["value"] = stability["value"].mask(of_row)
+    front = front_table(stability, fidelity, "road", 50, seed=0).set_index("superpixels")
+    assert front.loc["X", "num_images"] == 0
+    assert np.isnan(front.loc["X", ["matched_gain", "matched_low", "matched_high"]].astype(float)).all()
