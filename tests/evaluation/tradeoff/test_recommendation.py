@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -120,30 +121,38 @@ def test_a_planted_gain_is_found_and_none_is_not() -> None:
     assert "stay with the pixel map" in sentences([stay], "road")[0]
 
 
+LIMITS = ["matched_gain", "matched_low", "matched_high"]
+
+
+def only(table: pd.DataFrame, **entries: str) -> "pd.Series[Any]":
+    """Return the one row that has these entries."""
+    for name, entry in entries.items():
+        table = table[table[name] == entry]
+    assert len(table) == 1
+    return table.iloc[0]
+
+
 def test_gains_at_matched_fidelity_are_rows_of_results_and_columns_of_the_front() -> None:
     stability, fidelity = synthetic(0.1)
     front = front_table(stability, fidelity, "road", 200, seed=0)
-    row = front.set_index("superpixels").loc["X"]
+    row = only(front, superpixels="X")
     assert row["matched_gain"] == pytest.approx(0.1 / 0.9, abs=0.02)
     assert row["matched_low"] < row["matched_gain"] < row["matched_high"]
     # more faithful than all blurs, by as much
     assert row["beyond"]
     assert row["on_front"]
-    rows = matched_rows(front, "road", "birds", "2 nets").set_index(["setting", "superpixels"])
+    rows = matched_rows(front, "road", "birds", "2 nets")
     assert len(rows) == 2 * len(front)
     for setting in ("against=road", "against=road;order=same"):
-        found = rows.loc[(setting, "X")]
-        assert (
-            found[["value", "ci_low", "ci_high"]].tolist()
-            == row[["matched_gain", "matched_low", "matched_high"]].tolist()
-        )
-        assert found[["num_images", "num_dropped"]].tolist() == [60, 0]
+        found = only(rows, setting=setting, superpixels="X")
+        assert [found[name] for name in ("value", "ci_low", "ci_high")] == [row[name] for name in LIMITS]
+        assert (found["num_images"], found["num_dropped"]) == (60, 0)
         assert np.isnan(found["floor"])
-    assert rows.loc[("against=road", "control:blur(sigma=4)"), "value"] == 0
+    assert only(rows, setting="against=road", superpixels="control:blur(sigma=4)")["value"] == 0
     # without these blurs, as in studies of earlier versions
     stability, fidelity = synthetic(0.1, blurs={})
     front = front_table(stability, fidelity, "road", 50, seed=0)
-    assert front[["matched_gain", "matched_low", "matched_same"]].isna().all(axis=None)
+    assert front[[*LIMITS, "matched_same"]].isna().all(axis=None)
     assert not front[["beyond", "on_hull"]].any(axis=None)
     assert matched_rows(front, "road", "birds", "2 nets").empty
 
@@ -153,9 +162,9 @@ def test_an_image_without_a_number_counts_for_no_gain() -> None:
     of_row = stability["superpixels"] == "X"
     stability["value"] = stability["value"].mask(of_row & (stability["index"] < 3))
     fidelity["value"] = fidelity["value"].mask((fidelity["superpixels"] == "X") & (fidelity["index"] == 9))
-    front = front_table(stability, fidelity, "road", 50, seed=0).set_index("superpixels")
-    assert front.loc["X", ["num_images", "num_dropped"]].tolist() == [56, 4]
+    row = only(front_table(stability, fidelity, "road", 50, seed=0), superpixels="X")
+    assert (row["num_images"], row["num_dropped"]) == (56, 4)
     stability["value"] = stability["value"].mask(of_row)
-    front = front_table(stability, fidelity, "road", 50, seed=0).set_index("superpixels")
-    assert front.loc["X", "num_images"] == 0
-    assert np.isnan(front.loc["X", ["matched_gain", "matched_low", "matched_high"]].astype(float)).all()
+    row = only(front_table(stability, fidelity, "road", 50, seed=0), superpixels="X")
+    assert row["num_images"] == 0
+    assert np.isnan([row[name] for name in LIMITS]).all()
