@@ -23,7 +23,11 @@ def _taps(place: float, size: int, shares: Numbers) -> int:
         return 0
     middle = min(max(int(place + 0.5), 1), size - 2)
     part = place - middle
-    shares[0], shares[1], shares[2] = 0.5 * (0.5 - part) * (0.5 - part), 0.75 - part * part, 0.5 * (0.5 + part) * (0.5 + part)
+    shares[0], shares[1], shares[2] = (
+        0.5 * (0.5 - part) * (0.5 - part),
+        0.75 - part * part,
+        0.5 * (0.5 + part) * (0.5 + part),
+    )
     return middle - 1
 
 

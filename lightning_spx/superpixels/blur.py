@@ -95,7 +95,7 @@ def _matrices(values: Tensor, num_segments: Tensor) -> tuple[Tensor, Tensor]:
     height, width = values.shape[-2:]
     # Images with the same number of segments share their matrices
     numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
-    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(values.device)
+    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers.astype(np.float64)))).to(values.device)
     rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
     return rows, columns
 
