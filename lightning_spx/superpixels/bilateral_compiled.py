@@ -1,4 +1,4 @@
-"""The bilateral grid as loops over one image, compiled by numba: the same sums as the tensor version, faster on a CPU."""
+"""The bilateral grid as loops over one image, compiled by numba: the same sums as with tensors, faster on a CPU."""
 
 import math
 
@@ -23,11 +23,8 @@ def _taps(place: float, size: int, shares: Numbers) -> int:
         return 0
     middle = min(max(int(place + 0.5), 1), size - 2)
     part = place - middle
-    shares[0], shares[1], shares[2] = (
-        0.5 * (0.5 - part) * (0.5 - part),
-        0.75 - part * part,
-        0.5 * (0.5 + part) * (0.5 + part),
-    )
+    low, high = 0.5 - part, 0.5 + part
+    shares[0], shares[1], shares[2] = 0.5 * low * low, 0.75 - part * part, 0.5 * high * high
     return middle - 1
 
 

@@ -84,7 +84,7 @@ def blurred_variance(variance: Tensor, num_segments: Tensor) -> Tensor:
 
     Example:
         >>> blurred_variance(torch.ones(1, 1, 1, 3), torch.tensor([3])).flatten()
-        tensor([0.9926, 0.9926, 0.9926])
+        tensor([0.9963, 0.9926, 0.9963])
     """
     rows, columns = (matrices.square()[:, None] for matrices in _matrices(variance, num_segments))
     return (rows @ variance.double() @ columns.mT).float()

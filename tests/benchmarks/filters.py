@@ -1,4 +1,4 @@
-"""Time and memory of the filters beside SLIC and its pooling, and the grid's error: `python -m tests.benchmarks.filters`.
+"""Time and memory of the filters beside SLIC, and the grid's error: `python -m tests.benchmarks.filters`.
 
 The error needs photos in a folder, `PHOTOS=folder`; times use drawn images without it.
 """
