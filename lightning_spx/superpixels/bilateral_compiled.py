@@ -232,12 +232,12 @@ def sums_of_image(values: Tensor, axes: list[Axis]) -> Tensor:
             REACH,
         )
         filled = touched.copy()
-        for axis, size in enumerate(sizes):
-            if axis < missing:
+        for number, size in enumerate(sizes):
+            if number < missing:
                 continue
             # the last axes are not read but where the first value was spread
-            wanted = np.broadcast_to(touched.any(axis=tuple(range(axis + 1, 3)), keepdims=True), sizes)
-            before, after = math.prod(sizes[:axis]), math.prod(sizes[axis + 1 :])
+            wanted = np.broadcast_to(touched.any(axis=tuple(range(number + 1, 3)), keepdims=True), sizes)
+            before, after = math.prod(sizes[:number]), math.prod(sizes[number + 1 :])
             smooth_colors(
                 grid.reshape(before, size, after, places),
                 filled.reshape(before, size, after),

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
-from lightning_spx.superpixels.image_forms import as_batch
+from lightning_spx.superpixels.image_forms import Images, as_batch
 from lightning_spx.superpixels.segmenter import check_images
 
 
-def as_guided(attribution: Tensor, images: object) -> tuple[Tensor, Tensor]:
+def as_guided(attribution: Tensor, images: Images) -> tuple[Tensor, Tensor]:
     """Return an attribution and the images that guide its filter as batches, or refuse them.
 
     Args:

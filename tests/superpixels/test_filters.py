@@ -121,7 +121,8 @@ def test_one_image_in_all_forms_guides_everything(pooling: ImageFilter) -> None:
         torch.testing.assert_close(pooling.pool(attribution[1, 2], given), expected[1, 2])
     gray = image[0].float() / 255
     torch.testing.assert_close(pooling.pool(attribution[0], gray), pooling.pool(attribution[:1], gray[None, None])[0])
-    maps = pooling.pool(attribution[:, 0], np.stack([array] * 4))
+    given = np.stack([array] * 4)
+    maps = pooling.pool(attribution[:, 0], given)
     torch.testing.assert_close(maps, expected[:, 0])
 
 
