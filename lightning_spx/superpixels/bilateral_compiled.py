@@ -1,4 +1,4 @@
-"""The bilateral grid as loops over one image, compiled by numba: the same sums as the tensor version, faster on a CPU."""
+"""The bilateral grid as loops over one image, compiled by numba: the same sums as with tensors, faster on a CPU."""
 
 import math
 
@@ -23,7 +23,8 @@ def _taps(place: float, size: int, shares: Numbers) -> int:
         return 0
     middle = min(max(int(place + 0.5), 1), size - 2)
     part = place - middle
-    shares[0], shares[1], shares[2] = 0.5 * (0.5 - part) * (0.5 - part), 0.75 - part * part, 0.5 * (0.5 + part) * (0.5 + part)
+    low, high = 0.5 - part, 0.5 + part
+    shares[0], shares[1], shares[2] = 0.5 * low * low, 0.75 - part * part, 0.5 * high * high
     return middle - 1
 
 
@@ -231,12 +232,12 @@ def sums_of_image(values: Tensor, axes: list[Axis]) -> Tensor:
             REACH,
         )
         filled = touched.copy()
-        for axis, size in enumerate(sizes):
-            if axis < missing:
+        for number, size in enumerate(sizes):
+            if number < missing:
                 continue
             # the last axes are not read but where the first value was spread
-            wanted = np.broadcast_to(touched.any(axis=tuple(range(axis + 1, 3)), keepdims=True), sizes)
-            before, after = math.prod(sizes[:axis]), math.prod(sizes[axis + 1 :])
+            wanted = np.broadcast_to(touched.any(axis=tuple(range(number + 1, 3)), keepdims=True), sizes)
+            before, after = math.prod(sizes[:number]), math.prod(sizes[number + 1 :])
             smooth_colors(
                 grid.reshape(before, size, after, places),
                 filled.reshape(before, size, after),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
 
-# nodes lie so many standard deviations apart: with 0.7 sums take twice as long, with 1.0 the error is three times as big
+# nodes lie so many standard deviations apart: with 0.7 there are twice as many, and with 1.0 thrice the error
 STEP = 0.8
 # a quadratic spline touches so many nodes of an axis
 TAPS = 3

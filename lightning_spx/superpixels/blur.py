@@ -84,7 +84,7 @@ def blurred_variance(variance: Tensor, num_segments: Tensor) -> Tensor:
 
     Example:
         >>> blurred_variance(torch.ones(1, 1, 1, 3), torch.tensor([3])).flatten()
-        tensor([0.9926, 0.9926, 0.9926])
+        tensor([0.9963, 0.9926, 0.9963])
     """
     rows, columns = (matrices.square()[:, None] for matrices in _matrices(variance, num_segments))
     return (rows @ variance.double() @ columns.mT).float()
@@ -95,7 +95,7 @@ def _matrices(values: Tensor, num_segments: Tensor) -> tuple[Tensor, Tensor]:
     height, width = values.shape[-2:]
     # Images with the same number of segments share their matrices
     numbers, image_of = np.unique(num_segments.numpy(force=True), return_inverse=True)
-    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers))).to(values.device)
+    sigma = torch.from_numpy(np.sqrt(height * width / (4 * math.pi * numbers.astype(np.float64)))).to(values.device)
     rows, columns = (gaussian_matrices(size, sigma)[torch.from_numpy(image_of)] for size in (height, width))
     return rows, columns
 

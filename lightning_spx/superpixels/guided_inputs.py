@@ -5,11 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from lightning_spx.superpixels.image_forms import as_batch
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.superpixels.image_forms import Images, as_batch
 from lightning_spx.superpixels.segmenter import check_images
 
 
-def as_guided(attribution: Tensor, images: object) -> tuple[Tensor, Tensor]:
+def as_guided(attribution: Tensor, images: Images) -> tuple[Tensor, Tensor]:
     """Return an attribution and the images that guide its filter as batches, or refuse them.
 
     Args:
@@ -70,9 +71,14 @@ def centered(attribution: Tensor) -> tuple[Tensor, Tensor]:
         [[-1.0, 1.0, 0.0], [2.0]]
     """
     values = attribution.double()
+    if not needs_tensor_operations(attribution) and not values.requires_grad:
+        low, high = values.amin((2, 3), keepdim=True), values.amax((2, 3), keepdim=True)
+        if bool((low.isfinite() & high.isfinite()).all()):
+            middle = low / 2 + high / 2
+            return values - middle, middle
     is_finite = values.isfinite()
     known = values.detach()
     low = known.where(is_finite, torch.inf).amin((2, 3), keepdim=True)
     high = known.where(is_finite, -torch.inf).amax((2, 3), keepdim=True)
-    middle = ((low + high) / 2).nan_to_num()
+    middle = (low / 2 + high / 2).nan_to_num()
     return (values - middle).where(is_finite, 0.0), middle

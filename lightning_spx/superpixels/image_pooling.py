@@ -16,6 +16,11 @@ class ImagePooling(ABC):
 
     Attributes:
         channels: Number of channels that an image must have; None takes any number.
+
+    Example:
+        >>> from lightning_spx.superpixels import Grid, GuidedFilter, JointBilateral, Slic
+        >>> all(isinstance(each, ImagePooling) for each in (Slic(), Grid(), JointBilateral(), GuidedFilter()))
+        True
     """
 
     channels: ClassVar[int | None] = 3

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.superpixels.bilateral_grid import fits, grid_sums
 from lightning_spx.superpixels.bilateral_pairs import pair_sums
 from lightning_spx.superpixels.guided_inputs import as_guided, centered
@@ -115,11 +116,15 @@ def bilateral_pool(
     shape = attribution.shape if isinstance(attribution, Tensor) else ()
     attribution, guide = as_guided(attribution, images)
     values, middle = centered(attribution)
-    given = torch.cat([torch.ones_like(values[:, :1]) if values.shape[1] else guide[:, :1] * 0 + 1, values], 1)
+    ones = torch.ones_like(guide[:, :1])
+    given = torch.cat([ones, values], 1)
     sums = _sums(given, guide, sigma_color, _spatial(sigma_spatial, guide))
-    # positive weights make the mean infinite if one value is, and NaN if two infinite ones disagree
-    endless = attribution.double().where(~attribution.isfinite(), 0.0).sum((2, 3), keepdim=True)
-    return (sums[:, 1:] / sums[:, :1] + middle + endless).float().view(shape)
+    result = sums[:, 1:] / sums[:, :1] + middle
+    is_finite = attribution.isfinite()
+    if needs_tensor_operations(attribution) or not bool(is_finite.all()):
+        # positive weights make the mean infinite if one value is, and NaN if two infinite ones disagree
+        result = result + attribution.double().where(~is_finite, 0.0).sum((2, 3), keepdim=True)
+    return result.float().view(shape)
 
 
 def _check(sigma_color: float, sigma_spatial: float | None) -> None:

@@ -40,8 +40,10 @@ def check_positive(name: str, value: float) -> None:
 
 def _check_number(name: str, value: object) -> None:
     # True counts as one in Python, and is nobody's number of anything
-    if not isinstance(value, Real) or isinstance(value, bool):
-        got = repr(value) if isinstance(value, str | bool) else type(value).__name__
+    if isinstance(value, bool):
+        raise TypeError(f"Expected `{name}` to be a number, got {value}.")
+    if not isinstance(value, Real):
+        got = repr(value) if isinstance(value, str) else type(value).__name__
         # a slip of those who know functions: Slic(images)
         advice = ": give images to the object, such as Slic()(images)" if hasattr(value, "shape") else ""
         raise TypeError(f"Expected `{name}` to be a number, got {got}{advice}.")
