@@ -184,7 +184,7 @@ def test_what_only_segments_have_is_refused_or_named_before_anything_is_trained(
 
     monkeypatch.chdir(tmp_path)
     given: Any = (birds(), nothing, nothing, [Gradient()], [JointBilateral(), GuidedFilter()], ["after"])
-    warning = r"`sizes` \[9\] change nothing: filters \\(JointBilateral, GuidedFilter\\) have no segments"
+    warning = r"`sizes` \[9\] change nothing: filters \(JointBilateral, GuidedFilter\) have no segments"
     with (
         pytest.warns(UserWarning, match=warning),
         pytest.raises(ValueError, match="to have segments for `bsds500`, got only JointBilateral, GuidedFilter"),
