@@ -183,7 +183,7 @@ def map_panel(
         >>> maps = torch.rand(2, 3, 8, 8)
         >>> figure = map_panel(torch.rand(3, 3, 8, 8), {}, maps, {"Slic": maps}, ["model 0", "model 1"], "Gradient")
         >>> [text.get_text() for text in figure.axes[0].texts][3:]
-        ['S-, model 0\\nSlic', 'S-, model 1\\nSlic']
+        ['S-, model 0\nSlic', 'S-, model 1\nSlic']
     """
     kinds = {PIXEL: pixel_maps, **pooled_maps}
     outline: Callable[..., np.ndarray] = mark_boundaries

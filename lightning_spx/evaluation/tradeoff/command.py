@@ -174,7 +174,9 @@ def tradeoff(
     check_only_for_photos(channels, images)
     colors = chosen_colors(to_rgb)
     if sizes and not segmenters:
-        warnings.warn(f"`sizes` {sizes} change nothing: {', '.join(poolings)} has no number of segments.", stacklevel=2)
+        warnings.warn(
+            f"`sizes` {sizes} change nothing: filters ({', '.join(poolings)}) have no segments.", stacklevel=2
+        )
     if bsds500:
         if not segmenters:
             raise ValueError(f"Expected `superpixels` to have segments for `bsds500`, got only {', '.join(poolings)}.")

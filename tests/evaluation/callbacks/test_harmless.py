@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lightning_spx.attribution import Gradient, SmoothGrad
 from lightning_spx.evaluation import SaliencyEvaluator
-from lightning_spx.superpixels import Grid
+from lightning_spx.superpixels import Grid, JointBilateral
 from tests.evaluation.callbacks.evaluator_cases import MEAN, QUIET, STD, Stranger, fit, loader, reference
 from tests.processes import run_together
 
@@ -60,7 +60,7 @@ def outcome(callbacks: list[Callback], settings: dict[str, Any]) -> list[object]
 def test_training_is_bit_for_bit_the_same(settings: dict[str, Any], tmp_path: Path) -> None:
     evaluator = SaliencyEvaluator(
         methods=[Gradient(), SmoothGrad(num_samples=2)],
-        superpixels=[Grid(9)],
+        superpixels=[Grid(9), JointBilateral()],
         references=[reference(tmp_path), "previous"],
         num_images=8,
         mean=MEAN,
@@ -87,7 +87,7 @@ def train_together(rank: int, folder: str) -> None:
     os.environ["LOCAL_RANK"] = str(rank)
     for name in ("with", "without"):
         evaluator = SaliencyEvaluator(
-            superpixels=[Grid(9)], num_images=7, mean=MEAN, std=STD, out=Path(folder, "files")
+            superpixels=[Grid(9), JointBilateral()], num_images=7, mean=MEAN, std=STD, out=Path(folder, "files")
         )
         callbacks: list[Callback] = [evaluator] if name == "with" else []
         seed_everything(0, verbose=False)
@@ -110,7 +110,8 @@ def test_two_processes_train_the_same_and_see_the_same_maps(tmp_path: Path) -> N
     assert len(two[0]["history"]) == 2
     # NaN is never logged, so plain equality holds
     assert two[0]["history"] == two[1]["history"]
-    assert "saliency_ssim/Gradient" in two[0]["history"][-1]
+    for name in ("Gradient", "S-Gradient/Grid", "S-Gradient/JointBilateral"):
+        assert f"saliency_ssim/{name}" in two[0]["history"][-1]
 
 
 @pytest.mark.parametrize("epochs", [12, pytest.param(40, marks=pytest.mark.soak)])

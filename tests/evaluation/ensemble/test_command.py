@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lightning_spx.attribution import Attribution, Gradient, saliency_map
 from lightning_spx.attribution.method import Model
+from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.cli import main
 from lightning_spx.data.splits import Plan
 from lightning_spx.evaluation import publish as publishing
@@ -22,7 +23,7 @@ from lightning_spx.evaluation.ensemble import ensemble
 from lightning_spx.evaluation.ensemble.members import member_files
 from lightning_spx.reporting.rows import KEYS, VALUES
 from lightning_spx.runs.example_maps import Examples
-from lightning_spx.superpixels import Grid, JointBilateral
+from lightning_spx.superpixels import Grid, ImagePooling, JointBilateral
 from tests.command_line import NETWORK, TRAINER, Captured, refusal
 from tests.pictures import drawn
 from tests.small_study import birds, classifier, quiet_trainer
@@ -126,10 +127,11 @@ def test_filters_have_two_controls_and_the_progress_counts_what_there_is(
 
     monkeypatch.setattr(publishing, "show", lambda *_: None)
     monkeypatch.setattr("lightning_spx.evaluation.ensemble.study._progress", bar)
-    filters = [JointBilateral(), Grid(9)]
+    filters: list[ImagePooling] = [JointBilateral(), Grid(9)]
+    orders: list[Magnitude] = ["after", "before"]
     with drawn():
         folder = ensemble(
-            birds("all"), classifier, quiet_trainer, [Gradient()], filters, ["after", "before"], checkpoints=members[:4],
+            birds("all"), classifier, quiet_trainer, [Gradient()], filters, orders, checkpoints=members[:4],
             num_images=NUM_IMAGES, shard_size=3, num_assignments=3, num_resamples=30, batch_size=2, out=str(tmp_path),
         )  # fmt: skip
     (task,) = bars[0].tasks

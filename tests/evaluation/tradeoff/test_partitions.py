@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,12 @@ from torch import Tensor
 
 from lightning_spx.attribution import Gradient
 from lightning_spx.evaluation.commands.report import report
+from lightning_spx.evaluation.maps.guides import guide_images
+from lightning_spx.evaluation.maps.pooling_lists import make_poolings
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.evaluation.statistics.results_file import read_results
 from lightning_spx.evaluation.tradeoff import tradeoff
-from lightning_spx.evaluation.tradeoff.partitions import measure_partitions, partition_table, with_partitions
+from lightning_spx.evaluation.tradeoff.partitions import COLUMNS, measure_partitions, partition_table, with_partitions
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
 from lightning_spx.models import SmallResNet
 from lightning_spx.superpixels import (
@@ -205,3 +207,30 @@ def test_an_image_of_one_color_does_not_count() -> None:
     assert row["global_regularity"] == row["global_regularity_low"] == row["global_regularity_high"] == 1
     rows = pd.DataFrame({"superpixels": ["pixel", "Grid"], "value": [1.0, 2.0]})
     assert with_partitions(rows, values)["global_regularity"].isna().tolist() == [True, False]
+
+
+def test_filters_have_no_segments_to_measure() -> None:
+    images = torch.rand(3, 3, 8, 8)
+    guides = guide_images({"JointBilateral": JointBilateral()}, images, 2, torch.device("cpu"))
+    poolings = make_poolings(guides, torch.arange(3), np.array([1, 2, 0]), seed=0)
+    values = measure_partitions(poolings, images, torch.arange(3))
+    assert values.empty
+    assert tuple(values.columns) == COLUMNS
+    rows = pd.DataFrame({"superpixels": ["pixel", "JointBilateral"]})
+    assert with_partitions(rows, values).equals(rows)
+
+
+def test_what_only_segments_have_is_refused_or_named_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nobody asks for a model or a Trainer
+    nothing: Any = None
+
+    monkeypatch.chdir(tmp_path)
+    filters: list[ImagePooling] = [JointBilateral(), GuidedFilter()]
+    warning = r"`sizes` \[9\] change nothing: filters \(JointBilateral, GuidedFilter\) have no segments"
+    with (
+        pytest.warns(UserWarning, match=warning),
+        pytest.raises(ValueError, match="to have segments for `bsds500`, got only JointBilateral, GuidedFilter"),
+    ):
+        tradeoff(birds(), nothing, nothing, [Gradient()], filters, ["after"], sizes=[9], bsds500=str(tmp_path))
