@@ -74,6 +74,9 @@ class References:
 def correlations(maps: PooledMaps, sides: Sequence[tuple[int, int]], references: Tensor) -> tuple[Tensor, Tensor]:
     """Return Pearson's correlation over pixels of pairs of maps, and their partial correlation given the references.
 
+    They are of magnitudes, which a saliency map scales and caps at a quantile: the expected magnitude of noise is
+    proportional to its strength, that of capped noise is not.
+
     Args:
         maps: K maps of each of n images.
         sides: S pairs of positions of maps.
@@ -116,7 +119,7 @@ def _basis(references: Tensor, weights: Tensor) -> Tensor:
 
 
 def _of_pairs(products: Tensor, least: Tensor, sides: Sequence[tuple[int, int]]) -> Tensor:
-    """Return correlations (S, n) from inner products (n, K, K); 0 where a product with itself is not above its least."""
+    """Return correlations (S, n) from inner products (n, K, K); 0 where one with itself is not above its least."""
     own = products.diagonal(dim1=1, dim2=2)
     norm = own.clamp(min=0).sqrt()
     scaled = torch.where(own > least, 1 / norm, 0.0)

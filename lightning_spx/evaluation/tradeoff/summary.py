@@ -13,7 +13,8 @@ from lightning_spx.evaluation.statistics.floors import Draws
 from lightning_spx.evaluation.statistics.gains import gain_over
 from lightning_spx.evaluation.statistics.results import controls_of
 from lightning_spx.evaluation.statistics.trainings import THESE_MODELS, Spread, interval
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_candidate
+from lightning_spx.reporting.reference_rows import is_candidate
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results
 
 STABILITY = ("saliency_ssim", "")
 # metric and setting on the front's other axis, by the word that chooses them
