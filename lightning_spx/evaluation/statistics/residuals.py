@@ -66,7 +66,10 @@ class References:
             return pooled
         # the strength of channels of pooled noise, which are then summed as those of maps are
         variance = torch.cat([plain, distance], 1).square()
-        noise = pooling.noise(variance, images).sqrt()
+        # a filter may draw many maps of each image to know it
+        places = torch.arange(len(self.plain))[images].split(1 if pooling.kind == "filter" else max(1, len(plain)))
+        parts = variance.split([len(place) for place in places])
+        noise = torch.cat([pooling.noise(*each) for each in zip(parts, places, strict=True)]).sqrt()
         number = plain.shape[1]
         return torch.cat([pooled, noise[:, :number], noise[:, number:].sum(1, keepdim=True)], 1)
 
