@@ -14,21 +14,18 @@ from lightning_spx.reporting.cost import cost_text, has_cost
 from lightning_spx.reporting.figures import PIXEL_COLOUR, POOLED_COLOURS
 from lightning_spx.reporting.number_words import LABELS
 from lightning_spx.reporting.reasons import number_text
+from lightning_spx.reporting.reference_rows import CONTROL, is_candidate, is_reference, with_references
 from lightning_spx.reporting.rows import (
     AFTER,
     ALL_PAIRS,
     BEFORE,
-    CONTROL,
     EITHER,
     PIXEL,
     has_gain,
     is_as_given,
-    is_candidate,
-    is_reference,
     label_of,
     of_condition,
     prefix_of,
-    with_references,
 )
 
 CONTROL_COLOUR = "#b9c0c7"
@@ -36,7 +33,7 @@ HULL_COLOUR = "#8a939c"
 LEAST_POINTS = 2  # of a line
 LEGEND_ENTRY = 2.8  # inches
 MARKERS = {AFTER: "o", BEFORE: "^", EITHER: "s"}
-REFERENCE_MARKERS = ("+", "1", "2", "3", "4")
+REFERENCE_DASHES = ("--", "-.")
 # heading of the column of stability in Table 2
 STABILITY_HEADING = "excess SSIM"
 
@@ -108,10 +105,11 @@ def _panel(axes: Axes, rows: pd.DataFrame, own: list[str]) -> None:
                 count = f"{points['mean_segments'].iloc[0]:.0f}"
                 place = (points["excess"].iloc[0], points["fidelity"].iloc[0])
                 axes.annotate(count, place, textcoords="offset points", xytext=(5, 4), fontsize=6.5, color=color)
+    # any two maps of a reference are the same, so that it has a height, and its place along the axis says nothing
     references = rows[rows["superpixels"].map(is_reference)]
-    for (_, point), marker in zip(references.iterrows(), REFERENCE_MARKERS, strict=False):
-        label = label_of(str(point["superpixels"]))
-        axes.plot(point["excess"], point["fidelity"], marker, color="black", ms=7, label=label, clip_on=False)
+    for (_, row), dashes in zip(references.iterrows(), REFERENCE_DASHES, strict=False):
+        label = f"{label_of(str(row['superpixels']))} (no model)"
+        axes.axhline(row["fidelity"], color="black", lw=0.9, ls=dashes, label=label, zorder=1)
     _draw_hull(axes, rows)
     front = rows[rows["on_front"]].sort_values("excess")
     axes.plot(front["excess"], front["fidelity"], color="black", lw=0.9, ls=":", label="front (filled)", zorder=1)

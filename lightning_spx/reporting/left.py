@@ -4,7 +4,8 @@ import pandas as pd
 
 from lightning_spx.reporting.plans import with_plan
 from lightning_spx.reporting.reasons import excess_text
-from lightning_spx.reporting.rows import CORRELATION, RESIDUAL, numbers_shown, select_rows, with_references
+from lightning_spx.reporting.reference_rows import with_references
+from lightning_spx.reporting.rows import CORRELATION, RESIDUAL, numbers_shown, select_rows
 from lightning_spx.reporting.tables import method_name
 
 # heading of the column

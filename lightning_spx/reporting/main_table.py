@@ -16,18 +16,8 @@ from lightning_spx.reporting.filter_words import FILTER_NOTE, filters_among
 from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plans import by_plan, plan_of
 from lightning_spx.reporting.reasons import counted_images, covered, excess_text, number_text
-from lightning_spx.reporting.rows import (
-    AFTER,
-    BEFORE,
-    EITHER,
-    PIXEL,
-    control_kind,
-    is_as_given,
-    is_reference,
-    label_of,
-    select_rows,
-    with_references,
-)
+from lightning_spx.reporting.reference_rows import is_reference, with_references
+from lightning_spx.reporting.rows import AFTER, BEFORE, EITHER, PIXEL, control_kind, is_as_given, label_of, select_rows
 from lightning_spx.reporting.tables import NO_GAIN, verdict
 
 SHORT_TITLES = {"saliency_ssim": "SSIM", "topk_overlap": "overlap", "mege": "MeGe", "reco": "ReCo"}

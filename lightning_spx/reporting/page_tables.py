@@ -21,7 +21,8 @@ from lightning_spx.reporting.number_words import number_title
 from lightning_spx.reporting.plan_table import plan_cells, plan_note, plan_title
 from lightning_spx.reporting.plans import by_plan, plan_of, with_plan
 from lightning_spx.reporting.reasons import counted_images, covered
-from lightning_spx.reporting.rows import control_kind, is_control, numbers_shown, select_rows
+from lightning_spx.reporting.reference_rows import is_reference
+from lightning_spx.reporting.rows import control_kind, is_control, label_of, numbers_shown, select_rows
 from lightning_spx.reporting.tables import CONTRACTION_NOTE, method_name, verdict
 
 MISSING = "\N{EN DASH}"
@@ -191,11 +192,12 @@ def _left_out(rows: pd.DataFrame) -> str:
 
 def _row(row: pd.Series, verdict: str, ceilings: bool, costs: bool, before: Sequence[Cell] = ()) -> Row:
     control = is_control(str(row["superpixels"]))
+    reference = is_reference(str(row["superpixels"]))
     said = "" if control else verdict
     cells = [
         *before,
-        Cell("control" if control else method_name(row), f"{row['method']} {control}"),
-        Cell(str(row["superpixels"])),
+        Cell("control" if control else "no model" if reference else method_name(row), f"{row['method']} {control}"),
+        Cell(label_of(str(row["superpixels"])) if reference else str(row["superpixels"])),
         Cell(str(row["magnitude"])),
         _interval(row, "value", "ci"),
         _number(row["floor"]),

@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from lightning_spx.reporting.plans import check_one_plan
+from lightning_spx.reporting.reference_rows import CONTROL, REFERENCE, is_reference
 
 KEYS = [
     *("dataset", "models", "plan", "pair", "method", "superpixels", "magnitude", "metric", "setting"),
@@ -44,13 +45,10 @@ CORRELATION: Final = "correlation"
 RESIDUAL: Final = "residual_correlation"
 # in the column `pair`
 ALL_PAIRS = "all"
-# in the column `superpixels`, beside segmenters and their controls: a map by pixel, and that of a method that explains
-# by segments of its own
+# in the column `superpixels`, beside segmenters and the names of `reference_rows`: a map by pixel, and that of a method
+# that explains by segments of its own
 PIXEL = "pixel"
 OWN = "own segments"
-CONTROL = "control:"
-# a map that no model has made, in the place of every model's map
-REFERENCE = "reference:"
 # ways of smoothing that know nothing of the image's content
 GRID, VORONOI, BORROWED, BLUR = CONTROL_KINDS = ("grid", "voronoi", "borrowed", "blur")
 # in the column `magnitude`: signed values are pooled first, or magnitudes are, or both give the same number
@@ -205,50 +203,6 @@ def without_controls(rows: pd.DataFrame) -> pd.DataFrame:
         [0, 1]
     """
     return rows[~rows["superpixels"].str.startswith((CONTROL, REFERENCE))]
-
-
-def with_references(rows: pd.DataFrame) -> pd.DataFrame:
-    """Leave the controls out, but not the references; these come last among the rows of their method.
-
-    Example:
-        >>> names = ["reference:edges", "pixel", "control:grid(Slic)"]
-        >>> with_references(pd.DataFrame({"superpixels": names, "method": "Gradient"})).index.tolist()
-        [1, 0]
-    """
-    shown = rows[~rows["superpixels"].str.startswith(CONTROL)]
-    methods = list(shown["method"].unique())
-    last = [(methods.index(row.method), is_reference(row.superpixels)) for row in shown.itertuples()]
-    return shown.iloc[sorted(range(len(last)), key=last.__getitem__)]
-
-
-def reference_name(kind: str) -> str:
-    """Name a map that no model has made in the column `superpixels`.
-
-    Example:
-        >>> reference_name("edges")
-        'reference:edges'
-    """
-    return f"{REFERENCE}{kind}"
-
-
-def is_reference(name: str) -> bool:
-    """Whether a name in the column `superpixels` is that of a map that no model has made.
-
-    Example:
-        >>> is_reference("reference:edges"), is_reference("pixel")
-        (True, False)
-    """
-    return name.startswith(REFERENCE)
-
-
-def is_candidate(name: str) -> bool:
-    """Whether a name in the column `superpixels` is that of a map that a study may recommend: no control, no reference.
-
-    Example:
-        >>> is_candidate("pixel"), is_candidate("control:grid(Slic)"), is_candidate("reference:edges")
-        (True, False, False)
-    """
-    return not name.startswith((CONTROL, REFERENCE))
 
 
 def control_name(kind: str, superpixels: str) -> str:

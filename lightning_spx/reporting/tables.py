@@ -22,16 +22,8 @@ from lightning_spx.reporting.reasons import (
     number_text,
     why_no_verdict,
 )
-from lightning_spx.reporting.rows import (
-    PIXEL,
-    control_kind,
-    has_gain,
-    is_reference,
-    prefix_of,
-    select_rows,
-    survives,
-    with_references,
-)
+from lightning_spx.reporting.reference_rows import is_reference, with_references
+from lightning_spx.reporting.rows import PIXEL, control_kind, has_gain, prefix_of, select_rows, survives
 
 NO_GAIN = "no gain over smoothing"
 SURVIVES = "SURVIVES randomisation"

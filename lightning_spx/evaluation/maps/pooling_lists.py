@@ -12,18 +12,8 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.evaluation.maps.guides import Guidance, Guide
 from lightning_spx.evaluation.maps.model_free import centre, edges
 from lightning_spx.evaluation.maps.poolings import Pooling
-from lightning_spx.reporting.rows import (
-    BLUR,
-    BORROWED,
-    CONTROL_KINDS,
-    EITHER,
-    GRID,
-    PIXEL,
-    VORONOI,
-    control_name,
-    is_reference,
-    reference_name,
-)
+from lightning_spx.reporting.reference_rows import is_reference, reference_name
+from lightning_spx.reporting.rows import BLUR, BORROWED, CONTROL_KINDS, EITHER, GRID, PIXEL, VORONOI, control_name
 from lightning_spx.superpixels import ImagePooling, Segmenter, borrow, grid_like, voronoi_like
 
 # in pixels; a narrower blur leaves a map as it is

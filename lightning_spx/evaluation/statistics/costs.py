@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from lightning_spx.reporting.rows import PASSES, is_reference
+from lightning_spx.reporting.reference_rows import is_reference
+from lightning_spx.reporting.rows import PASSES
 
 KEYS = ["method", "superpixels"]
 # of the rows of `compare`, those that say it

@@ -13,6 +13,9 @@ from lightning_spx.reporting.rows import (
     said_of,
 )
 
+# a larger share would be printed as all
+ALL_BUT_ROUNDING = 0.995
+
 
 def left_sentence(results: pd.DataFrame, method: str, superpixels: str = "", magnitude: str = EITHER) -> list[str]:
     """Say how much of the agreement of one kind of map is left.
@@ -53,7 +56,8 @@ def left_sentence(results: pd.DataFrame, method: str, superpixels: str = "", mag
     if left["excess_low"] <= 0:
         return [f"Of the agreement of {maps} nothing is left (excess of the correlation {numbers}) {parts}."]
     share = left["excess"] / whole["excess"]
-    return [f"Of the agreement of {maps} {share:.0%} is left (excess of the correlation {numbers}) {parts}."]
+    rest = "all" if share >= ALL_BUT_ROUNDING else f"{100 * share:.0f} %"
+    return [f"Of the agreement of {maps} {rest} is left (excess of the correlation {numbers}) {parts}."]
 
 
 def _number(row: pd.Series) -> str:

@@ -66,13 +66,19 @@ class References:
             return pooled
         # the strength of channels of pooled noise, which are then summed as those of maps are
         variance = torch.cat([plain, distance], 1).square()
-        noise = pooling.noise(variance, images).sqrt()
+        # a filter may draw many maps of each image to know it
+        places = torch.arange(len(self.plain))[images].split(1 if pooling.kind == "filter" else max(1, len(plain)))
+        parts = variance.split([len(place) for place in places])
+        noise = torch.cat([pooling.noise(*each) for each in zip(parts, places, strict=True)]).sqrt()
         number = plain.shape[1]
         return torch.cat([pooled, noise[:, :number], noise[:, number:].sum(1, keepdim=True)], 1)
 
 
 def correlations(maps: PooledMaps, sides: Sequence[tuple[int, int]], references: Tensor) -> tuple[Tensor, Tensor]:
     """Return Pearson's correlation over pixels of pairs of maps, and their partial correlation given the references.
+
+    They are of magnitudes, which a saliency map scales and caps at a quantile: the expected magnitude of noise is
+    proportional to its strength, that of capped noise is not.
 
     Args:
         maps: K maps of each of n images.
@@ -116,7 +122,7 @@ def _basis(references: Tensor, weights: Tensor) -> Tensor:
 
 
 def _of_pairs(products: Tensor, least: Tensor, sides: Sequence[tuple[int, int]]) -> Tensor:
-    """Return correlations (S, n) from inner products (n, K, K); 0 where a product with itself is not above its least."""
+    """Return correlations (S, n) from inner products (n, K, K); 0 where one with itself is not above its least."""
     own = products.diagonal(dim1=1, dim2=2)
     norm = own.clamp(min=0).sqrt()
     scaled = torch.where(own > least, 1 / norm, 0.0)

@@ -18,7 +18,8 @@ from lightning_spx.evaluation.tradeoff.summary import (
     stability_draws,
 )
 from lightning_spx.reporting.matched import FIDELITY, MATCHED_GAIN, SAME_ORDER, is_blur_of_a_width
-from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results, is_candidate
+from lightning_spx.reporting.reference_rows import is_candidate
+from lightning_spx.reporting.rows import ALL_PAIRS, PIXEL, as_results
 
 ROW = ["superpixels", "magnitude"]
 

@@ -23,7 +23,8 @@ from lightning_spx.evaluation.tradeoff.summary import (
 )
 from lightning_spx.reporting.matched import FIDELITY
 from lightning_spx.reporting.reasons import NO_CHANCE
-from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind, is_candidate
+from lightning_spx.reporting.reference_rows import is_candidate
+from lightning_spx.reporting.rows import EITHER, OWN, PIXEL, control_kind
 
 PIXEL_ROW = (PIXEL, EITHER)
 # the only row of a method that explains by segments of its own, beside its controls

@@ -5,7 +5,10 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -13,6 +16,7 @@ import yaml
 from lightning_spx.attribution import Gradient, SmoothGrad, magnitude
 from lightning_spx.data import SyntheticBirdsDataModule
 from lightning_spx.evaluation.maps.sampled_images import draw_images
+from lightning_spx.evaluation.statistics.localization import LOCALIZATION
 from lightning_spx.metrics import mege
 from lightning_spx.models.checkpoint_file import load_checkpoint
 from tests.small_study import (
@@ -31,6 +35,8 @@ from tests.small_study import (
     results_of,
     study,
 )
+
+REFERENCES = ["reference:edges", "reference:centre"]
 
 
 def test_a_run_folder_holds_what_the_run_can_be_repeated_from(finished: Path) -> None:
@@ -107,6 +113,25 @@ def test_a_lost_block_is_made_again_alone(finished: Path, tmp_path: Path) -> Non
     study(folder)
     assert PASSES == []  # the other method is not explained again
     pd.testing.assert_frame_equal(results_of(folder), results_of(finished), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("no_training", "no_figures")
+def test_numbers_and_rows_that_a_block_of_an_earlier_version_lacks_are_left_out(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    (folder / "results.csv").unlink()
+    path = next((folder / "per_image").glob("*_SmoothGrad.parquet"))
+    table = pq.read_table(path)
+    metrics, names = (np.array(table[name].to_pylist(), object) for name in ("metric", "superpixels"))
+    old = ~np.isin(metrics, ["correlation", "residual_correlation"]) & ~np.isin(names, REFERENCES)
+    assert 0 < old.sum() < len(old)
+    pq.write_table(table.filter(pa.array(old)), path)
+    study(folder)
+    before, after = results_of(finished), results_of(folder)
+    lacking = before["metric"].isin(["correlation", "residual_correlation"]) | before["superpixels"].isin(REFERENCES)
+    # sanity checks and localisation have files of their own, which are whole
+    lacking &= (before["method"] == "SmoothGrad") & ~before["metric"].isin(["sanity_ssim", *LOCALIZATION])
+    assert lacking.any()
+    pd.testing.assert_frame_equal(after, before[~lacking].reset_index(drop=True), rtol=1e-9)
 
 
 @pytest.mark.usefixtures("no_training")

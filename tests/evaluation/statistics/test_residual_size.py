@@ -32,7 +32,7 @@ from lightning_spx.superpixels import ImageFilter, JointBilateral, Slic
 # images of a study, and pixels of a side
 NUM_IMAGES, SIDE = 20, 14
 # the first is what `make test` has time for, the second is for `make soak`
-repetitions = pytest.mark.parametrize("number", [40, pytest.param(300, marks=pytest.mark.soak)])
+repetitions = pytest.mark.parametrize("number", [20, pytest.param(300, marks=pytest.mark.soak)])
 Row = tuple[str, str]
 
 
@@ -139,31 +139,35 @@ def test_models_that_share_only_the_image_have_nothing_left(kind: str, width: fl
 
 @repetitions
 def test_a_guide_of_edge_energy_is_caught(number: int) -> None:
-    """Noise that knows nothing of the image gets the image's edges from the pooling."""
+    """Pixels of the same edge energy get the same value, so that any two maps that know edges become an edge map."""
     images = photos(number)
     energy = edges(images)[:, None].expand(-1, 3, -1, -1)
     ways = [
         pooling_of("EdgeEnergy", Guide(EdgeEnergy(), images)),
         pooling_of("Slic", Slic(n_segments=24)(energy / energy.amax((1, 2, 3), keepdim=True))),
     ]
-    found = values_of(noise(images, 0.0), ways, images)
-    plain, left = found["EdgeEnergy", "after"]
-    assert excesses(plain)[1] > 0.9
+    found = values_of(noise(images, 0.0) * factor("edges", images), ways, images)
+    claimed = {row: excesses(plain)[1] for row, (plain, _) in found.items() if row[1] == "before"}
+    assert min(claimed.values()) > 0.9, claimed
     rates = {row: excesses(left)[1] for row, (_, left) in found.items()}
     assert max(rates.values()) <= 0.05, rates
 
 
-@pytest.mark.parametrize("strength", [0.6, 1.0, 2.0])
+@pytest.mark.parametrize("strength", [2.0, 4.0])
 @repetitions
 def test_a_signal_that_the_models_share_survives(strength: float, number: int) -> None:
     images = photos(number)
-    white = noise(images, 0.0) * images
-    found = values_of(white + strength * blobs(images), poolings(number), images)
-    bare = values_of(noise(images, 0.0) + strength * blobs(images), poolings(number), images)
-    for row, (plain, left) in bare.items():
+    white, signal = noise(images, 0.0), strength * blobs(images)
+    # the image has no part in these maps, so that all of their agreement is the signal's
+    for row, (plain, left) in values_of(white + signal, poolings(number), images).items():
         size, power = excesses(left)
         assert power > 0.9, (row, power)
-        # the image has no part in these maps, so that all of their agreement is the signal's
         assert size > excesses(plain)[0] / 2, (row, size)
-    for row, (_, left) in found.items():
-        assert excesses(left)[1] > 0.9, row
+
+
+@repetitions
+def test_a_signal_survives_beside_the_image(number: int) -> None:
+    images = photos(number)
+    found = values_of(noise(images, 0.0) * images + blobs(images), poolings(number), images)
+    powers = {row: excesses(left)[1] for row, (_, left) in found.items()}
+    assert min(powers.values()) > 0.9, powers

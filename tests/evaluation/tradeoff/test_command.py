@@ -73,7 +73,15 @@ def done(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_results_have_every_row_and_the_values_of_the_metrics(done: Path, finished: Path) -> None:
     results = pd.read_csv(done / "results.csv").fillna({"setting": ""})
     own = results.loc[~results["superpixels"].str.startswith("control:"), "superpixels"].unique()
-    assert list(own) == ["pixel", "Grid(n_segments=4)", "Grid(n_segments=16)", "Felzenszwalb"]
+    references = ["reference:edges", "reference:centre"]
+    assert list(own) == ["pixel", "Grid(n_segments=4)", "Grid(n_segments=16)", "Felzenszwalb", *references]
+    front = pd.read_csv(done / "front.csv")
+    shown = front["superpixels"].isin(references)
+    # the edges agree fully, and push no row off the front
+    assert front.loc[shown & (front["superpixels"] == "reference:edges"), "excess"].to_numpy() == pytest.approx(1.0)
+    assert front.loc[shown, "fidelity"].notna().all()
+    assert not front.loc[shown, "on_front"].any()
+    assert front.loc[~shown, "on_front"].any()
     assert set(results["metric"]) >= {"saliency_ssim", "deletion", "insertion", "road", "fidelity_error"}
     data, values = birds(), []
     index = pd.read_parquet(done / "per_image" / "stability_Counted.parquet")["index"].unique().tolist()

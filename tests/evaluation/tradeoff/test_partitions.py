@@ -112,7 +112,7 @@ def test_each_partition_has_its_numbers_with_intervals(study: Study, capsys: pyt
         assert (table[f"{name}_low"] <= table[name]).all()
         assert (table[name] <= table[f"{name}_high"]).all()
     # pixels and blurred maps have no segments
-    without = results["superpixels"].str.startswith("control:blur(") | (results["superpixels"] == "pixel")
+    without = results["superpixels"].str.match("pixel|reference:|control:blur")
     assert results[PARTITION].isna().all(axis=1).tolist() == without.tolist()
     assert read_results(study.folder / "run" / "results.csv")[PARTITION].dtypes.tolist() == [np.float64] * 2
     assert "Partitions without ground truth" in capsys.readouterr().out

@@ -29,6 +29,8 @@ def test_front_and_choice() -> None:
     assert len(on_front(points(a=(1, 1), b=(1, 1)))) == 2
     assert choose(points(pixel=(0, 1), a=(0.9, 0.9), b=(1, 0))) == ("a", "after")
     assert choose(points(pixel=(1, 1), a=(0.9, 0.9), b=(0.5, 0))) == ("pixel", "either")
+    # what no model has made is no choice, and hides none
+    assert choose({**points(pixel=(0, 0), a=(0.9, 0.9)), **points(**{"reference:edges": (1, 1)})}) == ("a", "after")
     controls = {("control:grid(a)", "after"): Point(np.array([5.0]), np.array([5.0]))}
     assert choose({**points(pixel=(0, 1), a=(0.9, 0.9)), **controls}) == ("a", "after")
 
