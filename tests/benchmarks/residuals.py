@@ -20,7 +20,7 @@ from lightning_spx.superpixels import JointBilateral, Slic
 def main() -> None:
     """Print processor time, which another program's load does not change."""
     torch.set_num_threads(1)
-    for count, side, names in ((60, 32, "both"), (60, 32, "Slic"), (20, 160, "Slic"), (20, 160, "both")):
+    for count, side, names in ((60, 32, "Slic"), (60, 32, "both"), (20, 160, "Slic"), (20, 160, "both")):
         draw = torch.Generator().manual_seed(0)
         coarse = torch.rand(count, 3, side // 8, side // 8, generator=draw)
         images = torch.nn.functional.interpolate(coarse, size=side, mode="bilinear").clamp(0, 1)
