@@ -129,5 +129,5 @@ def _of_pairs(products: Tensor, least: Tensor, sides: Sequence[tuple[int, int]])
     scaled = torch.where(own > least, 1 / norm, 0.0)
     first, second = zip(*sides, strict=True)
     one, two = list(first), list(second)
-    found: Tensor = products[:, one, two] * scaled[:, one] * scaled[:, two]
-    return found.clamp(-1, 1).mT
+    found: Tensor = (products[:, one, two] * scaled[:, one] * scaled[:, two]).clamp(-1, 1).mT
+    return found
