@@ -119,7 +119,8 @@ def _basis(references: Tensor, weights: Tensor) -> Tensor:
     scaled = torch.where(length > LEAST_SPREAD * whole, centred / length, 0.0)
     columns, triangle = torch.linalg.qr(scaled.mT)
     turned, strength, _ = torch.linalg.svd(triangle)
-    return columns @ (turned * (strength > LEAST_RANK)[:, None])
+    basis: Tensor = columns @ (turned * (strength > LEAST_RANK)[:, None])
+    return basis
 
 
 def _of_pairs(products: Tensor, least: Tensor, sides: Sequence[tuple[int, int]]) -> Tensor:
