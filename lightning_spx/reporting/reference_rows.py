@@ -47,5 +47,6 @@ def with_references(rows: pd.DataFrame) -> pd.DataFrame:
     """
     shown = rows[~rows["superpixels"].str.startswith(CONTROL)]
     methods = list(shown["method"].unique())
-    last = [(methods.index(row.method), is_reference(row.superpixels)) for row in shown.itertuples()]
+    names = zip(shown["method"], shown["superpixels"], strict=True)
+    last = [(methods.index(method), is_reference(str(name))) for method, name in names]
     return shown.iloc[sorted(range(len(last)), key=last.__getitem__)]

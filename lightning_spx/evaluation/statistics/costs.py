@@ -32,7 +32,8 @@ def with_passes(results: pd.DataFrame, per_image: pd.DataFrame) -> pd.DataFrame:
         return results
     words = {name: per_image[name].astype(str) for name in KEYS}
     costs = per_image.assign(**words).groupby(KEYS)[known].mean().round(2)
-    # no model makes a reference
-    costs.loc[costs.index.get_level_values("superpixels").map(is_reference)] = 0.0
     order = [*results.columns, *(name for name in known if name not in results)]
-    return results.drop(columns=[name for name in known if name in results]).join(costs, on=KEYS)[order]
+    joined = results.drop(columns=[name for name in known if name in results]).join(costs, on=KEYS)[order]
+    # no model makes a reference
+    joined.loc[joined["superpixels"].map(is_reference).astype(bool), known] = 0.0
+    return joined

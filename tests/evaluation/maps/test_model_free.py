@@ -1,5 +1,7 @@
 """Maps without a model, against scikit-image and by hand, and as rows beside those of models."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -14,9 +16,10 @@ from lightning_spx.evaluation.maps.pooling_lists import in_orders, reference_poo
 def test_edges_are_those_of_skimage_joined_over_channels(channels: int) -> None:
     images = torch.rand(2, channels, 9, 7, generator=torch.Generator().manual_seed(0))
     found = edges(images)
+    reference: Callable[..., np.ndarray] = filters.sobel
     for image, each in zip(images.numpy(), found.numpy(), strict=True):
         # their kernels are divided by 4, and the squares of two directions are averaged; `reflect` repeats the border
-        squares = [32 * filters.sobel(channel.astype(np.float64), mode="reflect") ** 2 for channel in image]
+        squares = [32 * reference(channel.astype(np.float64), mode="reflect") ** 2 for channel in image]
         np.testing.assert_allclose(each, np.sqrt(np.sum(squares, axis=0)), atol=1e-5)
 
 
