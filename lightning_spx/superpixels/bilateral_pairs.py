@@ -33,17 +33,36 @@ def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
     half, ones = -0.5 * features.square().sum(1, keepdim=True), torch.ones_like(features[:, :1])
     left, right = torch.cat([features, half, ones], 1).mT, torch.cat([features, ones, half], 1)
     flat = values.double().flatten(2).mT
-    pixels, on_cpu = height * width, images.device.type == "cpu"
-    at_once = PAIRS_ON_CPU if on_cpu else PAIRS_ON_DEVICE
-    together = 1 if on_cpu else max(1, at_once // pixels**2)
-    step = max(1, at_once // (together * pixels))
+    if images.device.type == "cpu":
+        parts = [_of_image(*each) for each in zip(left, right, flat, strict=True)]
+        return torch.stack(parts).mT.reshape(values.shape) if parts else values.double()
+    pixels = height * width
+    together = max(1, PAIRS_ON_DEVICE // pixels**2)
+    step = max(1, PAIRS_ON_DEVICE // (together * pixels))
     parts = []
     for first in range(0, count, together):
         some = slice(first, first + together)
-        # a weight is the exponential of minus half the squared distance, which rounding may make positive
         rows = [
-            (left[some, start : start + step] @ right[some]).clamp_(max=0).exp_() @ flat[some]
-            for start in range(0, pixels, step)
+            _weights(left[some, start : start + step], right[some]) @ flat[some] for start in range(0, pixels, step)
         ]
         parts.append(torch.cat(rows, 1))
-    return torch.cat(parts).mT.reshape(values.shape) if parts else values.double()
+    return torch.cat(parts).mT.reshape(values.shape)
+
+
+def _of_image(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
+    """Return the sums (P, C) of one image; a weight serves both of its pixels, so half of them are computed."""
+    step = max(1, PAIRS_ON_CPU // len(left))
+    given, sums = values.split(step), [torch.zeros_like(each) for each in values.split(step)]
+    for number, rows in enumerate(left.split(step)):
+        start = number * step
+        weights = _weights(rows, right[:, start:])
+        sums[number] = sums[number] + weights @ values[start:]
+        if start + step < len(left):
+            others = (weights[:, step:].mT @ given[number]).split(step)
+            sums[number + 1 :] = [known + more for known, more in zip(sums[number + 1 :], others, strict=True)]
+    return torch.cat(sums)
+
+
+def _weights(left: Tensor, right: Tensor) -> Tensor:
+    """Return exponentials of minus half the squared distances, which rounding may make positive."""
+    return (left @ right).clamp_(max=0).exp_()
