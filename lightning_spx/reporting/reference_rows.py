@@ -47,5 +47,8 @@ def with_references(rows: pd.DataFrame) -> pd.DataFrame:
     """
     shown = rows[~rows["superpixels"].str.startswith(CONTROL)]
     methods = list(shown["method"].unique())
-    last = [(methods.index(row.method), is_reference(row.superpixels)) for row in shown.itertuples()]
+    last = [
+        (methods.index(method), is_reference(name))
+        for method, name in zip(shown["method"], shown["superpixels"], strict=True)
+    ]
     return shown.iloc[sorted(range(len(last)), key=last.__getitem__)]

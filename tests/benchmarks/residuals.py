@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from lightning_spx.evaluation.maps.guides import Guide
+from lightning_spx.evaluation.maps.guides import Guidance, Guide
 from lightning_spx.evaluation.maps.pooling_lists import make_poolings, reference_poolings
 from lightning_spx.evaluation.maps.shards import derangement
 from lightning_spx.evaluation.statistics.comparison import ComparisonSettings, compare
@@ -28,9 +28,9 @@ def main() -> None:
         index, permutation = torch.arange(count), derangement(count, 0)
         labels = torch.zeros(count, dtype=torch.int64)
         known = ImageFacts(index, labels, labels.expand(2, -1), None, permutation)
-        guides = {"Slic": Slic(n_segments=100)(images)}
+        guides: dict[str, Guidance] = {"Slic": Slic(n_segments=100)(images)}
         if names == "both":
-            guides = {**guides, "JointBilateral": Guide(JointBilateral(), images)}
+            guides["JointBilateral"] = Guide(JointBilateral(), images)
         poolings = make_poolings(guides, index, permutation, 0)
         for pooling in poolings:
             pooling.num_segments()

@@ -23,7 +23,8 @@ def results(left_low: float = 0.1) -> pd.DataFrame:
     for metric in ("saliency_ssim", "correlation", "residual_correlation"):
         for name in NAMES:
             excess = 1.0 if name.startswith("reference") else 0.5
-            row = {"dataset": "birds", "models": "2 nets", "pair": "all", "method": "Gradient", "superpixels": name}
+            row: dict[str, object] = {"dataset": "birds", "models": "2 nets", "pair": "all", "method": "Gradient"}
+            row |= {"superpixels": name}
             row |= {"magnitude": "either", "metric": metric, "setting": "", "value": excess, "floor": 0.0}
             row |= {"ci_low": excess - 0.1, "ci_high": excess, "excess": excess, "num_images": 9, "num_dropped": 0}
             row |= {"excess_low": left_low if metric == "residual_correlation" else excess - 0.1, "excess_high": excess}

@@ -67,8 +67,9 @@ class References:
         # the strength of channels of pooled noise, which are then summed as those of maps are
         variance = torch.cat([plain, distance], 1).square()
         # a filter may draw many maps of each image to know it
-        places = torch.arange(len(self.plain))[images].split(1 if pooling.kind == "filter" else max(1, len(plain)))
-        parts = variance.split([len(place) for place in places])
+        at_once = 1 if pooling.kind == "filter" else max(1, len(plain))
+        places = torch.split(torch.arange(len(self.plain))[images], at_once)
+        parts = torch.split(variance, [len(place) for place in places])
         noise = torch.cat([pooling.noise(*each) for each in zip(parts, places, strict=True)]).sqrt()
         number = plain.shape[1]
         return torch.cat([pooled, noise[:, :number], noise[:, number:].sum(1, keepdim=True)], 1)
@@ -118,7 +119,8 @@ def _basis(references: Tensor, weights: Tensor) -> Tensor:
     scaled = torch.where(length > LEAST_SPREAD * whole, centred / length, 0.0)
     columns, triangle = torch.linalg.qr(scaled.mT)
     turned, strength, _ = torch.linalg.svd(triangle)
-    return columns @ (turned * (strength > LEAST_RANK)[:, None])
+    found: Tensor = columns @ (turned * (strength > LEAST_RANK)[:, None])
+    return found
 
 
 def _of_pairs(products: Tensor, least: Tensor, sides: Sequence[tuple[int, int]]) -> Tensor:

@@ -1,5 +1,8 @@
 """Maps without a model, against scikit-image and by hand, and as rows beside those of models."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,9 @@ from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
 from lightning_spx.evaluation.maps.model_free import baseline_of, centre, distances, edges
 from lightning_spx.evaluation.maps.pooling_lists import in_orders, reference_poolings
 
+# scikit-image's functions carry no types
+sobel: Callable[..., Any] = filters.sobel
+
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
 def test_edges_are_those_of_skimage_joined_over_channels(channels: int) -> None:
@@ -16,7 +22,7 @@ def test_edges_are_those_of_skimage_joined_over_channels(channels: int) -> None:
     found = edges(images)
     for image, each in zip(images.numpy(), found.numpy(), strict=True):
         # their kernels are divided by 4, and the squares of two directions are averaged; `reflect` repeats the border
-        squares = [32 * filters.sobel(channel.astype(np.float64), mode="reflect") ** 2 for channel in image]
+        squares = [32 * sobel(channel.astype(np.float64), mode="reflect") ** 2 for channel in image]
         np.testing.assert_allclose(each, np.sqrt(np.sum(squares, axis=0)), atol=1e-5)
 
 
