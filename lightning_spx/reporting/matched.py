@@ -7,10 +7,10 @@ import pandas as pd
 
 from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
 from lightning_spx.reporting.reasons import number_text
+from lightning_spx.reporting.reference_rows import CONTROL
 from lightning_spx.reporting.rows import (
     ALL_PAIRS,
     BLUR,
-    CONTROL,
     PIXEL,
     control_kind,
     is_as_given,

@@ -28,7 +28,7 @@ class GuidedFilter(ImageFilter):
     say. Windows are cut off at the border, and all channels of the image count. The weights of a row sum to one, but
     may be negative.
 
-    Source: He, Sun and Tang, "Guided Image Filtering", TPAMI 2013, Eq. 14 to 16 (with a color guide, Eq. 19 to 21).
+    Source: He et al., "Guided Image Filtering", TPAMI 2013, Eq. 14 to 16 (with a color guide, Eq. 19 to 21).
 
     Args:
         radius: Of the windows in pixels: they have `2 * radius + 1` a side. None takes an eighth of the shorter side,

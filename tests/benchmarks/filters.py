@@ -86,7 +86,7 @@ def errors(side: int, number: int = 4) -> None:
     maps = {"white noise": white, "noise on edges": white * (edges + 0.02), "smooth": smooth}
     given = torch.cat([torch.ones_like(images[:, :1]), *maps.values()], 1)
     sums = pair_sums(given, images.double(), 0.1, side / 8)
-    exact = (sums[:, 1:] / sums[:, :1]).float().split(3, 1)
+    exact = torch.split((sums[:, 1:] / sums[:, :1]).float(), 3, 1)
     for (name, attribution), expected in zip(maps.items(), exact, strict=True):
         apart = (bilateral_pool(attribution, images) - expected).flatten(1).norm(dim=1)
         found = apart / expected.flatten(1).norm(dim=1)

@@ -14,13 +14,14 @@ def bilateral_weights(image: Tensor, sigma_color: float, sigma_spatial: float) -
     """Return the weights (P, P) of one image (G, H, W), pixel by pixel."""
     colors = image.double().flatten(1).numpy()
     width, pixels = image.shape[-1], colors.shape[1]
-    weights = np.empty((pixels, pixels))
+    weights: Numbers = np.empty((pixels, pixels))
     for one in range(pixels):
         for other in range(pixels):
             place = (one // width - other // width) ** 2 + (one % width - other % width) ** 2
             color = sum((colors[:, one] - colors[:, other]) ** 2)
             weights[one, other] = math.exp(-place / (2 * sigma_spatial**2) - color / (2 * sigma_color**2))
-    return weights / weights.sum(1, keepdims=True)
+    normalised: Numbers = weights / weights.sum(1, keepdims=True)
+    return normalised
 
 
 def guided_weights(image: Tensor, radius: int, eps: float) -> Numbers:
