@@ -18,12 +18,22 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lightning_spx.reporting.reference_rows import is_candidate
+
 METHODS = {"Gradient": "Gradient", "SmoothGrad": "SmoothGrad", "IntegratedGradients": "IG"}
-POOLINGS = ("pixel", "Slic", "Felzenszwalb", "JointBilateral", "GuidedFilter")
 REFERENCES = ("reference:edges", "reference:centre")
-COLORS = dict(zip(POOLINGS, ("black", "tab:blue", "tab:cyan", "tab:red", "tab:orange"), strict=True))
+COLORS = {
+    "pixel": "black",
+    "SLIC": "tab:blue",
+    "Felzenszwalb": "tab:cyan",
+    "bilateral": "tab:red",
+    "bilateral, default": "tab:pink",
+    "guided": "tab:orange",
+    "guided, default": "gold",
+}
 ROAD = ("road", "order=combined")
-SSIM, LEFT, MATCHED = ("saliency_ssim", ""), ("residual_correlation", ""), ("matched_gain", "against=road")
+SSIM, LEFT = ("saliency_ssim", ""), ("residual_correlation", "")
+MATCHED, OF_ORDER = ("matched_gain", "against=road"), ("matched_gain", "against=road;order=same")
 
 
 @dataclass(frozen=True)
@@ -83,10 +93,22 @@ class DataSet:
         """Return the rows of a method in the first run."""
         return self.results[0][self.results[0]["method"] == method]
 
+    def poolings(self, method: str) -> dict[str, str]:
+        """Return what poolings are called here, by their names in the column `superpixels`."""
+        names = self.rows(method)["superpixels"].unique()
+        return {name: called(name) for name in names if is_candidate(name)}
+
     def orders(self, method: str, superpixels: str) -> list[str]:
         """List the orders in which a pooling has rows."""
         rows = self.rows(method)
         return list(rows[rows["superpixels"] == superpixels]["magnitude"].unique())
+
+
+def called(superpixels: str) -> str:
+    """Name a pooling as the page does: settings that are not a filter's default were chosen on other images."""
+    kind = superpixels.partition("(")[0]
+    short = {"Slic": "SLIC", "JointBilateral": "bilateral", "GuidedFilter": "guided"}.get(kind, kind)
+    return f"{short}, default" if "None" in superpixels else short
 
 
 def over_runs(values: np.ndarray) -> Number:
@@ -113,20 +135,22 @@ def table_of(data: DataSet) -> str:
     """Return a data set's table as Markdown."""
     lines = [
         "| method | pooling | order | excess SSIM | gain over best control | ROAD | gain at equal ROAD "
-        "| left | gain in left |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| over blurs of its order | left | gain in left |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for method, short in METHODS.items():
-        for superpixels in (*POOLINGS, *REFERENCES):
+        for superpixels, name in {**data.poolings(method), **{each: each for each in REFERENCES}}.items():
             for order in data.orders(method, superpixels):
                 row = superpixels, order
                 excess = data.number(method, row, SSIM, "excess")
                 road = data.number(method, row, ROAD, "value")
                 pooled = superpixels not in ("pixel", *REFERENCES)
-                cells = [short, superpixels, "" if order == "either" else order, f"{excess.value:.3f}"]
+                cells = [short, name, "" if order == "either" else order, f"{excess.value:.3f}"]
                 cells += [str(data.gain(method, row, SSIM)) if pooled else ""]
                 cells += [f"{road.value:.3f}"]
-                cells += [str(data.number(method, row, MATCHED, "value")) if pooled else ""]
+                cells += [
+                    str(data.number(method, row, each, "value")) if pooled else "" for each in (MATCHED, OF_ORDER)
+                ]
                 cells += [str(data.number(method, row, LEFT, "excess")) if superpixels not in REFERENCES else ""]
                 cells += [str(data.gain(method, row, LEFT)) if pooled else ""]
                 lines.append("| " + " | ".join(cells) + " |")
@@ -135,7 +159,8 @@ def table_of(data: DataSet) -> str:
 
 def draw(sets: list[DataSet], path: Path) -> None:
     """Draw excess against ROAD, a panel for each data set and method, with the blurs as a line."""
-    figure, axes = plt.subplots(len(sets), len(METHODS), figsize=(12, 3.6 * len(sets)), squeeze=False)
+    size = (12, 1 + 3.4 * len(sets))
+    figure, axes = plt.subplots(len(sets), len(METHODS), figsize=size, squeeze=False, layout="constrained")
     for data, line in zip(sets, axes, strict=True):
         for (method, short), axis in zip(METHODS.items(), line, strict=True):
             names = data.rows(method)["superpixels"].unique()
@@ -146,7 +171,7 @@ def draw(sets: list[DataSet], path: Path) -> None:
                     for of in ((ROAD, "value"), (SSIM, "excess"))
                 ]
                 axis.plot(*points, style, color="gray", label=f"blurs, {order}", marker=".", zorder=1)
-            for superpixels in POOLINGS:
+            for superpixels, name in data.poolings(method).items():
                 for order in data.orders(method, superpixels):
                     x = data.number(method, (superpixels, order), ROAD, "value")
                     y = data.number(method, (superpixels, order), SSIM, "excess")
@@ -154,8 +179,8 @@ def draw(sets: list[DataSet], path: Path) -> None:
                         x.value,
                         y.value,
                         "s" if order == "either" else "o" if order == "before" else "^",
-                        color=COLORS[superpixels],
-                        label=f"{superpixels}{'' if order == 'either' else f', {order}'}",
+                        color=COLORS[name],
+                        label=f"{name}{'' if order == 'either' else f', {order}'}",
                     )
             for name, style in zip(REFERENCES, ("-", "-."), strict=True):
                 x = data.number(method, (name, "either"), ROAD, "value")
@@ -165,8 +190,7 @@ def draw(sets: list[DataSet], path: Path) -> None:
             axis.set_xlabel("ROAD (faithful to the right)")
             axis.set_ylabel("excess SSIM between models")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=5, frameon=False)
-    figure.tight_layout(rect=(0, 0.16 / len(sets) + 0.02, 1, 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     figure.savefig(path, dpi=110)
 
 
