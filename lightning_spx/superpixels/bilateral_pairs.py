@@ -52,13 +52,13 @@ def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
 def _of_image(left: Tensor, right: Tensor, values: Tensor) -> Tensor:
     """Return the sums (P, C) of one image; a weight serves both of its pixels, so half of them are computed."""
     step = max(1, PAIRS_ON_CPU // len(left))
-    given, sums = values.split(step), [torch.zeros_like(each) for each in values.split(step)]
-    for number, rows in enumerate(left.split(step)):
+    given, sums = torch.split(values, step), list(torch.split(torch.zeros_like(values), step))
+    for number, rows in enumerate(torch.split(left, step)):
         start = number * step
         weights = _weights(rows, right[:, start:])
         sums[number] = sums[number] + weights @ values[start:]
         if start + step < len(left):
-            others = (weights[:, step:].mT @ given[number]).split(step)
+            others = torch.split(weights[:, step:].mT @ given[number], step)
             sums[number + 1 :] = [known + more for known, more in zip(sums[number + 1 :], others, strict=True)]
     return torch.cat(sums)
 
