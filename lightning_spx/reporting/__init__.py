@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightning_spx.reporting.explanation_figures import PhotoMaps, maps_grid, partitions_figure, photo_figure
     from lightning_spx.reporting.figures import map_panel, mege_table, stability_bars
-    from lightning_spx.reporting.front import front_figure, table_figure, tradeoff_cells
+    from lightning_spx.reporting.front import front_figure, table_figure
     from lightning_spx.reporting.gallery import Gallery, MethodMaps
     from lightning_spx.reporting.media_sinks import log_folder, log_map_table, log_picture, log_segmented
     from lightning_spx.reporting.page import Page, render_page
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         log_text,
     )
     from lightning_spx.reporting.tables import method_name, stability_table, text_table, verdict
+    from lightning_spx.reporting.tradeoff_table import tradeoff_cells
 
 __all__ = [
     "Gallery",
@@ -106,7 +107,7 @@ _HOMES = {
     "survives": "rows",
     "table_figure": "front",
     "text_table": "tables",
-    "tradeoff_cells": "front",
+    "tradeoff_cells": "tradeoff_table",
     "verdict": "tables",
     "why_no_verdict": "reasons",
     "without_controls": "rows",

@@ -5,7 +5,6 @@ from typing import Final
 
 import pandas as pd
 
-from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
 from lightning_spx.reporting.reasons import number_text
 from lightning_spx.reporting.reference_rows import CONTROL
 from lightning_spx.reporting.rows import (
@@ -18,6 +17,7 @@ from lightning_spx.reporting.rows import (
     prefix_of,
     without_controls,
 )
+from lightning_spx.reporting.tradeoff_table import STABILITY_HEADING, fidelity_heading
 
 # in the column `metric`
 MATCHED_GAIN: Final = "matched_gain"

@@ -6,13 +6,14 @@ from lightning_spx.evaluation.statistics.left import left_sentence
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.figure_words import front_in_words
 from lightning_spx.reporting.figures import stability_bars
-from lightning_spx.reporting.front import front_figure, tradeoff_cells
+from lightning_spx.reporting.front import front_figure
 from lightning_spx.reporting.left import left_cells
 from lightning_spx.reporting.main_table import main_table
 from lightning_spx.reporting.page_tables import number_table
 from lightning_spx.reporting.reference_rows import with_references
 from lightning_spx.reporting.rows import as_results, is_as_given, is_control, is_control_of, label_of, prefix_of
 from lightning_spx.reporting.tables import stability_table, verdict
+from lightning_spx.reporting.tradeoff_table import tradeoff_cells
 
 NAMES = ["pixel", "Slic", "control:grid(Slic)", "reference:edges", "reference:centre"]
 

@@ -13,10 +13,10 @@ from lightning_spx.evaluation.tradeoff.partitions import partition_cells
 from lightning_spx.reporting import front_figure, table_figure, text_table, tradeoff_cells
 from lightning_spx.reporting.answer import Answer
 from lightning_spx.reporting.fitted_table import fitted_table
-from lightning_spx.reporting.front import STABILITY_HEADING, fidelity_heading
 from lightning_spx.reporting.left import LEFT_NOTE, left_cells, left_title
 from lightning_spx.reporting.matched import FIDELITY, NOTE, matched_cells
 from lightning_spx.reporting.matched import TITLE as MATCHED
+from lightning_spx.reporting.tradeoff_table import STABILITY_HEADING, fidelity_heading
 from lightning_spx.runs.files import write_table
 from lightning_spx.runs.folder import ANSWER_FILE, RunFolder
 
