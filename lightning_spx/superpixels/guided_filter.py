@@ -18,6 +18,8 @@ from lightning_spx.superpixels.setting import check_at_least, check_positive
 EXACT_PIXELS = 32**2
 # pixels whose weights are computed at a time
 AT_ONCE = 128
+# the variance of one color is zero but for rounding, which less would not outweigh
+LEAST_EPS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class GuidedFilter(ImageFilter):
 
     Raises:
         TypeError: If a setting is not a number.
-        ValueError: If `radius` is not a whole number from 1 on, or `eps` not positive and finite.
+        ValueError: If `radius` is not a whole number from 1 on, or `eps` below 1e-12 or not finite.
 
     Example:
         >>> image = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 1, 4)
@@ -117,6 +119,8 @@ def guided_pool(attribution: Tensor, images: Tensor, radius: int | None = None, 
     _check(radius, eps)
     shape = attribution.shape if isinstance(attribution, Tensor) else ()
     attribution, guide = as_guided(attribution, images)
+    if not len(guide):
+        return attribution.float().view(shape)
     if radius is None:
         radius = max(1, min(guide.shape[-2:]) // 8)
     radius = min(int(radius), max(guide.shape[-2:]))
@@ -136,6 +140,7 @@ def _check(radius: int | None, eps: float) -> None:
         if radius != int(radius):
             raise ValueError(f"Expected `radius` to be a whole number, got {radius}.")
     check_positive("eps", eps)
+    check_at_least("eps", eps, LEAST_EPS)
 
 
 @cache

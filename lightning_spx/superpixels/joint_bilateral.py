@@ -12,12 +12,14 @@ from lightning_spx.superpixels.bilateral_grid import fits, grid_sums
 from lightning_spx.superpixels.bilateral_pairs import pair_sums
 from lightning_spx.superpixels.guided_inputs import as_guided, centered
 from lightning_spx.superpixels.image_filter import ImageFilter
-from lightning_spx.superpixels.setting import check_positive
+from lightning_spx.superpixels.setting import check_at_least, check_positive
 
 # so many pixels a side are weighed pair by pair; larger images of few channels use a grid
 EXACT_SIDE = 64
 # a grid has a node for every few colors, whose number grows with the power of the channels
 GRID_CHANNELS = 3
+# differences of colors and places, in units of a smaller one, would lose all their digits
+LEAST_SIGMA = 1e-5
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class JointBilateral(ImageFilter):
 
     Raises:
         TypeError: If a setting is not a number.
-        ValueError: If a setting is not positive and finite.
+        ValueError: If a setting is below 1e-5 or not finite.
 
     Example:
         >>> image = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 1, 4)
@@ -105,8 +107,8 @@ def bilateral_pool(
 
     Raises:
         TypeError: If `attribution` is not floating point, `images` are none of these or a setting is not a number.
-        ValueError: If shapes or devices do not fit, a value of `images` is NaN or outside [0, 1], or a setting is not
-            positive.
+        ValueError: If shapes or devices do not fit, a value of `images` is NaN or outside [0, 1], or a setting is
+            below 1e-5.
 
     Example:
         >>> bilateral_pool(torch.tensor([[1.0, 3.0, 5.0]]), torch.tensor([[0.0, 0.0, 1.0]]), sigma_spatial=100.0)
@@ -115,6 +117,8 @@ def bilateral_pool(
     _check(sigma_color, sigma_spatial)
     shape = attribution.shape if isinstance(attribution, Tensor) else ()
     attribution, guide = as_guided(attribution, images)
+    if not len(guide):
+        return attribution.float().view(shape)
     values, middle = centered(attribution)
     ones = torch.ones_like(guide[:, :1])
     given = torch.cat([ones, values], 1)
@@ -129,8 +133,10 @@ def bilateral_pool(
 
 def _check(sigma_color: float, sigma_spatial: float | None) -> None:
     check_positive("sigma_color", sigma_color)
+    check_at_least("sigma_color", sigma_color, LEAST_SIGMA)
     if sigma_spatial is not None:
         check_positive("sigma_spatial", sigma_spatial)
+        check_at_least("sigma_spatial", sigma_spatial, LEAST_SIGMA)
 
 
 def _spatial(sigma: float | None, images: Tensor) -> float:

@@ -1,5 +1,6 @@
 """What every filter promises, on every attribution and image that can be."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,15 @@ from PIL import Image
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from lightning_spx.superpixels import GuidedFilter, ImageFilter, JointBilateral, Slic, num_segments
+from lightning_spx.superpixels import (
+    GuidedFilter,
+    ImageFilter,
+    JointBilateral,
+    Slic,
+    bilateral_pool,
+    guided_pool,
+    num_segments,
+)
 from lightning_spx.superpixels.blur import blurred, blurred_variance
 from tests.superpixels.conftest import draw
 
@@ -171,3 +180,17 @@ def test_the_variance_of_blurred_noise_is_that_of_the_squared_weights() -> None:
     squares = blurred(single, count)[0].double().square().flatten(2)
     expected = torch.einsum("ncq,nqp->ncp", variance.double().flatten(2), squares).view(2, 2, 8, 6)
     torch.testing.assert_close(blurred_variance(variance, count), expected.float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("pool", [bilateral_pool, guided_pool])
+def test_no_images_give_no_maps(pool: Callable[[Tensor, Tensor], Tensor]) -> None:
+    assert pool(torch.zeros(0, 2, 4, 5), torch.zeros(0, 3, 4, 5)).shape == (0, 2, 4, 5)
+
+
+def test_settings_that_rounding_would_decide_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`sigma_color` to be finite and at least 1e-05, got 1e-08"):
+        JointBilateral(sigma_color=1e-8)
+    with pytest.raises(ValueError, match=r"`sigma_spatial` to be finite and at least 1e-05"):
+        JointBilateral(sigma_spatial=1e-170)
+    with pytest.raises(ValueError, match=r"`eps` to be finite and at least 1e-12"):
+        GuidedFilter(eps=1e-300)

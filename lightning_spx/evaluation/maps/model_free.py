@@ -4,6 +4,8 @@ Two maps of an image agree where both show its edges, its centre or its brightne
 """
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch.nn.functional import conv2d, pad
 
 from lightning_spx.attribution import Attribution
 
-BLACK = (0.0,)
+BLACK = torch.zeros(1, 1, 1)
 # of a side of the image, the standard deviation of the blob in its middle
 CENTRE_WIDTH = 0.25
 
@@ -60,40 +62,69 @@ def centre(height: int, width: int) -> Tensor:
     return rows[:, None] * columns
 
 
-def distances(images: Tensor, baseline: Sequence[float] = BLACK) -> Tensor:
-    """Return how far each value is from the baseline, a factor of methods like integrated gradients.
+def distances(images: Tensor, baselines: Sequence[Tensor]) -> Tensor:
+    """Return how far each value is from the baselines, a factor of methods like integrated gradients.
+
+    A mean over several baselines has a factor for each: all of them together are as strong as their root mean square,
+    and cancel to the distance from the mean baseline where the gradient is the same on all paths.
 
     Args:
         images: (N, C, H, W).
-        baseline: one value for all channels or one for each, in units of the image.
+        baselines: at least one, each broadcasting to an image (C, H, W), in units of the image.
 
     Returns:
-        (N, C, H, W), not negative.
+        (N, K, C, H, W), not negative: one distance, or for several baselines both.
 
     Raises:
-        ValueError: the baseline has neither one value nor one for each channel.
+        ValueError: a baseline does not broadcast to the images.
 
     Example:
-        >>> distances(torch.tensor([[[[0.25]], [[1.0]]]]), (0.5,)).flatten()
+        >>> images = torch.tensor([[[[0.25]], [[1.0]]]])
+        >>> distances(images, [torch.tensor([[[0.5]]])]).flatten()
         tensor([0.2500, 0.5000])
+        >>> distances(images, [torch.zeros(1, 1, 1), torch.ones(1, 1, 1)]).shape
+        torch.Size([1, 2, 2, 1, 1])
     """
-    if len(baseline) not in (1, images.shape[1]):
-        raise ValueError(
-            f"Expected `baseline` to have one value or one for each of {images.shape[1]} channels, got {len(baseline)}."
-        )
-    return (images - torch.tensor(baseline).to(images)[:, None, None]).abs()
+    total, squares = torch.zeros_like(images), torch.zeros_like(images)
+    for baseline in baselines:
+        try:
+            apart = images - baseline.to(images).expand(images.shape[1:])
+        except RuntimeError:
+            raise ValueError(
+                f"Expected `baseline` to have one value or one for each of {images.shape[1]} channels, "
+                f"got shape {tuple(baseline.shape)}."
+            ) from None
+        total, squares = total + apart, squares + apart.square()
+    number = len(baselines)
+    both = [(squares / number).sqrt(), (total / number).abs()]
+    return torch.stack(both if number > 1 else both[1:], 1)
 
 
-def baseline_of(method: Attribution) -> tuple[float, ...]:
-    """Return the baseline of a method, or of the method that it smooths; black if it has none.
+def baselines_of(method: object) -> list[Tensor]:
+    """Return the baselines of a method, or of those that it smooths, averages or ranks by; black if there are none.
+
+    Images that a method compares with are baselines too.
 
     Example:
-        >>> from lightning_spx.attribution import IntegratedGradients, SmoothGrad
-        >>> baseline_of(SmoothGrad(base=IntegratedGradients(baseline=(0.5,)))), baseline_of(SmoothGrad())
-        ((0.5,), (0.0,))
+        >>> from lightning_spx.attribution import IntegratedGradients, MeanAttribution, SmoothGrad
+        >>> [each.item() for each in baselines_of(SmoothGrad(base=IntegratedGradients(baseline=(0.5,))))]
+        [0.5]
+        >>> ends = MeanAttribution((IntegratedGradients(), IntegratedGradients(baseline=(1.0,))))
+        >>> [each.item() for each in baselines_of(ends)]
+        [0.0, 1.0]
     """
-    found = getattr(method, "baseline", None)
-    if isinstance(found, tuple):
-        return found
-    base = getattr(method, "base", None)
-    return baseline_of(base) if isinstance(base, Attribution) else BLACK
+    return _known_baselines(method) or [BLACK]
+
+
+def _known_baselines(method: object) -> list[Tensor]:
+    references = getattr(method, "references", None)
+    if isinstance(references, Tensor) and references.ndim == 4:
+        return list(references)
+    baseline = getattr(method, "baseline", None)
+    if isinstance(baseline, Tensor) and baseline.ndim in (3, 4):
+        return list(baseline) if baseline.ndim == 4 else [baseline]
+    if isinstance(baseline, Real | Sequence | Tensor) and not isinstance(baseline, str):
+        return [torch.as_tensor(baseline, dtype=torch.float32).reshape(-1, 1, 1)]
+    members = [getattr(method, each.name) for each in fields(method)] if is_dataclass(method) else []
+    every = [each for member in members for each in (member if isinstance(member, tuple | list) else [member])]
+    return [found for each in every if isinstance(each, Attribution) for found in _known_baselines(each) or [BLACK]]

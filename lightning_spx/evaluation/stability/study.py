@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lightning_spx.attribution.reseed import is_random
 from lightning_spx.evaluation.maps.attributions import predict, predict_findings
 from lightning_spx.evaluation.maps.findings import Targets, check_items, list_items
-from lightning_spx.evaluation.maps.model_free import baseline_of
+from lightning_spx.evaluation.maps.model_free import baselines_of
 from lightning_spx.evaluation.maps.pooling_lists import make_poolings, reference_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages
 from lightning_spx.evaluation.maps.segmented_images import SegmentedImages
@@ -211,7 +211,7 @@ class Study:
             ssim_presets=settings.ssim_presets,
             is_random=is_random(settings.methods[block.method]),
         )
-        references = References.of(here.images, baseline_of(settings.methods[block.method]))
+        references = References.of(here.images, baselines_of(settings.methods[block.method]))
         values = compared(seen, known, comparison, settings.distances, references)
         # write `per_image` last: its presence says that all of the block's files exist
         if settings.sanity_stages:

@@ -33,18 +33,18 @@ class References:
 
     Args:
         plain: (N, 3, H, W), that nothing differs between places, the images' edges, and their centre.
-        distance: (N, C, H, W), the distance from the baseline.
+        distance: (N, K, C, H, W), the distance from the baseline, or two from several.
     """
 
     plain: Tensor
     distance: Tensor
 
     @classmethod
-    def of(cls, images: Tensor, baseline: Sequence[float] = BLACK) -> Self:
-        """Make the references of images (N, C, H, W)."""
+    def of(cls, images: Tensor, baselines: Sequence[Tensor] = (BLACK,)) -> Self:
+        """Make the references of images (N, C, H, W), given the baselines of the method that explains them."""
         height, width = images.shape[-2:]
         middle = centre(height, width).to(images).expand(len(images), -1, -1)
-        return cls(torch.stack([torch.ones_like(middle), edges(images), middle], 1), distances(images, baseline))
+        return cls(torch.stack([torch.ones_like(middle), edges(images), middle], 1), distances(images, baselines))
 
     def of_maps(self, pooling: Pooling, order: str, images: slice | Tensor) -> Tensor:
         """Return what pooled maps may show without any model.
@@ -58,21 +58,24 @@ class References:
             (n, K, D), with as many values as the maps have: one for each segment, or for each pixel.
         """
         plain, distance = self.plain[images], self.distance[images]
-        strength = torch.cat([plain, distance.sum(1, keepdim=True)], 1)
+        strength = torch.cat([plain, distance.sum(2)], 1)
         if pooling.kind in ("none", "ranked", "reference"):
             return strength.flatten(2)
         pooled = pooling.values(strength[None], order, images)[0]
-        if order != AFTER or pooling.kind == "own":
+        is_own = pooling.kind == "own"
+        if order != AFTER and not is_own:
             return pooled
         # the strength of channels of pooled noise, which are then summed as those of maps are
-        variance = torch.cat([plain, distance], 1).square()
-        # a filter may draw many maps of each image to know it
-        size = 1 if pooling.kind == "filter" else max(1, len(plain))
-        places = torch.split(torch.arange(len(self.plain))[images], size)
-        parts = zip(torch.split(variance, size), places, strict=True)
-        noise = torch.cat([pooling.noise(*each) for each in parts]).sqrt()
+        variance = torch.cat([plain, distance.flatten(1, 2)], 1).square()
+        noise = pooling.noise(variance, images).sqrt()
         number = plain.shape[1]
-        return torch.cat([pooled, noise[:, :number], noise[:, number:].sum(1, keepdim=True)], 1)
+        of_distance = noise[:, number:].reshape(len(noise), *distance.shape[1:3], -1).sum(2)
+        noise = torch.cat([noise[:, :number], of_distance], 1)
+        if not is_own:
+            return torch.cat([pooled, noise], 1)
+        # what explains whole segments gives them sums, which grow with the number of pixels
+        sizes = pooling.sizes[images][:, None, : pooled.shape[2]].to(pooled)
+        return torch.cat([pooled, noise, noise * sizes, sizes], 1)
 
 
 def correlations(maps: PooledMaps, sides: Sequence[tuple[int, int]], references: Tensor) -> tuple[Tensor, Tensor]:

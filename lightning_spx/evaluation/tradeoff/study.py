@@ -17,7 +17,7 @@ from lightning_spx.evaluation.maps.attributions import explain_together
 from lightning_spx.evaluation.maps.colors import ToRgb, shown
 from lightning_spx.evaluation.maps.costs import counted_passes
 from lightning_spx.evaluation.maps.kept_examples import keep_examples
-from lightning_spx.evaluation.maps.model_free import baseline_of
+from lightning_spx.evaluation.maps.model_free import baselines_of
 from lightning_spx.evaluation.maps.pooling_lists import (
     blurs_of_all_widths,
     in_orders,
@@ -141,7 +141,7 @@ class TradeoffStudy:
                 # over the segments of the images that they are mismatched with
                 mismatched = [None if way.segments is None else self._attributions(name, way, other)[0] for way in ways]
                 settings = ComparisonSettings(self.magnitudes, has_one_order(self.methods[name]), self.seed)
-                references = References.of(known.images, baseline_of(self.methods[name]))
+                references = References.of(known.images, baselines_of(self.methods[name]))
                 compared = [
                     compare(
                         maps, way.poolings, images, settings, distances=[], mismatched=others, references=references

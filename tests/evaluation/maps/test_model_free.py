@@ -1,14 +1,24 @@
 """Maps without a model, against scikit-image and by hand, and as rows beside those of models."""
 
+import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from skimage import filters
+from torch import Tensor
 
-from lightning_spx.attribution import Gradient, IntegratedGradients, SmoothGrad
-from lightning_spx.evaluation.maps.model_free import baseline_of, centre, distances, edges
+from lightning_spx.attribution import (
+    XRAI,
+    ExpectedGradients,
+    Gradient,
+    IntegratedGradients,
+    MeanAttribution,
+    SmoothGrad,
+)
+from lightning_spx.evaluation.maps.model_free import baselines_of, centre, distances, edges
 from lightning_spx.evaluation.maps.pooling_lists import in_orders, reference_poolings
 
 
@@ -36,19 +46,41 @@ def test_the_centre_is_a_product_of_gaussians(height: int, width: int) -> None:
             assert found[row, column].item() == pytest.approx(np.exp(-(down**2 + right**2) / 2), rel=1e-5)
 
 
+def colour(*values: float) -> Tensor:
+    return torch.tensor(values)[:, None, None]
+
+
 def test_the_distance_is_from_one_value_or_one_for_each_channel() -> None:
     images = torch.tensor([0.2, 0.5]).view(1, 2, 1, 1)
-    assert distances(images).flatten().tolist() == pytest.approx([0.2, 0.5])
-    assert distances(images, (1.0,)).flatten().tolist() == pytest.approx([0.8, 0.5])
-    assert distances(images, (0.0, 1.0)).flatten().tolist() == pytest.approx([0.2, 0.5])
-    with pytest.raises(ValueError, match="one value or one for each of 2 channels, got 3"):
-        distances(images, (0.0, 0.0, 0.0))
+    assert distances(images, [colour(0)]).flatten().tolist() == pytest.approx([0.2, 0.5])
+    assert distances(images, [colour(1.0)]).flatten().tolist() == pytest.approx([0.8, 0.5])
+    assert distances(images, [colour(0.0, 1.0)]).flatten().tolist() == pytest.approx([0.2, 0.5])
+    with pytest.raises(ValueError, match="one value or one for each of 2 channels, got shape"):
+        distances(images, [colour(0.0, 0.0, 0.0)])
 
 
-def test_the_baseline_is_that_of_the_method_or_of_the_one_that_it_smooths() -> None:
+def test_several_baselines_give_their_root_mean_square_and_the_distance_from_their_mean() -> None:
+    images = torch.tensor([0.2, 0.5]).view(1, 2, 1, 1)
+    expected = [math.sqrt((0.2**2 + 0.8**2) / 2), 0.5, 0.3, 0.0]
+    assert distances(images, [colour(0), colour(1.0)]).flatten().tolist() == pytest.approx(expected)
+
+
+def test_the_baselines_are_those_of_the_method_or_of_the_ones_that_it_uses() -> None:
     grey = IntegratedGradients(baseline=(0.4, 0.5, 0.6))
-    assert baseline_of(grey) == baseline_of(SmoothGrad(base=grey)) == (0.4, 0.5, 0.6)
-    assert baseline_of(Gradient()) == (0.0,)
+    for method in (grey, SmoothGrad(base=grey), MeanAttribution((grey,)), XRAI(base=grey)):
+        (found,) = baselines_of(method)
+        assert found.flatten().tolist() == pytest.approx([0.4, 0.5, 0.6])
+    assert [each.item() for each in baselines_of(Gradient())] == [0.0]
+    assert [each.item() for each in baselines_of(MeanAttribution((grey, Gradient())))[1:]] == [0.0]
+    compared = torch.rand(5, 3, 4, 4)
+    assert torch.equal(torch.stack(baselines_of(ExpectedGradients().with_references(compared))), compared)
+
+
+@pytest.mark.parametrize("baseline", [0.25, [0.25], torch.tensor(0.25), torch.full((3, 4, 4), 0.25)])
+def test_a_users_baseline_may_be_a_number_a_list_or_a_tensor(baseline: object) -> None:
+    method = SimpleNamespace(baseline=baseline)
+    images = torch.rand(2, 3, 4, 4)
+    torch.testing.assert_close(distances(images, baselines_of(method))[:, 0], (images - 0.25).abs())
 
 
 def test_a_reference_stands_in_the_place_of_every_models_map() -> None:

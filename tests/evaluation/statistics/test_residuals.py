@@ -75,7 +75,7 @@ def compared(maps: Tensor | None = None, ways: list[Pooling] | None = None) -> p
         facts(),
         ComparisonSettings(magnitudes=["after", "before"], has_one_order=False, seed=0),
         distances=["l2"],
-        references=References.of(images(), BASELINE),
+        references=References.of(images(), [torch.tensor(BASELINE)[:, None, None]]),
     )
 
 
@@ -151,6 +151,25 @@ def test_segments_weigh_as_many_pixels_as_they_have() -> None:
         torch.testing.assert_close(one, two, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("is_mean", [False, True])
+def test_what_whole_segments_get_knows_their_image_and_their_size(is_mean: bool) -> None:
+    """Values of segments by linear models that share nothing: sums over the segment of noise times the image."""
+    draw = torch.Generator().manual_seed(0)
+    photos = torch.rand(120, 3, 4, 4, generator=draw).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    cells = Voronoi(24)(photos)
+    own = Pooling("own segments", "own", cells)
+    sums = segment_pool(
+        torch.randn(2, *photos.shape, generator=draw).flatten(0, 1) * photos.repeat(2, 1, 1, 1),
+        cells.repeat(2, 1, 1),
+        "mean" if is_mean else "sum",
+    )
+    one_each = sums.sum(1, keepdim=True).view(2, len(photos), 1, 16, 16)
+    maps = PooledMaps.of([one_each], own, "either", slice(None))
+    whole, left = correlations(maps, [(0, 1)], References.of(photos).of_maps(own, "either", slice(None)))
+    assert whole.mean() > 3 * whole.std() / len(photos) ** 0.5
+    assert abs(float(left.mean())) < 2.5 * float(left.std()) / len(photos) ** 0.5
+
+
 def test_a_batch_of_one_image_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = compared()
     monkeypatch.setattr(comparison, "CHUNK_ELEMENTS", 1)
@@ -174,7 +193,7 @@ def test_several_items_of_an_image_have_its_references() -> None:
         torch.arange(NUM_IMAGES), labels, labels.long().expand(3, -1, -1), None, derangement(NUM_IMAGES, 0), items
     )
     settings = ComparisonSettings(magnitudes=["after"], has_one_order=False, seed=0)
-    known = References.of(images(), BASELINE)
+    known = References.of(images(), [torch.tensor(BASELINE)[:, None, None]])
     found = compare(attributions()[:, image], poolings(), own, settings, distances=[], references=known)
     single = compared().query("magnitude != 'before'")
     for metric in ROWS:
@@ -229,10 +248,14 @@ def test_maps_that_a_method_gives_by_segments_have_references_by_segments() -> N
     own = Pooling("own segments", "own", segments())
     maps = segment_pool(attributions().flatten(0, 1), segments().repeat(3, 1, 1)).view_as(attributions())
     settings = ComparisonSettings(magnitudes=["after"], has_one_order=True, seed=0)
-    known = References.of(images(), BASELINE)
+    known = References.of(images(), [torch.tensor(BASELINE)[:, None, None]])
     frame = compare(maps, [own], facts(), settings, distances=[], references=known)
     rows = frame[(frame["metric"] == "residual_correlation") & (frame["pair"] == "0-1")]
     for image, value in zip(rows["index"], rows["value"], strict=True):
-        references = expected_strengths(images()[image], matrix_of("Voronoi", image), "either")
+        weights = matrix_of("Voronoi", image)
+        references = expected_strengths(images()[image], weights, "after")
+        # what a pixel of a segment gets has the strength of a mean, or of a sum
+        size = 1 / weights.max(1)
+        references += [*(each * size for each in references[len(references) // 2 :]), size]
         one, two = (left_of(maps[model, image].abs().sum(0).double().numpy().ravel(), references) for model in (0, 1))
         assert value == pytest.approx(pearsonr(one, two).statistic, abs=1e-4)
