@@ -17,6 +17,7 @@ from lightning_spx import attribution
 from lightning_spx.cli import main
 from lightning_spx.evaluation.stability import summary
 from lightning_spx.models import ImageClassifier, SmallResNet
+from lightning_spx.reporting.reference_rows import is_candidate
 from tests.command_line import Captured, refusal
 from tests.data.bird_folder import make_birds
 from tests.data.test_unpaired import make_domains
@@ -229,7 +230,7 @@ def test_a_stability_configuration_runs(config: Path, tmp_path: Path, monkeypatc
     results = pd.read_csv("run/results.csv")
     settings = content(config)
     assert list(results["method"].unique()) == [method["class_path"] for method in settings["methods"][:most]]
-    own = results.loc[~results["superpixels"].str.startswith("control:"), "superpixels"].unique()
+    own = results.loc[results["superpixels"].map(is_candidate), "superpixels"].unique()
     assert list(own) == ["pixel", *(segmenter["class_path"] for segmenter in settings["superpixels"])]
     assert results.loc[results["metric"].isin(["saliency_ssim", "topk_overlap"]), "value"].notna().all()
     plans, num_models = settings.get("plans", []), min(MOST_PARTS, settings["data"]["init_args"]["num_parts"])
@@ -254,12 +255,16 @@ def test_a_tradeoff_configuration_runs(config: Path, tmp_path: Path, monkeypatch
         words += [*smaller_data(config, tmp_path, monkeypatch), "--trainer.limit_train_batches=1"]
         words += ["--trainer.max_epochs=1", "--model.network=SmallResNet", "--model.network.width=4"]
         words += ["--trainer.limit_val_batches=1"]
+        if settings.get("data", {}).get("init_args", {}).get("images_per_part"):
+            words.append("--data.images_per_part=null")
     main(["tradeoff", f"--config={config}", *words, cheaper_methods(config, 1), *QUIET, "--out=run"])
     front = pd.read_csv("run/front.csv")
     assert list(front["method"].unique()) == [settings["methods"][0]["class_path"]]
-    own = [name for name in front["superpixels"].unique() if not name.startswith("control:")]
-    sized = [each for each in settings["superpixels"] if each["class_path"] != "Felzenszwalb"]
-    assert len(own) == 1 + len(sized) * len(settings["sizes"]) + len(settings["superpixels"]) - len(sized)
+    own = [name for name in front["superpixels"].unique() if is_candidate(name)]
+    sized = (
+        [each for each in settings["superpixels"] if each["class_path"] != "Felzenszwalb"] if settings["sizes"] else []
+    )
+    assert len(own) == 1 + len(sized) * len(settings["sizes"] or []) + len(settings["superpixels"]) - len(sized)
     assert front["fidelity"].notna().all()
 
 

@@ -11,8 +11,8 @@ class ImagePooling(ABC):
     """Replaces each value of an attribution by a weighted mean of values, with weights that an image decides.
 
     Row p of the weights holds what each pixel q gives to pixel p. The weights of a row sum to one, and an image alone
-    decides them: not the attribution, and no other image of the batch. Segmenters give equal weights within a segment,
-    `ImageFilter`s any weights.
+    decides them: not the attribution, and no other image of the batch. A `Segmenter` gives equal weights within a
+    segment, an `ImageFilter` any weights.
 
     Attributes:
         channels: Number of channels that an image must have; None takes any number.

@@ -14,6 +14,8 @@ import torch
 from lightning_spx.attribution import saliency_map
 from lightning_spx.evaluation.commands.report import read_page, report
 from lightning_spx.metrics.ssim import pairwise_ssim
+from lightning_spx.reporting.reference_rows import is_candidate
+from lightning_spx.reporting.rows import is_control
 from lightning_spx.runs.example_maps import Examples
 from lightning_spx.superpixels import segment_pool
 
@@ -72,10 +74,13 @@ def test_every_number_of_the_study_stands_in_a_table(run: Path) -> None:
     results = pd.read_csv(run / "results.csv", keep_default_na=False, na_values={"value": ""})
     of_all = results[(results["pair"] == "all") & (results["condition"] == "all")]
     numbers = of_all.groupby(["metric", "setting"]).ngroups
-    kinds = len(of_all[(of_all["metric"] == "saliency_ssim") & ~of_all["superpixels"].str.startswith("control:")])
+    ssim = of_all.loc[of_all["metric"] == "saliency_ssim", "superpixels"]
+    kinds, left = ssim.map(is_candidate).sum(), (~ssim.map(is_control)).sum()
     conditioned = results[results["condition"] != "all"].groupby(["metric", "setting"]).ngroups
-    # beside the tables of numbers, one for each number given the models' answers, and one of what SSIM's spread is from
-    assert html.count("<tr>") + html.count("<tr class") == len(of_all) + numbers + (conditioned + 1) * (kinds + 1)
+    # beside the tables of numbers, one for each number given the models' answers, one of what SSIM's spread is from and
+    # one of what is left of correlations, which shows references too
+    expected = len(of_all) + numbers + (conditioned + 1) * (kinds + 1) + left + 1
+    assert html.count("<tr>") + html.count("<tr class") == expected
     for _, row in of_all.iterrows():
         shown = f"{row['value']:.3f} <span>[{row['ci_low']:.3f}, {row['ci_high']:.3f}]</span>"
         assert shown in html or pd.isna(row["value"])
@@ -116,7 +121,7 @@ def test_figures_stand_in_the_order_of_their_importance_and_say_what_they_show(r
     assert not re.search("saliency_ssim|distance=|mege_", " ".join([*captions, *page.descriptions.values()]))
     results = page.results[page.results["condition"] == "all"]
     rows = results[(results["metric"] == "saliency_ssim") & (results["pair"] == "all")]
-    own = rows[~rows["superpixels"].str.startswith("control:")]
+    own = rows[rows["superpixels"].map(is_candidate)]
     assert f"The highest excess over the floor, {own['excess'].max():.3f}, is that of" in page.descriptions[captions[0]]
     assert len(page.descriptions) == len(captions)
 

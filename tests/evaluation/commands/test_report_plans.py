@@ -10,6 +10,7 @@ import pytest
 
 from lightning_spx.evaluation.commands.report import read_page, report
 from lightning_spx.evaluation.statistics.results_file import read_results
+from lightning_spx.reporting.reference_rows import is_candidate
 from lightning_spx.runs.files import file_name
 
 HIGHER = 0.125
@@ -51,7 +52,7 @@ def test_each_figure_describes_the_rows_of_its_plan(run: Path) -> None:
     results = page.results[(page.results["pair"] == "all") & (page.results["condition"] == "all")]
     for plan in ("seeds", "disjoint"):
         own = results[(results["plan"] == plan) & (results["metric"] == "saliency_ssim")]
-        best = own[~own["superpixels"].str.startswith("control:")]["excess"].max()
+        best = own[own["superpixels"].map(is_candidate)]["excess"].max()
         bars = page.descriptions[next(name for name in captions if name.endswith("floor below") and plan in name)]
         assert f"The highest excess over the floor, {best:.3f}, is that of" in bars
         (images,) = [page.descriptions[name] for name in captions if "image by image" in name and plan in name]
@@ -67,7 +68,7 @@ def slow_medians(run: Path, plan: str) -> list[float]:
         paths = sorted((run / "per_image").glob(f"{plan}-*_{file_name(method)}.parquet"))
         rows = pd.concat(pd.read_parquet(path) for path in paths)
         rows = rows[(rows["metric"] == "saliency_ssim") & (rows["magnitude"] != "before")]
-        for name in [name for name in rows["superpixels"].unique() if not name.startswith("control:")]:
+        for name in filter(is_candidate, rows["superpixels"].unique()):
             values = rows[rows["superpixels"] == name].groupby("index")["value"].mean()
             found.append(float(np.median(values)))
     return found
