@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import stats
 
 from lightning_spx.reporting.reference_rows import is_candidate
+from lightning_spx.reporting.rows import PIXEL
 
 METHODS = {"Gradient": "Gradient", "SmoothGrad": "SmoothGrad", "IntegratedGradients": "IG"}
 REFERENCES = ("reference:edges", "reference:centre")
@@ -157,6 +158,31 @@ def table_of(data: DataSet) -> str:
     return "\n".join(lines)
 
 
+def verdict_of(data: DataSet) -> str:
+    """Say which rows of a data set win: which intervals lie above zero, criterion by criterion, and in all of them."""
+    rows = [
+        (method, superpixels, order)
+        for method in METHODS
+        for superpixels in data.poolings(method)
+        if superpixels != PIXEL
+        for order in data.orders(method, superpixels)
+    ]
+    criteria = {
+        "beat their own controls": [data.gain(method, (name, order), SSIM) for method, name, order in rows],
+        "beat every blur at equal ROAD": [data.number(method, (name, o), MATCHED, "value") for method, name, o in rows],
+        "beat their controls in what is left": [data.gain(method, (name, order), LEFT) for method, name, order in rows],
+    }
+    won = {
+        words: {row for row, each in zip(rows, of, strict=True) if each.is_above_zero} for words, of in criteria.items()
+    }
+    won["all three"] = set.intersection(*won.values())
+    lines = []
+    for words, found in won.items():
+        said = ", ".join(f"{METHODS[m]} {called(name)} {order}" for m, name, order in rows if (m, name, order) in found)
+        lines.append(f"- {words}: {len(found)} of {len(rows)} rows{': ' if said else ''}{said}")
+    return "\n".join(lines)
+
+
 def draw(sets: list[DataSet], path: Path) -> None:
     """Draw excess against ROAD, a panel for each data set and method, with the blurs as a line."""
     size = (12, 1 + 3.4 * len(sets))
@@ -197,5 +223,5 @@ def draw(sets: list[DataSet], path: Path) -> None:
 if __name__ == "__main__":
     chosen = [DataSet.read(argument) for argument in sys.argv[2:]]
     for each in chosen:
-        print(f"\n## {each.name}\n\n{table_of(each)}")
+        print(f"\n## {each.name}\n\n{verdict_of(each)}\n\n{table_of(each)}")
     draw(chosen, Path(sys.argv[1]))
