@@ -50,6 +50,7 @@ def test_a_run_folder_holds_what_the_run_can_be_repeated_from(finished: Path) ->
     figures = {path.stem for path in (finished / "figures").iterdir()}
     assert figures == {
         *("saliency_ssim", "topk_overlap_k=0.1", "mege_l2", "table_mege_l2", "reco_l2"),
+        *("correlation", "residual_correlation"),
         *("mass_accuracy", "pointing_game", "mask_auc", "mask_auprc"),
         *("pairs_saliency_ssim", "distribution_saliency_ssim", "maps_CountedGradient", "maps_SmoothGrad"),
     }

@@ -239,13 +239,13 @@ def test_the_console_shows_all_findings_together_and_below_each_by_itself(
     assert shown.count("SSIM of saliency maps between models, finding by finding") == 1
     before, below = shown.partition("SSIM of saliency maps between models, finding by finding")[::2]
     main = before.rpartition("SSIM of saliency maps between models")[2]
-    # two methods, by pixel and pooled
+    # two methods, by pixel, pooled, and beside two maps of no model
     assert (
         sum(
             line.lstrip().startswith(("Gradient", "S-Gradient", "SmoothGrad", "S-SmoothGrad"))
             for line in main.splitlines()
         )
-        == 4
+        == 8
     )
     rows = [line for line in below.partition("One row for each method")[0].splitlines() if " S-" in line]
     assert len(rows) == 3 * 2
@@ -258,10 +258,11 @@ def test_the_page_shows_names_of_findings_as_text(finished: Path, tmp_path: Path
     assert re.search(r'<th scope="row">&lt;b&gt;crest&lt;/b&gt;', page)
     assert "<b>crest" not in page
     numbers = over_findings(results_in(finished))[["metric", "setting"]].query("metric != ''").drop_duplicates()
-    # SSIM stands first; from a list are chosen the others, numbers given the models' answers, and what SSIM's spread is
+    # SSIM stands first; from a list are chosen the others, numbers given the models' answers, what SSIM's spread is,
+    # and what is left of the correlation
     results = over_findings(results_in(finished))
     conditioned = results[results["condition"] != "all"][["metric", "setting"]].drop_duplicates()
-    assert page.count("<option value=") == len(numbers) - 1 + len(conditioned) + 1
+    assert page.count("<option value=") == len(numbers) - 1 + len(conditioned) + 2
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def pixel_rows(folder: Path) -> pd.DataFrame:
 
 def test_values_of_images_are_those_of_the_study_in_one_shard(finished: Path, in_shards: Path) -> None:
     own, whole = pixel_rows(in_shards), pixel_rows(finished)
-    assert len(own) == len(whole) == 3 * 3 * NUM_IMAGES  # pairs, metrics, images
+    assert len(own) == len(whole) == 3 * 5 * NUM_IMAGES  # pairs, metrics, images
     assert len(list((in_shards / "per_image").iterdir())) == 3
     columns = ["index", "pair", "agree", "differ", "value", "permuted"]
     pd.testing.assert_frame_equal(own[columns], whole[columns], rtol=0, atol=1e-6)
