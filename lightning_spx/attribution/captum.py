@@ -65,6 +65,14 @@ class FromCaptum(Attribution):
         check_precision(self.precision)
         check_chunk_size(self.chunk_size)
 
+    @property
+    def baseline(self) -> float | Tensor:
+        """Return what captum compares an image with: a number or a tensor, by default 0."""
+        baselines = self.arguments.get("baselines")
+        # captum takes a tuple with one entry for each input of a model
+        first = baselines[0] if isinstance(baselines, tuple) and baselines else baselines
+        return first if isinstance(first, Tensor) else float(first or 0)
+
     def attribute(self, model: Model, inputs: Tensor, target: Target) -> Tensor:
         """Return what captum's `attribute` returns, `(N, C, H, W)`, float32.
 

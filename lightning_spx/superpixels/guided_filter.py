@@ -12,7 +12,7 @@ from torch.nn.functional import max_pool2d
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.superpixels.guided_inputs import as_guided, centered
 from lightning_spx.superpixels.image_filter import ImageFilter
-from lightning_spx.superpixels.setting import check_at_least, check_positive
+from lightning_spx.superpixels.setting import check_at_least
 
 # so many pixels have all their weights computed for the variance of pooled noise; more are estimated
 EXACT_PIXELS = 32**2
@@ -139,7 +139,6 @@ def _check(radius: int | None, eps: float) -> None:
         check_at_least("radius", radius, minimum=1)
         if radius != int(radius):
             raise ValueError(f"Expected `radius` to be a whole number, got {radius}.")
-    check_positive("eps", eps)
     check_at_least("eps", eps, LEAST_EPS)
 
 

@@ -12,7 +12,7 @@ from lightning_spx.superpixels.bilateral_grid import fits, grid_sums
 from lightning_spx.superpixels.bilateral_pairs import pair_sums
 from lightning_spx.superpixels.guided_inputs import as_guided, centered
 from lightning_spx.superpixels.image_filter import ImageFilter
-from lightning_spx.superpixels.setting import check_at_least, check_positive
+from lightning_spx.superpixels.setting import check_at_least
 
 # so many pixels a side are weighed pair by pair; larger images of few channels use a grid
 EXACT_SIDE = 64
@@ -132,10 +132,8 @@ def bilateral_pool(
 
 
 def _check(sigma_color: float, sigma_spatial: float | None) -> None:
-    check_positive("sigma_color", sigma_color)
     check_at_least("sigma_color", sigma_color, LEAST_SIGMA)
     if sigma_spatial is not None:
-        check_positive("sigma_spatial", sigma_spatial)
         check_at_least("sigma_spatial", sigma_spatial, LEAST_SIGMA)
 
 

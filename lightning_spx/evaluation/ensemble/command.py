@@ -13,8 +13,8 @@ from lightning_spx.evaluation.ensemble.members import member_files
 from lightning_spx.evaluation.ensemble.output import report_ensemble
 from lightning_spx.evaluation.ensemble.study import EnsembleStudy
 from lightning_spx.evaluation.ensemble.summary import summarize_ensemble
-from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
-from lightning_spx.evaluation.maps.guides import check_poolings
+from lightning_spx.evaluation.maps.colors import chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings, try_poolings
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.maps.shards import make_shards
 from lightning_spx.evaluation.maps.ways import refuse_own_segments
@@ -136,7 +136,7 @@ def ensemble(
             f"Expected images of {drawn.name} with one class each, because one map of each image is averaged, got the "
             f"findings {', '.join(drawn.findings)}: `spx stability` measures findings."
         )
-    check_channels(poolings, drawn.read([0])[0].shape[1], colors)
+    try_poolings(poolings, drawn.read([0])[0], colors)
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     models = {name: load_model(file, reading, model) for name, file in files.items()}
     # refuse what cannot serve before the study begins

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_spx.evaluation.maps.colors import ToRgb, as_rgb, check_channels, segmented_as
 from lightning_spx.superpixels import Cached, ImagePooling, Segmenter
+from lightning_spx.superpixels.filter_promises import check_filter
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,26 @@ def check_poolings(superpixels: Mapping[Any, object]) -> None:
             raise TypeError(f"Expected `superpixels` to be segmenters or filters, got {name}: {advice}.")
 
 
+def try_poolings(superpixels: Mapping[str, ImagePooling], images: Tensor, to_rgb: ToRgb | None = None) -> None:
+    """Refuse poolings that cannot serve for some images, before anything is computed; users' filters are tried on them.
+
+    Args:
+        superpixels: segmenters and filters by name.
+        images: (N, C, H, W) in [0, 1], of which the first ones are tried.
+        to_rgb: as for `guide_images`.
+
+    Raises:
+        TypeError: one of them is neither a segmenter nor a filter.
+        ValueError: one of them does not take that number of channels, or a filter breaks a promise of `ImageFilter`.
+    """
+    check_poolings(superpixels)
+    check_channels(superpixels, images.shape[1], to_rgb)
+    for each in superpixels.values():
+        # this package's own are tested
+        if len(images) and not isinstance(each, Segmenter) and not type(each).__module__.startswith("lightning_spx."):
+            check_filter(each, segmented_as(each, images[:2], to_rgb))
+
+
 def segment_images(
     segmenters: Mapping[str, Segmenter],
     images: Tensor,
@@ -170,9 +191,8 @@ def guide_images(
         TypeError: one of them is neither a segmenter nor a filter.
         ValueError: one of them does not take that number of channels, or `to_rgb` gives no colors.
     """
-    check_poolings(superpixels)
     segmenters = {name: each for name, each in superpixels.items() if isinstance(each, Segmenter)}
-    check_channels(superpixels, images.shape[1], to_rgb)
+    try_poolings(superpixels, images, to_rgb)
     segments = segment_images(segmenters, images, batch_size, device, source, index, to_rgb)
     return {
         name: segments[name] if name in segments else Guide(each, segmented_as(each, images, to_rgb).cpu(), batch_size)

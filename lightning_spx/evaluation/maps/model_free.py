@@ -87,17 +87,32 @@ def distances(images: Tensor, baselines: Sequence[Tensor]) -> Tensor:
     """
     total, squares = torch.zeros_like(images), torch.zeros_like(images)
     for baseline in baselines:
-        try:
-            apart = images - baseline.to(images).expand(images.shape[1:])
-        except RuntimeError:
+        if not fits(baseline, images):
             raise ValueError(
                 f"Expected `baseline` to have one value or one for each of {images.shape[1]} channels, "
                 f"got shape {tuple(baseline.shape)}."
-            ) from None
+            )
+        apart = images - baseline.to(images)
         total, squares = total + apart, squares + apart.square()
     number = len(baselines)
     both = [(squares / number).sqrt(), (total / number).abs()]
     return torch.stack(both if number > 1 else both[1:], 1)
+
+
+def fits(baseline: Tensor, images: Tensor) -> bool:
+    """Whether a tensor broadcasts to an image.
+
+    Args:
+        baseline: of any shape.
+        images: (N, C, H, W).
+
+    Example:
+        >>> [fits(torch.zeros(shape), torch.zeros(2, 3, 4, 4)) for shape in ((3, 1, 1), (4, 1, 1), (5, 3, 4, 4))]
+        [True, False, False]
+    """
+    # a comparison from the right, as torch broadcasts
+    pairs = zip(reversed(baseline.shape), reversed(images.shape[1:]), strict=False)
+    return baseline.ndim < images.ndim and all(own in (1, size) for own, size in pairs)
 
 
 def baselines_of(method: object) -> list[Tensor]:
@@ -123,8 +138,11 @@ def _known_baselines(method: object) -> list[Tensor]:
     baseline = getattr(method, "baseline", None)
     if isinstance(baseline, Tensor) and baseline.ndim in (3, 4):
         return list(baseline) if baseline.ndim == 4 else [baseline]
-    if isinstance(baseline, Real | Sequence | Tensor) and not isinstance(baseline, str):
-        return [torch.as_tensor(baseline, dtype=torch.float32).reshape(-1, 1, 1)]
+    if isinstance(baseline, Tensor):
+        return [baseline.reshape(-1, 1, 1)]
+    values = list(baseline) if isinstance(baseline, list | tuple) else [baseline]
+    if all(isinstance(value, Real) for value in values):
+        return [torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)]
     members = [getattr(method, each.name) for each in fields(method)] if is_dataclass(method) else []
     every = [each for member in members for each in (member if isinstance(member, tuple | list) else [member])]
     return [found for each in every if isinstance(each, Attribution) for found in _known_baselines(each) or [BLACK]]

@@ -11,8 +11,8 @@ from rich.progress import track
 from lightning_spx.attribution import Attribution
 from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
-from lightning_spx.evaluation.maps.guides import check_poolings
+from lightning_spx.evaluation.maps.colors import chosen_colors
+from lightning_spx.evaluation.maps.guides import check_poolings, try_poolings
 from lightning_spx.evaluation.maps.sampled_images import draw_images
 from lightning_spx.evaluation.maps.ways import refuse_own_segments
 from lightning_spx.evaluation.publish import show
@@ -142,7 +142,7 @@ def roar(
     # refuse what cannot serve before anything is trained
     colors = chosen_colors(to_rgb)
     sampled = draw_images(data, 1, seed)
-    check_channels(poolings, sampled.images.shape[1], colors)
+    try_poolings(poolings, sampled.images, colors)
     reading = ModelReading(mean, std, preprocess, output, input_name, head)
     of_retrained = replace(reading, mean=None, std=None, preprocess=None)  # they see images in [0, 1]
     recipe = TrainingRecipe(data, model, trainer, seed, reading)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_spx.data import ImageDataModule
-from lightning_spx.evaluation.maps.colors import check_channels
+from lightning_spx.evaluation.maps.guides import try_poolings
 from lightning_spx.evaluation.maps.readings import check_logits
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.maps.ways import all_poolings
@@ -80,7 +80,7 @@ def architectures(
     of_photos = channels or default_channels(models.values())
     sampled = sample_images(data, photos, grid, start.num_images, settings.seed, strict=True, channels=of_photos)
     first = sampled.read([0])[0]
-    check_channels(all_poolings(settings.superpixels, settings.methods.values()), first.shape[1], settings.to_rgb)
+    try_poolings(all_poolings(settings.superpixels, settings.methods.values()), first, settings.to_rgb)
     for network in models.values():
         check_channels_fit(network, first)
         check_gradient(network.normalize, first)

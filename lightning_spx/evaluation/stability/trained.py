@@ -8,8 +8,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 
 from lightning_spx.data import BirdsDataModule
-from lightning_spx.evaluation.maps.colors import check_channels
 from lightning_spx.evaluation.maps.findings import check_items
+from lightning_spx.evaluation.maps.guides import try_poolings
 from lightning_spx.evaluation.maps.sampled_images import SampledImages, draw_images, keep_splits
 from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.stability.discriminators import REAL_ABOVE, discriminator_facts, draw_real
@@ -151,9 +151,8 @@ def _try_models(
     recipe: TrainingRecipe, models: Sequence[StudyModel], sampled: SampledImages, settings: StudySettings
 ) -> bool:
     """Refuse models that cannot serve before any of them is trained; return whether they have one output each."""
-    check_channels(
-        all_poolings(settings.superpixels, settings.methods.values()), sampled.read([0])[0].shape[1], settings.to_rgb
-    )
+    poolings = all_poolings(settings.superpixels, settings.methods.values())
+    try_poolings(poolings, sampled.read([0])[0], settings.to_rgb)
     given = [model.checkpoint for model in models if model.checkpoint is not None]
     makers = {model.architecture: recipe.of(model) for model in models}.values()
     tried = [recipe.load(file) for file in given] or [each.reading.of(each.untrained()) for each in makers]

@@ -34,7 +34,7 @@ def left_sentence(results: pd.DataFrame, method: str, superpixels: str = "", mag
         ...     magnitude="either", excess=0.5, excess_low=0.4, excess_high=0.6)
         >>> left = {**row, "metric": "residual_correlation", "excess": 0.01, "excess_low": -0.1, "excess_high": 0.1}
         >>> print(*left_sentence(pd.DataFrame([row, left]), "Gradient"))
-        Of the agreement of Gradient's maps by pixel nothing is left (excess of the correlation 0.50 [0.40, 0.60], ...
+        Of the agreement of Gradient's maps by pixel nothing is left that is above chance (excess of the correlation ...
     """
     own = of_condition(results[(results["method"] == method) & (results["pair"] == ALL_PAIRS)])
     own = own[own["magnitude"].astype(str) == magnitude]
@@ -54,7 +54,10 @@ def left_sentence(results: pd.DataFrame, method: str, superpixels: str = "", mag
     numbers = f"{_number(whole)}, then {_number(left)}"
     parts = "once edges, centre and brightness of the image are taken out"
     if left["excess_low"] <= 0:
-        return [f"Of the agreement of {maps} nothing is left (excess of the correlation {numbers}) {parts}."]
+        return [
+            f"Of the agreement of {maps} nothing is left that is above chance (excess of the correlation {numbers}) "
+            f"{parts}."
+        ]
     share = left["excess"] / whole["excess"]
     rest = "all" if share >= ALL_BUT_ROUNDING else f"{100 * share:.0f} %"
     return [f"Of the agreement of {maps} {rest} is left (excess of the correlation {numbers}) {parts}."]

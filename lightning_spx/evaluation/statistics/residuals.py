@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_spx.evaluation.maps.model_free import BLACK, centre, distances, edges
+from lightning_spx.evaluation.maps.model_free import BLACK, centre, distances, edges, fits
 from lightning_spx.evaluation.maps.pooled_maps import PooledMaps
 from lightning_spx.evaluation.maps.poolings import Pooling
 from lightning_spx.reporting.rows import AFTER
@@ -41,7 +42,18 @@ class References:
 
     @classmethod
     def of(cls, images: Tensor, baselines: Sequence[Tensor] = (BLACK,)) -> Self:
-        """Make the references of images (N, C, H, W), given the baselines of the method that explains them."""
+        """Make the references of images (N, C, H, W), given the baselines of the method that explains them.
+
+        A user's method may call something else by these names: what fits no image is left out, with a warning.
+        """
+        known = [each for each in baselines if fits(each, images)]
+        if len(known) < len(baselines):
+            rank_zero_warn(
+                f"Expected the baselines of a method to fit images {tuple(images.shape[1:])}, got shape "
+                f"{next(tuple(each.shape) for each in baselines if not fits(each, images))}: "
+                f"{'what fits counts' if known else 'black is taken'} for what is left of correlations."
+            )
+        baselines = known or [BLACK]
         height, width = images.shape[-2:]
         middle = centre(height, width).to(images).expand(len(images), -1, -1)
         return cls(torch.stack([torch.ones_like(middle), edges(images), middle], 1), distances(images, baselines))

@@ -13,7 +13,7 @@ from lightning_spx.attribution.saliency import Magnitude
 from lightning_spx.data import ImageDataModule
 from lightning_spx.evaluation.maps.attributions import predict
 from lightning_spx.evaluation.maps.colors import check_channels, chosen_colors
-from lightning_spx.evaluation.maps.guides import check_poolings
+from lightning_spx.evaluation.maps.guides import check_poolings, try_poolings
 from lightning_spx.evaluation.maps.sampled_images import sample_images
 from lightning_spx.evaluation.maps.ways import all_poolings
 from lightning_spx.evaluation.publish import show
@@ -199,7 +199,7 @@ def tradeoff(
     # refuse what cannot serve before the study begins
     tried = list(models.values()) or [reading.of(recipe.untrained())]
     known = sample_images(data, images, image_size, num_images, seed, channels=channels or default_channels(tried))
-    check_channels(all_poolings(poolings, methods), known.read([0])[0].shape[1], colors)
+    try_poolings(all_poolings(poolings, methods), known.read([0])[0], colors)
     for each in tried:
         try_classifier(each, known, "fidelity")
     lead = trainer()  # trains nothing: it knows the device and the loggers

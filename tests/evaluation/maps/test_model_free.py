@@ -13,6 +13,7 @@ from torch import Tensor
 from lightning_spx.attribution import (
     XRAI,
     ExpectedGradients,
+    FromCaptum,
     Gradient,
     IntegratedGradients,
     MeanAttribution,
@@ -20,6 +21,7 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.evaluation.maps.model_free import baselines_of, centre, distances, edges
 from lightning_spx.evaluation.maps.pooling_lists import in_orders, reference_poolings
+from lightning_spx.evaluation.statistics.residuals import References
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
@@ -81,6 +83,28 @@ def test_a_users_baseline_may_be_a_number_a_list_or_a_tensor(baseline: object) -
     method = SimpleNamespace(baseline=baseline)
     images = torch.rand(2, 3, 4, 4)
     torch.testing.assert_close(distances(images, baselines_of(method))[:, 0], (images - 0.25).abs())
+
+
+@pytest.mark.parametrize("given", [1.0, torch.ones(1, 3, 4, 4), (torch.ones(1, 3, 1, 1),), (1,)])
+def test_a_baseline_of_captum_is_an_argument_of_its_method(given: object) -> None:
+    images = torch.rand(2, 3, 4, 4)
+    method = FromCaptum(lambda model: model, arguments={"baselines": given})
+    torch.testing.assert_close(distances(images, baselines_of(method))[:, 0], 1 - images)
+    without = FromCaptum(lambda model: model)
+    torch.testing.assert_close(distances(images, baselines_of(without))[:, 0], images)
+
+
+@pytest.mark.parametrize("baseline", ["blur", ["black"], None])
+def test_what_is_no_baseline_counts_as_black(baseline: object) -> None:
+    assert [each.item() for each in baselines_of(SimpleNamespace(baseline=baseline))] == [0.0]
+
+
+def test_a_baseline_that_fits_no_image_ends_no_study() -> None:
+    images, bank = torch.rand(2, 3, 4, 4), torch.rand(5, 8, 2, 2)
+    baselines = baselines_of(SimpleNamespace(references=bank))
+    with pytest.warns(UserWarning, match=r"fit images \(3, 4, 4\), got shape \(8, 2, 2\): black is taken"):
+        found = References.of(images, baselines)
+    assert torch.equal(found.distance, References.of(images).distance)
 
 
 def test_a_reference_stands_in_the_place_of_every_models_map() -> None:
