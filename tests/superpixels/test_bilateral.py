@@ -119,9 +119,12 @@ def test_many_channels_and_tiny_widths_of_large_images_use_all_pairs() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: JointBilateral(sigma_color=0), "Expected `sigma_color` to be finite and positive, got 0"),
-        (lambda: JointBilateral(sigma_spatial=float("nan")), "`sigma_spatial` to be finite and positive, got nan"),
-        (lambda: bilateral_pool(torch.zeros(2, 2), torch.zeros(2, 2), sigma_spatial=0), "positive, got 0"),
+        (lambda: JointBilateral(sigma_color=0), "Expected `sigma_color` to be finite and at least 1e-05, got 0"),
+        (
+            lambda: JointBilateral(sigma_spatial=float("nan")),
+            "`sigma_spatial` to be finite and at least 1e-05, got nan",
+        ),
+        (lambda: bilateral_pool(torch.zeros(2, 2), torch.zeros(2, 2), sigma_spatial=0), "at least 1e-05, got 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(build: Callable[[], object], message: str) -> None:

@@ -80,9 +80,12 @@ def test_a_nan_reaches_two_radii_of_its_channel() -> None:
     ("build", "message"),
     [
         (lambda: GuidedFilter(radius=0), "Expected `radius` to be finite and at least 1, got 0"),
-        (lambda: GuidedFilter(eps=0), "Expected `eps` to be finite and positive, got 0"),
-        (lambda: GuidedFilter(eps=float("nan")), "`eps` to be finite and positive, got nan"),
-        (lambda: guided_pool(torch.zeros(2, 2), torch.zeros(2, 2), eps=-1), "`eps` to be finite and positive, got -1"),
+        (lambda: GuidedFilter(eps=0), "Expected `eps` to be finite and at least 1e-12, got 0"),
+        (lambda: GuidedFilter(eps=float("nan")), "`eps` to be finite and at least 1e-12, got nan"),
+        (
+            lambda: guided_pool(torch.zeros(2, 2), torch.zeros(2, 2), eps=-1),
+            "`eps` to be finite and at least 1e-12, got -1",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(build: Callable[[], object], message: str) -> None:
