@@ -22,6 +22,7 @@ COMPILED = (
     *("lightning_spx.metrics.ssim_segments", "lightning_spx.superpixels.compiled"),
     "lightning_spx.superpixels.pooling_compiled",
     *("lightning_spx.superpixels.bilateral_compiled", "lightning_spx.superpixels.guided_compiled"),
+    "lightning_spx.superpixels.bilateral_pairs_compiled",
 )
 
 # Started with the modules to import as its words, the reporting room first; prints the error of each.

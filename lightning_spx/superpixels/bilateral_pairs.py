@@ -1,11 +1,24 @@
 """Sums values with bilateral weights over all pairs of pixels: exact, and slow for large images."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from lightning_spx.guard.tensor_operations import needs_tensor_operations
 
 # weights at a time, which stay in the cache of a CPU
 PAIRS_ON_CPU = 2**18
 PAIRS_ON_DEVICE = 2**28
+# channels of colors that the loops know
+LOOP_COLORS = 3
+
+Numbers = NDArray[np.float64]
+Loops = Callable[[Numbers, NDArray[np.float32], float, float], Numbers]
 
 
 def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
@@ -24,6 +37,14 @@ def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
         >>> pair_sums(torch.ones(1, 1, 1, 2), torch.zeros(1, 3, 1, 2).double(), 0.1, 1.0)
         tensor([[[[1.6065, 1.6065]]]], dtype=torch.float64)
     """
+    loops = None if needs_tensor_operations(values, images) else _compiled()
+    if loops is not None and images.numel() and images.shape[1] <= LOOP_COLORS and _is_single(images):
+        return _by_loops(loops, values.double(), images.float(), sigma_color, sigma_spatial)
+    return _by_tensors(values, images, sigma_color, sigma_spatial)
+
+
+def _by_tensors(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
+    """Return the sums by products of matrices, on any device and of any number of channels."""
     count, _, height, width = images.shape
     lines = [torch.arange(size, dtype=images.dtype, device=images.device) for size in (height, width)]
     places = torch.stack(torch.meshgrid(*lines, indexing="ij")).expand(count, -1, -1, -1)
@@ -47,6 +68,31 @@ def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
         ]
         parts.append(torch.cat(rows, 1))
     return torch.cat(parts).mT.reshape(values.shape)
+
+
+def _is_single(images: Tensor) -> bool:
+    """Return whether colors keep all digits in float32, as those of files and of networks' inputs do."""
+    return torch.equal(images.float().to(images.dtype), images)
+
+
+def _by_loops(loops: Loops, values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
+    """Return the sums by compiled loops, of as many images at once as there are threads."""
+    given = [(*each, sigma_color, sigma_spatial) for each in zip(values.numpy(), images.numpy(), strict=True)]
+    with ThreadPoolExecutor(max_workers=min(torch.get_num_threads(), len(given))) as pool:
+        sums = list(pool.map(lambda each: loops(*each), given))
+    return torch.from_numpy(np.stack(sums))
+
+
+@cache
+def _compiled() -> Loops | None:
+    """Return the loops if numba is installed; imported at the first call, which takes a second."""
+    try:
+        from lightning_spx.superpixels.bilateral_pairs_compiled import sums_of_image
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None
+    return sums_of_image
 
 
 def _of_image(left: Tensor, right: Tensor, values: Tensor) -> Tensor:

@@ -90,8 +90,9 @@ def bilateral_pool(
 ) -> Tensor:
     """Replace each value by the mean of all values of its channel, weighted by nearness in place and color.
 
-    See `JointBilateral` for the weights and for the error on images larger than 64 px a side. Sums use float64, and an
-    image gives the same result alone and in a batch (on CUDA the last bits may differ). All weights are positive, so a
+    See `JointBilateral` for the weights and for the error on images larger than 64 px a side. Sums use float64, and
+    weights of images up to 64 px a side at least float32; an image gives the same result alone and in a batch (on CUDA
+    the last bits may differ). All weights are positive, so a
     NaN or an infinite value reaches its whole channel, and neither another channel nor another image. A constant
     channel stays as it is. Gradients reach `attribution`, not `images`.
 

@@ -19,16 +19,21 @@ Values = NDArray[np.floating[Any]]
 VALUES_PER_THREAD = 2**20
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any], may_reorder: bool = False) -> Callable[..., Any]:
     """Compile a function; if there is a folder to keep the result, once for all processes.
 
     Products and sums may become one instruction, which rounds once: of float64 values that are rounded to float32.
+
+    Args:
+        function: the loops.
+        may_reorder: whether sums may be taken in another order, in as many parts as a register holds.
     """
+    allowed = {"contract", "reassoc"} if may_reorder else {"contract"}
     try:
-        result: Callable[..., Any] = njit(nogil=True, error_model="numpy", fastmath={"contract"}, cache=True)(function)
+        result: Callable[..., Any] = njit(nogil=True, error_model="numpy", fastmath=allowed, cache=True)(function)
     except RuntimeError:
         # neither the package's folder nor the user's is writable
-        result = njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
+        result = njit(nogil=True, error_model="numpy", fastmath=allowed)(function)
     return result
 
 
