@@ -38,7 +38,7 @@ from lightning_spx.evaluation.benchmark.peers import (
     torchmetrics_ssim,
 )
 from lightning_spx.metrics import pair_distances, saliency_ssim
-from lightning_spx.superpixels import Cached, Segmenter, Slic, segment_pool
+from lightning_spx.superpixels import Cached, ImagePooling, Segmenter, Slic, segment_pool
 
 FLOOR = "forward and backward passes"
 SEGMENTS, GRADIENTS, AFTER, WHOLE = "segments", "gradients", "after the gradients", "S- maps"
@@ -55,7 +55,7 @@ class Bench:
         network: in evaluation mode on the device.
         images: (N, C, H, W) in [0, 1] on the device, as many as the largest batch.
         methods: by their names in tables.
-        segmenters: by their names in tables.
+        poolings: segmenters and filters by their names in tables.
         batch_sizes: numbers of images in a call.
         repeats: number of turns of each measurement.
         max_evaluations: a call that needs more gradients is skipped.
@@ -65,7 +65,7 @@ class Bench:
     network: nn.Module
     images: Tensor
     methods: Mapping[str, Attribution]
-    segmenters: Mapping[str, Segmenter]
+    poolings: Mapping[str, ImagePooling]
     batch_sizes: list[int]
     repeats: int
     max_evaluations: int
@@ -75,6 +75,11 @@ class Bench:
     def device(self) -> torch.device:
         """The device of images and network."""
         return self.images.device
+
+    @property
+    def segmenters(self) -> dict[str, Segmenter]:
+        """The poolings that have segments."""
+        return {name: each for name, each in self.poolings.items() if isinstance(each, Segmenter)}
 
     def target(self, images: Tensor) -> Tensor:
         """Return the predicted classes, (N,)."""
@@ -178,10 +183,11 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
     for size in bench.batch_sizes:
         images = bench.images[:size]
         target = bench.target(images)
+        attribution = torch.randn(images.shape, device=images.device)
+        for name, pooling in bench.poolings.items():
+            what = f"{name}, pooling, map" if isinstance(pooling, Segmenter) else f"{name}, map"
+            yield from bench.timed(AFTER, what, {OWN: partial(s_map, pooling, images, attribution)}, size)
         for name, segmenter in bench.segmenters.items():
-            attribution = torch.randn(images.shape, device=images.device)
-            call = partial(s_map, segmenter, images, attribution)
-            yield from bench.timed(AFTER, f"{name}, pooling, map", {OWN: call}, size)
             with TemporaryDirectory() as folder:
                 warm = Cached(segmenter, folder)
                 warm(images)
@@ -203,9 +209,9 @@ def pooled_section(bench: Bench) -> Iterator[Measurement]:
             yield from bench.timed(WHOLE, f"S-{name}", calls, size, evaluations)
 
 
-def s_map(segmenter: Segmenter, images: Tensor, attribution: Tensor) -> Tensor:
-    """Pool an attribution over segments and scale it."""
-    return saliency_map(segment_pool(attribution, segmenter(images)))
+def s_map(pooling: ImagePooling, images: Tensor, attribution: Tensor) -> Tensor:
+    """Pool an attribution and scale it."""
+    return saliency_map(pooling.pool(attribution, images))
 
 
 def s_method(method: Attribution, network: nn.Module, slic: Slic, images: Tensor, target: Tensor) -> Tensor:
@@ -232,7 +238,8 @@ def metrics_section(bench: Bench) -> Iterator[Measurement]:
     yield from bench.timed("metrics", "SSIM of a pair", ssim, MAPS_OF_METRICS)
     images = bench.images[: min(len(bench.images), 8)]
     noise = torch.rand(NUM_MODELS, len(images), *images.shape[-2:], generator=generator).to(bench.device)
-    segments = next(iter(bench.segmenters.values()))(images)
+    # filtered maps have no segments to make ranks faster
+    segments = next(iter(bench.segmenters.values()), Slic())(images)
     pooled = torch.stack([segment_pool(maps[:, None], segments)[:, 0] for maps in noise])
     for what, maps, known in (("S- maps", pooled, segments), ("pixel maps", noise, None)):
         calls: dict[str, Callable[[], object]] = {

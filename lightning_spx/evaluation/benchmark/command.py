@@ -46,7 +46,7 @@ from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import Segmenter
+from lightning_spx.superpixels import ImagePooling
 
 Section = Literal["segments", "gradients", "pooled", "metrics", "study", "memory", "growth", "agreement"]
 TIMED: dict[Section, Callable[[Bench], Iterator[Measurement]]] = {
@@ -63,7 +63,7 @@ TIMED: dict[Section, Callable[[Bench], Iterator[Measurement]]] = {
 def bench(
     network: NamedNetwork,
     methods: list[Attribution],
-    superpixels: list[Segmenter],
+    superpixels: list[ImagePooling],
     sections: list[Section],
     images: list[str] | None = None,
     image_size: int = 224,
@@ -76,7 +76,7 @@ def bench(
     formats: list[Literal["png", "pdf", "svg"]] | None = None,
     out: str | None = None,
 ) -> Path:
-    """Measure time and memory of methods, segmenters and metrics beside what a user would pick instead.
+    """Measure time and memory of methods, segmenters, filters and metrics beside what a user would pick instead.
 
     The alternatives are captum, scikit-image, torchmetrics, SciPy and pytorch-grad-cam, as far as they are installed
     (`pip install lightning_spx[peers]`). All ways to compute the same result are timed in turns.
@@ -85,7 +85,8 @@ def bench(
         network: the network to explain; its weights do not affect the times. Images have as many channels as its first
             convolution takes.
         methods: attribution methods.
-        superpixels: segmenters that take images of these channels.
+        superpixels: segmenters and filters that take images of these channels. Filters are timed as a whole, in the
+            section `pooled`.
         sections: parts of the table to measure. Each is kept in a file of its own and not measured again.
         images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth random images.
         image_size: side of the images in pixels.
@@ -123,13 +124,13 @@ def bench(
         raise ValueError("Expected a GPU for `device` cuda, found none.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
     place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
-    model, segmenters = network.build().eval(), unique_names(superpixels)
+    model, poolings = network.build().eval(), unique_names(superpixels)
     channels = default_channels([model])
-    for segmenter_name, segmenter in segmenters.items():
-        if segmenter.channels not in (None, channels):
+    for pooling_name, pooling in poolings.items():
+        if pooling.channels not in (None, channels):
             raise ValueError(
-                f"Expected `superpixels` for the {channels} channels of `network`, got {segmenter_name} for "
-                f"{segmenter.channels}: leave it out."
+                f"Expected `superpixels` for the {channels} channels of `network`, got {pooling_name} for "
+                f"{pooling.channels}: leave it out."
             )
     shown = _images(images, image_size, max(*sizes, 2, num_path_images, num_noise_images), channels)
     name = network.name or type(network.network).__name__
@@ -139,7 +140,7 @@ def bench(
         network=model.to(place),
         images=shown.to(place),
         methods=unique_names(methods),
-        segmenters=segmenters,
+        poolings=poolings,
         batch_sizes=sizes,
         repeats=repeats,
         max_evaluations=max_evaluations,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 from lightning_spx.attribution import (
@@ -14,10 +15,13 @@ from lightning_spx.attribution import (
 )
 from lightning_spx.evaluation.benchmark.cases import (
     gradients_section,
+    metrics_section,
     num_evaluations,
     passes,
     pooled_section,
+    segments_section,
 )
+from lightning_spx.superpixels import GuidedFilter, Slic
 from tests.attribution.cases import Net, Notes, images, targets
 from tests.evaluation.benchmark.bench_cases import bench_of
 
@@ -51,6 +55,18 @@ def test_what_evaluates_too_many_gradients_is_left_out() -> None:
     bench = replace(bench_of(Net().eval()), methods={"few": Gradient(), "many": SmoothGrad(num_samples=60)})
     assert {found.what for found in gradients_section(bench)} == {"few"}
     assert {found.what for found in pooled_section(bench) if found.section == "S- maps"} == {"S-few"}
+
+
+def test_filters_are_timed_as_a_whole_and_have_no_segments() -> None:
+    bench = replace(bench_of(Net().eval()), poolings={"guided": GuidedFilter(), "Slic": Slic(4)})
+    assert {found.what.split(",")[0] for found in segments_section(bench)} == {"Slic"}
+    after = [found.what for found in pooled_section(bench) if found.section == "after the gradients"]
+    assert after == ["guided, map", "Slic, pooling, map", "Slic cached, pooling, map"]
+    alone = replace(bench, poolings={"guided": GuidedFilter()})
+    assert not list(segments_section(alone))
+    # windows of SSIM have 11 pixels a side
+    larger = replace(alone, images=torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+    assert {found.what for found in metrics_section(larger)} >= {"SSIM of a pair", "Spearman of 4 models, S- maps"}
 
 
 def test_evaluations_of_every_step_count() -> None:
