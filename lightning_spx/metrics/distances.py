@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.metrics.ranks import centered_ranks, cosine_similarity
 from lightning_spx.metrics.shapes import check_real, check_same_shape, scaled
 from lightning_spx.metrics.ssim import pairwise_ssim
@@ -190,13 +191,11 @@ def _compare(first: Tensor, second: Tensor, weights: Tensor | None, distance: Di
 @cache
 def _compiled() -> Callable[[Tensor, Tensor, NDArray[np.int64]], Tensor] | None:
     """Return compiled squared distances if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.metrics.pairs_compiled import squared_distances
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return squared_distances
+
+        return squared_distances
+    return None
 
 
 def _pixel_sum(values: Tensor, weights: Tensor | None) -> Tensor:

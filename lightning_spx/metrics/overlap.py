@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape, without_channel
 
@@ -126,13 +127,11 @@ class TopKOverlap(ImageMean):
 @cache
 def _compiled() -> Callable[[Tensor, NDArray[np.int64], int], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.metrics.pairs_compiled import overlaps
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return overlaps
+
+        return overlaps
+    return None
 
 
 def _membership(maps: Tensor, places: int) -> Tensor:

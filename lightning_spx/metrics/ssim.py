@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.metrics import ssim_tensors
 from lightning_spx.metrics.image_mean import ImageMean
 from lightning_spx.metrics.shapes import check_same_shape, scaled, without_channel
@@ -213,25 +214,21 @@ def _values(maps: Tensor, others: Tensor | None, pairs: Sequence[tuple[int, int]
 @cache
 def _compiled() -> Callable[[Tensor, Tensor | None, Sequence[tuple[int, int]], Tensor], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.metrics.ssim_compiled import pair_values
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return pair_values
+
+        return pair_values
+    return None
 
 
 @cache
 def _compiled_on_segments() -> Callable[[Tensor, Tensor, NDArray[np.int64]], Tensor] | None:
     """Return the compiled version for segments if numba is installed, as above."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.metrics.ssim_segments import segment_pair_values
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return segment_pair_values
+
+        return segment_pair_values
+    return None
 
 
 def _unit_norm(maps: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 
 # nodes lie so many standard deviations apart: with 0.7 there are twice as many, and with 1.0 thrice the error
 STEP = 0.8
@@ -122,13 +123,11 @@ def grid_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
 @cache
 def _compiled() -> Callable[[Tensor, list[Axis]], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.bilateral_compiled import sums_of_image
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return sums_of_image
+
+        return sums_of_image
+    return None
 
 
 def _tensor_sums(values: Tensor, axes: list[Axis]) -> Tensor:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 
 # weights at a time, which stay in the cache of a CPU
 PAIRS_ON_CPU = 2**18
@@ -77,22 +78,22 @@ def _is_single(images: Tensor) -> bool:
 
 def _by_loops(loops: Loops, values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
     """Return the sums by compiled loops, of as many images at once as there are threads."""
-    given = [(*each, sigma_color, sigma_spatial) for each in zip(values.numpy(), images.numpy(), strict=True)]
-    with ThreadPoolExecutor(max_workers=min(torch.get_num_threads(), len(given))) as pool:
-        sums = list(pool.map(lambda each: loops(*each), given))
-    return torch.from_numpy(np.stack(sums))
+    given = [(*each, sigma_color, sigma_spatial) for each in zip(values.detach().numpy(), images.numpy(), strict=True)]
+    threads = min(torch.get_num_threads(), len(given))
+    if threads < 2:
+        return torch.from_numpy(np.stack([loops(*each) for each in given]))
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        return torch.from_numpy(np.stack(list(pool.map(lambda each: loops(*each), given))))
 
 
 @cache
 def _compiled() -> Loops | None:
     """Return the loops if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.bilateral_pairs_compiled import sums_of_image
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return sums_of_image
+
+        return sums_of_image
+    return None
 
 
 def _of_image(left: Tensor, right: Tensor, values: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.superpixels.pooling import as_pair
 from lightning_spx.superpixels.segmenter import counts
 
@@ -103,13 +104,11 @@ def _matrices(values: Tensor, num_segments: Tensor) -> tuple[Tensor, Tensor]:
 @cache
 def _compiled() -> Callable[[Tensor, Tensor, Tensor, bool], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.pooling_compiled import gaussian_blur
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return gaussian_blur
+
+        return gaussian_blur
+    return None
 
 
 def gaussian_matrices(size: int, sigma: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.superpixels.guided_inputs import as_guided, centered
 from lightning_spx.superpixels.image_filter import ImageFilter
 from lightning_spx.superpixels.setting import check_at_least
@@ -145,13 +146,11 @@ def _check(radius: int | None, eps: float) -> None:
 @cache
 def _compiled() -> Callable[[Tensor, Tensor, int, float], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.guided_compiled import filtered
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return filtered
+
+        return filtered
+    return None
 
 
 def _filtered(values: Tensor, guide: Tensor, radius: int, eps: float) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.superpixels.segmenter import check_segments, counts, is_one_map
 
 
@@ -128,13 +129,11 @@ def _most(segments: Tensor) -> int:
 @cache
 def _compiled() -> Callable[[Tensor, Tensor, int, bool], Tensor] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.pooling_compiled import segment_means
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return segment_means
+
+        return segment_means
+    return None
 
 
 def as_pair(attribution: Tensor, segments: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_spx.guard.where_numba_is import WhereNumbaIs
 from lightning_spx.superpixels.blur import gaussian_matrices
 from lightning_spx.superpixels.cells import CellGrid, nearest_cells
 from lightning_spx.superpixels.cielab import STEPS, cielab
@@ -178,13 +179,11 @@ def _smoothed(images: Tensor, sigma: float) -> Tensor:
 @cache
 def _compiled() -> Callable[..., NDArray[np.int64]] | None:
     """Return the compiled version if numba is installed; imported at the first call, which takes a second."""
-    try:
+    with WhereNumbaIs():
         from lightning_spx.superpixels.compiled import slic_labels
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        return None
-    return slic_labels
+
+        return slic_labels
+    return None
 
 
 @cache
