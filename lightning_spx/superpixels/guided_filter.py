@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool2d
 
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.guard.where_numba_is import WhereNumbaIs
-from lightning_spx.superpixels.guided_inputs import as_guided, centered
+from lightning_spx.superpixels.guided_inputs import as_guided, shifted
 from lightning_spx.superpixels.image_filter import ImageFilter
 from lightning_spx.superpixels.setting import check_at_least
 
@@ -125,10 +125,10 @@ def guided_pool(attribution: Tensor, images: Tensor, radius: int | None = None, 
     if radius is None:
         radius = max(1, min(guide.shape[-2:]) // 8)
     radius = min(int(radius), max(guide.shape[-2:]))
-    values, middle = centered(attribution)
+    values, shift = shifted(attribution)
     as_tensors = needs_tensor_operations(attribution)
     compiled = None if as_tensors else _compiled()
-    result = (compiled or _filtered)(values, guide, radius, eps) + middle
+    result = (compiled or _filtered)(values, guide, radius, eps) + shift
     endless = ~attribution.isfinite()
     if as_tensors or bool(endless.any()):
         result = result.where(_grown(endless, 2 * radius) == 0, torch.nan)

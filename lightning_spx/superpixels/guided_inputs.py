@@ -57,8 +57,11 @@ def as_guided(attribution: Tensor, images: Images) -> tuple[Tensor, Tensor]:
     return attribution, guide.detach().double().clamp(0, 1)
 
 
-def centered(attribution: Tensor) -> tuple[Tensor, Tensor]:
-    """Split a map into finite values around zero and their middle, so that constant maps stay exactly as they are.
+def shifted(attribution: Tensor) -> tuple[Tensor, Tensor]:
+    """Split a map into finite values and a shift, so that constant maps stay exactly as they are.
+
+    The shift is what is nearest to zero between the smallest and the largest value of a channel: values near zero keep
+    their digits beside large ones, and what has one sign keeps it.
 
     Args:
         attribution: `(N, C, H, W)` floating point.
@@ -67,18 +70,18 @@ def centered(attribution: Tensor) -> tuple[Tensor, Tensor]:
         `(N, C, H, W)` float64, 0 where a value is not finite; and `(N, C, 1, 1)` float64, without a gradient.
 
     Example:
-        >>> [part.flatten().tolist() for part in centered(torch.tensor([[[[1.0, 3.0, torch.nan]]]]))]
-        [[-1.0, 1.0, 0.0], [2.0]]
+        >>> [part.flatten().tolist() for part in shifted(torch.tensor([[[[1.0, 3.0, torch.nan]]]]))]
+        [[0.0, 2.0, 0.0], [1.0]]
     """
     values = attribution.double()
     if not needs_tensor_operations(attribution) and not values.requires_grad:
         low, high = values.amin((2, 3), keepdim=True), values.amax((2, 3), keepdim=True)
         if bool((low.isfinite() & high.isfinite()).all()):
-            middle = low / 2 + high / 2
-            return values - middle, middle
+            shift = torch.zeros_like(low).clamp(low, high)
+            return values - shift, shift
     is_finite = values.isfinite()
     known = values.detach()
     low = known.where(is_finite, torch.inf).amin((2, 3), keepdim=True)
     high = known.where(is_finite, -torch.inf).amax((2, 3), keepdim=True)
-    middle = (low / 2 + high / 2).nan_to_num()
-    return (values - middle).where(is_finite, 0.0), middle
+    shift = torch.zeros_like(low).clamp(low, high).where(low.isfinite(), 0.0)
+    return (values - shift).where(is_finite, 0.0), shift

@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_spx.guard.tensor_operations import needs_tensor_operations
 from lightning_spx.superpixels.bilateral_grid import fits, grid_sums
 from lightning_spx.superpixels.bilateral_pairs import pair_sums
-from lightning_spx.superpixels.guided_inputs import as_guided, centered
+from lightning_spx.superpixels.guided_inputs import as_guided, shifted
 from lightning_spx.superpixels.image_filter import ImageFilter
 from lightning_spx.superpixels.setting import check_at_least
 
@@ -120,11 +120,11 @@ def bilateral_pool(
     attribution, guide = as_guided(attribution, images)
     if not len(guide):
         return attribution.float().view(shape)
-    values, middle = centered(attribution)
+    values, shift = shifted(attribution)
     ones = torch.ones_like(guide[:, :1])
     given = torch.cat([ones, values], 1)
     sums = _sums(given, guide, sigma_color, _spatial(sigma_spatial, guide))
-    result = sums[:, 1:] / sums[:, :1] + middle
+    result = sums[:, 1:] / sums[:, :1] + shift
     is_finite = attribution.isfinite()
     if needs_tensor_operations(attribution) or not bool(is_finite.all()):
         # positive weights make the mean infinite if one value is, and NaN if two infinite ones disagree

@@ -7,6 +7,7 @@ from torch import Tensor
 from lightning_spx.superpixels import bilateral_pairs, bilateral_pool
 from lightning_spx.superpixels.bilateral_pairs import _by_tensors, pair_sums
 from tests.superpixels.conftest import draw
+from tests.superpixels.filter_cases import bilateral_weights, pooled_by
 
 pytest.importorskip("numba")
 
@@ -114,3 +115,19 @@ def test_without_numba_the_products_of_matrices_take_over(monkeypatch: pytest.Mo
     by_loops = bilateral_pool(attribution, image)
     monkeypatch.setattr(bilateral_pairs, "_compiled", lambda: None)
     torch.testing.assert_close(bilateral_pool(attribution, image), by_loops, rtol=1e-6, atol=3e-7)
+
+
+def test_next_to_nothing_keeps_its_digits_beside_a_peak_and_its_sign() -> None:
+    image = torch.nn.functional.interpolate(colors(3, 4, 4), (24, 24), mode="bilinear").float()
+    peak = torch.zeros(1, 2, 24, 24)
+    peak[0, 0, 12, 12], peak[0, 1, 12, 12] = 1, -1
+    pooled = bilateral_pool(peak, image, sigma_spatial=3.0)
+    weights = bilateral_weights(image[0], 0.1, 3.0)
+    exact = pooled_by(weights, peak[0])
+    assert (exact.abs() < 1e-8).any()
+    near = exact.abs() > 1e-20
+    torch.testing.assert_close(pooled[0][near], exact[near].float(), rtol=1e-5, atol=0)
+    assert (pooled[0, 0] >= 0).all()
+    assert (pooled[0, 1] <= 0).all()
+    # and above a level that all have
+    assert (bilateral_pool(peak.abs() + 0.5, image, sigma_spatial=3.0) >= 0.5).all()
