@@ -9,12 +9,6 @@ import pytest
 from lightning_spx.data import TableDataModule
 from lightning_spx.data.table_labels import read_classes
 from lightning_spx.data.table_spelling import check_spellings
-from tests.data.table_folder import write_table
-
-
-@pytest.fixture
-def table(tmp_path: Path) -> Path:
-    return write_table(tmp_path / "cells")
 
 
 def table_data(table: Path, **settings: object) -> TableDataModule:
