@@ -8,8 +8,8 @@ from torch.autograd.forward_ad import unpack_dual
 def needs_tensor_operations(*given: Tensor | None) -> bool:
     """Return whether loops that only read values would fail, or lose what is wanted of them.
 
-    That is so on other devices, where a gradient or a tangent is wanted, under a transform of `torch.func`, and while
-    `torch.compile` traces.
+    That is so on other devices, where a gradient or a tangent is wanted, under a transform of `torch.func`, while
+    `torch.compile` traces, and for views that change signs.
 
     Args:
         given: tensors; None is left out.
@@ -25,6 +25,9 @@ def needs_tensor_operations(*given: Tensor | None) -> bool:
 
 def _needs(values: Tensor) -> bool:
     if values.device.type != "cpu" or (torch.is_grad_enabled() and values.requires_grad):
+        return True
+    if values.is_neg():
+        # the memory of an imaginary part of a conjugate has the other sign
         return True
     if unpack_dual(values).tangent is not None:
         return True

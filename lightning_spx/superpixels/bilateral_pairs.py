@@ -15,8 +15,11 @@ from lightning_spx.guard.where_numba_is import WhereNumbaIs
 # weights at a time, which stay in the cache of a CPU
 PAIRS_ON_CPU = 2**18
 PAIRS_ON_DEVICE = 2**28
-# channels of colors that the loops know
+# channels of colors that the loops know, and pixels of a row that they add in float32
 LOOP_COLORS = 3
+LOOP_WIDTH = 128
+# colors that float32 rounds change weights by less than its own rounding, where they are compared no finer than this
+LEAST_ROUNDED = 0.05
 
 Numbers = NDArray[np.float64]
 Loops = Callable[[Numbers, NDArray[np.float32], float, float], Numbers]
@@ -39,9 +42,14 @@ def pair_sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial:
         tensor([[[[1.6065, 1.6065]]]], dtype=torch.float64)
     """
     loops = None if needs_tensor_operations(values, images) else _compiled()
-    if loops is not None and images.numel() and images.shape[1] <= LOOP_COLORS and _is_single(images):
-        return _by_loops(loops, values.double(), images.float(), sigma_color, sigma_spatial)
-    return _by_tensors(values, images, sigma_color, sigma_spatial)
+    if loops is None or images.shape[1] > LOOP_COLORS or max(images.shape[-2:]) > LOOP_WIDTH or not images.numel():
+        return _by_tensors(values, images, sigma_color, sigma_spatial)
+    # image by image, so that none decides for another
+    can_loop = (images.float().to(images.dtype) == images).flatten(1).all(1) | (sigma_color >= LEAST_ROUNDED)
+    sums = torch.empty(values.shape, dtype=torch.float64)
+    sums[~can_loop] = _by_tensors(values[~can_loop], images[~can_loop], sigma_color, sigma_spatial)
+    sums[can_loop] = _by_loops(loops, values[can_loop].double(), images[can_loop].float(), sigma_color, sigma_spatial)
+    return sums
 
 
 def _by_tensors(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
@@ -71,17 +79,12 @@ def _by_tensors(values: Tensor, images: Tensor, sigma_color: float, sigma_spatia
     return torch.cat(parts).mT.reshape(values.shape)
 
 
-def _is_single(images: Tensor) -> bool:
-    """Return whether colors keep all digits in float32, as those of files and of networks' inputs do."""
-    return torch.equal(images.float().to(images.dtype), images)
-
-
 def _by_loops(loops: Loops, values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
     """Return the sums by compiled loops, of as many images at once as there are threads."""
     given = [(*each, sigma_color, sigma_spatial) for each in zip(values.detach().numpy(), images.numpy(), strict=True)]
     threads = min(torch.get_num_threads(), len(given))
     if threads < 2:
-        return torch.from_numpy(np.stack([loops(*each) for each in given]))
+        return torch.from_numpy(np.stack([loops(*each) for each in given])) if given else values
     with ThreadPoolExecutor(max_workers=threads) as pool:
         return torch.from_numpy(np.stack(list(pool.map(lambda each: loops(*each), given))))
 

@@ -12,13 +12,15 @@ LANES = 4
 COLORS = 3
 # rows are filled up to full registers
 ROW = 8
-# weights are not below 1e-24: products with them would be no normal float32, which processors take long for
-LEAST_EXPONENT = np.float32(-80)
+# values are as large as float32 takes, and weights not below 1e-30: their products stay normal numbers, because
+# processors take long for others
+LARGEST = 2.0**100
+LEAST_EXPONENT = np.float32(-100)
 # adding it moves the whole part of a number into its last bits
 TO_LAST_BITS = np.float32(1.5 * 2**23)
-# 2 ** x for x from -1/2 to 1/2 by a polynomial that is off by 7.5e-8 at most, relatively: less than rounding is
-P0, P1, P2 = np.float32(1.0000000716546575), np.float32(0.6931469670638649), np.float32(0.24022119723934027)
-P3, P4, P5 = np.float32(0.05550713274961449), np.float32(0.009675541330676765), np.float32(0.001327647151942274)
+# 2 ** x for x from -1/2 to 1/2 by a polynomial that is off by 9.2e-8 at most, relatively, and not at zero
+P0, P1, P2 = np.float32(1), np.float32(0.6931469775991556), np.float32(0.24022242085368917)
+P3, P4, P5 = np.float32(0.05550733743264681), np.float32(0.009671512639930515), np.float32(0.0013264727193376335)
 
 Singles = NDArray[np.float32]
 
@@ -130,14 +132,16 @@ def sums_of_image(
     channels, height, width = values.shape
     # what fills up has values of zero, and so no part in any sum
     groups, wide = -(-channels // LANES), -(-width // ROW) * ROW
-    # float32 has a smaller range
     largest = np.abs(values).max((1, 2), keepdims=True)
-    largest[~np.isfinite(largest) | (largest == 0)] = 1
+    largest[~np.isfinite(largest) | (largest == 0)] = LARGEST
     filled = np.zeros((groups * LANES, height, wide), np.float32)
-    filled[:channels, :, :width] = values / largest
+    # what is smaller than the largest value by 1e38 counts as zero, and what is too large beside infinity as infinity
+    scaled = values / largest
+    with np.errstate(over="ignore"):
+        filled[:channels, :, :width] = np.where(np.abs(scaled) < np.finfo(np.float32).tiny, 0, scaled) * LARGEST
     guide = np.zeros((COLORS, height, wide), np.float32)
     guide[: len(colors), :, :width] = colors
-    color, place = (-0.5 / (math.log(2) * sigma**2) for sigma in (sigma_color, sigma_spatial))
+    color, place = (-0.5 / math.log(2) / sigma / sigma for sigma in (sigma_color, sigma_spatial))
     downs, acrosses = (
         (place * np.arange(first, size) ** 2.0).astype(np.float32) for first, size in ((0, height), (1 - wide, wide))
     )
@@ -145,5 +149,5 @@ def sums_of_image(
     for start in range(0, len(sums), LANES):
         some = slice(start, start + LANES)
         add_pairs(filled[some], guide, downs, acrosses, np.float32(color), sums[some])
-    found: NDArray[np.float64] = sums[:channels, :, :width] * largest
+    found: NDArray[np.float64] = sums[:channels, :, :width] / LARGEST * largest
     return found

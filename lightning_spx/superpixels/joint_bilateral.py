@@ -146,6 +146,8 @@ def _spatial(sigma: float | None, images: Tensor) -> float:
 
 def _sums(values: Tensor, images: Tensor, sigma_color: float, sigma_spatial: float) -> Tensor:
     """Return the weighted sums (N, C, H, W) float64, with weights of about one at the pixel itself."""
+    # whole numbers may be larger than tensors take
+    sigma_color = float(sigma_color)
     small = max(images.shape[-2:]) <= EXACT_SIDE
     if small or images.shape[1] > GRID_CHANNELS or not fits(images, sigma_color, sigma_spatial):
         return pair_sums(values, images, sigma_color, sigma_spatial)

@@ -17,7 +17,7 @@ def check_at_least(name: str, value: float, minimum: float) -> None:
         ValueError: Expected `sigma` to be finite and at least 0, got -0.1.
     """
     _check_number(name, value)
-    if not (math.isfinite(value) and value >= minimum):
+    if not (_is_finite(value) and value >= minimum):
         raise ValueError(f"Expected `{name}` to be finite and at least {minimum}, got {value}.")
 
 
@@ -34,8 +34,16 @@ def check_positive(name: str, value: float) -> None:
         ValueError: Expected `compactness` to be finite and positive, got 0.
     """
     _check_number(name, value)
-    if not (math.isfinite(value) and value > 0):
+    if not (_is_finite(value) and value > 0):
         raise ValueError(f"Expected `{name}` to be finite and positive, got {value}.")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # a whole number that no float holds
+        return False
 
 
 def _check_number(name: str, value: object) -> None:

@@ -131,3 +131,39 @@ def test_next_to_nothing_keeps_its_digits_beside_a_peak_and_its_sign() -> None:
     assert (pooled[0, 1] <= 0).all()
     # and above a level that all have
     assert (bilateral_pool(peak.abs() + 0.5, image, sigma_spatial=3.0) >= 0.5).all()
+
+
+def test_maps_of_one_sign_are_as_near_as_float32_is() -> None:
+    image = colors(3, 40, 33)
+    for values in (noise(1, 3, 40, 33).abs() ** 4, (12 * noise(1, 3, 40, 33)).exp()):
+        given = with_ones(values)
+        found, exact = pair_sums(given, image, 0.1, 8.0), _by_tensors(given, image, 0.1, 8.0)
+        torch.testing.assert_close(means(found), means(exact), rtol=1e-6, atol=0)
+
+
+def test_a_pixel_alone_has_a_weight_of_one_whatever_its_value() -> None:
+    for value in (1.0, -1e-200, 1e300):
+        values = torch.full((1, 1, 1, 1), value, dtype=torch.float64)
+        assert pair_sums(values, colors(3, 1, 1), 0.1, 1.0).item() == pytest.approx(value, rel=1e-15)
+
+
+def test_an_image_of_other_digits_decides_for_no_other() -> None:
+    images = torch.cat([colors(3, 9, 8), colors(3, 9, 8) / 3])
+    values = noise(2, 3, 9, 8)
+    for sigma_color in (0.1, 0.01):
+        together = pair_sums(values, images, sigma_color, 2.0)
+        for each in range(2):
+            alone = pair_sums(values[each, None], images[each, None], sigma_color, 2.0)
+            assert torch.equal(alone[0], together[each])
+
+
+def test_widths_without_end_are_means() -> None:
+    image, attribution = colors(3, 7, 6).float(), noise(1, 2, 7, 6).float()
+    wide = bilateral_pool(attribution, image, sigma_color=10**200, sigma_spatial=1e155)
+    torch.testing.assert_close(wide, attribution.mean((2, 3), keepdim=True).expand_as(wide))
+
+
+def test_long_rows_are_summed_in_float64() -> None:
+    image = torch.full((1, 1, 1, 1500), 0.5).double()
+    values = torch.tensor([1.0, 1.0, 2.0]).repeat(500).view(1, 1, 1, 1500).double()
+    torch.testing.assert_close(pair_sums(values, image, 0.001, 1e5), _by_tensors(values, image, 0.001, 1e5))

@@ -16,6 +16,8 @@ from lightning_spx.superpixels import Felzenszwalb, Grid, Quickshift, Slic, Voro
         (lambda: Slic(sigma=-0.1), "`sigma` to be finite and at least 0, got -0.1"),
         (lambda: Slic(sigma=float("nan")), "`sigma` to be finite and at least 0, got nan"),
         (lambda: Slic(compactness=float("inf")), "`compactness` to be finite and positive, got inf"),
+        (lambda: Slic(compactness=10**400), "`compactness` to be finite and positive, got 1000"),
+        (lambda: Slic(sigma=10**400), "`sigma` to be finite and at least 0, got 1000"),
         (lambda: Slic(max_num_iter=0), "`max_num_iter` to be finite and at least 1, got 0"),
         (lambda: Felzenszwalb(scale=-1), "`scale` to be finite and at least 0, got -1"),
         (lambda: Felzenszwalb(sigma=-1), "`sigma` to be finite and at least 0, got -1"),

@@ -46,7 +46,7 @@ from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import ImagePooling
+from lightning_spx.superpixels import ImageFilter, ImagePooling
 
 Section = Literal["segments", "gradients", "pooled", "metrics", "study", "memory", "growth", "agreement"]
 TIMED: dict[Section, Callable[[Bench], Iterator[Measurement]]] = {
@@ -85,8 +85,8 @@ def bench(
         network: the network to explain; its weights do not affect the times. Images have as many channels as its first
             convolution takes.
         methods: attribution methods.
-        superpixels: segmenters and filters that take images of these channels. Filters are timed as a whole, in the
-            section `pooled`.
+        superpixels: segmenters and filters that take images of these channels. Filters are timed in the section
+            `pooled`, after the gradients.
         sections: parts of the table to measure. Each is kept in a file of its own and not measured again.
         images: photos: files, folders and patterns such as 'birds/*.jpg'; by default smooth random images.
         image_size: side of the images in pixels.
@@ -122,6 +122,8 @@ def bench(
             raise ValueError(f"Expected `{setting}` to be at least {lowest}, got {value}.")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("Expected a GPU for `device` cuda, found none.")
+    if sections == ["segments"] and all(isinstance(each, ImageFilter) for each in superpixels):
+        raise ValueError("Expected a segmenter for the section `segments`, got filters: add the section `pooled`.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
     place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
     model, poolings = network.build().eval(), unique_names(superpixels)

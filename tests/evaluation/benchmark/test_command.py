@@ -15,7 +15,7 @@ from lightning_spx.evaluation.benchmark.cases import (
 )
 from lightning_spx.evaluation.benchmark.measure import OWN
 from lightning_spx.evaluation.training.named_networks import NamedNetwork
-from lightning_spx.superpixels import Segmenter, Slic, Watershed
+from lightning_spx.superpixels import GuidedFilter, Segmenter, Slic, Watershed
 from tests.pictures import drawn
 
 GROWN = ("images", "draws", "segments", "compared images", "models", "pairs")
@@ -130,3 +130,10 @@ def test_images_have_the_channels_of_the_network(tmp_path: Path) -> None:
         start(Slic(4), Watershed(markers=4))
     table = pd.read_csv(start(Slic(4)) / "benchmark.csv")
     assert {"segments", "gradients", "S- maps"} <= set(table["section"])
+
+
+def test_filters_have_no_segments_to_time(tmp_path: Path) -> None:
+    network = NamedNetwork(network=Sequential(Conv2d(3, 2, 3), AdaptiveAvgPool2d(1), Flatten(), Linear(2, 2)))
+    with pytest.raises(ValueError, match="Expected a segmenter for the section `segments`, got filters: add the"):
+        bench(network, [Gradient()], [GuidedFilter()], ["segments"], out=str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
