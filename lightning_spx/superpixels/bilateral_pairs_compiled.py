@@ -115,7 +115,9 @@ add_pairs = compiled(_add_pairs, may_reorder=True)
 def sums_of_image(
     values: NDArray[np.float64], colors: Singles, sigma_color: float, sigma_spatial: float
 ) -> NDArray[np.float64]:
-    """Return the sums of one image, as `pair_sums` does with tensors, to within a few roundings of float32.
+    """Return the sums of one image, as `pair_sums` does with tensors, in float32.
+
+    A weight of 2 ** -e is off by about e roundings, and weights far below one hardly count.
 
     Args:
         values: (C, H, W).
