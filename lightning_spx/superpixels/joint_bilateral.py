@@ -92,9 +92,9 @@ def bilateral_pool(
 
     See `JointBilateral` for the weights and for the error on images larger than 64 px a side. Sums use float64, and
     weights of images up to 64 px a side at least float32; an image gives the same result alone and in a batch (on CUDA
-    the last bits may differ). All weights are positive, so a
-    NaN or an infinite value reaches its whole channel, and neither another channel nor another image. A constant
-    channel stays as it is. Gradients reach `attribution`, not `images`.
+    the last bits may differ). All weights are positive, so a NaN or an infinite value reaches its whole channel, and
+    neither another channel nor another image. A constant channel stays as it is. Gradients reach `attribution`, not
+    `images`.
 
     Args:
         attribution: `(N, C, H, W)` or `(N, H, W)` floating point, signed or not.

@@ -46,7 +46,7 @@ from lightning_spx.runs.folder import RunFolder, default_folder, open_run_folder
 from lightning_spx.runs.reading import read_table
 from lightning_spx.runs.record import RunRecord
 from lightning_spx.runs.settings import plain
-from lightning_spx.superpixels import ImageFilter, ImagePooling
+from lightning_spx.superpixels import ImagePooling, Segmenter
 
 Section = Literal["segments", "gradients", "pooled", "metrics", "study", "memory", "growth", "agreement"]
 TIMED: dict[Section, Callable[[Bench], Iterator[Measurement]]] = {
@@ -122,7 +122,7 @@ def bench(
             raise ValueError(f"Expected `{setting}` to be at least {lowest}, got {value}.")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("Expected a GPU for `device` cuda, found none.")
-    if sections == ["segments"] and all(isinstance(each, ImageFilter) for each in superpixels):
+    if sections == ["segments"] and not any(isinstance(each, Segmenter) for each in superpixels):
         raise ValueError("Expected a segmenter for the section `segments`, got filters: add the section `pooled`.")
     settings = {name: plain(value) for name, value in locals().items() if name in bench.__annotations__}
     place = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
@@ -148,6 +148,9 @@ def bench(
         max_evaluations=max_evaluations,
         progress=_progress,
     )
+    for pooling in poolings.values():
+        # what a first call imports and compiles is no memory of the pooling
+        pooling.pool(torch.zeros_like(shared.images[:1]), shared.images[:1])
     console = Console()
     if place.type == "cpu":
         bf16 = "agreement" in sections or any(precision_of(method) == "bf16" for method in methods)
